@@ -1,0 +1,85 @@
+# Two commands do everything on a fresh machine: `make demo` (no torch) and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+DEMO_ENV := .venv-demo
+TEST_ENV := .venv
+DEMO_OUT ?= build/demo
+
+# -qq: pip's errors only. Where torch comes from (CPU or CUDA build) is pip's own configuration.
+PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
+PINS := pyproject.toml constraints.txt
+# Real data, used where it is there and skipped where not.
+export XSM_DATA ?= $(abspath ../shared/data)
+AMSR2 ?= $(XSM_DATA)/amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs train-gapfill benchmarks tables clean
+
+help:
+	@echo 'make demo           install xsm without torch and gap-fill the embedded dataset'
+	@echo 'make test           install what the tests need (torch on the CPU, triton) and run them'
+	@echo 'make lint           ruff, mypy and the direction of imports'
+	@echo 'make format         let ruff rewrite the files'
+	@echo 'make docs           build the documentation into build/docs'
+	@echo 'make train-gapfill  train the shipped gap-filling weights again'
+	@echo 'make benchmarks     measure skill, speed and import time into benchmarks/results'
+	@echo 'make tables         write the measured tables into README.md and docs'
+	@echo 'make clean          remove environments, caches and build'
+
+# $(call environment,FOLDER,EXTRAS): a virtual environment with xsm in it, editable.
+define environment
+	@test -n "$(PYTHON)" || { echo 'No python3 found: apt install python3 python3-venv'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'xsm needs Python 3.11 or newer: make PYTHON=python3.11 ...'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments: apt install python3-venv"; exit 1; }
+	@echo 'Installing xsm[$(2)] into $(1) (a few minutes the first time)'
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@$(1)/bin/python $(PIP_INSTALL) -e '.[$(2)]'
+	@touch $@
+endef
+
+$(DEMO_ENV)/.installed: $(PINS)
+	$(call environment,$(DEMO_ENV),plot)
+
+$(TEST_ENV)/.installed: $(PINS)
+	$(call environment,$(TEST_ENV),dev)
+
+$(TEST_ENV)/.docs: $(TEST_ENV)/.installed
+	$(call environment,$(TEST_ENV),docs)
+
+demo: $(DEMO_ENV)/.installed
+	@$(DEMO_ENV)/bin/python -m xsm.demo --out $(DEMO_OUT)
+
+test: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/python -m pytest -q --durations=10
+
+lint: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/ruff check .
+	$(TEST_ENV)/bin/ruff format --check .
+	$(TEST_ENV)/bin/mypy
+	$(TEST_ENV)/bin/lint-imports --no-cache
+
+format: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/ruff check --fix .
+	$(TEST_ENV)/bin/ruff format .
+
+docs: $(TEST_ENV)/.docs
+	$(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
+
+train-gapfill: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/python -m xsm.training.default --network default \
+	  --amsr2 $(AMSR2) --out build/weights/default
+
+benchmarks: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data amsr2
+	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data osse
+	$(TEST_ENV)/bin/python -m benchmarks.skill.consistency
+	$(TEST_ENV)/bin/python -m benchmarks.skill.throughput
+	$(TEST_ENV)/bin/python benchmarks/import_time.py
+
+tables: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/python benchmarks/tables.py
+
+clean:
+	rm -rf $(DEMO_ENV) $(TEST_ENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
