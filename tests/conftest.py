@@ -1,0 +1,101 @@
+"""Fixtures that several tests share: real data, a small record, and a stand-in for the network."""
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real data sets (XSM_DATA); skips without them."""
+    folder = Path(os.environ.get("XSM_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; set XSM_DATA")
+    return folder
+
+
+@pytest.fixture
+def record() -> xr.Dataset:
+    """Twelve days of 9 x 16 cells around the globe, half of them missing; sea in one corner."""
+    rng = np.random.default_rng(7)
+    day, lat, lon = np.meshgrid(np.arange(12), np.arange(9), np.arange(16), indexing="ij")
+    values = 0.25 + 0.1 * np.sin(day / 2 + lat / 3) + 0.05 * np.cos(2 * np.pi * lon / 16)
+    values = np.where(rng.random(values.shape) < 0.5, np.nan, values).astype(np.float32)
+    values[:, :3, :4] = np.nan
+    return xr.Dataset(
+        {"soil_moisture": (("time", "lat", "lon"), values, {"units": "m3 m-3"})},
+        coords={
+            "time": np.datetime64("2015-04-01", "ns") + np.arange(12) * np.timedelta64(1, "D"),
+            "lat": ("lat", 60.0 - 5 * np.arange(9), {"units": "degrees_north"}),
+            "lon": ("lon", -168.75 + 22.5 * np.arange(16), {"units": "degrees_east"}),
+        },
+    )
+
+
+class WindowMean:
+    """Stands in for a model: half the cell's mean, half the mean of 9 days x 5 x 5 cells."""
+
+    halo = (4, 2, 2)
+    statistics_halo = 1
+    name = "window-mean"
+    identity = "window-mean (test)"
+    card: dict = {}
+
+
+def _window_sum(x: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(x, size).sum(axis=(-3, -2, -1))
+
+
+def _record_statistics(values, *, wrap=False):
+    seen = np.isfinite(values)
+    count = seen.sum(axis=0)
+    mean = np.where(seen, values, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
+    around = np.pad(count, 1, mode="wrap" if wrap else "constant")
+    if wrap:
+        around[[0, -1]] = 0
+    return np.stack([mean, count, _window_sum(around[None], (1, 3, 3))[0]]).astype(np.float32)
+
+
+def _fill_block(values, stats, model, *, wrap=False, backend="auto", device=None, dtype=None):
+    assert not wrap and values.shape[1:] == stats.shape[1:]
+    assert np.isfinite(stats).all()
+    _, rows, columns = model.halo
+    size = tuple(2 * h + 1 for h in model.halo)
+    seen = np.isfinite(values)
+    number = _window_sum(seen.astype(np.float64), size)
+    total = _window_sum(np.where(seen, values, 0).astype(np.float64), size)
+    mean = total / np.maximum(number, 1)
+    mean = 0.5 * mean + 0.5 * stats[0, rows:-rows, columns:-columns]
+    spread = (0.1 + 0.001 * stats[2, rows:-rows, columns:-columns]) / np.maximum(number, 1)
+    return np.where(number > 0, np.stack([mean, spread]), np.nan).astype(np.float32)
+
+
+@pytest.fixture
+def network(monkeypatch) -> SimpleNamespace:
+    """Replace the network by :class:`WindowMean`; counts the calls of each part."""
+    calls = SimpleNamespace(fill_block=0, record_statistics=0, settings=[], values=[])
+    module = ModuleType("xsm.networks.gapfilling")
+
+    def fill_block(values, stats, model, **settings):
+        calls.fill_block += 1
+        calls.settings.append(settings)
+        calls.values.append(values.size)
+        return _fill_block(values, stats, model, **settings)
+
+    def record_statistics(values, *, wrap=False):
+        calls.record_statistics += 1
+        calls.values.append(values.size)
+        return _record_statistics(values, wrap=wrap)
+
+    module.fill_block = fill_block
+    module.record_statistics = record_statistics
+    module.load_model = lambda model="default": WindowMean()
+    monkeypatch.setitem(sys.modules, "xsm.networks.gapfilling", module)
+    return calls

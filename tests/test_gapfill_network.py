@@ -1,0 +1,87 @@
+"""The whole way with the shipped network: seams, the date line and Dask change nothing."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+
+SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"
+CLOSE = {"rtol": 0, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def globe() -> xr.Dataset:
+    """Fourteen days of 24 x 40 cells around the globe, half of them missing in blocks."""
+    if "default" not in xsm.models():
+        pytest.skip("no shipped network: make train-gapfill")
+    rng = np.random.default_rng(11)
+    day, lat, lon = np.meshgrid(np.arange(14), np.arange(24), np.arange(40), indexing="ij")
+    values = 0.25 + 0.1 * np.sin(day / 2 + lat / 5) + 0.1 * np.cos(2 * np.pi * lon / 40)
+    gaps = np.kron(rng.random((14, 6, 10)) < 0.5, np.ones((1, 4, 4), bool))
+    values = np.where(gaps, np.nan, values + 0.01 * rng.standard_normal(values.shape))
+    values[:, :8, 5:15] = np.nan
+    return xr.Dataset(
+        {SM: (("time", "lat", "lon"), values.astype(np.float32), {"units": "m3 m-3"})},
+        coords={
+            "time": np.datetime64("2015-04-01", "ns") + np.arange(14) * np.timedelta64(1, "D"),
+            "lat": 60.0 - 4 * np.arange(24),
+            "lon": -175.5 + 9.0 * np.arange(40),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def filled(globe) -> xr.Dataset:
+    return globe.sm.gapfill()
+
+
+def close(a: xr.Dataset, b: xr.Dataset) -> None:
+    for name in (SM, UNC):
+        np.testing.assert_allclose(a[name].values, b[name].values, **CLOSE)
+    np.testing.assert_array_equal(a[FLAG].values, b[FLAG].values)
+
+
+def test_gaps_are_filled_better_than_by_the_mean(globe, filled):
+    assert set(np.unique(filled[FLAG])) == {0, 1, 4}
+    day, lat, lon = np.meshgrid(np.arange(14), np.arange(24), np.arange(40), indexing="ij")
+    truth = 0.25 + 0.1 * np.sin(day / 2 + lat / 5) + 0.1 * np.cos(2 * np.pi * lon / 40)
+    gap = (filled[FLAG] == 1).values
+    error = np.sqrt(np.mean((filled[SM].values - truth)[gap] ** 2))
+    mean = np.broadcast_to(globe[SM].mean("time").values, truth.shape)
+    assert error < 0.6 * np.sqrt(np.mean((mean - truth)[gap] ** 2))
+
+
+def test_tiles_change_nothing(globe, filled):
+    with xsm.set_options(tile=(5, 9, 11)):
+        close(globe.sm.gapfill(), filled)
+
+
+def test_rolled_longitudes_give_rolled_results(globe, filled):
+    rolled = globe.roll(lon=13, roll_coords=True).sm.gapfill()
+    close(rolled, filled.roll(lon=13, roll_coords=True))
+
+
+def test_dask_changes_nothing(globe, filled):
+    dask = pytest.importorskip("dask", reason="needs xsm[dask]")
+    lazy = globe.chunk(time=6, lat=24, lon=20).sm.gapfill()
+    for scheduler in ("synchronous", "threads"):
+        with dask.config.set(scheduler=scheduler):
+            close(lazy.compute(), filled)
+
+
+def test_days_alone_equal_the_record_around_them(globe, filled):
+    """A window of nine days gives its middle day as the record does, statistics given."""
+    from xsm import tiles
+
+    record = tiles.Record(globe[SM].values, 1.0, np.arange(14), True)
+    model = tiles.numbers().load_model()
+    stats = tiles.map_record_statistics(record, model.statistics_halo, lambda values: None)
+    _, rows, columns = model.halo
+    around = tiles.take_cells(stats, slice(-rows, 24 + rows), slice(-columns, 40 + columns), True)
+    for day in (0, 6, 13):
+        window = (slice(day, day + 1), slice(0, 24), slice(0, 40))
+        need = (filled[FLAG].values == 1)[window]
+        values = record.read(window, model.halo)
+        mean, _ = tiles.fill_window(values, around, need, model, {"backend": "auto"})
+        np.testing.assert_allclose(mean[need], filled[SM].values[window][need], **CLOSE)

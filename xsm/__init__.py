@@ -1,0 +1,49 @@
+"""Soil moisture with xarray: ``import xsm`` gives every xarray object ``.sm``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from xsm.accessor import register
+from xsm.days import add_day
+from xsm.gapfill import gapfill
+from xsm.options import set_options
+
+__version__ = "0.1.0"
+
+# Imported on first use: name -> "module" or "module:attribute".
+_LAZY = {
+    "baselines": "xsm.baselines",
+    "errors": "xsm.errors",
+    "fit_gapfill": "xsm.fitting:fit_gapfill",
+    "models": "xsm.networks.gapfilling:models",
+    "osse": "xsm.osse",
+    "tutorial": "xsm.tutorial",
+}
+
+__all__ = [
+    "add_day",
+    "baselines",
+    "errors",
+    "fit_gapfill",
+    "gapfill",
+    "models",
+    "osse",
+    "set_options",
+    "tutorial",
+]
+
+register()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _LAZY[name].partition(":")
+    loaded = import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,187 @@
+"""Days: where each stands in the record, gaps in days, the day that a file is of."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.errors import InputError, TimeAxisError
+
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])")
+YEAR_LENGTHS = {"360_day": 360, "noleap": 365, "365_day": 365}
+
+
+def day_numbers(time: xr.DataArray) -> NDArray[np.int64]:
+    """Days since the first one, in any calendar; times of day do not count.
+
+    Parameters
+    ----------
+    time : DataArray, (T,)
+        datetime64 or cftime.
+
+    Returns
+    -------
+    ndarray of int64, (T,)
+        Strictly increasing from 0.
+
+    Raises
+    ------
+    TimeAxisError
+        If these are no dates, or if they are repeated, unsorted or not daily.
+    """
+    values = np.asarray(time.values)
+    name = time.name
+    if values.dtype == object and values.size and hasattr(values.flat[0], "calendar"):
+        import cftime
+
+        calendar = values.flat[0].calendar
+        numbers = cftime.date2num(values, "days since 1800-01-01", calendar)
+        days = np.floor(np.asarray(numbers, np.float64) + 1e-9).astype(np.int64)
+    elif np.issubdtype(values.dtype, np.datetime64):
+        if np.isnat(values).any():
+            raise TimeAxisError(
+                f"{name} holds {int(np.isnat(values).sum())} missing dates (NaT): drop those days."
+            )
+        days = values.astype("datetime64[D]").astype(np.int64)
+    else:
+        raise TimeAxisError(
+            f"{name} holds {values.dtype} such as {values[:1].tolist()}: expected dates. Decode "
+            f"them with xr.decode_cf(ds), or set them: ds.assign_coords({name}=pd.date_range(...))."
+        )
+    _check_daily(days, values, name)
+    return days - days[0]
+
+
+def _check_daily(days: NDArray[np.int64], values: NDArray[Any], name: Any) -> None:
+    unique, counts = np.unique(days, return_counts=True)
+    if (counts > 1).any():
+        several = unique[counts > 1]
+        shown = "; ".join(_written(values[days == day][:3]) for day in several[:3])
+        more = "; ..." if several.size > 3 else ""
+        raise TimeAxisError(
+            f"{name} has {several.size} repeated days ({shown}{more}): "
+            "expected one time a day. Average them first, such as ds.resample"
+            f'({name}="1D").mean(), or put the orbits on a dimension of their own.'
+        )
+    steps = np.diff(days)
+    if (steps < 0).any():
+        at = np.flatnonzero(steps < 0)
+        shown = "; ".join(_written(values[i : i + 2], " before ") for i in at[:3])
+        raise TimeAxisError(
+            f"{name} is not sorted ({shown}{'; ...' if at.size > 3 else ''}): "
+            f'sort it with ds.sortby("{name}").'
+        )
+    if steps.size > 1 and steps.min() > 1:
+        raise TimeAxisError(
+            f"{name} has steps of {steps.min()} to {steps.max()} days and no two days in a row "
+            f"({_written(values[:3])}, ...): expected daily data. If they are single days of a "
+            f'daily record, insert the others: ds.resample({name}="1D").asfreq(); composites '
+            "of several days cannot be filled by a network of days."
+        )
+
+
+def _written(values: NDArray[Any], between: str = ", ") -> str:
+    return between.join(str(v)[:19].removesuffix("T00:00:00") for v in values)
+
+
+def year_length(time: xr.DataArray) -> int:
+    """Days in the longest year of the calendar of `time`."""
+    return YEAR_LENGTHS.get(time.dt.calendar, 366)
+
+
+def gap_days(max_gap: Any) -> int | None:
+    """A longest gap in whole days.
+
+    Parameters
+    ----------
+    max_gap : None, int, str, timedelta, numpy.timedelta64 or pandas.Timedelta
+        A number is days; a string is read by pandas (``"5D"``).
+
+    Raises
+    ------
+    InputError
+        If it is no span of time, or shorter than a day.
+
+    Examples
+    --------
+    >>> gap_days("5D"), gap_days(5), gap_days(None)
+    (5, 5, None)
+    """
+    if max_gap is None:
+        return None
+    import pandas as pd
+
+    try:
+        if isinstance(max_gap, bool | np.bool_ | float):
+            raise TypeError("a bool or a float")
+        # numpy.timedelta64 is an integer to NumPy
+        if isinstance(max_gap, int | np.integer) and not isinstance(max_gap, np.timedelta64):
+            days = int(max_gap)
+        else:
+            days = int(pd.Timedelta(max_gap) // pd.Timedelta(1, "D"))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"max_gap={max_gap!r}: expected a span of time such as '5D', 5 (days) or "
+            f"numpy.timedelta64(5, 'D') ({error})."
+        ) from error
+    if days < 1:
+        raise InputError(f"max_gap={max_gap!r}: expected a day or more, such as '5D' or 5 (days).")
+    return days
+
+
+def day_of_file(ds: xr.Dataset) -> np.datetime64 | None:
+    """The day written in the name of the file `ds` was read from, or in its attributes."""
+    named = str(ds.encoding.get("source", "")).replace("\\", "/").rpartition("/")[2]
+    for text in (named, *(str(ds.attrs.get(key, "")) for key in ("id", "time_coverage_start"))):
+        if found := _DATE.search(text):
+            year, _, month, day = found.groups()
+            try:
+                return np.datetime64(f"{year}-{month}-{day}", "ns")
+            except ValueError:
+                continue
+    return None
+
+
+def add_day(ds: xr.Dataset, day: Any = None, *, dim: str = "time") -> xr.Dataset:
+    """Give a file of one day its time axis, so that files can be joined to a record.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Of one day, without a time dimension.
+    day : date-like, optional
+        Its day; by default the one in the name of the file or in its attributes.
+    dim : str
+        Name of the new dimension.
+
+    Returns
+    -------
+    Dataset
+        With every data variable on `dim`; `ds` itself if it has that dimension.
+
+    Raises
+    ------
+    TimeAxisError
+        If `day` is not given and the file does not tell.
+
+    Examples
+    --------
+    Open daily files that have no time axis as one record::
+
+        ds = xr.open_mfdataset("LPRM-AMSR2_*.nc4", preprocess=xsm.add_day)
+    """
+    if dim in ds.dims:
+        return ds
+    if day is None and dim in ds.coords and ds[dim].ndim == 0:
+        return ds.expand_dims(dim)
+    when = day_of_file(ds) if day is None else np.datetime64(day, "ns")
+    if when is None:
+        raise TimeAxisError(
+            f"add_day: neither the file name ({ds.encoding.get('source')!r}) nor the attributes "
+            "tell the day. Give it: xsm.add_day(ds, '2015-04-01')."
+        )
+    return ds.drop_vars(dim, errors="ignore").expand_dims({dim: [when]})
