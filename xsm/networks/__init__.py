@@ -1,0 +1,1 @@
+"""Networks, each one pure function of parameters and inputs; their weights and cards."""

@@ -1,0 +1,174 @@
+"""Weights are data: a safetensors file and the JSON card that says what they are.
+
+No pickle. A card carries the schema version, the network and its configuration, what it was
+trained on and how well it did, the calibration of its uncertainty, the licence and the sha256 of
+the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from xsm.errors import ModelError
+from xsm.networks.partial_conv import reach
+from xsm.networks.statistics import HALO
+
+SCHEMA = 1
+SHIPPED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network: its card and its parameters (float32 arrays by name)."""
+
+    card: dict[str, Any]
+    params: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        """Name by which the model was saved."""
+        return str(self.card["name"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Configuration of the network."""
+        return dict(self.card["config"])
+
+    @cached_property
+    def halo(self) -> tuple[int, int, int]:
+        """Days, rows and columns around a cell that its value depends on, statistics given."""
+        days, rows, columns = reach(self.config)
+        pyramid = max(self.config["scales"]) // 2
+        return days, rows + pyramid, columns + pyramid
+
+    @property
+    def statistics_halo(self) -> int:
+        """Cells around a cell that its statistics depend on."""
+        return HALO
+
+    @property
+    def identity(self) -> str:
+        """Name and fingerprint, for the attributes of what the model filled."""
+        return f"{self.name} (sha256 {self.card['sha256'][:12]})"
+
+    def __repr__(self) -> str:
+        size = sum(p.size for p in self.params.values())
+        return f"<xsm Model {self.name!r}: {size:,} parameters>"
+
+
+def make_model(name: str, card: dict[str, Any], params: dict[str, np.ndarray]) -> Model:
+    """A model from its parts; ``schema``, ``name`` and ``sha256`` of the card are made here."""
+    params = {key: np.ascontiguousarray(value, np.float32) for key, value in params.items()}
+    rest = {k: v for k, v in card.items() if k not in ("schema", "name", "sha256")}
+    fingerprint = hashlib.sha256(save(params)).hexdigest()
+    return Model({"schema": SCHEMA, "name": name, **rest, "sha256": fingerprint}, params)
+
+
+def save_model(path: str | Path, card: dict[str, Any], params: dict[str, np.ndarray]) -> Model:
+    """Write ``<path>.safetensors`` and ``<path>.json``.
+
+    Parameters
+    ----------
+    path : str or Path
+        With or without a suffix.
+    card : dict
+        ``config`` and whatever else is known.
+    params : dict of ndarray
+
+    Returns
+    -------
+    Model
+    """
+    path = Path(path)
+    path = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model = make_model(path.name, card, params)
+    path.with_name(f"{path.name}.safetensors").write_bytes(save(model.params))
+    path.with_name(f"{path.name}.json").write_text(json.dumps(model.card, indent=1) + "\n")
+    return model
+
+
+def load_model(model: str | Path | Model = "default") -> Model:
+    """Find a model: shipped by name, or the user's own by path.
+
+    Parameters
+    ----------
+    model : str, Path or Model
+        A name that :func:`models` lists, or the path of a ``.safetensors`` file or its ``.json``
+        card (both must be there, side by side).
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, a file is unreadable, the card's schema is another one, or the
+        weights are not those that the card describes.
+    """
+    if isinstance(model, Model):
+        return model
+    path = Path(model).expanduser()
+    if path.suffix in (".json", ".safetensors"):
+        path = path.with_suffix("")
+    if path.name == str(model) and (SHIPPED / f"{model}.json").exists():
+        path = SHIPPED / path.name
+    card_path, weights_path = (path.with_name(path.name + end) for end in (".json", ".safetensors"))
+    for wanted in (card_path, weights_path):
+        if not wanted.is_file():
+            raise ModelError(
+                f"model={str(model)!r}: there is no file {str(wanted)!r}. Expected one of "
+                f"{sorted(models())} or the path of a .safetensors file with its .json card."
+            )
+    return _read(card_path, weights_path, card_path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(card_path: Path, weights_path: Path, _changed: int) -> Model:
+    try:
+        card = json.loads(card_path.read_text())
+    except ValueError as error:
+        raise ModelError(f"model card {str(card_path)!r} is not JSON: {error}.") from error
+    if card.get("schema") != SCHEMA:
+        raise ModelError(
+            f"model card {str(card_path)!r} has schema {card.get('schema')!r}, this version of xsm "
+            f"reads {SCHEMA}. Fit the model again with xsm.fit_gapfill, or install its own xsm."
+        )
+    blob = weights_path.read_bytes()
+    found = hashlib.sha256(blob).hexdigest()
+    if found != card.get("sha256"):
+        raise ModelError(
+            f"weights {str(weights_path)!r} have sha256 {found[:12]}..., the card says "
+            f"{str(card.get('sha256'))[:12]}...: not those it describes. Copy both files again."
+        )
+    try:
+        params = load(blob)
+    except SafetensorError as error:
+        raise ModelError(f"weights {str(weights_path)!r} are not safetensors: {error}.") from error
+    return Model(card, params)
+
+
+def models() -> dict[str, dict[str, Any]]:
+    """Shipped models and their cards.
+
+    Returns
+    -------
+    dict of str to dict
+        Card by name; ``card["description"]`` says in a line what it is for.
+
+    Examples
+    --------
+    >>> "default" in models()
+    True
+    """
+    return {path.stem: json.loads(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}

@@ -1,0 +1,144 @@
+"""Fill a block of days with a network: numbers in, numbers out."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsm.networks.cards import Model, load_model, models, save_model
+from xsm.networks.features import features
+from xsm.networks.partial_conv import partial_conv_network, reach
+from xsm.networks.statistics import COUNT, MEAN, STD, record_statistics
+
+__all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "save_model"]
+
+LOG_VARIANCE = (-10.0, 5.0)  # of standardised anomalies
+
+
+def operations(backend: str = "auto", dtype: Any = None) -> SimpleNamespace:
+    """The kernels a network needs, on one backend.
+
+    With `dtype`, a torch dtype, convolutions work in that precision; the masked means of the
+    features stay in that of the data.
+    """
+    from xsm_kernels import masked_conv3d, masked_mean
+
+    def convolve(x, mask, weight, bias, *, residual=None, **options):
+        return masked_conv3d(
+            x.to(dtype),
+            mask,
+            weight.to(dtype),
+            bias.to(dtype),
+            residual=residual,
+            backend=backend,
+            **options,
+        )
+
+    return SimpleNamespace(
+        masked_conv3d=partial(masked_conv3d, backend=backend) if dtype is None else convolve,
+        masked_mean=partial(masked_mean, backend=backend),
+    )
+
+
+def fill_block(
+    values: NDArray[np.floating],
+    stats: NDArray[np.floating],
+    model: Model,
+    *,
+    wrap: bool = False,
+    backend: str = "auto",
+    device: str | None = None,
+    dtype: str | None = None,
+) -> NDArray[np.float32]:
+    """Estimate every cell of a block of days from the nine days around.
+
+    Parameters
+    ----------
+    values : ndarray, shape (T + 8, H + 2 h, W + 2 h)
+        Soil moisture, m3 m-3; NaN where missing. ``h = model.halo[1]``; W without halo if `wrap`.
+    stats : ndarray, shape (5, H + 2 h, W + 2 h)
+        :func:`record_statistics` of the whole record, for the same cells.
+    model : Model
+    wrap : bool
+        Whether the last column is the neighbour of the first.
+    backend : {"auto", "numba", "reference", "triton"}
+        Kernels to use. ``reference`` and ``triton`` need torch.
+    device : str, optional
+        Device of torch, such as ``"cuda"``; default ``"cuda"`` for triton, none (NumPy) otherwise.
+    dtype : str, optional
+        Working precision, default ``"float32"``; ``"bfloat16"`` and ``"float16"`` on a GPU.
+
+    Returns
+    -------
+    ndarray of float32, shape (2, T, H, W)
+        Mean and standard deviation, m3 m-3; NaN where the nine days hold nothing within reach and
+        where a cell was never observed.
+    """
+    days, rows, columns = model.halo
+    values = np.asarray(values, np.float32)
+    stats = np.asarray(stats, np.float32)
+    core = stats[:, rows : stats.shape[1] - rows, :]
+    core = core if wrap else core[:, :, columns : stats.shape[2] - columns]
+    if not np.isfinite(values).any() or not (core[COUNT] > 0).any():
+        return np.full((2, values.shape[0] - 2 * days, *core.shape[1:]), np.nan, np.float32)
+
+    if device is None and dtype is None and backend in ("auto", "numba"):
+        output, mask = _run(values, stats, model.params, model, operations(backend), wrap)
+    else:
+        place = device or ("cuda" if backend == "triton" else "cpu")
+        output, mask = _run_torch(values, stats, model, backend, wrap, place, dtype or "float32")
+    mean = core[MEAN] + core[STD] * output[0]
+    std = core[STD] * np.exp(0.5 * np.clip(output[1], *LOG_VARIANCE))
+    std *= np.float32(model.card.get("calibration", {}).get("scale", 1.0))
+    return np.where(mask, np.stack([mean, std]), np.float32(np.nan))
+
+
+def _run(values, stats, params, model, ops, wrap):
+    """Output (2, T, H, W) and mask (T, H, W), without the halo."""
+    config = model.config
+    inputs = features(values, stats, ops, scales=config["scales"], wrap=wrap)
+    # the pyramid has used its part of the halo; the layers need only theirs
+    _, rows, columns = reach(config)
+    outer = [halo - own for halo, own in zip(model.halo[1:], (rows, columns), strict=True)]
+    inputs = {
+        name: (_crop(x, outer, wrap), _crop(m, outer, wrap)) for name, (x, m) in inputs.items()
+    }
+    land = _crop(stats[COUNT] > 0, outer, wrap)
+    output, mask = partial_conv_network(params, inputs, config, ops, land=land, wrap=wrap)
+    inner = (rows, columns)
+    return _crop(output[0], inner, wrap), _crop(mask[0, 0], inner, wrap)
+
+
+def _crop(x, margin, wrap):
+    """(..., H, W) without `margin` rows and, unless `wrap`, columns on each side."""
+    rows, columns = margin
+    x = x[..., rows : x.shape[-2] - rows, :]
+    return x if wrap else x[..., columns : x.shape[-1] - columns]
+
+
+def _run_torch(values, stats, model, backend, wrap, device, dtype):
+    import torch
+
+    params = _on_device(model, device, dtype)
+    with torch.inference_mode():
+        output, mask = _run(
+            torch.as_tensor(values, device=device),
+            torch.as_tensor(stats, device=device),
+            params,
+            model,
+            operations(backend, getattr(torch, dtype)),
+            wrap,
+        )
+        return output.float().cpu().numpy(), mask.cpu().numpy()
+
+
+@lru_cache(maxsize=4)
+def _on_device(model: Model, device: str, dtype: str) -> dict[str, Any]:
+    import torch
+
+    kind = getattr(torch, dtype)
+    return {k: torch.as_tensor(v).to(device=device, dtype=kind) for k, v in model.params.items()}

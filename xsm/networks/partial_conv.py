@@ -1,0 +1,128 @@
+"""The one definition of a gap-filling network: partial 3-D convolutions with mask updating.
+
+A configuration lists layers; each joins the outputs of earlier ones along the channels and
+convolves them under one mask. Convolutions are valid in time, so a record of any length passes
+through as one long convolution and each layer's value at a cell and day is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+Config = Mapping[str, Any]
+
+
+def partial_conv_network(
+    params: Mapping[str, Any],
+    inputs: Mapping[str, tuple[Any, Any]],
+    config: Config,
+    ops: Any,
+    *,
+    land: Any = None,
+    wrap: bool = False,
+) -> tuple[Any, Any]:
+    """Run the network.
+
+    Parameters
+    ----------
+    params : mapping of str to array
+        ``<layer>.weight`` (O, C, kt, kh, kw) and ``<layer>.bias`` (O,).
+    inputs : mapping of str to (array, mask)
+        Arrays (B, C, T, H, W) and masks (B, 1, T, H, W), True where known.
+    config : mapping
+        ``layers``: a list of ``name``, ``inputs`` (names of earlier outputs, joined along the
+        channels; all but the input of the mask are zero where they are unknown), ``mask`` (whose
+        mask counts; default the first input's), ``kernel`` (kt, kh, kw), ``channels``,
+        ``activation``, ``residual`` (added before the activation) and ``skip`` (added after it).
+    ops : module or namespace
+        Supplies ``masked_conv3d`` for arrays of this kind.
+    land : bool array, shape (H, W) or (B, 1, 1, H, W), optional
+        Masks never grow beyond it.
+    wrap : bool
+        Whether the last column is the neighbour of the first.
+
+    Returns
+    -------
+    output : array, shape (B, O, T - 8, H, W)
+        Of the last layer; 0 where nothing was in reach.
+    mask : bool array, shape (B, 1, T - 8, H, W)
+
+    Notes
+    -----
+    The layer is that of Liu et al. (2018, doi 10.1007/978-3-030-01252-6_6) in three dimensions, as
+    in SGD-SM (Zhang et al., 2021, doi 10.5194/essd-13-1385-2021, Eqs. 2-4).
+    """
+    known = dict(inputs)
+    for layer in config["layers"]:
+        name, kernel = layer["name"], layer["kernel"]
+        sources = [known[source][0] for source in layer["inputs"]]
+        mask = known[layer.get("mask", layer["inputs"][0])][1]
+        days = min(x.shape[2] for x in [*sources, mask])
+        x = _join([_middle(x, days) for x in sources])
+        residual = layer.get("residual")
+        if residual is not None:
+            residual = _middle(known[residual][0], days - kernel[0] + 1)
+        y, mask = ops.masked_conv3d(
+            x,
+            _middle(mask, days),
+            params[f"{name}.weight"],
+            params[f"{name}.bias"],
+            activation=layer.get("activation"),
+            residual=residual,
+            padding=(0, kernel[1] // 2, kernel[2] // 2),
+            wrap_longitude=wrap,
+        )
+        if (skip := layer.get("skip")) is not None:
+            y = y + _middle(known[skip][0], y.shape[2])
+        known[name] = y, (mask if land is None else mask & land)
+    return known[config["layers"][-1]["name"]]
+
+
+def _middle(x: Any, days: int) -> Any:
+    """The middle `days` of (B, C, T, H, W)."""
+    start = (x.shape[2] - days) // 2
+    return x[:, :, start : start + days]
+
+
+def _join(arrays: list[Any]) -> Any:
+    if len(arrays) == 1:
+        return arrays[0]
+    return array_api_compat.array_namespace(*arrays).concat(arrays, axis=1)
+
+
+def reach(config: Config) -> tuple[int, int, int]:
+    """How far an output looks: days, rows and columns on each side, beyond the features' own."""
+    far = {"anomaly": (0, 0, 0), "features": (0, 0, 0)}
+    for layer in config["layers"]:
+        joined = [far[name] for name in layer["inputs"]]
+        ahead = tuple(
+            max(f[axis] for f in joined) + layer["kernel"][axis] // 2 for axis in range(3)
+        )
+        added = [far[layer[key]] for key in ("residual", "skip") if layer.get(key) is not None]
+        days, rows, columns = (max(v) for v in zip(ahead, *added, strict=True))
+        far[layer["name"]] = days, rows, columns
+    return far[config["layers"][-1]["name"]]
+
+
+def initial_params(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
+    """He-normal weights and zero biases; the last layer is zero, so training starts at the mean.
+
+    Returns
+    -------
+    dict of ndarray of float32
+    """
+    rng = np.random.default_rng(seed)
+    width = {"anomaly": 1, "features": len(config["features"])}
+    params: dict[str, np.ndarray] = {}
+    for layer in config["layers"]:
+        shape = (layer["channels"], sum(width[n] for n in layer["inputs"]), *layer["kernel"])
+        spread = 0.0 if layer is config["layers"][-1] else np.sqrt(2 / np.prod(shape[1:]))
+        weight = spread * rng.standard_normal(shape)
+        params[f"{layer['name']}.weight"] = weight.astype(np.float32)
+        params[f"{layer['name']}.bias"] = np.zeros(shape[0], np.float32)
+        width[layer["name"]] = layer["channels"]
+    return params
