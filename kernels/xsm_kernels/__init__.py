@@ -1,0 +1,19 @@
+"""Masked kernels for gappy satellite records: arrays in, arrays out.
+
+Every operation has a definition (``reference``, plain PyTorch) and compiled backends held to it.
+Importing this package imports none of torch, numba and triton; each arrives on first use.
+"""
+
+from xsm_kernels.errors import ArgumentError, BackendError, KernelError
+from xsm_kernels.masked_conv3d import masked_conv3d
+from xsm_kernels.masked_mean import masked_mean
+from xsm_kernels.update_mask import update_mask
+
+__all__ = [
+    "ArgumentError",
+    "BackendError",
+    "KernelError",
+    "masked_conv3d",
+    "masked_mean",
+    "update_mask",
+]

@@ -1,0 +1,13 @@
+"""What the kernels raise."""
+
+
+class KernelError(Exception):
+    """Base of all errors of this package."""
+
+
+class ArgumentError(KernelError, ValueError):
+    """An argument has the wrong shape, type or value; the message names it and the next step."""
+
+
+class BackendError(KernelError, RuntimeError):
+    """The backend asked for by name cannot do this call; the message says why."""

@@ -1,0 +1,54 @@
+"""Mean of the observed cells around each cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xsm_kernels import arguments, dispatch
+from xsm_kernels.errors import ArgumentError
+
+
+def masked_mean(
+    x: Any,
+    mask: Any,
+    size: int,
+    *,
+    wrap_longitude: bool = False,
+    backend: str = "auto",
+) -> tuple[Any, Any]:
+    """Mean of the observed cells in a square of `size` x `size`, per day and channel.
+
+    Parameters
+    ----------
+    x : array (B, C, T, H, W)
+        Values; those where `mask` is False may be NaN or Inf and never matter.
+    mask : bool array (B, 1, T, H, W)
+        True where observed, for all channels.
+    size : int
+        Odd number of cells along latitude and longitude; K = size * size.
+    wrap_longitude : bool
+        Windows go round in longitude (one wider than the circle meets cells again). Without it,
+        and beyond the rows always, cells outside the array count as missing.
+    backend : "auto", "reference", "numba" or "triton"
+
+    Returns
+    -------
+    mean : array (B, C, T, H, W)
+        0 where the square holds no observed cell.
+    fraction : array (B, 1, T, H, W)
+        s / K, the observed part of the square, in the dtype of `x`.
+
+    Raises
+    ------
+    ArgumentError
+        Shapes or dtypes that do not fit together, or an even size.
+    BackendError
+        The backend asked for cannot do this call.
+    """
+    arguments.check_values(x)
+    arguments.check_mask(mask, x.shape[0], x.shape[2:])
+    if int(size) != size or size < 1 or size % 2 == 0:
+        raise ArgumentError(f"size={size!r}: give an odd number of cells, 1 or more.")
+    return dispatch.run(
+        "masked_mean", backend, (x, mask), size=int(size), wrap_longitude=bool(wrap_longitude)
+    )

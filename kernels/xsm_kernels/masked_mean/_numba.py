@@ -1,0 +1,93 @@
+"""Masked mean on CPUs: running sums, so that the cost does not grow with the size of the square."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+from xsm_kernels.threads import spread
+
+
+@njit(nogil=True, error_model="numpy")
+def _add_row(values, seen, sign, sums, counts):
+    """Add (sign 1) or take away (sign -1) a row from the sums (float64) of every column."""
+    for j in range(values.size):
+        value = values[j] if seen[j] else np.float32(0)
+        sums[j] += sign * value
+        counts[j] += sign * seen[j]
+
+
+@njit(nogil=True, error_model="numpy")
+def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
+    """Days start..stop of (B * T): all channels, and the fraction with the first."""
+    channels, days, height, width = x.shape[1:]
+    # sums over the rows of the square, with the columns beyond both edges
+    sums = np.empty(width + 2 * half, np.float64)
+    counts = np.empty(width + 2 * half, np.int64)
+    volume = np.float32((2 * half + 1) ** 2)
+    for day in range(start, stop):
+        b, t = day // days, day % days
+        for c in range(channels):
+            sums[:] = 0.0
+            counts[:] = 0
+            inner_sums, inner_counts = sums[half : half + width], counts[half : half + width]
+            for i in range(-half, height):
+                for row, sign in ((i + half, 1), (i - half - 1, -1)):
+                    if 0 <= row < height:
+                        _add_row(x[b, c, t, row], mask[b, t, row], sign, inner_sums, inner_counts)
+                if i < 0:
+                    continue
+                if wrap:
+                    for q in range(half):
+                        left, right = (q - half) % width, q % width
+                        sums[q], counts[q] = inner_sums[left], inner_counts[left]
+                        sums[half + width + q] = inner_sums[right]
+                        counts[half + width + q] = inner_counts[right]
+                total, count = sums[: 2 * half].sum(), counts[: 2 * half].sum()
+                for j in range(width):
+                    total += sums[j + 2 * half]
+                    count += counts[j + 2 * half]
+                    mean[b, c, t, i, j] = total / count if count > 0 else 0.0
+                    if c == 0:
+                        fraction[b, t, i, j] = np.float32(count) / volume
+                    total -= sums[j]
+                    count -= counts[j]
+
+
+@cache
+def _compiled() -> Any:
+    def array(dtype: Any, ndim: int, readonly: bool) -> types.Array:
+        return types.Array(dtype, ndim, "C", readonly=readonly)
+
+    f4 = types.float32
+    _mean_days.compile(
+        types.void(
+            array(f4, 5, True), array(types.boolean, 4, True), types.int64, types.boolean,
+            array(f4, 5, False), array(f4, 4, False), types.int64, types.int64,
+        )
+    )  # fmt: skip
+    _mean_days.disable_compile()
+    return _mean_days
+
+
+def masked_mean(
+    x: np.ndarray, mask: np.ndarray, *, size: int, wrap_longitude: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Definition: :func:`xsm_kernels.masked_mean.reference.masked_mean`; sums in float64."""
+    batch, _, days, height, width = x.shape
+    mean = np.empty(x.shape, np.float32)
+    fraction = np.empty((batch, days, height, width), np.float32)
+    spread(
+        _compiled(),
+        batch * days,
+        np.ascontiguousarray(x),
+        np.ascontiguousarray(mask[:, 0]),
+        size // 2,
+        wrap_longitude,
+        mean,
+        fraction,
+    )
+    return mean, fraction[:, None]

@@ -1,0 +1,57 @@
+"""The mask a masked convolution leaves behind, without the convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xsm_kernels import arguments, dispatch
+
+
+def update_mask(
+    mask: Any,
+    kernel_size: int | tuple[int, int, int],
+    *,
+    padding: tuple[int, int, int] = (0, 0, 0),
+    dilation: tuple[int, int, int] = (1, 1, 1),
+    wrap_longitude: bool = False,
+    active: Any = None,
+    backend: str = "auto",
+) -> Any:
+    """True where a window holds at least one observed cell.
+
+    Equal to the second result of :func:`xsm_kernels.masked_conv3d` for the same window.
+
+    Parameters
+    ----------
+    mask : bool array (B, 1, T, H, W)
+        True where observed.
+    kernel_size : int or (time, lat, lon)
+        Odd window sizes.
+    padding, dilation, wrap_longitude, active, backend
+        As in :func:`xsm_kernels.masked_conv3d`.
+
+    Returns
+    -------
+    bool array (B, 1, T', H', W'), same kind as `mask`.
+
+    Raises
+    ------
+    ArgumentError
+        A mask that is not bool (B, 1, T, H, W), an even window, a window larger than the array.
+    BackendError
+        The backend asked for cannot do this call.
+    """
+    arguments.check_mask(mask)
+    kernel = arguments.odd("kernel_size", arguments.triple("kernel_size", kernel_size, 1))
+    padding = arguments.triple("padding", padding, 0)
+    dilation = arguments.triple("dilation", dilation, 1)
+    cells = arguments.output_shape(mask.shape, kernel, padding, dilation)
+    return dispatch.run(
+        "update_mask",
+        backend,
+        (mask, arguments.check_active(active, cells)),
+        kernel_size=kernel,
+        padding=padding,
+        dilation=dilation,
+        wrap_longitude=bool(wrap_longitude),
+    )

@@ -1,0 +1,157 @@
+"""Which backend runs, what is refused and why, and what an import costs."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import xsm_kernels
+from tests.kernels.samples import Case, draw
+from xsm_kernels import dispatch
+from xsm_kernels.errors import ArgumentError, BackendError
+
+x = np.ones((1, 2, 3, 4, 5), "float32")
+mask = np.ones((1, 1, 3, 4, 5), bool)
+weight = np.ones((2, 2, 3, 3, 3), "float32")
+
+
+def test_every_row_names_a_module_that_is_there() -> None:
+    for target in dispatch.TABLE.values():
+        module = target.split(":")[0]
+        assert dispatch.importlib.util.find_spec(module) is not None, target
+
+
+def test_auto_goes_by_the_kind_of_array(caplog: pytest.LogCaptureFixture) -> None:
+    tensors = [torch.from_numpy(a) for a in (x, mask, weight)]
+    with caplog.at_level(logging.DEBUG, "xsm_kernels.dispatch"):
+        assert dispatch.choose("masked_conv3d", "auto", [x, mask]) == "numba"
+        assert dispatch.choose("masked_conv3d", "auto", tensors) == "reference"
+        assert dispatch.choose("masked_conv3d", "auto", [x.astype("float64")]) == "reference"
+    assert "because numba cannot: it works in float32, got float64" in caplog.text
+
+
+def test_results_are_of_the_kind_that_came_in() -> None:
+    tensors = [torch.from_numpy(a) for a in (x, mask, weight)]
+    for backend in ("reference", "numba"):
+        for given, kind in (((x, mask, weight), np.ndarray), (tensors, torch.Tensor)):
+            y, new_mask = xsm_kernels.masked_conv3d(*given, backend=backend)
+            assert isinstance(y, kind) and isinstance(new_mask, kind)
+            assert (y == 54).all()
+
+
+def test_a_backend_by_name_never_falls_back() -> None:
+    with pytest.raises(BackendError, match="takes torch tensors on a GPU, got NumPy"):
+        xsm_kernels.masked_conv3d(x, mask, weight, backend="triton")
+    with pytest.raises(BackendError, match="float32, got float64; convert"):
+        xsm_kernels.masked_conv3d(x.astype("f8"), mask, weight, backend="numba")
+    with pytest.raises(ArgumentError, match="backend='cuda'.*auto, reference, numba"):
+        xsm_kernels.update_mask(mask, 3, backend="cuda")
+    tensors = [torch.from_numpy(a) for a in (x, mask, weight)]
+    tensors[2].requires_grad_()
+    with pytest.raises(BackendError, match="only the reference has gradients"):
+        xsm_kernels.masked_conv3d(*tensors, backend="numba")
+    with torch.no_grad():
+        assert xsm_kernels.masked_conv3d(*tensors, backend="numba")[1].all()
+
+
+def test_auto_without_torch_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = dispatch._installed
+    monkeypatch.setattr(dispatch, "_installed", lambda name: name != "torch" and real(name))
+    with pytest.raises(BackendError, match="numba: it works in float32, got float64; convert"):
+        xsm_kernels.masked_mean(x.astype("f8"), mask, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"x": x[0]}, r"x: shape \(2, 3, 4, 5\)"),
+        ({"x": x.astype(int)}, "x: .*dtype int64; expected floats"),
+        ({"mask": mask.astype("float32")}, "mask: .*float32; expected bool"),
+        ({"mask": mask[..., 1:]}, r"mask: shape .* does not match x; expected \(1, 1, 3, 4, 5\)"),
+        ({"mask": np.repeat(mask, 2, 1)}, "expected bool .B, 1, T, H, W."),
+        ({"weight": weight[:, :1]}, r"weight: shape .*expected \(O, 2, kt, kh, kw\)"),
+        ({"weight": weight[..., :2]}, "odd sizes"),
+        ({"bias": np.ones(3, "f4")}, r"bias: shape \(3,\); expected \(2,\)"),
+        ({"residual": x}, r"residual: .*expected that of the output, \(1, 2, 1, 2, 3\)"),
+        ({"activation": "relu6"}, "activation='relu6': use one of"),
+        ({"padding": (0, 1)}, r"padding=\(0, 1\): give three integers >= 0"),
+        ({"dilation": 0}, "dilation=0: give three integers >= 1"),
+        ({"dilation": (1, 2, 1)}, "leave .* give a larger array or more padding"),
+        ({"active": mask}, r"active: shape .*\(2, 3\), \(1, 2, 3\) or \(1, 2, 3\)"),
+        ({"active": np.ones((2, 3))}, "active: .*float64; expected bool"),
+    ],
+)
+def test_wrong_arguments_are_named(changes: dict, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        xsm_kernels.masked_conv3d(**({"x": x, "mask": mask, "weight": weight} | changes))
+
+
+def test_even_squares_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="size=4: give an odd number"):
+        xsm_kernels.masked_mean(x, mask, 4)
+
+
+def test_import_is_light() -> None:
+    folder = Path(xsm_kernels.__file__).parents[1]
+    code = (
+        "import sys, xsm_kernels; "
+        "print(*{'torch', 'numba', 'triton', 'llvmlite'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_cpu_inference_needs_no_torch() -> None:
+    folder = Path(xsm_kernels.__file__).parents[1]
+    code = (
+        "import sys; sys.modules['torch'] = None; import numpy as np, xsm_kernels as k; "
+        "m = np.ones((1, 1, 3, 3, 3), bool); x = m.astype('f4'); "
+        "print(k.update_mask(m, 3).all(), k.masked_mean(x, m, 3)[1].min() * 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "4.0"]
+
+
+def test_calls_from_many_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    # as Dask workers do: all share one pool
+    from numba import config
+
+    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 3)
+    case = Case((2, 3, 3, 40, 70), 5)
+    arrays = {
+        k: v if v is None or v.dtype == bool else v.astype("f4") for k, v in draw(case).items()
+    }
+    expected, _ = xsm_kernels.masked_conv3d(**arrays, **case.window)
+    results: list[np.ndarray] = []
+
+    def work() -> None:
+        results.append(xsm_kernels.masked_conv3d(**arrays, **case.window)[0])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    for result in results:
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_read_only_arrays_are_taken() -> None:
+    frozen = [x.copy(), mask.copy(), weight.copy()]
+    for array in frozen:
+        array.setflags(write=False)
+    for backend in ("numba", "reference"):
+        y, _ = xsm_kernels.masked_conv3d(*frozen, backend=backend)
+        assert (y == 54).all()

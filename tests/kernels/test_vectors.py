@@ -1,0 +1,42 @@
+"""The inner loop of the CPU convolution is vector code, held in registers."""
+
+from __future__ import annotations
+
+import platform
+import re
+
+import numpy as np
+import pytest
+
+import xsm_kernels
+from xsm_kernels.masked_conv3d._numba_tiles import convolve_tiles
+from xsm_kernels.simd import LANES, OUTPUTS, ROWS
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or LANES < 8, reason="needs AVX2 or AVX-512"
+)
+def test_inner_loop_is_fused_multiply_add_on_whole_vectors() -> None:
+    kernel = convolve_tiles()
+    assembly = kernel.inspect_asm(kernel.signatures[0])
+    register = {16: "zmm", 8: "ymm"}[LANES]
+    blocks = re.split(r"^\.LBB\S*:", assembly, flags=re.MULTILINE)
+    fused = [len(re.findall(rf"vfmadd\S+ps\s.*%{register}", block)) for block in blocks]
+    # the hot block multiplies and adds for every sum at least once, and stores none of them
+    hot = blocks[int(np.argmax(fused))]
+    assert max(fused) >= ROWS * OUTPUTS
+    assert not re.search(rf"vmovups\s+%{register}\d+, ", hot)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba import config
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 3, 4, 30, 70)).astype("float32")
+    mask = rng.random((1, 1, 4, 30, 70)) < 0.5
+    weight = rng.normal(size=(5, 3, 3, 3, 3)).astype("float32")
+    results = []
+    for threads in (1, 4):
+        monkeypatch.setattr(config, "NUMBA_NUM_THREADS", threads)
+        results.append(xsm_kernels.masked_conv3d(x, mask, weight)[0])
+    np.testing.assert_array_equal(*results)
