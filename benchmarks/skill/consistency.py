@@ -1,0 +1,107 @@
+"""Whether gap-filling gives the same numbers however the record is cut.
+
+``python -m benchmarks.skill.consistency [--model default]`` fills a simulated record (1) as one
+stream and day by day from nine-day windows, (2) whole and in tiles, (3) as it is and with its
+longitudes rolled, prints the largest absolute difference of mean and standard deviation of each
+pair, and writes ``benchmarks/results/consistency.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.skill.gapfill import RESULTS
+from benchmarks.skill.network import network
+from benchmarks.skill.provenance import finite, provenance
+
+TOLERANCE = 1e-5  # m3 m-3
+
+
+def simulated(
+    n_days: int = 14, height: int = 48, width: int = 96, seed: int = 0
+) -> NDArray[np.float32]:
+    """A globe-like ring (T, H, W), smooth in space, with swath gaps, holes, and sea."""
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(0, 2 * np.pi, (4, 3))
+    t, y, x = np.ogrid[:n_days, :height, :width]
+    values = np.full((n_days, height, width), 0.25)
+    for i, (a, b, c) in enumerate(phase, start=1):
+        values = values + 0.04 * np.cos(2 * np.pi * i * x / width + a) * np.cos(
+            i * y / 9 + b
+        ) * np.cos(t / (2 + i) + c)
+    values = values + rng.normal(0, 0.02, values.shape)
+    swath = (x + 11 * t + y // 3) % 32 < 12
+    holes = rng.random(values.shape) < 0.1
+    sea = (np.cos(2 * np.pi * x / width) + np.cos(y / 11.0) < -0.9) & (t >= 0)
+    return np.where(swath | holes | sea, np.nan, values).astype(np.float32)
+
+
+def largest(a: NDArray, b: NDArray) -> float:
+    """Largest absolute difference; infinite where only one of the two is NaN."""
+    if not np.array_equal(np.isnan(a), np.isnan(b)):
+        return float("inf")
+    return float(np.nanmax(np.abs(a - b)))
+
+
+def streaming(values: NDArray[np.float32], model: Any) -> float:
+    """One stream against one nine-day window per day, statistics of the record given."""
+    from xsm.networks.gapfilling import fill_block, load_model, record_statistics
+
+    loaded = load_model(model)
+    days, rows, _ = loaded.halo
+    padded = np.pad(values, ((days, days), (rows, rows), (0, 0)), constant_values=np.nan)
+    stats = record_statistics(padded[days:-days], wrap=True)
+    stream = fill_block(padded, stats, loaded, wrap=True)
+    windows = [
+        fill_block(padded[t : t + 2 * days + 1], stats, loaded, wrap=True)
+        for t in range(values.shape[0])
+    ]
+    return largest(stream, np.concatenate(windows, axis=1))
+
+
+def tiled(values: NDArray[np.float32], model: Any) -> float:
+    """The whole record at once against uneven tiles."""
+    whole = network(values, model=model, wrap=True, tile=max(values.shape))
+    parts = network(values, model=model, wrap=True, tile=19)
+    return largest(np.stack(whole), np.stack(parts))
+
+
+def rolled(values: NDArray[np.float32], model: Any, by: int = 31) -> float:
+    """Roll the longitudes, fill, and roll back."""
+    straight = np.stack(network(values, model=model, wrap=True))
+    moved = np.stack(network(np.roll(values, by, axis=2), model=model, wrap=True))
+    return largest(straight, np.roll(moved, -by, axis=3))
+
+
+def measure(model: Any = "default", **size: int) -> dict[str, float]:
+    """Largest absolute differences, m3 m-3."""
+    values = simulated(**size)
+    return {
+        "streaming_against_windows": streaming(values, model),
+        "whole_against_tiles": tiled(values, model),
+        "rolled_longitudes": rolled(values, model),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print and write; fails where a difference exceeds the tolerance."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="default")
+    chosen = parser.parse_args(arguments)
+    found = measure(chosen.model)
+    result = {**provenance([chosen.model]), "tolerance": TOLERANCE, "differences": found}
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "consistency.json").write_text(json.dumps(finite(result), indent=1) + "\n")
+    for name, difference in found.items():
+        print(f"{name:28} {difference:.2e} m3 m-3")
+    if not max(found.values()) <= TOLERANCE:
+        raise SystemExit(f"a difference exceeds {TOLERANCE:g} m3 m-3")
+
+
+if __name__ == "__main__":
+    main()

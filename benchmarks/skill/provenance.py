@@ -1,0 +1,52 @@
+"""What a result must say about itself: date, machine, versions, weights."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = ("xsm", "numpy", "scipy", "xarray", "numba", "lightgbm", "pytesmo", "pyDINEOF")
+
+
+def provenance(models: list[str] | tuple[str, ...] = ()) -> dict[str, Any]:
+    """Date (UTC), Python, processor count, package versions, and the sha256 of models."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: _version(name) for name in PACKAGES},
+        "models": {name: _sha256(name) for name in models},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _sha256(model: str) -> str | None:
+    """Fingerprint of the weights; None where there are none (then the method has no rows)."""
+    from xsm.errors import XsmError
+    from xsm.networks.gapfilling import load_model
+
+    try:
+        return str(load_model(model).card["sha256"])
+    except XsmError:
+        return None
+
+
+def finite(value: Any) -> Any:
+    """The same nest of dicts and lists with None for NaN and floats cut to six digits."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,197 @@
+"""Write the measured tables into README.md and docs/, from ``benchmarks/results/*.json``.
+
+``python benchmarks/tables.py`` rewrites what stands between ``<!-- generated:NAME -->`` and
+``<!-- /generated -->``; with ``--check`` it changes nothing and fails where a table is out of date.
+A table whose result is not there says so and how to measure it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"(<!-- generated:([\w-]+) -->\n)(.*?)(<!-- /generated -->)", re.DOTALL)
+KINDS = {"block": "blocks", "swath": "swaths", "cell": "single cells", "long": "long gaps"}
+METHODS = {
+    "linear": "linear in time",
+    "window_mean": "mean of T-4 .. T+4",
+    "climatology": "climatology",
+    "dctpls": "DCT-PLS (pytesmo)",
+    "dineof": "DINEOF (pydineof)",
+    "trees": "boosted trees (LightGBM)",
+    "default": "**xsm, `default`**",
+    "sgd-sm": "SGD-SM network, trained the same way",
+}
+Result = dict[str, Any]
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, the first column to the left, the others to the right."""
+    rule = ["---", *["--:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
+
+
+def number(value: float | None, digits: int) -> str:
+    """A figure, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _chosen(result: Result, reference: str, scope: str) -> dict[str, dict[str, Result]]:
+    """Method -> kind of gap -> row."""
+    found: dict[str, dict[str, Result]] = {}
+    for row in result["rows"]:
+        if (row["reference"], row["scope"]) == (reference, scope):
+            found.setdefault(row["method"], {})[row["kind"]] = row
+    return found
+
+
+def _note(result: Result, methods: dict[str, dict[str, Result]]) -> str:
+    sizes = next(iter(methods.values()))
+    cells = ", ".join(f"{sizes[kind]['n']:,} {name}" for kind, name in KINDS.items())
+    return f"{result['settings']['draws']} draws; cells scored: {cells}. Measured {result['date']}."
+
+
+def gapfill(result: Result, reference: str = "retrieval", scope: str = "strict") -> str:
+    """RMSE by kind of gap, and the other scores of all gaps together."""
+    methods = _chosen(result, reference, scope)
+    head = ["RMSE, m3 m-3", *KINDS.values(), "all", "MAE", "bias", "R", "R anomalies"]
+    rows = []
+    for name, by_kind in methods.items():
+        together = by_kind["all"]
+        rows.append(
+            [METHODS.get(name, f"`{Path(name).stem}`")]
+            + [number(by_kind[kind]["rmsd"], 4) for kind in (*KINDS, "all")]
+            + [number(together["mae"], 4), f"{together['bias']:+.4f}"]
+            + [number(together[key], 3) for key in ("r", "r_anomaly")]
+        )
+    return markdown(head, rows) + "\n\n" + _note(result, methods)
+
+
+def intervals(result: Result, reference: str = "retrieval", scope: str = "strict") -> str:
+    """Share of held-out values inside the 68 and 95 % intervals, by kind of gap."""
+    rows = []
+    for name, by_kind in _chosen(result, reference, scope).items():
+        if "coverage_68" not in by_kind["all"]:
+            continue
+        for level in (68, 95):
+            shares = [by_kind[kind].get(f"coverage_{level}") for kind in (*KINDS, "all")]
+            cells = ["-" if share is None else f"{100 * share:.1f}" for share in shares]
+            rows.append([f"{METHODS.get(name, f'`{Path(name).stem}`')}, {level} %", *cells])
+    return markdown(["inside the interval, %", *KINDS.values(), "all"], rows)
+
+
+def consistency(result: Result) -> str:
+    """Largest differences between ways to cut a record."""
+    rows = [
+        [name.replace("_", " "), f"{difference:.1e}"]
+        for name, difference in result["differences"].items()
+    ]
+    return markdown(["largest difference", "m3 m-3"], rows)
+
+
+def throughput(result: Result) -> str:
+    """Time and memory on a global month."""
+    figures = result["figures"]
+    shape = " x ".join(str(n) for n in figures["shape"])
+    head = ["record", "threads", "seconds", "Mcells/s", "Mcells/s of land", "peak memory, GB"]
+    row = [shape, str(result["threads"]), number(figures["seconds"], 0)]
+    row += [number(figures[key], 2) for key in ("mcells_per_second", "land_mcells_per_second")]
+    row.append(number(figures["peak_rss_gb"], 2))
+    return markdown(head, [row]) + f"\n\n{result['machine']}. Measured {result['date']}."
+
+
+def import_time(result: Result) -> str:
+    """What ``import xsm`` adds to ``import xarray``."""
+    rows = [
+        [label, *(f"{1000 * result[key][part]:.0f}" for part in ("p20", "median", "p80"))]
+        for label, key in (("`import xarray`", "xarray_s"), ("`import xsm` adds", "added_s"))
+    ]
+    return markdown(["milliseconds", "20 %", "median", "80 %"], rows)
+
+
+# name of a table -> its result, how that is measured, and how it is written
+TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
+    "gapfill-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", gapfill),
+    "gapfill-amsr2-region": (
+        "gapfill_amsr2",
+        "-m benchmarks.skill.gapfill",
+        partial(gapfill, scope="region"),
+    ),
+    "gapfill-osse": (
+        "gapfill_osse",
+        "-m benchmarks.skill.gapfill --data osse",
+        partial(gapfill, reference="truth"),
+    ),
+    "gapfill-osse-retrieval": (
+        "gapfill_osse",
+        "-m benchmarks.skill.gapfill --data osse",
+        gapfill,
+    ),
+    "intervals-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", intervals),
+    "intervals-osse": ("gapfill_osse", "-m benchmarks.skill.gapfill --data osse", intervals),
+    "consistency": ("consistency", "-m benchmarks.skill.consistency", consistency),
+    "throughput": ("throughput_amsr2", "-m benchmarks.skill.throughput", throughput),
+    "import-time": ("import_time", "benchmarks/import_time.py", import_time),
+}
+
+
+def table(name: str, results: Path) -> str:
+    """Text of one table.
+
+    Raises
+    ------
+    KeyError
+        If there is no such table.
+    """
+    if name not in TABLES:
+        raise KeyError(f"no table is called {name!r}; there are {sorted(TABLES)}")
+    stem, how, write = TABLES[name]
+    path = results / f"{stem}.json"
+    if not path.exists():
+        return f"*Not measured yet: `python {how}`.*"
+    return write(json.loads(path.read_text()))
+
+
+def rewritten(text: str, results: Path) -> str:
+    """The text with every table between markers brought up to date."""
+    opened, closed = text.count("<!-- generated:"), text.count("<!-- /generated -->")
+    if not opened == closed == len(BLOCK.findall(text)):
+        raise ValueError("the markers of generated tables do not pair up")
+    return BLOCK.sub(lambda m: f"{m[1]}\n{table(m[2], results)}\n\n{m[4]}", text)
+
+
+def outdated(root: Path, *, write: bool) -> list[Path]:
+    """Files whose tables are out of date; rewritten if asked."""
+    found = []
+    for path in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
+        if not path.exists():
+            continue
+        old = path.read_text()
+        new = rewritten(old, root / "benchmarks" / "results")
+        if new != old:
+            found.append(path)
+            if write:
+                path.write_text(new)
+    return found
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
+    """Rewrite, or check."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, fail if out of date")
+    check = parser.parse_args(arguments).check
+    found = outdated(root, write=not check)
+    for path in found:
+        print(f"{'out of date' if check else 'rewritten'}: {path.relative_to(root)}")
+    if check and found:
+        raise SystemExit("run `make tables`")
+
+
+if __name__ == "__main__":
+    main()
