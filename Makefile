@@ -34,7 +34,8 @@ define environment
 	  { echo "$(PYTHON) cannot make virtual environments: apt install python3-venv"; exit 1; }
 	@echo 'Installing xsm[$(2)] into $(1) (a few minutes the first time)'
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
-	@$(1)/bin/python $(PIP_INSTALL) -e '.[$(2)]'
+	@$(1)/bin/python $(PIP_INSTALL) --log $(1)/pip.log -e '.[$(2)]' || \
+	  { echo 'pip failed: the whole story is in $(1)/pip.log'; exit 1; }
 	@touch $@
 endef
 
@@ -66,9 +67,11 @@ format: $(TEST_ENV)/.installed
 docs: $(TEST_ENV)/.docs
 	$(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
 
+TRAIN = $(TEST_ENV)/bin/python -m xsm.training.default --network default --amsr2 $(AMSR2)
 train-gapfill: $(TEST_ENV)/.installed
-	$(TEST_ENV)/bin/python -m xsm.training.default --network default \
-	  --amsr2 $(AMSR2) --out build/weights/default
+	$(TRAIN) --out build/weights/retrieval
+	$(TRAIN) --out build/weights/default --start build/weights/retrieval \
+	  --truth --steps 1500 --rate 1e-3 --seed 5
 
 benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data amsr2

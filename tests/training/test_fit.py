@@ -54,12 +54,24 @@ def test_statistics_do_not_know_what_is_hidden():
     assert hidden.any()
     other = np.where(hidden, np.float32(0.9), values)
     source.rng = np.random.default_rng(1)
-    one = source._sample(values, hidden)
+    one = source._sample(values, hidden, values)
     source.rng = np.random.default_rng(1)
-    two = source._sample(other, hidden)
+    two = source._sample(other, hidden, values)
     for name in one.inputs:
         np.testing.assert_array_equal(one.inputs[name][0], two.inputs[name][0])
     np.testing.assert_array_equal(one.mean, two.mean)
+
+
+def test_a_simulated_record_is_trained_on_its_truth():
+    values = weather()
+    truth = np.where(np.isfinite(values), values + 0.25, np.float32(0.5))
+    source = Sampler([Record(values, truth=truth)], small_model(), patch=16, days=6)
+    sample = source.draw()
+    seen = sample.inputs["anomaly"][1][0, 0, 4:-4, 4:-4, 4:-4]
+    known = sample.inputs["anomaly"][0][0, 0, 4:-4, 4:-4, 4:-4] * sample.std + sample.mean
+    unclipped = seen & (np.abs(known - sample.mean) < 4.9 * sample.std)
+    assert unclipped.any()
+    np.testing.assert_allclose(sample.target[unclipped], known[unclipped] + 0.25, atol=1e-4)
 
 
 def test_same_seed_same_samples():

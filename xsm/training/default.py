@@ -54,15 +54,19 @@ def amsr2_parts(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def simulated_records() -> list[Record]:
-    """Records of simulated Earths, with gaps and noise as the sensors make them."""
+def simulated_records(*, truth: bool) -> list[Record]:
+    """Records of simulated Earths, with gaps and noise as the sensors make them.
+
+    With `truth`, what is to be learnt is the field without noise, else the hidden retrieval.
+    """
     from xsm.tutorial import open_dataset
 
     records = []
     for name, seed, share in SIMULATED:
-        ds = open_dataset(name, seed=seed, truth=False, covariates=False)
-        values = ds["soil_moisture"].values
-        records.append(Record(values, wrap=name == "global-month", share=share, name=name))
+        ds = open_dataset(name, seed=seed, truth=truth, covariates=False)
+        known = ds["soil_moisture_truth"].values if truth else None
+        wrap = name == "global-month"
+        records.append(Record(ds["soil_moisture"].values, known, wrap, share, name))
     return records
 
 
@@ -75,6 +79,7 @@ def train(
     batch: int = 2,
     seed: int = 0,
     start: str | None = None,
+    truth: bool = False,
     rate: float = 2e-3,
 ) -> Model:
     """Train a network and save it with its card.
@@ -88,6 +93,8 @@ def train(
         As in :func:`xsm.training.fit.fit`.
     start : str, optional
         A model to go on from, by name or path.
+    truth : bool
+        Learn the truth of simulated records instead of their hidden retrievals.
 
     Returns
     -------
@@ -97,7 +104,7 @@ def train(
     params = initial_params(config, seed) if start is None else load_model(start).params
     blank = Model({"name": network, "config": config}, params)
     real, unseen = amsr2_parts(amsr2)
-    records = [Record(real, wrap=True, share=0.75, name="amsr2"), *simulated_records()]
+    records = [Record(real, wrap=True, share=0.75, name="amsr2"), *simulated_records(truth=truth)]
     sampler = Sampler(records, blank, seed=seed)
     validation = [Record(unseen, wrap=True, name="amsr2 held out")]
     held_out = Sampler(validation, blank, patch=80, days=25, hidden=(0.05, 0.08), seed=seed + 1)
@@ -112,7 +119,8 @@ def train(
             **{f"xsm.tutorial {name!r}, seed {seed}": f"share {s}" for name, seed, s in SIMULATED},
         },
         "training": {
-            "steps": steps, "batch": batch, "seed": seed, "rate": rate, "start": start,
+            "steps": steps, "batch": batch, "seed": seed, "rate": rate, "truth": truth,
+            "start": None if start is None else load_model(start).identity,
             "hardware": f"{platform.machine()} CPU", "precision": "bfloat16 convolutions",
         },
     }  # fmt: skip
@@ -141,6 +149,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--start", help="model to go on from")
+    parser.add_argument("--truth", action="store_true", help="learn the truth of simulated records")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train(**vars(parser.parse_args()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,12 @@ TRIES = 200  # patches in a row with nothing to hide
 class Record:
     """Values to train on, (T, H, W), m3 m-3, NaN where missing or held out.
 
-    `share` is the weight with which the record is drawn; `wrap` as everywhere.
+    `truth`, of the same shape, is what a simulated record knows: the target in place of the
+    retrievals. `share` is the weight with which the record is drawn; `wrap` as everywhere.
     """
 
     values: NDArray[np.float32]
+    truth: NDArray[np.float32] | None = None
     wrap: bool = False
     share: float = 1.0
     name: str = "record"
@@ -35,14 +37,16 @@ class Record:
 
     def with_halo(self, halo: int) -> Record:
         """Pad with missing rows, and with missing or circular columns."""
-        rows = ((0, 0), (halo, halo), (0, 0))
-        columns = ((0, 0), (0, 0), (halo, halo))
-        padded = np.pad(self.values, rows, constant_values=np.nan)
-        if self.wrap:
-            padded = np.pad(padded, columns, mode="wrap")
-        else:
-            padded = np.pad(padded, columns, constant_values=np.nan)
-        record = Record(padded, self.wrap, self.share, self.name)
+
+        def pad(field: NDArray[np.float32]) -> NDArray[np.float32]:
+            tall = np.pad(field, ((0, 0), (halo, halo), (0, 0)), constant_values=np.nan)
+            columns = ((0, 0), (0, 0), (halo, halo))
+            if self.wrap:
+                return np.pad(tall, columns, mode="wrap")
+            return np.pad(tall, columns, constant_values=np.nan)
+
+        truth = None if self.truth is None else pad(self.truth)
+        record = replace(self, values=pad(self.values), truth=truth)
         record.halo = halo
         return record
 
@@ -106,10 +110,10 @@ class Sampler:
         """One sample, with something hidden in its output."""
         for _ in range(TRIES):
             which = self.rng.choice(len(self.records), p=self.odds)
-            values = self._patch(which)
+            values, target = self._patch(which)
             share = self.rng.uniform(*self.share)
             hidden = mixed_holes(np.isfinite(values), share, self.rng)
-            sample = self._sample(values, hidden)
+            sample = self._sample(values, hidden, target)
             if sample.hidden.any():
                 return sample
         raise InputError(
@@ -117,22 +121,26 @@ class Sampler:
             "was nothing to hide: the record holds too little. Use a longer or a larger one."
         )
 
-    def _patch(self, which: int) -> NDArray[np.float32]:
-        """Whole record of a patch and its halo, about a cell worth sampling, perhaps flipped."""
+    def _patch(self, which: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """All days of a patch and its halo, and the target; about a cell worth sampling."""
         record, rng = self.records[which], self.rng
         y, x = divmod(int(rng.choice(self.cells[which])), self.widths[which])
         corner = []
         for place, length in zip((y, x), record.values.shape[1:], strict=True):
             room = max(length - 2 * record.halo - self.patch, 0)
             corner.append(int(np.clip(place - rng.integers(self.patch), 0, room)))
-        size = self.patch + 2 * record.halo
-        values = record.values[:, corner[0] : corner[0] + size, corner[1] : corner[1] + size]
-        for axis in (1, 2):
-            if rng.random() < 0.5:
-                values = np.flip(values, axis)
-        return values
+        rows, columns = (slice(c, c + self.patch + 2 * record.halo) for c in corner)
+        flips = [axis for axis in (1, 2) if rng.random() < 0.5]
+        target = record.values if record.truth is None else record.truth
+        values, target = (np.flip(f[:, rows, columns], flips) for f in (record.values, target))
+        return values, target
 
-    def _sample(self, values: NDArray[np.float32], hidden: NDArray[np.bool_]) -> Sample:
+    def _sample(
+        self,
+        values: NDArray[np.float32],
+        hidden: NDArray[np.bool_],
+        target: NDArray[np.float32],
+    ) -> Sample:
         model = self.model
         days, halo = model.halo[0], model.halo[1]
         margin = halo - max(model.config["scales"]) // 2  # of the layers alone
@@ -151,7 +159,7 @@ class Sampler:
 
         out = (slice(start, start + wanted), slice(halo, -halo), slice(halo, -halo))
         core = stats[(slice(None), *out[1:])]
-        target = values[out]
+        target = target[out]
         return Sample(
             inputs=inputs,
             land=stats[COUNT, outer, outer] > 0,
