@@ -100,8 +100,8 @@ def fit_gapfill(
     records, title, wrap = _records(obj, var)
     parts = [_held_out(values, seed + i) for i, values in enumerate(records)]
     size = {"patch": min(PATCH, *records[0].shape[1:]), "days": min(DAYS, records[0].shape[0])}
-    sampler = Sampler([Record(train, wrap) for train, _ in parts], base, seed=seed, **size)
-    unseen = Sampler([Record(held, wrap) for _, held in parts], base, seed=seed + 1, **size)
+    sampler = Sampler([Record(train, wrap=wrap) for train, _ in parts], base, seed=seed, **size)
+    unseen = Sampler([Record(held, wrap=wrap) for _, held in parts], base, seed=seed + 1, **size)
     samples = [unseen.draw() for _ in range(24)]
     with bar("fit", steps, get_option("progress", progress), "step") as shown:
 

@@ -66,7 +66,8 @@ def simulated_records(*, truth: bool) -> list[Record]:
         ds = open_dataset(name, seed=seed, truth=truth, covariates=False)
         known = ds["soil_moisture_truth"].values if truth else None
         wrap = name == "global-month"
-        records.append(Record(ds["soil_moisture"].values, known, wrap, share, name))
+        values = ds["soil_moisture"].values
+        records.append(Record(values, truth=known, wrap=wrap, share=share, name=name))
     return records
 
 

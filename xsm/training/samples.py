@@ -130,7 +130,7 @@ class Sampler:
             room = max(length - 2 * record.halo - self.patch, 0)
             corner.append(int(np.clip(place - rng.integers(self.patch), 0, room)))
         rows, columns = (slice(c, c + self.patch + 2 * record.halo) for c in corner)
-        flips = [axis for axis in (1, 2) if rng.random() < 0.5]
+        flips = tuple(axis for axis in (1, 2) if rng.random() < 0.5)
         target = record.values if record.truth is None else record.truth
         values, target = (np.flip(f[:, rows, columns], flips) for f in (record.values, target))
         return values, target
