@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("xsm", "numpy", "scipy", "xarray", "numba", "lightgbm", "pytesmo", "pyDINEOF")
+from xsm import __version__
+
+PACKAGES = ("numpy", "scipy", "xarray", "numba", "lightgbm", "pytesmo", "pyDINEOF")
 
 
 def provenance(models: list[str] | tuple[str, ...] = ()) -> dict[str, Any]:
@@ -18,7 +20,7 @@ def provenance(models: list[str] | tuple[str, ...] = ()) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {"xsm": __version__} | {name: _version(name) for name in PACKAGES},
         "models": {name: _sha256(name) for name in models},
     }
 
