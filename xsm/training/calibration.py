@@ -53,9 +53,7 @@ def _ratios(params, config, sample):
     output, _ = partial_conv_network(
         params, sample.inputs, config, operations(), land=sample.land[None, None, None]
     )
-    margin = (output.shape[-1] - sample.target.shape[-1]) // 2
-    inner = slice(margin, -margin or None)
-    anomaly, log_variance = output[0][:, :, inner, inner]
+    anomaly, log_variance = sample.inner(output)[0]
     std = sample.std * np.exp(0.5 * np.clip(log_variance, *LOG_VARIANCE))
     error = abs(sample.mean + sample.std * anomaly - sample.target)
     return (error / std)[sample.hidden]

@@ -147,11 +147,8 @@ def _loss(samples, tensors, config, ops, device):
     }
     land = stack(lambda s: s.land)[:, None, None]
     output, _ = partial_conv_network(tensors, inputs, config, ops, land=land)
-    margin = (output.shape[-1] - samples[0].target.shape[-1]) // 2
-    if margin:
-        output = output[..., margin:-margin, margin:-margin]
     return gapfill_loss(
-        output,
+        samples[0].inner(output),
         stack(lambda s: s.mean),
         stack(lambda s: s.std),
         stack(lambda s: s.target),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from xsm.networks.gapfilling import LOG_VARIANCE
+
 SCALE = 0.08  # m3 m-3, a typical error; makes the terms about 1
 FLOOR = 0.03  # m3 m-3, added to the predicted spread before it weighs an error
 GLOBAL = 0.1  # weight of all observed land cells against the hidden ones
@@ -43,7 +45,7 @@ def gapfill_loss(
     std, mean = std[:, None], mean[:, None]
     known = torch.isfinite(target)
     squared = torch.where(known, mean + std * output[:, 0] - target, 0.0).square()
-    log_variance = output[:, 1].clamp(-10, 5)
+    log_variance = output[:, 1].clamp(*LOG_VARIANCE)
     n_hidden, n_known = hidden.sum().clamp(min=1), known.sum().clamp(min=1)
 
     weight = 1 / (FLOOR + std * torch.exp(0.5 * log_variance.detach()))

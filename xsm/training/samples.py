@@ -62,6 +62,12 @@ class Sample:
     target: NDArray[np.float32]
     hidden: NDArray[np.bool_]
 
+    def inner(self, output: Any) -> Any:
+        """`output` (..., H + 2r, W + 2r) of a network, without the margin of its layers."""
+        margin = (output.shape[-1] - self.target.shape[-1]) // 2
+        cut = slice(margin, -margin or None)
+        return output[..., cut, cut]
+
 
 class Sampler:
     """Draws patches from records and hides part of each.
