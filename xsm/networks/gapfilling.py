@@ -92,9 +92,18 @@ def fill_block(
         place = device or ("cuda" if backend == "triton" else "cpu")
         output, mask = _run_torch(values, stats, model, backend, wrap, place, dtype or "float32")
     mean = core[MEAN] + core[STD] * output[0]
-    std = core[STD] * np.exp(0.5 * np.clip(output[1], *LOG_VARIANCE))
-    std *= np.float32(model.card.get("calibration", {}).get("scale", 1.0))
+    log_variance = np.clip(output[1], *LOG_VARIANCE)
+    std = core[STD] * np.exp(0.5 * log_variance) * _calibrated(log_variance, model)
     return np.where(mask, np.stack([mean, std]), np.float32(np.nan))
+
+
+def _calibrated(log_variance: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
+    """Factors of the standard deviation, from the card: between its points, linear."""
+    if "calibration" not in model.card:
+        return np.ones_like(log_variance)
+    found = model.card["calibration"]
+    factors = np.interp(log_variance, found["log_variance"], found["scale"])
+    return factors.astype(np.float32)
 
 
 def _run(values, stats, params, model, ops, wrap):

@@ -82,6 +82,8 @@ def train(
     start: str | None = None,
     truth: bool = False,
     rate: float = 2e-3,
+    device: str = "cpu",
+    workers: int = 0,
 ) -> Model:
     """Train a network and save it with its card.
 
@@ -90,7 +92,7 @@ def train(
     network : {"default", "sgd-sm"}
     amsr2 : path of the AMSR2 month
     out : path of the model to write
-    steps, batch, seed, rate
+    steps, batch, seed, rate, device, workers
         As in :func:`xsm.training.fit.fit`.
     start : str, optional
         A model to go on from, by name or path.
@@ -122,7 +124,7 @@ def train(
         "training": {
             "steps": steps, "batch": batch, "seed": seed, "rate": rate, "truth": truth,
             "start": None if start is None else load_model(start).identity,
-            "hardware": f"{platform.machine()} CPU", "precision": "bfloat16 convolutions",
+            "hardware": f"{platform.machine()}, {device}", "precision": "bfloat16 convolutions",
         },
     }  # fmt: skip
 
@@ -131,7 +133,8 @@ def train(
 
     params, curve = fit(
         params, config, sampler, samples,
-        steps=steps, batch=batch, rate=rate, check_every=400, on_check=checkpoint,
+        steps=steps, batch=batch, rate=rate, device=device, workers=workers,
+        check_every=400, on_check=checkpoint,
     )  # fmt: skip
     more = Sampler(validation, blank, patch=80, days=25, hidden=(0.05, 0.08), seed=seed + 2)
     calibration = calibrate(params, config, [more.draw() for _ in range(24)])
@@ -149,6 +152,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--device", default="cpu", help="of torch, such as cuda")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw samples")
     parser.add_argument("--start", help="model to go on from")
     parser.add_argument("--truth", action="store_true", help="learn the truth of simulated records")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -15,10 +15,12 @@ from xsm.networks.gapfilling import operations
 from xsm.networks.partial_conv import partial_conv_network
 from xsm.training.losses import gapfill_loss
 from xsm.training.samples import Sample, Sampler
+from xsm.training.stream import stream
 
 logger = logging.getLogger(__name__)
 
 Params = dict[str, np.ndarray]
+MEMORY = 0.998  # of the moving average of the parameters: about 500 steps
 
 
 @dataclass
@@ -50,13 +52,15 @@ def fit(
     decay: float = 1e-3,
     check_every: int = 250,
     device: str = "cpu",
+    workers: int = 0,
     on_step: Callable[[int, float], None] | None = None,
     on_check: Callable[[Params, Curve], None] | None = None,
 ) -> tuple[Params, Curve]:
     """Train a network and keep the parameters that did best on held-out samples.
 
     AdamW, a short warm-up and a cosine to 1 % of `rate`; convolutions in bfloat16, parameters in
-    float32.
+    float32. What is checked and kept is the moving average of the parameters over the last steps:
+    with a few patches a step, each single one is noisy.
 
     Parameters
     ----------
@@ -75,6 +79,8 @@ def fit(
         Steps between checks on `held_out`.
     device : str
         Device of torch.
+    workers : int
+        Processes that draw samples, as in :func:`xsm.training.stream.stream`.
     on_step : callable, optional
         Called with the step and the running RMSE (m3 m-3), for a progress bar.
     on_check : callable, optional
@@ -89,34 +95,43 @@ def fit(
 
     ops = operations("reference", torch.bfloat16)
     tensors = {k: torch.tensor(v, device=device, requires_grad=True) for k, v in params.items()}
+    average = {key: value.detach().clone() for key, value in tensors.items()}
     optimiser = torch.optim.AdamW(tensors.values(), lr=rate, weight_decay=decay)
-    curve, best, lowest = Curve(), _numpy(tensors), math.inf
+    curve, best, lowest = Curve(), _numpy(average), math.inf
+    source = stream(sampler, workers)
     started, squared, count, running = time.perf_counter(), 0.0, 0, math.nan
     for step in range(1, steps + 1):
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, step / warm_up) * _cosine(step / steps)
-        samples = [sampler.draw() for _ in range(batch)]
+        samples = [next(source) for _ in range(batch)]
         loss, parts = _loss(samples, tensors, config, ops, device)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(tensors.values(), 1.0)
         optimiser.step()
+        _follow(average, tensors, min(MEMORY, step / (step + 10)))
         squared, count = squared + parts["squared_error"], count + parts["n"]
         error = math.sqrt(parts["squared_error"] / parts["n"])
         running = error if math.isnan(running) else 0.98 * running + 0.02 * error
         if on_step is not None:
             on_step(step, running)
         if step % check_every == 0 or step == steps:
-            score = held_out_rmse(held_out, tensors, config, ops, device) if held_out else math.nan
+            score = held_out_rmse(held_out, average, config, ops, device) if held_out else math.nan
             curve.add(step, math.sqrt(squared / count), score)
             curve.seconds = time.perf_counter() - started
             squared, count = 0.0, 0
             if not score >= lowest:
-                best, lowest = _numpy(tensors), score
+                best, lowest = _numpy(average), score
             logger.info("step %d: rmse %.4f, held out %.4f", step, curve.train_rmse[-1], score)
             if on_check is not None:
                 on_check(best, curve)
     return best, curve
+
+
+def _follow(average, tensors, memory: float) -> None:
+    """Move the average, in place, towards the parameters."""
+    for key, value in tensors.items():
+        average[key].lerp_(value.detach(), 1 - memory)
 
 
 def held_out_rmse(samples, tensors, config, ops, device) -> float:

@@ -97,7 +97,7 @@ class Sampler:
         halo = model.halo[1]
         self.records = [record.with_halo(halo) for record in records]
         self.model, self.patch, self.days, self.share = model, patch, days, hidden
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.rng = seed, np.random.default_rng(seed)
         self.ops = operations()
         shares = np.array([record.share for record in records], float)
         self.odds = shares / shares.sum()
