@@ -22,10 +22,11 @@ def _lanes() -> int:
     return 8 if features.get("avx2") and features.get("fma") else 4
 
 
-# floats per vector; rows and output channels held at once: OUTPUTS * ROWS sums of LANES floats
+# floats per vector; cells and output channels whose sums are held in registers at once
 LANES = _lanes()
-ROWS = 2
-OUTPUTS = 8 if LANES == 16 else 4
+VECTORS = 2
+CELLS = 12 if LANES == 16 else 6
+OUTPUTS = VECTORS * LANES
 
 
 @intrinsic
@@ -33,31 +34,34 @@ def accumulate(
     typingctx: Any,
     sums: Any,
     x: Any,
-    x_start: Any,
-    x_taps: Any,
+    starts: Any,
     w: Any,
     w_start: Any,
-    w_taps: Any,
-    taps: Any,
-    channels: Any,
-    plane: Any,
-    row: Any,
+    parts: Any,
+    count: Any,
+    factors: Any,
+    bias: Any,
+    first: Any,
 ) -> Any:
-    """Sum a window for ROWS x LANES cells and OUTPUTS channels.
+    """Sum the parts of the windows of CELLS cells, for OUTPUTS channels from `first` on.
 
-    ``sums[o, r, l] = sum_{k < taps, c < channels} w[w_start + w_taps[k] + c * OUTPUTS + o]
-    * x[x_start + x_taps[k] + c * plane + r * row + l]``
+    A part is a run of input channels, at a place of its own for each cell::
 
-    `sums` is float32 (OUTPUTS, ROWS, LANES), `x` and `w` are flat float32, `x_taps` and `w_taps`
-    int64; all contiguous.
+        total[p, o] = sum_{k < count, c < parts[k, 0]}
+            x[starts[k, p] + c] * w[w_start + parts[k, 1] + c * OUTPUTS + o]
+        sums[p, o] = total[p, o] * factors[p] + bias[first + o]    where factors[p] > 0, else 0
+
+    `sums` is float32 (CELLS, OUTPUTS), `x` and `w` are flat float32, `starts` int64 (n, CELLS) and
+    `parts` int64 (n, 2); all contiguous.
     """
-    signature = types.void(sums, x, types.int64, x_taps, w, types.int64, w_taps, *[types.int64] * 4)
+    i8 = types.int64
+    signature = types.void(sums, x, starts, w, i8, parts, i8, factors, bias, i8)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         def data(index: int) -> Any:
             return context.make_array(sig.args[index])(context, builder, args[index]).data
 
-        def step(pointer: Any, *offsets: Any) -> Any:
+        def at(pointer: Any, *offsets: Any) -> Any:
             for offset in offsets:
                 pointer = builder.gep(pointer, [offset])
             return pointer
@@ -67,45 +71,49 @@ def accumulate(
 
         vector = ir.VectorType(ir.FloatType(), LANES)
         index = ir.IntType(64)
-        splat_mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        undefined = ir.Constant(vector, ir.Undefined)
+        zeros = ir.Constant(vector, [0.0] * LANES)
+        lane = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         fma = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
         )
+
+        def repeated(value: Any) -> Any:
+            single = builder.insert_element(undefined, value, ir.IntType(32)(0))
+            return builder.shuffle_vector(single, undefined, lane)
+
         # promoted to registers by the optimiser
         totals = [
-            [
-                cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * LANES))
-                for _ in range(ROWS)
-            ]
-            for _ in range(OUTPUTS)
+            [cgutils.alloca_once_value(builder, zeros) for _ in range(VECTORS)]
+            for _ in range(CELLS)
         ]
-        _, _, x_start, _, _, w_start, _, taps, channels, plane, row = args
-        x_data, x_taps, w_data, w_taps = (data(i) for i in (1, 3, 4, 6))
-        with cgutils.for_range(builder, taps, intp=index) as tap:
-            x_tap = step(x_data, x_start, builder.load(step(x_taps, tap.index)))
-            w_tap = step(w_data, w_start, builder.load(step(w_taps, tap.index)))
-            with cgutils.for_range(builder, channels, intp=index) as channel:
-                x_here = step(x_tap, builder.mul(channel.index, plane))
-                w_here = step(w_tap, builder.mul(channel.index, index(OUTPUTS)))
-                cells = [
-                    builder.load(vector_at(step(x_here, builder.mul(row, index(r)))), align=4)
-                    for r in range(ROWS)
+        x_data, starts_data, parts_data = data(1), data(2), data(5)
+        w_data = at(data(3), args[4])
+        with cgutils.for_range(builder, args[6], intp=index) as part:
+            here = at(parts_data, builder.mul(part.index, index(2)))
+            w_here = at(w_data, builder.load(at(here, index(1))))
+            places = at(starts_data, builder.mul(part.index, index(CELLS)))
+            cells = [at(x_data, builder.load(at(places, index(p)))) for p in range(CELLS)]
+            with cgutils.for_range(builder, builder.load(here), intp=index) as channel:
+                row = at(w_here, builder.mul(channel.index, index(OUTPUTS)))
+                weights = [
+                    builder.load(vector_at(at(row, index(v * LANES))), align=4)
+                    for v in range(VECTORS)
                 ]
-                for o in range(OUTPUTS):
-                    value = builder.load(step(w_here, index(o)))
-                    single = builder.insert_element(
-                        ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0)
-                    )
-                    factor = builder.shuffle_vector(
-                        single, ir.Constant(vector, ir.Undefined), splat_mask
-                    )
-                    for r in range(ROWS):
-                        total = builder.load(totals[o][r])
-                        builder.store(builder.call(fma, [factor, cells[r], total]), totals[o][r])
-        for o in range(OUTPUTS):
-            for r in range(ROWS):
-                place = step(data(0), index((o * ROWS + r) * LANES))
-                builder.store(builder.load(totals[o][r]), vector_at(place), align=4)
+                for p in range(CELLS):
+                    value = repeated(builder.load(at(cells[p], channel.index)))
+                    for v in range(VECTORS):
+                        total = builder.load(totals[p][v])
+                        builder.store(builder.call(fma, [value, weights[v], total]), totals[p][v])
+        for p in range(CELLS):
+            factor = builder.load(at(data(7), index(p)))
+            some = builder.fcmp_ordered(">", factor, ir.Constant(ir.FloatType(), 0.0))
+            for v in range(VECTORS):
+                added = vector_at(at(data(8), args[9], index(v * LANES)))
+                operands = [builder.load(totals[p][v]), repeated(factor)]
+                result = builder.call(fma, [*operands, builder.load(added, align=4)])
+                place = vector_at(at(data(0), index(p * OUTPUTS + v * LANES)))
+                builder.store(builder.select(some, result, zeros), place, align=4)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -204,3 +204,18 @@ def test_masked_mean(
     assert all(result.dtype == given.dtype for result in results)
     assert np.all(np.abs(back(results[0]) - mean) <= TOLERANCE[dtype] * scale)
     assert np.all(np.abs(back(results[1]) - fraction) <= TOLERANCE[dtype] * fraction)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("extreme", [np.inf, -np.inf, np.nan, 1e30])
+def test_masked_mean_keeps_an_extreme_value_in_its_squares(extreme: float, wrap: bool) -> None:
+    x = np.random.default_rng(0).normal(size=(1, 1, 2, 12, 15)).astype("float32")
+    mask = np.random.default_rng(1).random(x.shape) < 0.7
+    clean, _ = xsm_kernels.masked_mean(x, mask, 5, wrap_longitude=wrap, backend="numba")
+    x[0, 0, 0, 6, 1], mask[0, 0, 0, 6, 1] = extreme, True
+    found, _ = xsm_kernels.masked_mean(x, mask, 5, wrap_longitude=wrap, backend="numba")
+    columns = (np.arange(-1, 4) % 15) if wrap else np.arange(4)
+    near = np.zeros(x.shape, bool)
+    near[0, 0, 0, 4:9, columns] = True
+    np.testing.assert_allclose(found[~near], clean[~near], rtol=1e-5, atol=1e-6)
+    assert (~(np.abs(found[near]) < 1e20)).all()

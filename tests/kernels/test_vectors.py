@@ -10,7 +10,7 @@ import pytest
 
 import xsm_kernels
 from xsm_kernels.masked_conv3d._numba_tiles import convolve_tiles
-from xsm_kernels.simd import LANES, OUTPUTS, ROWS
+from xsm_kernels.simd import CELLS, LANES, VECTORS
 
 
 @pytest.mark.skipif(
@@ -24,7 +24,7 @@ def test_inner_loop_is_fused_multiply_add_on_whole_vectors() -> None:
     fused = [len(re.findall(rf"vfmadd\S+ps\s.*%{register}", block)) for block in blocks]
     # the hot block multiplies and adds for every sum at least once, and stores none of them
     hot = blocks[int(np.argmax(fused))]
-    assert max(fused) >= ROWS * OUTPUTS
+    assert max(fused) >= CELLS * VECTORS
     assert not re.search(rf"vmovups\s+%{register}\d+, ", hot)
 
 

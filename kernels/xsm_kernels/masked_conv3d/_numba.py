@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from xsm_kernels.arguments import ACTIVATIONS, Triple, output_shape
+from xsm_kernels.cells import pack, pack_bias, ratios
 from xsm_kernels.masked_conv3d._numba_tiles import TILE_COLUMNS, TILE_ROWS, convolve_tiles
-from xsm_kernels.simd import OUTPUTS
 from xsm_kernels.threads import spread
 
 
@@ -35,10 +35,6 @@ def masked_conv3d(
     cells = output_shape(x.shape, kernel, padding, dilation)
     y = np.zeros((x.shape[0], weight.shape[0], *cells), np.float32)
     new_mask = np.zeros((x.shape[0], *cells), np.bool_)
-    # K / s by s; 0 marks the empty window
-    volume = math.prod(kernel)
-    ratio = np.zeros(volume + 1, np.float32)
-    ratio[1:] = volume / np.arange(1, volume + 1)
     tiles = active_tiles(active, x.shape[0], cells)
     spread(
         convolve_tiles(),
@@ -46,7 +42,7 @@ def masked_conv3d(
         np.ascontiguousarray(x),
         np.ascontiguousarray(mask[:, 0]),
         pack(weight),
-        np.zeros(weight.shape[0], np.float32) if bias is None else np.ascontiguousarray(bias),
+        pack_bias(bias, weight.shape[0]),
         np.empty((0,) * 5, np.float32) if residual is None else np.ascontiguousarray(residual),
         residual is not None,
         np.empty((1, 0, 0), np.bool_) if active is None else np.ascontiguousarray(active),
@@ -57,25 +53,11 @@ def masked_conv3d(
         kernel,
         padding,
         dilation,
-        ratio,
+        ratios(math.prod(kernel)),
         wrap_longitude,
         ACTIVATIONS.index(activation),
     )
     return y, new_mask[:, None]
-
-
-def pack(weight: np.ndarray) -> np.ndarray:
-    """Weights (O, C, kt, kh, kw) as (blocks, taps * C * OUTPUTS), zeros beyond O.
-
-    Microseconds against the milliseconds of a layer, so nothing is kept between calls.
-    """
-    outputs, channels = weight.shape[:2]
-    blocks = -(-outputs // OUTPUTS)
-    packed = np.zeros((blocks * OUTPUTS, channels, math.prod(weight.shape[2:])), np.float32)
-    packed[:outputs] = weight.reshape(outputs, channels, -1)
-    # (blocks, OUTPUTS, C, taps) -> (blocks, taps, C, OUTPUTS)
-    packed = packed.reshape(blocks, OUTPUTS, channels, -1).transpose(0, 3, 2, 1)
-    return np.ascontiguousarray(packed).reshape(blocks, -1)
 
 
 def active_tiles(active: np.ndarray | None, batch: int, cells: Triple) -> Any:

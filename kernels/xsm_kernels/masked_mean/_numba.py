@@ -1,4 +1,8 @@
-"""Masked mean on CPUs: running sums, so that the cost does not grow with the size of the square."""
+"""Masked mean on CPUs: running sums, so that the cost does not grow with the size of the square.
+
+Values so large (or infinite) that they would leave a trace in the sums after they have left the
+square are told beforehand: the squares of such a day are summed one by one.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,12 @@ from numba import njit, types
 
 from xsm_kernels.threads import spread
 
+LARGE = 2.0**20
 
-@njit(nogil=True, error_model="numpy")
+_options = {"nogil": True, "error_model": "numpy"}
+
+
+@njit(**_options)
 def _add_row(values, seen, sign, sums, counts):
     """Add (sign 1) or take away (sign -1) a row from the sums (float64) of every column."""
     for j in range(values.size):
@@ -20,7 +28,31 @@ def _add_row(values, seen, sign, sums, counts):
         counts[j] += sign * seen[j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(**_options)
+def _all_small(values, seen):
+    small = True
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            small &= (abs(values[i, j]) < LARGE) | (not seen[i, j])
+    return small
+
+
+@njit(**_options)
+def _mean_directly(values, seen, half, wrap, mean):
+    """Every square on its own."""
+    height, width = values.shape
+    for i in range(height):
+        for j in range(width):
+            total, count = 0.0, 0
+            for r in range(max(i - half, 0), min(i + half + 1, height)):
+                for q in range(j - half, j + half + 1):
+                    if (wrap or 0 <= q < width) and seen[r, q % width]:
+                        total += values[r, q % width]
+                        count += 1
+            mean[i, j] = total / count if count > 0 else 0.0
+
+
+@njit(**_options)
 def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
     """Days start..stop of (B * T): all channels, and the fraction with the first."""
     channels, days, height, width = x.shape[1:]
@@ -55,6 +87,8 @@ def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
                         fraction[b, t, i, j] = np.float32(count) / volume
                     total -= sums[j]
                     count -= counts[j]
+            if not _all_small(x[b, c, t], mask[b, t]):
+                _mean_directly(x[b, c, t], mask[b, t], half, wrap, mean[b, c, t])
 
 
 @cache
