@@ -83,7 +83,7 @@ def network(monkeypatch) -> SimpleNamespace:
     calls = SimpleNamespace(fill_block=0, record_statistics=0, settings=[], values=[])
     module = ModuleType("xsm.networks.gapfilling")
 
-    def fill_block(values, stats, model, **settings):
+    def fill_block(values, stats, model, *, need=None, **settings):
         calls.fill_block += 1
         calls.settings.append(settings)
         calls.values.append(values.size)

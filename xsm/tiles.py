@@ -132,7 +132,7 @@ def take_cells(array: NDArray[Any], rows: slice, columns: slice, wrap: bool) -> 
     height, width = array.shape[-2:]
     inside = slice(max(rows.start, 0), min(rows.stop, height))
     if wrap:
-        part = np.take(array[..., inside, :], np.arange(columns.start, columns.stop) % width, -1)
+        part = _around_the_globe(array[..., inside, :], columns)
         margins = [(0, 0)]
     else:
         within = slice(max(columns.start, 0), min(columns.stop, width))
@@ -143,6 +143,19 @@ def take_cells(array: NDArray[Any], rows: slice, columns: slice, wrap: bool) -> 
         return part
     part = np.asarray(part, np.result_type(part.dtype, np.float32))
     return np.pad(part, [(0, 0)] * (part.ndim - 2) + margins, constant_values=np.nan)
+
+
+def _around_the_globe(array: NDArray[Any], columns: slice) -> NDArray[Any]:
+    """Columns of (..., W), counted on beyond the last from the first; a view where it can be."""
+    width = array.shape[-1]
+    parts = []
+    at = columns.start
+    while at < columns.stop:
+        first = at % width
+        stop = min(first + columns.stop - at, width)
+        parts.append(array[..., first:stop])
+        at += stop - first
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def windows(shape: tuple[int, int, int], tile: tuple[int, int, int]) -> Iterator[Window]:
@@ -228,7 +241,7 @@ def fill_window(
     if not np.isfinite(part).any():
         return out
     filled = numbers().fill_block(
-        part, with_empty(stats[(slice(None), *outer[1:])]), model, **settings
+        part, with_empty(stats[(slice(None), *outer[1:])]), model, need=need[box], **settings
     )
     # what is not needed must not depend on how the tiles lie
     out[(slice(None), *box)] = np.where(need[box], filled, np.float32(np.nan))

@@ -53,29 +53,42 @@ def features(
         masks (1, 1, T, H, W).
     """
     xp = array_api_compat.array_namespace(values, stats)
-    zero = xp.zeros((), dtype=values.dtype)
-    observed = xp.isfinite(values)
+    anomaly, mask = standardised(values, stats)
     land = stats[COUNT] > 0
-    std = xp.where(land, stats[STD], xp.ones_like(stats[STD]))
-    anomaly = xp.clip((values - stats[MEAN]) / std, -LIMIT, LIMIT)
-    anomaly = xp.where(observed, anomaly, zero)[None, None]
-    mask = observed[None, None]
-
     days = [anomaly, xp.astype(mask, values.dtype)]
-    fraction = days[1]
     for size in scales:
         mean, fraction = ops.masked_mean(anomaly, mask, size, wrap_longitude=wrap)
         days += [mean, fraction]
-    cell = xp.where(land, _scaled(xp, stats, std), zero)
+    cell = of_cells(stats)
     days.append(xp.broadcast_to(cell[None, :, None], (1, len(STATISTICS), *values.shape)))
     if covariates is not None:
+        zero = xp.zeros((), dtype=values.dtype)
         days.append(xp.where(xp.isfinite(covariates), covariates, zero)[None])
     reach = (fraction > 0) & land
     return {"anomaly": (anomaly, mask), "features": (xp.concat(days, axis=1), reach)}
 
 
+def standardised(values: Any, stats: Any) -> tuple[Any, Any]:
+    """Anomalies (1, 1, T, H, W) in units of the cell's own spread, 0 where missing; their mask."""
+    xp = array_api_compat.array_namespace(values, stats)
+    observed = xp.isfinite(values)
+    anomaly = xp.clip((values - stats[MEAN]) / _spread(xp, stats), -LIMIT, LIMIT)
+    anomaly = xp.where(observed, anomaly, xp.zeros((), dtype=values.dtype))
+    return anomaly[None, None], observed[None, None]
+
+
+def of_cells(stats: Any) -> Any:
+    """The statistics (5, H, W), each brought to about -1..1; 0 where nothing was observed."""
+    xp = array_api_compat.array_namespace(stats)
+    land = stats[COUNT] > 0
+    return xp.where(land, _scaled(xp, stats, _spread(xp, stats)), xp.zeros((), dtype=stats.dtype))
+
+
+def _spread(xp, stats):
+    return xp.where(stats[COUNT] > 0, stats[STD], xp.ones_like(stats[STD]))
+
+
 def _scaled(xp, stats, std):
-    """The statistics (5, H, W), each brought to about -1..1."""
     mean, _, count, persistence, coherence = (stats[i] for i in range(len(STATISTICS)))
     return xp.stack(
         [

@@ -13,6 +13,7 @@ from xsm.networks.cards import Model, load_model, models, save_model
 from xsm.networks.features import features
 from xsm.networks.partial_conv import partial_conv_network, reach
 from xsm.networks.statistics import COUNT, MEAN, STD, record_statistics
+from xsm_kernels import dispatch
 
 __all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "save_model"]
 
@@ -49,6 +50,7 @@ def fill_block(
     stats: NDArray[np.floating],
     model: Model,
     *,
+    need: NDArray[np.bool_] | None = None,
     wrap: bool = False,
     backend: str = "auto",
     device: str | None = None,
@@ -63,6 +65,9 @@ def fill_block(
     stats : ndarray, shape (5, H + 2 h, W + 2 h)
         :func:`record_statistics` of the whole record, for the same cells.
     model : Model
+    need : ndarray of bool, shape (T, H, W), optional
+        Cells whose estimate is wanted; the others cost nothing where the backend can leave them
+        out, and may be NaN. Default: all.
     wrap : bool
         Whether the last column is the neighbour of the first.
     backend : {"auto", "numba", "reference", "triton"}
@@ -87,7 +92,12 @@ def fill_block(
         return np.full((2, values.shape[0] - 2 * days, *core.shape[1:]), np.nan, np.float32)
 
     if device is None and dtype is None and backend in ("auto", "numba"):
-        output, mask = _run(values, stats, model.params, model, operations(backend), wrap)
+        if dispatch.choose("masked_conv3d", backend, (values, stats)) == "numba":
+            from xsm.networks.stream import stream  # imports numba
+
+            output, mask = stream(values, stats, model, need, wrap=wrap)
+        else:
+            output, mask = _run(values, stats, model.params, model, operations(backend), wrap)
     else:
         place = device or ("cuda" if backend == "triton" else "cpu")
         output, mask = _run_torch(values, stats, model, backend, wrap, place, dtype or "float32")
