@@ -83,5 +83,5 @@ def test_days_alone_equal_the_record_around_them(globe, filled):
         window = (slice(day, day + 1), slice(0, 24), slice(0, 40))
         need = (filled[FLAG].values == 1)[window]
         values = record.read(window, model.halo)
-        mean, _ = tiles.fill_window(values, around, need, model, {"backend": "auto"})
+        mean, _ = tiles.fill_window(values, around, need, day, model, {"backend": "auto"})
         np.testing.assert_allclose(mean[need], filled[SM].values[window][need], **CLOSE)

@@ -91,6 +91,8 @@ def estimate(raw: Any, land: Any, job: Job) -> Any:
         "syx",
         land.rechunk(cells),
         "yx",
+        da.arange(work.shape[0], chunks=work.chunks[0]),
+        "t",
         new_axes={"o": 2},
         adjust_chunks=dict(zip("tyx", work.chunks, strict=True)),
         concatenate=True,
@@ -101,7 +103,7 @@ def estimate(raw: Any, land: Any, job: Job) -> Any:
     return _real_days(out, job.days, axis=1).rechunk((2, *raw.chunks))
 
 
-def _estimate_block(values, stats, land, *, model, settings, tile, keep_observed):
+def _estimate_block(values, stats, land, days, *, model, settings, tile, keep_observed):
     need = np.broadcast_to(
         land, tuple(n - 2 * h for n, h in zip(values.shape, model.halo, strict=True))
     )
@@ -114,7 +116,12 @@ def _estimate_block(values, stats, land, *, model, settings, tile, keep_observed
             slice(w.start, w.stop + 2 * h) for w, h in zip(window, model.halo, strict=True)
         )
         out[(slice(None), *window)] = tiles.fill_window(
-            values[outer], stats[(slice(None), *outer[1:])], need[window], model, settings
+            values[outer],
+            stats[(slice(None), *outer[1:])],
+            need[window],
+            int(days[0]) + window[0].start,
+            model,
+            settings,
         )
     return out
 
@@ -141,7 +148,8 @@ def statistics(values: Any, job: Job) -> Any:
     import dask.array as da
 
     halo = job.model.statistics_halo
-    count = tiles.numbers().record_statistics(np.full((1, 1, 1), np.nan, np.float32)).shape[0]
+    empty = np.full((values.shape[0], 1, 1), np.nan, np.float32)
+    count = tiles.numbers().record_statistics(empty).shape[0]
     column = values.rechunk(tiles.columns_of_days(values.shape))
     column = _with_chunks_of(column, [values.shape[0], halo, halo])
     return da.blockwise(

@@ -18,6 +18,7 @@ from xsm.tiles import (
     fill_window,
     long_gaps,
     map_record_statistics,
+    stats_of_days,
     take_cells,
     windows,
 )
@@ -102,14 +103,15 @@ def _estimate(
     if job.keep_observed:
         inner = tuple(slice(h, h + n) for h, n in zip(job.model.halo, need.shape, strict=True))
         need &= ~np.isfinite(values[inner])
-    _, up, aside = job.model.halo
+    ahead, up, aside = job.model.halo
+    around, since = stats_of_days(stats, days.start - ahead, days.stop + ahead)
     around = take_cells(
-        stats,
+        around,
         slice(rows.start - up, rows.stop + up),
         slice(columns.start - aside, columns.stop + aside),
         record.wrap,
     )
-    return fill_window(values, around, need, job.model, job.settings)[:, here]
+    return fill_window(values, around, need, days.start - since, job.model, job.settings)[:, here]
 
 
 def _long_gaps(record: Record, window: Any, job: Job) -> NDArray[np.bool_] | None:

@@ -14,7 +14,7 @@ _DEFAULTS: dict[str, Any] = {
     "device": None,
     "dtype": None,
     "progress": None,
-    "tile": (16, 96, 96),
+    "tile": (32, 180, 360),
 }
 _current: ContextVar[dict[str, Any]] = ContextVar("xsm_options", default=_DEFAULTS)
 

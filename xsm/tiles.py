@@ -200,17 +200,28 @@ def statistics_block(values: Floats, halo: int) -> Floats:
     return stats[:, halo : stats.shape[1] - halo, halo : stats.shape[2] - halo]
 
 
+def stats_of_days(stats: Floats, first: int, last: int) -> tuple[Floats, int]:
+    """Statistics with the slow course of some days only, and the day it begins with."""
+    from xsm.networks.course import nearby
+    from xsm.networks.statistics import STATISTICS
+
+    course, since = nearby(stats[len(STATISTICS) :], first, last)
+    return np.concatenate([stats[: len(STATISTICS)], course]), since
+
+
 def with_empty(stats: Floats) -> Floats:
     """Statistics where cells beyond the edges (NaN) have those of a cell never observed."""
     outside = np.isnan(stats).all(axis=0)
     if not outside.any():
         return stats
-    empty = numbers().record_statistics(np.full((1, 3, 3), np.nan, np.float32))[:, 1, 1]
+    one = numbers().record_statistics(np.full((1, 3, 3), np.nan, np.float32))[:, 1, 1]
+    empty = np.zeros(len(stats), np.float32)  # no course, however long the record
+    empty[: min(one.size, empty.size)] = one[: empty.size]
     return np.where(outside, empty[:, None, None], stats)
 
 
 def fill_window(
-    values: Floats, stats: Floats, need: Bools, model: Any, settings: dict[str, Any]
+    values: Floats, stats: Floats, need: Bools, first: int, model: Any, settings: dict[str, Any]
 ) -> Floats:
     """Mean and standard deviation of the cells that need one.
 
@@ -220,6 +231,8 @@ def fill_window(
         m3 m-3, NaN where missing; the halo is that of `model`.
     stats : ndarray, shape (S, H + 2 hy, W + 2 hx)
     need : ndarray of bool, shape (T, H, W)
+    first : int
+        Day of the record of the first of `need`.
     model : Model
     settings : dict
         ``backend``, ``device`` and ``dtype``.
@@ -241,7 +254,12 @@ def fill_window(
     if not np.isfinite(part).any():
         return out
     filled = numbers().fill_block(
-        part, with_empty(stats[(slice(None), *outer[1:])]), model, need=need[box], **settings
+        part,
+        with_empty(stats[(slice(None), *outer[1:])]),
+        model,
+        need=need[box],
+        first=first + box[0].start,
+        **settings,
     )
     # what is not needed must not depend on how the tiles lie
     out[(slice(None), *box)] = np.where(need[box], filled, np.float32(np.nan))

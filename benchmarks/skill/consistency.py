@@ -58,7 +58,7 @@ def streaming(values: NDArray[np.float32], model: Any) -> float:
     stats = record_statistics(padded[days:-days], wrap=True)
     stream = fill_block(padded, stats, loaded, wrap=True)
     windows = [
-        fill_block(padded[t : t + 2 * days + 1], stats, loaded, wrap=True)
+        fill_block(padded[t : t + 2 * days + 1], stats, loaded, first=t, wrap=True)
         for t in range(values.shape[0])
     ]
     return largest(stream, np.concatenate(windows, axis=1))

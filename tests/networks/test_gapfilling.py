@@ -69,6 +69,7 @@ def test_tiles_equal_the_whole(model):
         wide[3 : 3 + 5 + 2 * days, 10 : 26 + 2 * rows, 12 : 30 + 2 * columns],
         wide_stats[:, 10 : 26 + 2 * rows, 12 : 30 + 2 * columns],
         model,
+        first=3,
     )
     np.testing.assert_allclose(tile, whole[:, 3:8, 10:26, 12:30], atol=1e-5)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from xsm.networks.course import departures, slow_course
 from xsm.networks.statistics import COUNT, HALO, MEAN, STATISTICS, STD, record_statistics
 
 
@@ -12,19 +13,22 @@ def field(seed=0, shape=(20, 16, 18)):
     return values
 
 
-def test_mean_and_count_are_those_of_the_cell():
+def test_mean_and_count_are_those_of_the_departures():
     values = field()
     stats = record_statistics(values)
-    assert stats.shape == (len(STATISTICS), 16, 18)
+    assert stats.shape == (len(STATISTICS) + 3, 16, 18)
+    np.testing.assert_array_equal(stats[len(STATISTICS) :], slow_course(values))
     np.testing.assert_array_equal(stats[COUNT], np.isfinite(values).sum(0))
-    np.testing.assert_allclose(stats[MEAN], np.nanmean(values, 0), rtol=1e-5)
+    np.testing.assert_allclose(
+        stats[MEAN], np.nanmean(departures(values, slow_course(values)), 0), rtol=1e-5
+    )
 
 
 def test_spread_of_a_long_record_is_the_standard_deviation():
     rng = np.random.default_rng(1)
     values = (0.3 + 0.08 * rng.standard_normal((400, 9, 9))).astype(np.float32)
     stats = record_statistics(values)
-    floor = np.sqrt(values.var(0, ddof=1) + 0.01**2)
+    floor = np.sqrt(departures(values, slow_course(values)).var(0, ddof=1) + 0.01**2)
     np.testing.assert_allclose(stats[STD], floor, rtol=0.01)
 
 
@@ -59,12 +63,12 @@ def test_a_cell_never_observed_counts_zero():
 
 
 def test_halo_is_enough():
-    values = field(shape=(12, 40, 40))
+    values = field(shape=(12, 50, 50))
     whole = record_statistics(values)
-    part = record_statistics(values[:, 10:30, 10:30])
-    inner = slice(HALO, 20 - HALO)
+    part = record_statistics(values[:, 10:40, 10:40])
+    inner = slice(HALO, 30 - HALO)
     np.testing.assert_allclose(
-        part[:, inner, inner], whole[:, 10:30, 10:30][:, inner, inner], atol=1e-5
+        part[:, inner, inner], whole[:, 10:40, 10:40][:, inner, inner], atol=1e-5
     )
 
 

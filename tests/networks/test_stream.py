@@ -14,6 +14,7 @@ from xsm.networks.configs import default, sgd_sm
 from xsm.networks.gapfilling import _run, fill_block, operations, record_statistics
 from xsm.networks.partial_conv import initial_params
 from xsm.networks.plan import make_plan
+from xsm.networks.statistics import STATISTICS
 
 
 def small(config):
@@ -53,7 +54,7 @@ def block(model, days, rows, columns, observed, wrap=False, seed=0):
     values = (0.25 + 0.05 * rng.standard_normal(far)).astype(np.float32)
     values[rng.random(values.shape) >= observed] = np.nan
     values[:, : far[1] // 3, : far[2] // 2] = np.nan
-    return values, record_statistics(values, wrap=wrap)
+    return values, record_statistics(values, wrap=wrap)[: len(STATISTICS)]
 
 
 def defined(values, stats, model, wrap=False):

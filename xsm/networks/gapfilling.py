@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.networks.cards import Model, load_model, models, save_model
+from xsm.networks.course import at_day, departures
 from xsm.networks.features import features
 from xsm.networks.partial_conv import partial_conv_network, reach
-from xsm.networks.statistics import COUNT, MEAN, STD, record_statistics
+from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm_kernels import dispatch
 
 __all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "save_model"]
@@ -51,6 +52,7 @@ def fill_block(
     model: Model,
     *,
     need: NDArray[np.bool_] | None = None,
+    first: int = 0,
     wrap: bool = False,
     backend: str = "auto",
     device: str | None = None,
@@ -62,12 +64,14 @@ def fill_block(
     ----------
     values : ndarray, shape (T + 8, H + 2 h, W + 2 h)
         Soil moisture, m3 m-3; NaN where missing. ``h = model.halo[1]``; W without halo if `wrap`.
-    stats : ndarray, shape (5, H + 2 h, W + 2 h)
+    stats : ndarray, shape (5 + K, H + 2 h, W + 2 h)
         :func:`record_statistics` of the whole record, for the same cells.
     model : Model
     need : ndarray of bool, shape (T, H, W), optional
         Cells whose estimate is wanted; the others cost nothing where the backend can leave them
         out, and may be NaN. Default: all.
+    first : int
+        Day of the record, from 0, that the first estimate is for.
     wrap : bool
         Whether the last column is the neighbour of the first.
     backend : {"auto", "numba", "reference", "triton"}
@@ -85,12 +89,13 @@ def fill_block(
     """
     days, rows, columns = model.halo
     values = np.asarray(values, np.float32)
-    stats = np.asarray(stats, np.float32)
+    stats, course = np.split(np.asarray(stats, np.float32), [len(STATISTICS)])
     core = stats[:, rows : stats.shape[1] - rows, :]
     core = core if wrap else core[:, :, columns : stats.shape[2] - columns]
     if not np.isfinite(values).any() or not (core[COUNT] > 0).any():
         return np.full((2, values.shape[0] - 2 * days, *core.shape[1:]), np.nan, np.float32)
 
+    values = departures(values, course, first - days)
     if device is None and dtype is None and backend in ("auto", "numba"):
         if dispatch.choose("masked_conv3d", backend, (values, stats)) == "numba":
             from xsm.networks.stream import stream  # imports numba
@@ -101,7 +106,10 @@ def fill_block(
     else:
         place = device or ("cuda" if backend == "triton" else "cpu")
         output, mask = _run_torch(values, stats, model, backend, wrap, place, dtype or "float32")
+    course = _crop(course, (rows, columns), wrap)
     mean = core[MEAN] + core[STD] * output[0]
+    for t, day in enumerate(mean):
+        day += at_day(course, first + t)
     log_variance = np.clip(output[1], *LOG_VARIANCE)
     std = core[STD] * np.exp(0.5 * log_variance) * _calibrated(log_variance, model)
     return np.where(mask, np.stack([mean, std]), np.float32(np.nan))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm_kernels import masked_mean
+from xsm.networks.course import box_sum, departures, slow_course
 
 STATISTICS = ("mean", "std", "count", "persistence", "coherence")
 MEAN, STD, COUNT = 0, 1, 2
-HALO = 6  # cells of neighbourhood that the statistics of a cell depend on
+HALO = 10  # cells of neighbourhood that the statistics of a cell depend on
 
 _PRIOR_DAYS = 3.0  # weight of the neighbourhood's variance, in days of observation
 _PRIOR_PAIRS = 10.0  # weight of "no correlation", in pairs
@@ -32,13 +32,17 @@ def record_statistics(values: NDArray[np.floating], *, wrap: bool = False) -> ND
 
     Returns
     -------
-    ndarray of float32, shape (5, H, W)
-        In the order of ``STATISTICS``: mean and standard deviation (m3 m-3; the latter shrunk
-        towards that of the 7 x 7 cells around, three days' worth, and at least 0.01), number of
-        observations, mean product of standardised anomalies one and two days apart
+    ndarray of float32, shape (5 + K, H, W)
+        Of the departures from the slow course, in the order of ``STATISTICS``: mean and standard
+        deviation (m3 m-3; the latter shrunk towards that of the 7 x 7 cells around, three days'
+        worth, and at least 0.01), number of observations, mean product of standardised anomalies
+        one and two days apart
         ("persistence") and of a cell with its eight neighbours on one day ("coherence"), both
         pooled over 5 x 5 cells and shrunk towards zero. Mean 0 where nothing was observed.
+        Then the slow course itself, :func:`xsm.networks.course.slow_course`.
     """
+    course = slow_course(values, wrap=wrap)
+    values = departures(values, course)
     observed = np.isfinite(values)
     filled = np.where(observed, values, np.float32(0)).astype(np.float32, copy=False)
     count = observed.sum(axis=0, dtype=np.int32)
@@ -52,14 +56,8 @@ def record_statistics(values: NDArray[np.floating], *, wrap: bool = False) -> ND
     anomaly /= std
     persistence = _pooled_mean(*_persistence(anomaly, observed), wrap=wrap)
     coherence = _pooled_mean(*_coherence(anomaly, observed, wrap), wrap=wrap)
-    return np.stack([a.astype(np.float32) for a in (mean, std, count, persistence, coherence)])
-
-
-def box_sum(field: NDArray[np.floating], size: int, wrap: bool) -> NDArray[np.float32]:
-    """Sum over `size` x `size` cells around each of (..., H, W); nothing beyond the edges."""
-    x = np.ascontiguousarray(field, dtype=np.float32).reshape(1, 1, -1, *field.shape[-2:])
-    mean, fraction = masked_mean(x, np.ones(x.shape, bool), size, wrap_longitude=wrap)
-    return (mean * fraction * np.float32(size * size)).reshape(field.shape)
+    planes = [a.astype(np.float32) for a in (mean, std, count, persistence, coherence)]
+    return np.concatenate([np.stack(planes), course])
 
 
 def _persistence(anomaly, observed):

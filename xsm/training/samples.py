@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.networks.cards import Model
+from xsm.networks.course import departures
 from xsm.networks.features import features, pad_days
 from xsm.networks.gapfilling import operations
-from xsm.networks.statistics import COUNT, MEAN, STD, record_statistics
+from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm.training.holes import PATTERNS, hide
 
 ENOUGH = 5  # observations that make a cell worth sampling
@@ -152,7 +153,8 @@ class Sampler:
         margin = halo - max(model.config["scales"]) // 2  # of the layers alone
         outer = slice(halo - margin, -(halo - margin) or None)
         seen = np.where(hidden, np.float32(np.nan), values)
-        stats = record_statistics(seen)
+        stats, course = np.split(record_statistics(seen), [len(STATISTICS)])
+        seen, target = departures(seen, course), departures(target, course)
 
         length = values.shape[0]
         wanted = min(self.days, length)
