@@ -67,10 +67,12 @@ format: $(TEST_ENV)/.installed
 docs: $(TEST_ENV)/.docs
 	$(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
 
-TRAIN = $(TEST_ENV)/bin/python -m xsm.training.default --network default --amsr2 $(AMSR2)
+# NETWORK=sgd-sm for the other one; TRAIN_WITH='--device cuda --workers 14 --batch 16' on a GPU.
+NETWORK ?= default
+TRAIN = $(TEST_ENV)/bin/python -m xsm.training.default --network $(NETWORK) --amsr2 $(AMSR2) $(TRAIN_WITH)
 train-gapfill: $(TEST_ENV)/.installed
 	$(TRAIN) --out build/weights/retrieval
-	$(TRAIN) --out build/weights/default --start build/weights/retrieval \
+	$(TRAIN) --out build/weights/$(NETWORK) --start build/weights/retrieval \
 	  --truth --steps 1500 --rate 1e-3 --seed 5
 
 benchmarks: $(TEST_ENV)/.installed
@@ -78,10 +80,12 @@ benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data osse
 	$(TEST_ENV)/bin/python -m benchmarks.skill.consistency
 	$(TEST_ENV)/bin/python -m benchmarks.skill.throughput
+	$(TEST_ENV)/bin/python -m benchmarks.speed
+	$(TEST_ENV)/bin/python -m benchmarks.speed.memory
 	$(TEST_ENV)/bin/python benchmarks/import_time.py
 
 tables: $(TEST_ENV)/.installed
-	$(TEST_ENV)/bin/python benchmarks/tables.py
+	$(TEST_ENV)/bin/python -m benchmarks.tables
 
 clean:
 	rm -rf $(DEMO_ENV) $(TEST_ENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,33 @@ def import_time(result: Result) -> str:
     return markdown(["milliseconds", "20 %", "median", "80 %"], rows)
 
 
+def _speed(name: str) -> Callable[[Result], str]:
+    """A table of :mod:`benchmarks.speed.tables`, which is built on this module."""
+    return lambda result: getattr(import_module("benchmarks.speed.tables"), name)(result)
+
+
+_CPU = {name: ("speed_cpu", "-m benchmarks.speed", _speed(name)) for name in (
+    "targets", "layers", "rates", "operations", "occupancy", "drawings", "network",
+)}  # fmt: skip
+_GPU = {name: ("speed_gpu", "-m benchmarks.speed --device cuda", _speed(name)) for name in (
+    "targets", "layers", "network", "drawings",
+)}  # fmt: skip
+
+
+def _example(name: str) -> Callable[[Result], str]:
+    """A table of the worked example of validation."""
+    module = "benchmarks.validation.example_tables"
+    return lambda result: import_module(module).TABLES[name](result)
+
+
+_EXAMPLE_TABLES = (
+    "in-situ", "annual", "simulated", "networks", "winter", "wetness", "representative",
+)  # fmt: skip
+_EXAMPLE = {
+    name: ("validation_example", "-m benchmarks.validation.worked_example", _example(name))
+    for name in _EXAMPLE_TABLES
+}
+
 # name of a table -> its result, how that is measured, and how it is written
 TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "gapfill-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", gapfill),
@@ -137,6 +165,15 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "intervals-osse": ("gapfill_osse", "-m benchmarks.skill.gapfill --data osse", intervals),
     "consistency": ("consistency", "-m benchmarks.skill.consistency", consistency),
     "throughput": ("throughput_amsr2", "-m benchmarks.skill.throughput", throughput),
+    **{f"speed-{name}": row for name, row in _CPU.items()},
+    **{f"speed-gpu-{name}": row for name, row in _GPU.items()},
+    "speed-memory": ("speed_memory", "-m benchmarks.speed.memory", _speed("memory")),
+    "validation-speed": (
+        "validation_speed",
+        "-m benchmarks.validation.speed",
+        lambda result: import_module("benchmarks.validation.speed").table(result),
+    ),
+    **{f"validation-{name}": row for name, row in _EXAMPLE.items()},
     "import-time": ("import_time", "benchmarks/import_time.py", import_time),
 }
 

@@ -75,6 +75,25 @@ def test_figure_shows_the_four_maps_and_the_series(data, tmp_path):
     titles = [ax.get_title(loc="left").split(":")[0] for ax in figure.axes]
     assert titles[:4] == ["Before", "After", "Truth", "Uncertainty of what was filled"]
     maps = [ax.collections for ax in figure.axes[:3]]
-    assert len({mesh[1].get_clim() for mesh in maps}) == 1
+    assert len({mesh[-1].get_clim() for mesh in maps}) == 1
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_summary_has_a_line_for_each_method_and_each_set_of_stations():
+    gaps = xr.Dataset(
+        {"rmsd": (("method", "kind"), [[0.01, 0.02], [0.03, 0.04]])},
+        coords={"method": ["default", "linear"], "kind": ["block", "all"]},
+    )
+    one = xr.Dataset(
+        {
+            "pearson_r": ("station", [0.5, 0.7, np.nan]),
+            "ubrmsd": ("station", [0.02, 0.04, np.nan]),
+            "n_obs": ("station", [10, 20, 0]),
+            "status": ("station", [0, 0, 2]),
+        }
+    )
+    lines = demo.summary({"Simulated gaps": gaps, "before": one, "after": one}).splitlines()
+    assert lines[1].split() == ["default", "0.0100", "0.0200"]
+    assert lines[2].split() == ["linear", "0.0300", "0.0400"]
+    assert lines[-1].split() == ["after", "2", "15", "0.600", "0.0300"]

@@ -6,9 +6,11 @@ from importlib import import_module
 from typing import Any
 
 from xsm.accessor import register
+from xsm.compare import compare
 from xsm.days import add_day
 from xsm.gapfill import gapfill
 from xsm.options import set_options
+from xsm.validate import validate
 
 __version__ = "0.1.0"
 
@@ -17,21 +19,31 @@ _LAZY = {
     "baselines": "xsm.baselines",
     "errors": "xsm.errors",
     "fit_gapfill": "xsm.fitting:fit_gapfill",
+    "metrics": "xsm.metrics",
     "models": "xsm.networks.gapfilling:models",
+    "open_ismn": "xsm.insitu:open_ismn",
     "osse": "xsm.osse",
+    "plotting": "xsm.plotting",
+    "report": "xsm.reporting.report:report",
     "tutorial": "xsm.tutorial",
 }
 
 __all__ = [
     "add_day",
     "baselines",
+    "compare",
     "errors",
     "fit_gapfill",
     "gapfill",
+    "metrics",
     "models",
+    "open_ismn",
     "osse",
+    "plotting",
+    "report",
     "set_options",
     "tutorial",
+    "validate",
 ]
 
 register()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from xsm.gapfill import gapfill
+from xsm.validate import validate
+
+if TYPE_CHECKING:
+    from xsm.plotting import Plot
 
 
 class SoilMoisture:
@@ -23,12 +27,23 @@ class SoilMoisture:
         """Fill the gaps of a daily record; the options are those of :func:`xsm.gapfill`."""
         return gapfill(self._obj, **options)
 
+    def validate(self, reference: Any = None, **options: Any) -> xr.Dataset:
+        """Score a daily record; the arguments are those of :func:`xsm.validate`."""
+        return validate(self._obj, reference, **options)
+
+    @property
+    def plot(self) -> Plot:
+        """Pictures of scores: ``scores.sm.plot.map()``, see :class:`xsm.plotting.Plot`."""
+        from xsm.plotting import Plot
+
+        return Plot(self._obj)
+
     def __getattr__(self, name: str) -> Any:
         hint = "" if name.startswith("_") else '; the variable "sm", if meant, is ds["sm"]'
         raise AttributeError(f"the accessor .sm of xsm has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
-        return f"<xsm accessor .sm of a {type(self._obj).__name__}: gapfill>"
+        return f"<xsm accessor .sm of a {type(self._obj).__name__}: gapfill, validate, plot>"
 
 
 def register() -> None:

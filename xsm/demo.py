@@ -1,6 +1,8 @@
-"""Gap-fill the embedded dataset and score it against the truth: ``python -m xsm.demo --out DIR``.
+"""Gap-fill the embedded dataset, validate it, report: ``python -m xsm.demo --out DIR``.
 
-Writes a CF NetCDF file and a figure, and prints one table. Needs ``xsm[plot]`` and no torch.
+Scores the filled record against the truth that a simulated Earth knows, against simulated gaps and
+against simulated stations. Writes a CF NetCDF file, a figure and an HTML report, and prints short
+tables. Needs ``xsm[plot]`` and no torch.
 """
 
 from __future__ import annotations
@@ -18,12 +20,10 @@ import xarray as xr
 
 import xsm
 from xsm.baselines import baseline
-from xsm.tutorial import open_dataset
+from xsm.demo_figure import UNIT, draw, typical_cell, typical_day
+from xsm.tutorial import open_dataset, open_stations
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     Floats = NDArray[np.floating]
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "soil_moisture"
 DIMS = ("time", "lat", "lon")
-UNIT = "m³ m⁻³"
-MOISTURE, SPREAD, SEA, LAND, COAST = "YlGnBu", "magma_r", "#eef3f6", "#cfcfcf", "#6b6b6b"
+STATIONS = 40
 
 
 def scores(est: Floats, truth: Floats, where: Bools) -> list[float]:
@@ -81,113 +80,38 @@ def table(before: Floats, after: Floats, truth: Floats, seconds: dict[str, float
     return "\n".join(lines)
 
 
-def typical_day(before: Floats, truth: Floats) -> int:
-    """The day, ends of the record apart, whose seen share of the land is nearest to half."""
-    land = np.isfinite(truth)
-    share = (np.isfinite(before) & land).sum((1, 2)) / np.maximum(land.sum((1, 2)), 1)
-    inner = np.zeros(share.size, bool)
-    inner[4 : max(share.size - 4, 5)] = True
-    return int(np.argmin(np.where(inner, abs(share - 0.5), np.inf)))
+def validations(ds: xr.Dataset, filled: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Simulated gaps in what was seen, and stations before and after the filling."""
+    points = open_stations(ds, STATIONS)
+    return {
+        "Simulated gaps": ds[NAME].sm.validate(draws=1, progress=False),
+        "Stations, as retrieved": ds[NAME].sm.validate(points, keep_pairs=True),
+        "Stations, gap-filled": filled[NAME].sm.validate(points, keep_pairs=True),
+    }
 
 
-def typical_cell(before: Floats, after: Floats, truth: Floats) -> tuple[int, int]:
-    """The cell whose error in its gaps is the median one: neither the best nor the worst."""
-    gaps = np.isnan(before) & np.isfinite(truth) & np.isfinite(after)
-    count = gaps.sum(0)
-    error = np.where(gaps, (after - truth) ** 2, 0.0).sum(0) / np.maximum(count, 1)  # (H, W)
-    cells = np.flatnonzero(count.ravel() >= np.median(count[count > 0]))
-    middle = cells[np.argsort(error.ravel()[cells])[cells.size // 2]]
-    lat, lon = np.unravel_index(middle, error.shape)
-    return int(lat), int(lon)
-
-
-def draw_map(
-    ax: Axes, field: xr.DataArray, land: xr.DataArray, title: str, **style
-) -> ScalarMappable:
-    """One map: the field over grey land and pale sea, with the coast of the land mask."""
-    from matplotlib.colors import ListedColormap
-
-    lon, lat = field["lon"].values, field["lat"].values
-    ax.pcolormesh(lon, lat, land.values, cmap=ListedColormap([SEA, LAND]), vmin=0, vmax=1)
-    mesh = ax.pcolormesh(lon, lat, field.values, **style)
-    ax.contour(lon, lat, land.values.astype(float), levels=[0.5], colors=COAST, linewidths=0.7)
-    ax.set_aspect(1 / np.cos(np.deg2rad(lat.mean())))
-    ax.set_title(title, loc="left", fontsize=10)
-    ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}°{'W' if x < 0 else 'E' if x else ''}")
-    ax.yaxis.set_major_formatter(lambda y, _: f"{abs(y):g}°{'S' if y < 0 else 'N' if y else ''}")
-    ax.tick_params(labelsize=8, color=COAST)
-    ax.locator_params(nbins=5)
-    for side in ax.spines.values():
-        side.set_color(COAST)
-    return mesh
-
-
-def draw_series(ax: Axes, data: xr.Dataset, cell: tuple[int, int]) -> None:
-    """The days of one cell: seen, filled with its 95 % interval, and true."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    one = data.isel(lat=cell[0], lon=cell[1])
-    days, after, sd = one["time"].values, one["after"].values, one["sd"].values
-    half = 1.96 * np.where(np.isfinite(one["before"]), 0.0, sd)
-    ax.fill_between(days, after - half, after + half, color="#9ecae1", alpha=0.6, lw=0)
-    ax.plot(days, one["truth"], color="black", lw=1.0, ls="--")
-    ax.plot(days, after, color="#2171b5", lw=1.4)
-    ax.plot(days, one["before"], "o", color="#08306b", ms=4)
-    lat, lon = one["lat"].item(), one["lon"].item()
-    place = f"{abs(lat):.2f}°{'N' if lat >= 0 else 'S'} {abs(lon):.2f}°{'E' if lon >= 0 else 'W'}"
-    ax.set_title(f"One cell of median error, {place}", loc="left", fontsize=10)
-    ax.legend(
-        ["filled, 95 % interval", "truth", "filled", "seen"], ncols=4, fontsize=8, frameon=False
+def summary(scores: dict[str, xr.Dataset]) -> str:
+    """Error of hidden retrievals by kind of gap, and the median scores at stations, as text."""
+    gaps, *in_situ = scores.values()
+    kinds = gaps["kind"].values.tolist()
+    lines = ["{:<24}".format("hidden retrievals, RMSE") + "".join(f"{k:>9}" for k in kinds)]
+    for method in gaps["method"].values.tolist():
+        row = gaps["rmsd"].sel({"method": method}).values
+        lines.append(f"{method:<24}" + "".join(f"{value:>9.4f}" for value in row))
+    lines.append("")
+    lines.append(
+        "{:<24}{:>9}{:>9}{:>9}{:>9}".format("stations, medians", "n", "pairs", "R", "ubRMSE")
     )
-    ax.set_ylabel(UNIT, fontsize=9)
-    ax.tick_params(labelsize=8)
-    locator = AutoDateLocator(minticks=4, maxticks=9)
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
-    ax.margins(x=0.01)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-def draw(data: xr.Dataset, day: int, cell: tuple[int, int]) -> Figure:
-    """Before, after, truth and uncertainty of one day, and one cell's record.
-
-    Parameters
-    ----------
-    data : Dataset
-        ``before``, ``after``, ``sd``, ``truth`` (time, lat, lon; m3 m-3) and ``land`` (lat, lon).
-    day : int
-        Position on ``time`` of the maps.
-    cell : (int, int)
-        Positions on ``lat`` and ``lon`` of the series.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 9.4), layout="constrained")
-    grid = figure.add_gridspec(3, 2, height_ratios=[1, 1, 0.55])
-    axes = [figure.add_subplot(grid[i // 2, i % 2]) for i in range(4)]
-    today = data.isel(time=day)
-    low, high = np.nanpercentile(today["truth"], [1, 99])
-    moisture = {"cmap": MOISTURE, "vmin": max(low, 0.0), "vmax": high}
-    titles = {"before": "Before: as retrieved", "after": "After: gap-filled", "truth": "Truth"}
-    for ax, (name, title) in zip(axes, titles.items(), strict=False):
-        mesh = draw_map(ax, today[name], today["land"], title, **moisture)
-    label = f"0-5 cm soil moisture ({UNIT})"
-    figure.colorbar(mesh, ax=axes[:2], label=label, extend="both", shrink=0.85, pad=0.02)
-    spread = today["sd"].where(np.isnan(today["before"]))
-    low, high = np.nanpercentile(spread, [1, 99])
-    style = {"cmap": SPREAD, "vmin": low, "vmax": high}
-    mesh = draw_map(axes[3], spread, today["land"], "Uncertainty of what was filled", **style)
-    label = f"standard deviation ({UNIT})"
-    figure.colorbar(mesh, ax=axes[2:], label=label, extend="both", shrink=0.85, pad=0.02)
-    around = slice(max(day - 60, 0), day + 61)
-    draw_series(figure.add_subplot(grid[2, :]), data.isel(time=around), cell)
-    date = np.datetime_as_string(today["time"].values, unit="D")
-    figure.suptitle(f"Simulated AMSR2 soil moisture, {date}", fontsize=13, x=0.01, ha="left")
-    return figure
+    for name, one in zip(list(scores)[1:], in_situ, strict=True):
+        known = one.where(one["status"] == 0, drop=True)
+        r, error = (float(known[key].median()) for key in ("pearson_r", "ubrmsd"))
+        pairs = int(known["n_obs"].median())
+        lines.append(f"{name:<24}{known.sizes['station']:>9}{pairs:>9}{r:>9.3f}{error:>9.4f}")
+    return "\n".join(lines)
 
 
 def run(out: Path, dataset: str) -> str:
-    """Fill, score, write; the table as text."""
+    """Fill, score, validate, write; the tables as text."""
     out.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
     print(f"xsm {xsm.__version__}: simulating {dataset!r}", flush=True)
@@ -208,13 +132,19 @@ def run(out: Path, dataset: str) -> str:
     data = data.assign(before=record, truth=truth, land=land)
     before, after, true = (data[key].values for key in ("before", "after", "truth"))
     text = table(before, after, true, seconds)
+    print(f"\n{text}\n\nvalidating: simulated gaps, {STATIONS} simulated stations", flush=True)
+    found = validations(ds, filled)
+    told = summary(found)
 
     stem = out / f"{dataset}-filled"
     filled.assign_attrs({"Conventions": "CF-1.11"} | filled.attrs).to_netcdf(f"{stem}.nc")
     figure = draw(data, typical_day(before, true), typical_cell(before, after, true))
     figure.savefig(f"{stem}.png", dpi=150)
-    print(f"\n{text}\n\nwritten: {stem}.nc and {stem}.png")
-    return text
+    page = xsm.report(
+        found, out / f"{dataset}-report.html", land=land, title=f"{dataset}, gap-filled"
+    )
+    print(f"\n{told}\n\nwritten: {stem}.nc, {stem}.png and {page}")
+    return f"{text}\n{told}"
 
 
 def main(argv: list[str] | None = None) -> int:

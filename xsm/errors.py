@@ -28,3 +28,7 @@ class GridError(InputError):
 
 class ModelError(XsmError, ValueError):
     """A model is not there, is of another schema, or its weights are not those of its card."""
+
+
+class MissingPackageError(XsmError, ImportError):
+    """An optional package is not installed."""

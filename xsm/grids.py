@@ -85,10 +85,10 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
             f"{da.name} has no data: size 0 on {', '.join(empty)} ({dict(da.sizes)}). "
             "Check the selection made before."
         )
-    axes = _cf_axes(da)
-    time = _time_dim(da, axes, ds)
+    axes = cf_axes(da)
+    time = time_dim(da, axes, ds)
     spatial = [str(dim) for dim in da.dims if dim != time]
-    lat, lon = (_coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
+    lat, lon = (coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
     if lat is not None and lon is not None and lat.dims == lon.dims and lat.ndim == 1:
         raise GridError(
             f"{da.name} lies on points: {lat.name} and {lon.name} both run along {lat.dims[0]!r} "
@@ -108,7 +108,7 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
     return Layout(time, y, x, others, _closes(lon, x))
 
 
-def _cf_axes(da: xr.DataArray) -> dict[str, list[str]]:
+def cf_axes(da: xr.DataArray) -> dict[str, list[str]]:
     """1-D dimensions by the attributes of their coordinates: {"T": [...], "Y": [...], ...}."""
     import cf_xarray  # noqa: F401  (registers .cf)
 
@@ -122,7 +122,7 @@ def _cf_axes(da: xr.DataArray) -> dict[str, list[str]]:
     return found
 
 
-def _time_dim(da: xr.DataArray, axes: dict[str, list[str]], ds: xr.Dataset | None) -> str:
+def time_dim(da: xr.DataArray, axes: dict[str, list[str]], ds: xr.Dataset | None) -> str:
     dates = [
         str(coord.dims[0])
         for coord in da.coords.values()
@@ -172,7 +172,7 @@ def _is_date(variable: xr.Variable) -> bool:
     return hasattr(variable[(0,) * variable.ndim].values.item(), "calendar")
 
 
-def _coordinate(da: xr.DataArray, ds: xr.Dataset | None, kind: str) -> xr.DataArray | None:
+def coordinate(da: xr.DataArray, ds: xr.Dataset | None, kind: str) -> xr.DataArray | None:
     """The latitude or longitude of `da`: a coordinate, or a variable of `ds` on its dimensions."""
     names = Y_NAMES[:2] if kind == "latitude" else X_NAMES[:3]
     units = f"degrees_{'north' if kind == 'latitude' else 'east'}"

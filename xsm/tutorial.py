@@ -143,6 +143,26 @@ def open_dataset(
     return out.isel(lat=slice(None, None, -1))
 
 
+def open_stations(ds: xr.Dataset, n: int = 40, *, seed: int = 0) -> xr.Dataset:
+    """Simulated stations in the ground of a data set; see :func:`xsm.osse.stations.stations`.
+
+    Parameters
+    ----------
+    ds : Dataset
+        From :func:`open_dataset`.
+    n : int
+        Number of stations.
+    seed : int
+
+    Returns
+    -------
+    Dataset, (station, time)
+    """
+    from xsm.osse.stations import stations
+
+    return stations(ds, n, seed=seed)
+
+
 def _simulate(lat, lon, time, sensor: str, seed: int, names, truth: bool) -> xr.Dataset:
     """Nature and retrieval in one pass over the days, so that only what is asked for is kept."""
     from xsm.osse.attributes import DAILY, LIKE_SOIL_MOISTURE

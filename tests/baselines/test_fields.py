@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from xsm.baselines import baseline, dctpls, dineof, linear
-from xsm.baselines.record import MissingPackageError
-from xsm.errors import InputError
+from xsm.errors import InputError, MissingPackageError
 
 
 @pytest.fixture(scope="module")

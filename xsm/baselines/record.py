@@ -8,11 +8,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.errors import InputError, XsmError
-
-
-class MissingPackageError(XsmError, ImportError):
-    """An optional package that a baseline needs is not installed."""
+from xsm.errors import InputError, MissingPackageError
 
 
 def checked(values: ArrayLike) -> NDArray[np.float32]:

@@ -1,0 +1,79 @@
+"""What the machine can do: its name, the rate of a large matrix product, and memory bandwidth."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.skill.provenance import provenance
+from benchmarks.speed.operations import precision, torch_dtype
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Date, versions, processor or GPU, threads and load."""
+    said = provenance(["default"])
+    said["versions"] |= {"torch": torch.__version__, "triton": _version("triton")}
+    said |= {"device": device, "processor": _processor(), "load": round(os.getloadavg()[0], 1)}
+    if device == "cuda":
+        said["gpu"] = torch.cuda.get_device_name()
+        said["versions"] |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+    return said
+
+
+def peaks(device: str, dtypes: list[str], size: int = 4096) -> dict[str, Any]:
+    """Best of five: a square matrix product of `size` per dtype (GFLOP/s), and a copy and a triad
+    of 64 `size` x `size` bytes per array (GB/s, bytes read and written)."""
+    rates = {dtype: _product_rate(device, dtype, size) for dtype in dtypes}
+    if device == "cpu":
+        a = np.random.default_rng(0).standard_normal((size, size), np.float32)
+        rates["float32"] = max(rates["float32"], 2e-9 * size**3 / _best(lambda: a @ a, device))
+    values = torch.rand(16 * size * size, device=device)
+    other, out = torch.rand_like(values), torch.empty_like(values)
+    bytes_each = values.numel() * values.element_size()
+    copy = 2 * bytes_each / _best(lambda: out.copy_(values), device)
+    triad = _best(lambda: torch.add(values, other, alpha=2.0, out=out), device)
+    return {
+        "size": size,
+        "gemm_gflops": rates,
+        "copy_gbs": copy / 1e9,
+        "triad_gbs": 3 * bytes_each / triad / 1e9,
+    }
+
+
+def _product_rate(device: str, dtype: str, size: int) -> float:
+    a = torch.randn(size, size, device=device).to(torch_dtype(dtype))
+    with precision(dtype):
+        return 2e-9 * size**3 / _best(lambda: a @ a, device)
+
+
+def _best(call: Callable[[], Any], device: str) -> float:
+    times = []
+    for _ in range(6):  # the first one warms up
+        begin = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begin)
+    return min(times[1:])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,235 @@
+"""The whole default network over a month: streaming and by nine-day windows, PyTorch and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import xsm_kernels
+from benchmarks.speed import timing
+from benchmarks.speed.operations import plain_dtype, precision, torch_dtype
+from benchmarks.speed.tables import STREAMING, WINDOWS
+from benchmarks.speed.verified import Call, Row, verified
+from xsm.networks.features import features
+from xsm.networks.gapfilling import fill_block, record_statistics
+from xsm.networks.partial_conv import partial_conv_network, reach
+from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD
+from xsm_kernels.dispatch import backends, load, refusal
+
+COMPILED, GRAPH = "torch.compile, streaming", "CUDA graph, streaming"
+ALLOWED = 1e-5  # m3 m-3 in float32, as in tests/networks
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Days and cells with the halo of a model: values (T + 8, H + 2 h, W + 2 h), stats (5, ...)."""
+
+    values: NDArray[np.float32]
+    stats: NDArray[np.float32]
+
+
+def patches(record: NDArray[np.float32], model: Any, size: tuple[int, int], count: int) -> list:
+    """`count` patches of `size` (rows, columns), evenly spread over those that touch land."""
+    days, up, aside = model.halo
+    stats = record_statistics(record, wrap=True)[: len(STATISTICS)]  # the network, no season
+    rim = ((0, 0), (up, up), (0, 0)), ((0, 0), (0, 0), (aside, aside))
+    values = np.pad(np.pad(record, rim[0], constant_values=np.nan), rim[1], mode="wrap")
+    values = np.pad(values, ((days, days), (0, 0), (0, 0)), constant_values=np.nan)
+    stats = np.pad(np.pad(stats, rim[0]), rim[1], mode="wrap")
+    found = []
+    for i in range(0, record.shape[1] - size[0] + 1, size[0]):
+        for j in range(0, record.shape[2] - size[1] + 1, size[1]):
+            if np.isfinite(record[:, i : i + size[0], j : j + size[1]]).any():
+                part = (slice(None), slice(i, i + size[0] + 2 * up))
+                part += (slice(j, j + size[1] + 2 * aside),)
+                found.append(Patch(*(np.ascontiguousarray(a[part]) for a in (values, stats))))
+    chosen = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
+    return [found[i] for i in chosen]
+
+
+def reference_ops(convolve: Callable[..., Any] | None = None, backend: str = "reference") -> Any:
+    """Kernels of a network: one backend's, or `convolve` and the masked mean of a backend."""
+    return SimpleNamespace(
+        masked_conv3d=convolve or partial(xsm_kernels.masked_conv3d, backend=backend),
+        masked_mean=partial(xsm_kernels.masked_mean, backend=backend),
+    )
+
+
+def network(values: Any, stats: Any, params: Any, model: Any, ops: Any) -> Any:
+    """Mean (T, H, W) of tensors with halo, by the definition of the network."""
+    config = model.config
+    inputs = features(values, stats, ops, scales=config["scales"])
+    _, rows, columns = reach(config)
+    # the pyramid has used its part of the halo
+    up, aside = model.halo[1] - rows, model.halo[2] - columns
+    kind = next(iter(params.values())).dtype
+    inputs = {
+        name: (_crop(x, up, aside).to(kind), _crop(m, up, aside)) for name, (x, m) in inputs.items()
+    }
+    land = _crop(stats[COUNT] > 0, up, aside)
+    output, mask = partial_conv_network(params, inputs, config, ops, land=land)
+    core = _crop(stats, *model.halo[1:])
+    mean = core[MEAN] + core[STD] * _crop(output[0, 0], rows, columns)
+    return torch.where(_crop(mask[0, 0], rows, columns), mean, torch.nan)
+
+
+def _crop(x: Any, rows: int, columns: int) -> Any:
+    return x[..., rows : x.shape[-2] - rows, columns : x.shape[-1] - columns]
+
+
+class TorchRun:
+    """The network in PyTorch: NumPy patches in, means out, on a device in a precision."""
+
+    def __init__(self, model: Any, device: str, dtype: str, ops: Any) -> None:
+        self.model, self.device, self.ops = model, device, ops
+        kind = torch_dtype(dtype)
+        self.params = {
+            name: torch.from_numpy(array).to(device, kind) for name, array in model.params.items()
+        }
+
+    def stream(self, patch: Patch, kind: torch.dtype = torch.float32) -> NDArray[np.floating]:
+        """The whole record at once."""
+        given = [torch.from_numpy(a).to(self.device, kind) for a in (patch.values, patch.stats)]
+        return network(*given, self.params, self.model, self.ops).cpu().numpy()
+
+    def by_day(self, patch: Patch, every: int) -> NDArray[np.floating]:
+        """Nine days at a time, for every so manyth day."""
+        width = 2 * self.model.halo[0] + 1
+        starts = range(0, patch.values.shape[0] - width + 1, every)
+        days = [self.stream(Patch(patch.values[t : t + width], patch.stats)) for t in starts]
+        return np.concatenate(days)
+
+
+def expected(model: Any, patch: Patch, days: int = 2, side: int = 24) -> NDArray[np.float64]:
+    """The first days and cells of a patch by the reference in float64."""
+    before, up, aside = model.halo
+    cut = (slice(None, side + 2 * up), slice(None, side + 2 * aside))
+    part = Patch(patch.values[(slice(days + 2 * before), *cut)], patch.stats[(slice(None), *cut)])
+    exact = TorchRun(model, "cpu", "float64", reference_ops())
+    return exact.stream(part, torch.float64)
+
+
+def difference(mean: NDArray[np.floating], right: NDArray[np.floating]) -> float:
+    """Largest difference, m3 m-3; infinite where one is missing and the other is not."""
+    mean = np.asarray(mean, np.float64)[tuple(slice(n) for n in right.shape)]
+    if mean.shape != right.shape or not np.array_equal(np.isnan(mean), np.isnan(right)):
+        return float("inf")
+    return float(np.nanmax(np.abs(mean - right), initial=0.0))
+
+
+def measure(
+    model: Any,
+    chosen: list[Patch],
+    *,
+    device: str,
+    dtype: str = "float32",
+    every: int = 1,
+    compiled: bool = True,
+    keep_going: bool = False,
+    **limits: Any,
+) -> list[Row]:
+    """Verify and time the network on patches; seconds are for all of them and all their days.
+
+    `every` is the step in days of the windows variant, whose time is multiplied accordingly.
+    """
+    days, rows, columns = model.halo
+    shape = chosen[0].values.shape
+    about = {
+        "group": "network", "case": "land", "dtype": dtype, "patches": len(chosen),
+        "shape": [shape[0] - 2 * days, shape[1] - 2 * rows, shape[2] - 2 * columns],
+    }  # fmt: skip
+    with torch.inference_mode(), precision(dtype):
+        right = expected(model, chosen[0])
+
+        def judge(name: str, means: Any) -> tuple[Row, float]:
+            wanted = right[:1] if name == WINDOWS else right
+            off = difference(means[0], wanted)
+            # in reduced precision, and where a compiler chose, it is a finding
+            demanded = dtype == "float32" and name != COMPILED
+            more = {"difference": off, "scaled_by": _scale(name, about["shape"][0], every)}
+            return more, off / ALLOWED if demanded else 0.0
+
+        runs = _variants(model, chosen[0], device, dtype, every, compiled)
+        variants = {name: partial(_over, chosen, make) for name, make in runs.items()}
+        found_rows, calls = verified(about, variants, judge, keep_going=keep_going)
+        found = timing.interleaved(calls, device=device, **limits)
+    for row in found_rows:
+        if times := found.get(row["variant"]):
+            row |= times | {
+                key: times[key] * row["scaled_by"] for key in ("median_s", "p20_s", "p80_s")
+            }
+    return found_rows
+
+
+def _over(chosen: list[Patch], make: Callable[[], Callable[[Patch], Any]]) -> Call:
+    run = make()
+    return lambda: [run(patch) for patch in chosen]
+
+
+def _scale(name: str, days: int, every: int) -> float:
+    return days / len(range(0, days, every)) if name == WINDOWS else 1.0
+
+
+def _variants(
+    model: Any, patch: Patch, device: str, dtype: str, every: int, compiled: bool
+) -> dict[str, Callable[[], Callable[[Patch], Any]]]:
+    plain = reference_ops()
+    found: dict[str, Any] = {
+        STREAMING: lambda: TorchRun(model, device, dtype, plain).stream,
+        WINDOWS: lambda: partial(TorchRun(model, device, dtype, plain).by_day, every=every),
+    }
+    if compiled:
+        found[COMPILED] = lambda: TorchRun(model, device, dtype, _compiled_ops()).stream
+    probe = [torch.zeros((1, 1, 1, 1, 1), dtype=torch_dtype(dtype), device=device)]
+    for backend in backends("masked_conv3d"):
+        if backend != "reference" and refusal(backend, probe) is None:
+            found[backend] = lambda backend=backend: _ours(model, backend, device, dtype)
+    if device == "cuda":
+        found[GRAPH] = lambda: _graph(model, patch, dtype)
+    return found
+
+
+def _ours(model: Any, backend: str, device: str, dtype: str) -> Callable[[Patch], Any]:
+    """What users get: :func:`xsm.networks.gapfilling.fill_block`."""
+    options: Row = {"backend": backend}
+    if backend != "numba":
+        options |= {"device": device, "dtype": plain_dtype(dtype)}
+    return lambda patch: fill_block(patch.values, patch.stats, model, **options)[0]
+
+
+def _compiled_ops() -> Any:
+    """The reference with its convolutions under torch.compile, one compilation per layer."""
+    torch.compiler.reset()
+    torch._dynamo.config.recompile_limit = 64
+    run = torch.compile(load("masked_conv3d", "reference"), dynamic=False)
+    return reference_ops(lambda x, mask, weight, bias, **more: run(x, mask, weight, bias, **more))
+
+
+def _graph(model: Any, patch: Patch, dtype: str) -> Callable[[Patch], Any]:
+    """Features and network captured once in a CUDA graph, replayed on each patch."""
+    run = TorchRun(model, "cuda", dtype, reference_ops(backend="triton"))
+    inputs = [torch.from_numpy(a).cuda() for a in (patch.values, patch.stats)]
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):  # compiles and allocates
+            network(*inputs, run.params, model, run.ops)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        mean = network(*inputs, run.params, model, run.ops)
+
+    def replay(patch: Patch) -> NDArray[np.float32]:
+        for there, here in zip(inputs, (patch.values, patch.stats), strict=True):
+            there.copy_(torch.from_numpy(here))
+        graph.replay()
+        return mean.cpu().numpy()
+
+    return replay

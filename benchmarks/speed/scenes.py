@@ -1,0 +1,79 @@
+"""Where a benchmark has data: everywhere, on the Earth's land under swaths, or on a part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIRST_DAY = np.datetime64("2015-04-01")
+SOUTH = -60.0  # no soil south of it
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Masks of one input.
+
+    name : what the tables call it
+    mask : bool (T, H, W), True where observed
+    active : bool (H, W), cells that matter; None for all
+    percent : cells that matter, % of all
+    """
+
+    name: str
+    mask: NDArray[np.bool_]
+    active: NDArray[np.bool_] | None
+    percent: float
+
+
+def dense(days: int, height: int, width: int) -> Scene:
+    """Everything observed, everything matters."""
+    return Scene("dense", np.ones((days, height, width), bool), None, 100.0)
+
+
+def land(days: int, step: float = 0.25) -> Scene:
+    """The globe: real land without Antarctica, swaths of AMSR2 (night passes)."""
+    from xsm.osse.grid import make_grid
+    from xsm.osse.landmask import land_fraction
+    from xsm.osse.sensors import observed_mask
+
+    lat = np.arange(90 - step / 2, -90, -step)
+    lon = np.arange(-180 + step / 2, 180, step)
+    # the simulation has south first
+    share = land_fraction(make_grid(lat[::-1], lon))[::-1]
+    active = (share >= 0.5) & (lat > SOUTH)[:, None]
+    swaths = observed_mask(lat, lon, FIRST_DAY + np.arange(days)).values
+    return Scene("land", swaths & active, active, 100 * float(active.mean()))
+
+
+def occupied(
+    days: int, height: int, width: int, percent: float, *, scattered: bool = False, seed: int = 0
+) -> Scene:
+    """A part of the cells matters and is observed: in patches as land is, or scattered singly."""
+    from scipy.ndimage import gaussian_filter
+
+    field = np.random.default_rng(seed).standard_normal((height, width))
+    if not scattered:
+        field = gaussian_filter(field, 8, mode="wrap")
+    wanted = max(round(field.size * percent / 100), 1)
+    active = np.zeros(field.size, bool)
+    active[np.argsort(field, axis=None)[-wanted:]] = True
+    active = active.reshape(field.shape)
+    name = "scattered" if scattered else "patches"
+    return Scene(name, np.broadcast_to(active, (days, height, width)).copy(), active, percent)
+
+
+def record(days: int, step: float = 0.25) -> NDArray[np.float32]:
+    """A global record (T, H, W), m3 m-3, NaN where the scene :func:`land` is missing.
+
+    Waves and noise stand in for soil moisture: time depends on where data are, not on what they
+    say.
+    """
+    mask = land(days, step).mask
+    t, i, j = (np.arange(n, dtype=np.float32) for n in mask.shape)
+    wave = np.sin(t / 4)[:, None, None] + np.cos(i / 20)[:, None] * np.sin(j / 30)
+    noise = np.random.default_rng(0).standard_normal(mask.shape, np.float32)
+    values = np.float32(0.25) + np.float32(0.05) * wave + np.float32(0.02) * noise
+    values[~mask] = np.nan
+    return values

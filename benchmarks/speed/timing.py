@@ -1,0 +1,115 @@
+"""Interleaved runs in one process, their medians, and the memory they need."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+L2_BYTES = 256 * 2**20  # more than any L2
+
+
+def interleaved(
+    calls: dict[str, Callable[[], Any]],
+    *,
+    device: str = "cpu",
+    rounds: int = 5,
+    least: int = 3,
+    seconds: float = 60.0,
+) -> dict[str, dict[str, Any]]:
+    """Time calls in turns, each round beginning with another one.
+
+    Stops after `rounds`, or once `seconds` are spent and `least` rounds done.
+
+    Returns
+    -------
+    dict of dict
+        Per call ``median_s``, ``p20_s``, ``p80_s``, ``runs`` and ``peak_mb`` (memory beyond what
+        there was before the call, of its first run; None where the system does not tell).
+    """
+    clock = _gpu_clock() if device == "cuda" else wall_seconds
+    names = list(calls)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    peaks: dict[str, float | None] = {}
+    end = time.monotonic() + seconds
+    for turn in range(rounds if names else 0):
+        if turn >= least and time.monotonic() > end:
+            break
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            memory = None if name in peaks else PeakMemory(device)
+            times[name].append(clock(calls[name]))
+            if memory is not None:
+                peaks[name] = memory.megabytes()
+    return {name: {**summary(times[name]), "peak_mb": peaks[name]} for name in names}
+
+
+def summary(times: list[float]) -> dict[str, Any]:
+    """Median, 20th and 80th percentile, and number of runs."""
+    p20, median, p80 = np.percentile(times, [20, 50, 80])
+    return {
+        "median_s": float(median), "p20_s": float(p20), "p80_s": float(p80), "runs": len(times),
+    }  # fmt: skip
+
+
+def wall_seconds(call: Callable[[], Any]) -> float:
+    """Seconds of one call on the CPU."""
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def _gpu_clock() -> Callable[[Callable[[], Any]], float]:
+    """A clock of CUDA events that empties the L2 cache before every run."""
+    cache = torch.empty(L2_BYTES, dtype=torch.uint8, device="cuda")
+
+    def seconds(call: Callable[[], Any]) -> float:
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        cache.zero_()
+        begin.record()
+        call()
+        end.record()
+        torch.cuda.synchronize()
+        return begin.elapsed_time(end) / 1000
+
+    return seconds
+
+
+class PeakMemory:
+    """Most memory in use since this was made, beyond what was in use then."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        gc.collect()
+        if device == "cuda":
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            self.before: int | None = torch.cuda.memory_allocated()
+            return
+        try:  # Linux: what was freed goes back, the high-water mark of the process starts again
+            ctypes.CDLL(None).malloc_trim(0)
+            Path("/proc/self/clear_refs").write_text("5")
+            self.before = resident_bytes("VmRSS")
+        except (OSError, AttributeError):
+            self.before = None
+
+    def megabytes(self) -> float | None:
+        """In 1e6 bytes; None where the system does not tell."""
+        if self.before is None:
+            return None
+        on_gpu = self.device == "cuda"
+        peak = torch.cuda.max_memory_allocated() if on_gpu else resident_bytes("VmHWM")
+        return max(peak - self.before, 0) / 1e6
+
+
+def resident_bytes(which: str) -> int:
+    """Resident memory of this process (Linux): ``VmRSS`` now, ``VmHWM`` at most."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{which}:"):
+            return 1024 * int(line.split()[1])
+    raise OSError(f"/proc/self/status has no {which}")

@@ -1,0 +1,1 @@
+"""Validation: worked examples and what they are made of."""

@@ -1,0 +1,112 @@
+"""The worked example as Markdown: functions of its result, for ``benchmarks/tables.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.tables import METHODS, Result, markdown, number
+
+PRODUCTS = {"original": "original", "default": "filled by xsm", "linear": "filled linearly"}
+MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+
+
+def in_situ(result: Result) -> str:
+    """SGD-SM, validation 1: against stations."""
+    rows = [
+        [PRODUCTS[k], str(r["stations"]), f"{r['pairs']:,}", number(r["pearson_r"], 3)]
+        + [number(r[name], 3) for name in ("rmsd", "mae")]
+        for k, r in result["in_situ"].items()
+    ]
+    return markdown(["mean over stations", "stations", "pairs", "R", "RMSE", "MAE"], rows)
+
+
+def annual(result: Result) -> str:
+    """SGD-SM, validation 2: the annual cycle."""
+    rows = [
+        [METHODS.get(k, k), number(values[0], 4), number(values[1], 0)]
+        for k, values in result["annual"].items()
+    ]
+    return markdown(["annual harmonic", "amplitude, m3 m-3", "day of the maximum"], rows)
+
+
+def simulated(result: Result) -> str:
+    """SGD-SM, validation 3: simulated missing regions."""
+    kinds = ("block", "swath", "cell")
+    head = ["RMSE, m3 m-3", "blocks", "swaths", "single cells", "all: MAE", "R", "R anomalies"]
+    rows = []
+    for method, own in result["simulated"].items():
+        if "all" not in own:
+            continue
+        one = own["all"]
+        rows.append(
+            [METHODS.get(method, method)]
+            + [number(own[kind]["rmsd"], 4) for kind in kinds]
+            + [number(one["mae"], 4), number(one["pearson_r"], 3), number(one["anomaly_r"], 3)]
+            + [number(own["seam_ratio"], 2)]
+        )
+    original = number(result["simulated"]["original"]["seam_ratio"], 2)
+    rows.append(["observed values", *["-"] * 6, original])
+    return markdown([*head, "seam"], rows)
+
+
+def networks(result: Result) -> str:
+    """GLASS-AVHRR: medians per network, with marks of significance."""
+    head = ["median (xsm / linear)", "stations", "R", "ubRMSE", "bias", "won by xsm, R"]
+    rows = []
+    for row in result["networks"]:
+        cells = [row["network"], str(row["default"]["stations"])]
+        for name in ("pearson_r", "ubrmsd", "bias"):
+            a, b = (number(row[k][name], 3) for k in ("default", "linear"))
+            cells.append(f"{a} / {b}{_mark(row['p'][name])}")
+        rows.append([*cells, f"{100 * row['won']['pearson_r']:.0f} %"])
+    note = "Wilcoxon signed-rank over stations, Holm: * p < 0.05, ** p < 0.01, *** p < 0.001."
+    return markdown(head, rows) + "\n\n" + note
+
+
+def _mark(p: float | None) -> str:
+    return next((f" {mark}" for limit, mark in MARKS if p is not None and p < limit), "")
+
+
+def winter(result: Result) -> str:
+    """GLASS-AVHRR: winter north of 30 N beside the whole year."""
+    return _by(result["winter"], ("all year", "winter"))
+
+
+def wetness(result: Result) -> str:
+    """GLASS-AVHRR: above 0.4 m3 m-3."""
+    return _by(result["wetness"], ("up to 0.4", "above 0.4"))
+
+
+def _by(table: Result, labels: tuple[str, ...]) -> str:
+    head = ["median"] + [f"{label}: {k}" for label in labels for k in ("stations", "R", "RMSE")]
+    rows = []
+    for product, own in table.items():
+        cells = [PRODUCTS[product]]
+        for label in labels:
+            one = own[label]
+            cells.append(str(one["stations"]))
+            cells += [number(one["pearson_r"], 3), number(one["rmsd"], 3)]
+        rows.append(cells)
+    return markdown(head, rows)
+
+
+def representative_stations(result: Result) -> str:
+    """GLASS-AVHRR: stations that triple collocation calls representative."""
+    own = result["representative"]
+    rows = [
+        [PRODUCTS[k], str(own[k]["stations"])]
+        + [number(own[k][name], 3) for name in ("pearson_r", "bias", "ubrmsd")]
+        for k in PRODUCTS
+    ]
+    return markdown(["median", "stations", "R", "bias", "ubRMSE"], rows)
+
+
+TABLES: dict[str, Callable[[Result], str]] = {
+    "in-situ": in_situ,
+    "annual": annual,
+    "simulated": simulated,
+    "networks": networks,
+    "winter": winter,
+    "wetness": wetness,
+    "representative": representative_stations,
+}

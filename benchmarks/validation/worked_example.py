@@ -1,0 +1,173 @@
+"""The tables of two papers on a simulated Earth.
+
+The three validations of SGD-SM (Zhang et al., 2021, doi 10.5194/essd-13-1385-2021) and the station
+tables of GLASS-AVHRR (Zhang et al., 2025, doi 10.5194/essd-17-5181-2025), with simulated stations:
+the form of the tables is the papers', the numbers are of a simulation.
+
+``python -m benchmarks.validation.worked_example`` measures and writes
+``benchmarks/results/validation_example.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from benchmarks.skill.provenance import finite, provenance
+from benchmarks.validation.example_tables import TABLES, Result
+from xsm.baselines import baseline
+from xsm.compare import compare
+from xsm.gapfill import gapfill
+from xsm.osse import nature_run, observe
+from xsm.osse.stations import stations
+from xsm.validate import validate
+from xsm.validation import representative
+
+OUT = Path(__file__).resolve().parents[1] / "results" / "validation_example.json"
+# south, north, west, east: wet soils and a mild winter, for the tables of both
+REGION, STEP, START, DAYS, SENSOR = (46.0, 54.0, -5.0, 10.0), 0.25, "2014-01-01", 800, "amsr2"
+STATIONS, SEED, DRAWS, WET_PAIRS = 150, 0, 2, 20
+SCORES = ("pearson_r", "rmsd", "mae", "bias", "ubrmsd")
+
+
+def measure(days: int, draws: int, model: Any = "default") -> Result:
+    """All tables as numbers."""
+    ds = _simulated_earth(days)
+    sites = stations(ds, STATIONS, seed=SEED)
+    record = ds[["soil_moisture"]]
+    linear = baseline("linear")(record.soil_moisture.values)
+    records = {
+        "original": record,
+        "default": gapfill(record, model=model, progress=False)[["soil_moisture"]],
+        "linear": record.assign(soil_moisture=record.soil_moisture.copy(data=linear)),
+    }
+    plain = {k: validate(one, sites, metrics=SCORES) for k, one in records.items()}
+    winter = {k: validate(one, sites, metrics=SCORES, by="winter") for k, one in records.items()}
+    wet = {
+        k: validate(one, sites, metrics=SCORES, by="wetness", min_pairs=WET_PAIRS)
+        for k, one in records.items()
+    }
+    gaps = validate(record, model=model, draws=draws, seed=SEED, metrics=SCORES)
+    triple = validate(records["default"], (ds["swvl1"], sites))
+    good = representative(triple)
+    return {
+        **provenance([str(model)]),
+        "settings": {
+            "region": REGION,
+            "step": STEP,
+            "start": START,
+            "days": days,
+            "sensor": SENSOR,
+            "stations": STATIONS,
+            "seed": SEED,
+            "draws": draws,
+        },
+        "in_situ": {k: _over(one, one.status == 0, "mean") for k, one in plain.items()},
+        "networks": _networks(plain),
+        "winter": _strata(winter, "winter"),
+        "wetness": _strata(wet, "wetness"),
+        "representative": {
+            "criterion": good.attrs["criterion"],
+            **{k: _over(one, good & (one.status == 0), "median") for k, one in plain.items()},
+        },
+        "simulated": _simulated(gaps),
+        "annual": {
+            "original": [float(gaps[f"annual_{what}_original"]) for what in ("amplitude", "phase")],
+            **{
+                str(name): [
+                    float(gaps[f"annual_{what}_filled"].isel(method=i))
+                    for what in ("amplitude", "phase")
+                ]
+                for i, name in enumerate(gaps.method.values)
+            },
+        }
+        if "annual_phase_original" in gaps
+        else {},
+    }
+
+
+def _simulated_earth(days: int) -> xr.Dataset:
+    """A product, the ground below it, and a reanalysis."""
+    south, north, west, east = REGION
+    lat = np.arange(north - STEP / 2, south, -STEP)
+    lon = np.arange(west + STEP / 2, east, STEP)
+    nature = nature_run(lat, lon, np.datetime64(START) + np.arange(days), seed=SEED)
+    ds = observe(nature, SENSOR)
+    return ds.assign(soil_moisture_ground=nature["soil_moisture"], swvl1=nature["swvl1"])
+
+
+def _over(scores: xr.Dataset, where: xr.DataArray, how: str) -> Result:
+    """Mean or median of the scores over the stations for which `where` holds."""
+    kept = where.values
+    reduce = getattr(np, how)
+    out = {k: float(reduce(scores[k].values[kept])) if kept.any() else None for k in SCORES}
+    return out | {"stations": int(kept.sum()), "pairs": int(scores.n_obs.values[kept].sum())}
+
+
+def _networks(plain: dict[str, xr.Dataset]) -> list[Result]:
+    """Per network and of all: medians, and whether xsm and linear differ."""
+    a, b = plain["default"], plain["linear"]
+    tested = compare(a, b, metric=["pearson_r", "ubrmsd", "bias"])
+    rows = []
+    for group in tested.group.values.tolist():
+        own = np.ones(a.sizes["station"], bool) if group == "all" else a.network.values == group
+        both = xr.DataArray(own, dims="station") & (a.status == 0) & (b.status == 0)
+        row: Result = {"network": group}
+        for name, one in (("default", a), ("linear", b)):
+            row[name] = _over(one, both, "median")
+        row["p"] = {
+            str(m): float(tested.p_wilcoxon_corrected.sel(metric=m, group=group))
+            for m in tested.metric.values
+        }
+        row["won"] = {
+            str(m): float(tested.share_won.sel(metric=m, group=group)) for m in tested.metric.values
+        }
+        rows.append(row)
+    return rows
+
+
+def _strata(scored: dict[str, xr.Dataset], name: str) -> Result:
+    """Medians by stratum, over the stations that have a score in it."""
+    return {
+        k: {
+            str(label): _over(one.sel({name: label}), one.sel({name: label}).status == 0, "median")
+            for label in one[name].values
+        }
+        for k, one in scored.items()
+    }
+
+
+def _simulated(gaps: xr.Dataset) -> Result:
+    keys = ("rmsd", "mae", "pearson_r", "anomaly_r", "n_obs", "coverage_68", "coverage_95")
+    return {
+        str(method): {
+            "seam_ratio": float(gaps.seam_ratio.isel(method=i)),
+            **{
+                str(kind): {k: float(gaps[k].isel(method=i, kind=j)) for k in keys if k in gaps}
+                for j, kind in enumerate(gaps.kind.values)
+            },
+        }
+        for i, method in enumerate(gaps.method.values)
+    } | {"original": {"seam_ratio": float(gaps.seam_ratio_original)}}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument("--out", type=Path, default=OUT)
+    chosen = parser.parse_args(arguments)
+    result = finite(measure(chosen.days, chosen.draws))
+    chosen.out.write_text(json.dumps(result, indent=1) + "\n")
+    for write in TABLES.values():
+        print(write(result), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

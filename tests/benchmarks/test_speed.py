@@ -1,0 +1,240 @@
+"""Benchmarks of speed: parity before time, counts by hand, what a result holds. No times."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from benchmarks.speed import (  # noqa: E402
+    layers,
+    memory,
+    networks,
+    operations,
+    parity,
+    scenes,
+    tables,
+    timing,
+)
+from benchmarks.tables import ROOT  # noqa: E402
+from xsm.networks.gapfilling import load_model  # noqa: E402
+from xsm_kernels import dispatch  # noqa: E402
+
+ONCE = {"rounds": 1, "least": 1, "seconds": 0.0}
+ABOUT = {"op", "case", "percent", "channels", "shape", "dtype", "variant", "backend"}
+TIMED = {"median_s", "p20_s", "p80_s", "runs", "peak_mb", "worst"}
+RATED = {"gflops_dense", "gflops_useful", "gflops_tiles", "intensity"}
+
+
+def small(op="masked_conv3d", channels=3):
+    return operations.make_sample(op, scenes.occupied(3, 9, 18, 30), channels)
+
+
+def one_cell():
+    """A grid of 16 x 24 cells of which one matters and is seen."""
+    active = np.zeros((16, 24), bool)
+    active[3, 23] = True
+    return scenes.Scene("patches", np.stack([active] * 3), active, 100 / active.size)
+
+
+def measured(sample, **options):
+    return {
+        row["variant"]: row
+        for row in layers.measure(sample, device="cpu", compiled=False, **options, **ONCE)
+    }
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """The Numba row of the convolution is off by a ten-thousandth."""
+    real = dispatch.load
+
+    def load(op, backend):
+        if (op, backend) != ("masked_conv3d", "numba"):
+            return real(op, backend)
+
+        def wrong(*arrays, **options):
+            y, mask = real(op, backend)(*arrays, **options)
+            return y * np.float32(1.0001), mask
+
+        return wrong
+
+    monkeypatch.setattr(dispatch, "load", load)
+
+
+def test_every_operation_of_the_table_has_a_sample():
+    assert {op for op, _ in dispatch.TABLE} == set(operations.OPERATIONS)
+
+
+@pytest.mark.parametrize("op", operations.OPERATIONS)
+def test_a_right_row_is_timed_and_says_what_it_is(op):
+    rows = measured(small(op))
+    assert {"reference", "numba", "triton"} <= set(rows)
+    wanted = ABOUT | TIMED | (RATED if op == "masked_conv3d" else set())
+    assert wanted <= set(rows["numba"])
+    assert rows["numba"]["worst"] <= 1
+    for row in rows.values():
+        assert ("median_s" in row) != ("note" in row)
+    json.dumps(list(rows.values()), allow_nan=False)
+
+
+def test_a_wrong_row_stops_everything(broken):
+    with pytest.raises(parity.ParityError, match="masked_conv3d, numba, float32: error"):
+        measured(small())
+
+
+def test_a_wrong_row_is_never_timed(broken):
+    rows = measured(small(), keep_going=True)
+    assert rows["numba"]["failed"] and "median_s" not in rows["numba"]
+    assert "median_s" in rows["reference"]
+
+
+def test_a_new_row_is_verified_and_timed_with_no_further_edit(monkeypatch):
+    monkeypatch.setitem(
+        dispatch.TABLE, ("masked_conv3d", "mirror"), dispatch.TABLE["masked_conv3d", "reference"]
+    )
+    real = dispatch.refusal
+
+    def refusal(backend, arrays):
+        return None if backend == "mirror" else real(backend, arrays)
+
+    for module in (dispatch, operations):
+        monkeypatch.setattr(module, "refusal", refusal)
+    row = measured(small())["mirror"]
+    assert row["backend"] == "mirror" and row["worst"] <= 1 and row["runs"] == 1
+
+
+def test_missing_numbers_and_other_masks_are_infinitely_wrong():
+    sample = small()
+    expected = parity.expect(sample)
+    y, mask = sample.call("reference")
+    assert parity.worst((y, mask), expected) <= 1
+    assert parity.worst((torch.where(mask, torch.nan, y), mask), expected) == np.inf
+    assert parity.worst((y, ~mask), expected) == np.inf
+    with pytest.raises(parity.ParityError):
+        parity.demand(np.nan, "this")
+
+
+def test_bands_of_a_large_grid_reach_both_edges_and_what_they_compare_is_exact():
+    rows = list(parity.bands(720))
+    assert rows[0].start == 0 and rows[-1].stop == 720 and len(rows) == parity.BANDS
+    sample = operations.make_sample("masked_mean", scenes.occupied(2, 120, 12, 40))
+    assert parity.worst(sample.call("reference"), parity.expect(sample)) <= 1
+
+
+def test_operations_are_counted_by_hand():
+    sample = operations.make_sample("masked_conv3d", one_cell(), 3)
+    # 2 x 27 x 3 x 3 operations a cell; one of 16 x 24 cells, in one tile of 64, holds a result
+    assert sample.flops(1) == 486
+    assert layers._cells(sample) == {"dense": 384, "useful": 1, "tiles": 64}
+    rates = layers._rates(sample, layers._cells(sample), 1e-3)
+    assert rates["gflops_tiles"] == pytest.approx(486 * 64 / 1e6)
+    # float32 of 3 x 3 days in, 3 out, 243 weights; a byte of mask for each of 3 + 1 days
+    moved = 4 * (9 * 384 + 3 * 384 + 243) + 4 * 384
+    assert rates["intensity"] == pytest.approx(486 / moved)
+
+
+def test_runs_take_turns():
+    order = []
+    calls = {name: lambda name=name: order.append(name) for name in "abc"}
+    found = timing.interleaved(calls, rounds=4, least=2, seconds=-1.0)
+    assert "".join(order) == "abcbca"
+    assert found["a"]["runs"] == 2
+    assert timing.interleaved({}) == {}
+
+
+def test_percentiles_by_hand():
+    found = timing.summary([5.0, 1.0, 3.0, 2.0, 4.0])
+    expected = {"median_s": 3.0, "p20_s": 1.8, "p80_s": 4.2, "runs": 5}
+    assert found == pytest.approx(expected)
+
+
+def test_scenes():
+    land = scenes.land(2, step=2.0)
+    assert 0.2 < land.active.mean() < 0.3
+    assert not land.active[-15:].any()
+    assert (land.mask <= land.active).all() and 0.2 < land.mask[:, land.active].mean() < 0.9
+    for scattered in (False, True):
+        part = scenes.occupied(2, 20, 40, 10, scattered=scattered)
+        assert part.active.sum() == 80 and part.mask.sum() == 160
+    assert scenes.record(2, step=10.0).shape == (2, 18, 36)
+
+
+def test_the_network_is_the_same_streaming_by_windows_and_through_the_kernels():
+    model = load_model("default")
+    record = scenes.record(3, step=6.0)
+    (patch,) = networks.patches(record, model, (5, 6), 1)
+    assert patch.values.shape == (3 + 8, 5 + 68, 6 + 68)
+    rows = networks.measure(
+        model, [patch], device="cpu", every=2, compiled=False, **ONCE
+    )  # fmt: skip
+    rows = {row["variant"]: row for row in rows}
+    assert set(rows) == {networks.STREAMING, networks.WINDOWS, "numba"}
+    assert all(row["difference"] <= networks.ALLOWED for row in rows.values())
+    assert rows["numba"]["shape"] == [3, 5, 6]
+    # days 0 and 2 of three
+    assert rows[networks.WINDOWS]["scaled_by"] == 1.5
+    assert networks.difference(np.array([np.nan]), np.array([0.2])) == np.inf
+
+
+def test_memory_beyond_input_and_output(monkeypatch):
+    found = memory.fill("memory", 12, (6, 8), 1)
+    # two of float32 and a flag
+    assert found["output_mb"] == pytest.approx(12 * 6 * 8 * 9 / 1e6)
+    assert found["filled"] == 1
+    extra = {("memory", 30): 100.0, ("memory", 365): 104.0, ("dask", 30): 50.0, ("dask", 365): 45.0}
+    monkeypatch.setattr(
+        memory,
+        "_in_a_process",
+        lambda path, days, *_: {"path": path, "days": days, "extra_mb": extra[path, days]},
+    )
+    grown = memory.measure([30, 365], (6, 8), 1, 3)["difference"]
+    assert grown == pytest.approx({"memory": 0.04, "dask": -0.1})
+
+
+def test_targets_by_hand():
+    def row(case, variant, seconds, **more):
+        backend = variant if variant in ("reference", "numba") else None
+        about = {"group": "operation", "op": "masked_conv3d", "channels": 32, "dtype": "float32"}
+        return about | {"case": case, "variant": variant, "backend": backend} | more | {
+            "median_s": seconds
+        }  # fmt: skip
+
+    rows = [row("land", "reference", 6.0), row("land", "numba", 1.0, gflops_tiles=70.0)]
+    rows += [row("dense", "reference", 1.9), row("dense", "numba", 2.0)]
+    month = {"group": "network", "dtype": "float32"}
+    rows += [month | {"variant": networks.STREAMING, "median_s": 10.0}]
+    rows += [month | {"variant": "numba", "median_s": 2.0}]
+    text = tables.targets(
+        {"device": "cpu", "peak": {"gemm_gflops": {"float32": 100.0}}, "rows": rows}
+    )
+    cells = [line.split(" | ")[1:] for line in text.splitlines()[2:]]
+    assert cells == [["6.00", "5 |"], ["70 %", "65 % |"], ["0.95", "0.9 |"], ["5.00", "4 |"],
+                     ["-", "25 |"]]  # fmt: skip
+
+
+def test_the_script_for_the_gpu_runs_to_its_end(tmp_path):
+    # its plumbing only: kernels are interpreted in tests/kernels
+    env = os.environ | {
+        "DRY_RUN": "1", "TRITON_INTERPRET": "0", "OUT": str(tmp_path), "PYTHON": sys.executable,
+        "THREADS": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "benchmarks/gpu.sh"], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "speed_gpu_dry.json").read_text())
+    assert {"date", "python", "machine", "versions", "device", "processor", "threads", "peak",
+            "rows", "left_out", "failed", "seconds"} <= set(result)  # fmt: skip
+    assert result["failed"] == result["left_out"] == []
+    assert result["threads"] == 1 and result["peak"]["gemm_gflops"]["float32"] > 0
+    assert {row["group"] for row in result["rows"]} == {"operation", "network", "end to end"}
+    for name in ("occupancy", "roofline"):
+        assert (tmp_path / f"speed_{name}_cpu.png").read_bytes()[:4] == b"\x89PNG"
+    for table in (tables.layers, tables.rates, tables.operations, tables.network, tables.occupancy):
+        assert "| " in table(result)
+    assert "parity: exit 0; times: exit 0" in done.stdout

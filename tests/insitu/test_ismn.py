@@ -1,0 +1,161 @@
+"""Files of the ISMN in both formats, alone, in folders and zipped."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xsm.errors import InputError, XsmError
+from xsm.insitu import open_ismn
+
+HOURS = ["2015/04/01 00:00", "2015/04/01 01:00", "2015/04/01 02:00"]
+
+
+def header_values(folder, network="NETA", station="one", start=0.05, end=0.05, lines=None):
+    """Write a file in the format header + values."""
+    lines = lines or [f"{hour} {0.1 + i / 100:8.4f} G M" for i, hour in enumerate(HOURS)]
+    name = f"{network}_{network}_{station}_sm_{start:.6f}_{end:.6f}_Probe-X_20150401_20150402.stm"
+    place = folder / network / station
+    place.mkdir(parents=True, exist_ok=True)
+    head = (
+        f"{network}  {network}  {station}  41.50000  -3.25000 812.00 {start:.2f} {end:.2f} Probe-X"
+    )
+    (place / name).write_text("\n".join([head, *lines]) + "\n")
+    return place / name
+
+
+def ceop(folder, network="NETB", station="two"):
+    """Write a file in the format CEOP in separate files: 15 columns, no header."""
+    name = f"{network}_{network}_{station}_sm_0.000000_0.050000_Probe-Y_20150401_20150402.stm"
+    place = folder / network / station
+    place.mkdir(parents=True, exist_ok=True)
+    rows = [
+        f"{hour} {hour} {network} {network} {station} 42.00000 -4.00000 700.00 0.00 0.05 "
+        f"{0.2 + i / 100:.4f} {flag} M"
+        for i, (hour, flag) in enumerate(zip(HOURS, ("G", "D03,D05", "G"), strict=True))
+    ]
+    (place / name).write_text("\n".join(rows) + "\n")
+    return place / name
+
+
+STATIC = """quantity_name;unit;depth_from[m];depth_to[m];value;description;quantity_source_name
+land cover classification;unitless;;;130;Grassland;CCI_landcover_2010
+climate classification;unitless;;;Csa;Temperate;koeppen_geiger_2007
+"""
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A folder with two networks, three sensors and the static variables of one station."""
+    header_values(tmp_path, lines=[f"{HOURS[0]}   0.1100 G M", f"{HOURS[2]}   0.1300 U M"])
+    header_values(tmp_path, start=0.2, end=0.2)
+    ceop(tmp_path)
+    (tmp_path / "NETA/one/NETA_NETA_one_static_variables.csv").write_text(STATIC)
+    (tmp_path / "NETA/one/NETA_NETA_one_ts_0.050000_0.050000_T_20150401_20150402.stm").write_text(
+        ""
+    )
+    return tmp_path
+
+
+def flag_texts(ds):
+    meanings = np.array(ds.flag.attrs["flag_meanings"].split())
+    return meanings[ds.flag.values]
+
+
+def test_header_and_values_alone(tmp_path):
+    ds = open_ismn(header_values(tmp_path))
+    assert ds.soil_moisture.dims == ("station", "time")
+    np.testing.assert_allclose(ds.soil_moisture.values, [[0.10, 0.11, 0.12]], rtol=1e-6)
+    assert ds.soil_moisture.attrs["units"] == "m3 m-3"
+    assert ds.time.values[1] == np.datetime64("2015-04-01T01:00")
+    about = {name: ds[name].item() for name in ("network", "station_name", "sensor")}
+    assert about == {"network": "NETA", "station_name": "one", "sensor": "Probe-X"}
+    place = [ds[n].item() for n in ("lat", "lon", "elevation", "depth_from", "depth_to")]
+    assert place == [41.5, -3.25, 812.0, 0.05, 0.05]
+    assert "land_cover" not in ds.coords
+
+
+def test_ceop_in_separate_files_alone(tmp_path):
+    ds = open_ismn(str(ceop(tmp_path)))
+    np.testing.assert_allclose(ds.soil_moisture.values, [[0.20, 0.21, 0.22]], rtol=1e-6)
+    assert flag_texts(ds).tolist() == [["G", "D03,D05", "G"]]
+    assert [ds[n].item() for n in ("lat", "lon", "depth_to")] == [42.0, -4.0, 0.05]
+
+
+def test_line_ends_of_old_machines(tmp_path):
+    path = header_values(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+    np.testing.assert_allclose(open_ismn(path).soil_moisture[0], [0.10, 0.11, 0.12], rtol=1e-6)
+
+
+def test_folder_aligns_ragged_series_on_one_axis(archive):
+    ds = open_ismn(archive)
+    assert dict(ds.sizes) == {"station": 3, "time": 3}
+    assert ds.network.values.tolist() == ["NETA", "NETA", "NETB"]
+    assert ds.depth_from.values.tolist() == [0.05, 0.2, 0.0]
+    np.testing.assert_allclose(ds.soil_moisture[0], [0.11, np.nan, 0.13], rtol=1e-6)
+    assert flag_texts(ds)[0].tolist() == ["G", "none", "U"]
+    assert ds.land_cover.values.tolist() == ["130", "130", ""]
+    assert ds.climate_zone.values.tolist() == ["Csa", "Csa", ""]
+
+
+def test_zip_reads_as_its_folder(archive, tmp_path_factory):
+    path = tmp_path_factory.mktemp("zip") / "data.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for file in sorted(archive.rglob("*.*")):
+            packed.write(file, file.relative_to(archive).as_posix())
+    xr.testing.assert_identical(
+        open_ismn(path).drop_attrs(deep=False), open_ismn(archive).drop_attrs(deep=False)
+    )
+
+
+def test_networks_and_depth_choose(archive):
+    assert open_ismn(archive, networks="NETB").station_name.values.tolist() == ["two"]
+    assert open_ismn(archive, depth=(0, 0.05)).depth_to.values.tolist() == [0.05, 0.05]
+    with pytest.raises(InputError, match=r"networks='NETC'.*3 sensors"):
+        open_ismn(archive, networks="NETC")
+
+
+def test_written_and_read_back(archive, tmp_path):
+    ds = open_ismn(archive)
+    ds.to_netcdf(tmp_path / "stations.nc")
+    with xr.open_dataset(tmp_path / "stations.nc") as back:
+        np.testing.assert_array_equal(back.soil_moisture.values, ds.soil_moisture.values)
+        assert back.network.values.tolist() == ds.network.values.tolist()
+
+
+def test_what_is_no_ismn_says_so(tmp_path):
+    with pytest.raises(InputError, match="is not there"):
+        open_ismn(tmp_path / "nothing.zip")
+    with pytest.raises(InputError, match=r"no file whose name ends in \.stm"):
+        open_ismn(tmp_path)
+    (tmp_path / "mine.stm").write_text("1 2 3\n")
+    with pytest.raises(InputError, match="keep the names as downloaded"):
+        open_ismn(tmp_path / "mine.stm")
+    broken = header_values(tmp_path, lines=["no", "values"])
+    with pytest.raises(InputError, match="not in a format of the ISMN"):
+        open_ismn(broken)
+
+
+def test_without_the_package_it_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ismn.filehandlers", None)
+    with pytest.raises(XsmError, match=r"xsm\[insitu\]"):
+        open_ismn(header_values(tmp_path))
+
+
+def test_real_files(real_data):
+    folder = real_data / "insitu"
+    if not list(folder.glob("*.stm")):
+        pytest.skip(f"no .stm files in {folder}")
+    ds = open_ismn(folder)
+    assert set(ds.network.values) == {"COSMOS", "MAQU"}
+    probes = ds.isel(station=ds.network.values == "COSMOS")
+    assert sorted(probes.depth_to.values.round(2)) == [0.19, 0.21]
+    assert (probes.depth_from == 0).all()
+    good = flag_texts(ds) == "G"
+    values = ds.soil_moisture.values[good]
+    assert good.any() and values.min() >= 0 and values.max() <= 1
+    # the first line of the first file
+    first = ds.soil_moisture.sel(time="2017-08-10T00:00").isel(station=ds.sensor != "ECH20-EC-TM")
+    assert float(first[0]) == pytest.approx(0.141)

@@ -1,0 +1,154 @@
+"""Maps: what is drawn where, in which colour."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.figure import Figure
+
+from tests.plotting.scores_made_up import product, seasons, stations
+from xsm import plotting
+from xsm.errors import InputError
+from xsm.plotting import geography
+
+REAL_COAST_LINES = geography.coast_lines  # before the fixture puts none in its place
+
+
+def of_type(ax, kind):
+    return [artist for artist in ax.collections if isinstance(artist, kind)]
+
+
+def colour_bar(ax):
+    return next(other for other in ax.figure.axes if other is not ax)
+
+
+def test_stations_lie_where_they_are_and_have_the_colour_of_their_score():
+    scores = stations()
+    ax = plotting.map(scores, "pearson_r")
+    (points,) = [p for p in of_type(ax, PathCollection) if p.get_array() is not None]
+    known = np.isfinite(scores["pearson_r"].values)
+    xy = np.stack([scores["lon"].values, scores["lat"].values], axis=1)[known]
+    np.testing.assert_array_equal(points.get_offsets(), xy)
+    np.testing.assert_array_equal(points.get_array(), scores["pearson_r"].values[known])
+    assert ax.get_title(loc="right") == "× no score: 1 of 24"
+    assert ax.get_title(loc="left") == "AMSR2, filled against in situ"
+
+
+def test_a_bias_of_zero_is_drawn_in_the_middle_of_a_diverging_map():
+    ax = plotting.map(product(), "bias")
+    (mesh,) = of_type(ax, QuadMesh)
+    low, high = mesh.get_clim()
+    assert low == -high and mesh.get_cmap().name == "BrBG"
+    assert mesh.norm(0.0) == pytest.approx(0.5)
+    assert min(mesh.cmap(mesh.norm(0.0))[:3]) > 0.95
+    assert colour_bar(ax).get_ylabel() == "mean difference (m³\xa0m⁻³)"
+
+
+def test_one_odd_cell_does_not_take_the_colours():
+    scores = product()
+    scores["rmsd"][3, 9] = 50.0
+    ax = plotting.map(scores, "rmsd")
+    (mesh,) = of_type(ax, QuadMesh)
+    assert mesh.get_clim()[1] < 0.08
+    assert mesh.colorbar.extend == "both"
+
+
+def test_cells_keep_their_place_whatever_the_order_of_dimensions():
+    scores = product()
+    meshes = [
+        of_type(plotting.map(one, "rmsd"), QuadMesh)[0]
+        for one in (scores, scores.transpose("lon", "lat", ...))
+    ]
+    for array in ("get_coordinates", "get_array"):
+        np.testing.assert_array_equal(*(getattr(mesh, array)() for mesh in meshes))
+
+
+def test_aspect_and_degrees():
+    ax = plotting.map(product(), "rmsd")
+    south, north = ax.get_ylim()
+    assert ax.get_aspect() == pytest.approx(1 / np.cos(np.deg2rad((south + north) / 2)))
+    assert (south, north) == (37.25, 44.25)  # edges of cells, not centres
+    assert ax.xaxis.get_major_formatter()(-8, None) == "8°W"
+
+
+def test_a_projected_grid_is_drawn_at_its_own_latitudes_and_longitudes():
+    scores = product().drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
+    y, x = np.meshgrid(np.linspace(44, 37, 14), np.linspace(-9, 2, 20), indexing="ij")
+    scores = scores.assign_coords(lat=(("y", "x"), y + x / 50), lon=(("y", "x"), x))
+    (mesh,) = of_type(plotting.map(scores, "rmsd"), QuadMesh)
+    corners = mesh.get_coordinates()
+    centre = (corners[5, 7] + corners[6, 8]) / 2
+    np.testing.assert_allclose(centre, [x[5, 7], (y + x / 50)[5, 7]], atol=0.02)
+
+
+def test_a_difference_of_two_scores_is_signed_and_a_given_centre_is_kept():
+    scores = product()
+    difference = scores["rmsd"] - scores["rmsd"].mean()
+    difference.name = "rmsd"
+    (mesh,) = of_type(plotting.map(difference), QuadMesh)
+    assert mesh.get_clim()[0] == -mesh.get_clim()[1]
+    (mesh,) = of_type(plotting.map(scores, "pearson_r", center=0.7), QuadMesh)
+    assert np.mean(mesh.get_clim()) == pytest.approx(0.7)
+
+
+def test_land_is_drawn_under_the_stations_and_bounds_the_map():
+    land = xr.DataArray(
+        np.arange(40) % 40 > 5 * np.ones((30, 1)),
+        dims=("lat", "lon"),
+        coords={"lat": np.linspace(36, 44, 30), "lon": np.linspace(-10, 4, 40)},
+    )
+    ax = plotting.map(stations(), "bias", land=land)
+    shades = {tuple(np.round(c.get_facecolor()[0], 3)) for c in ax.collections[:1]}
+    assert shades and ax.collections[0].get_zorder() < 1
+    assert ax.get_ylim()[1] <= 44.0
+
+
+def test_the_axes_given_are_drawn_on():
+    ax = Figure().subplots()
+    assert plotting.map(product(), "rmsd", ax=ax, title="Here") is ax
+    assert ax.get_title(loc="left") == "Here"
+
+
+def test_the_stratum_of_all_is_taken_and_else_one_has_to_be_selected():
+    scores = seasons()
+    ax = plotting.map(scores, "pearson_r")
+    (points,) = [p for p in of_type(ax, PathCollection) if p.get_array() is not None]
+    values = scores["pearson_r"].sel(season="all").values
+    np.testing.assert_array_equal(points.get_array(), values[np.isfinite(values)])
+    with pytest.raises(InputError, match=r'scores.sel\(\{"season": \'JJA\'\}\)'):
+        plotting.map(scores.isel(season=slice(1, None)), "pearson_r")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: (s, "skill"), "metric='skill' is not in scores: expected one of"),
+        (lambda s: (s.assign(rmsd=s["rmsd"] * np.nan), "rmsd"), "no finite value"),
+        (lambda s: (s.drop_vars(["lat", "lon"]), "rmsd"), "has no latitude"),
+        (lambda s: (s["rmsd"], "bias"), "the DataArray is called 'rmsd'"),
+        (lambda s: (s.values, None), "expected the Dataset that validate returns"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(change, message):
+    with pytest.raises(InputError, match=message):
+        plotting.map(*change(product()))
+
+
+def test_a_coast_of_cartopy_is_drawn_as_lines(monkeypatch):
+    line = np.array([[-8.0, 40.0], [-7.0, 41.0]])
+    monkeypatch.setattr(geography, "coast_lines", lambda: [line])
+    ax = plotting.map(product(), "rmsd")
+    assert any(np.array_equal(c.get_segments()[0], line) for c in ax.collections[1:])
+    assert ax.get_ylim() == (37.25, 44.25)
+
+
+def test_without_cartopy_there_is_no_coast(monkeypatch):
+    monkeypatch.setattr(geography, "find_spec", lambda name: None)
+    assert REAL_COAST_LINES.__wrapped__() == []
+
+
+def test_axes_of_cartopy_in_any_projection():
+    crs = pytest.importorskip("cartopy.crs", reason="cartopy is not installed")
+    ax = Figure().add_subplot(projection=crs.Robinson())
+    assert plotting.map(product(), "rmsd", ax=ax) is ax
+    assert ax.get_extent(crs.PlateCarree())[0] == pytest.approx(-10.25, abs=1.5)

@@ -1,0 +1,240 @@
+"""The report: one page that stands alone, says what was compared, and opens in a browser."""
+
+import base64
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from tests.plotting.scores_made_up import product, seasons, simulated, stations
+from xsm.errors import InputError
+from xsm.reporting.identity import digest
+from xsm.reporting.page import VOID
+from xsm.reporting.report import report
+
+pytest.importorskip("matplotlib", reason="drawing needs xsm[plot]")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+class Reader(HTMLParser):
+    """Elements, ids, links, pictures and text of a page; fails where tags do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.images: list[dict] = []
+        self.rows: list[list[str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        assert len(attributes) == len(attrs)
+        self.tags.append(tag)
+        self.open += [] if tag in VOID else [tag]
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes["href"]] if "href" in attributes else []
+        self.images += [attributes] if tag == "img" else []
+        self.rows += [[]] if tag == "tr" else []
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+    def row(self, name: str) -> list[str]:
+        return next(row for row in self.rows if row and row[0] == name)
+
+
+SETS = {"At <b>stations</b> & more": stations, "Maps": product, "Gaps": simulated}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A report of one Dataset of each of three kinds."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    assert report({name: make() for name, make in SETS.items()}, path) == path
+    return path
+
+
+@pytest.fixture(scope="module")
+def read(page) -> Reader:
+    return Reader(page.read_text(encoding="utf-8"))
+
+
+def test_ids_are_unique_and_links_lead_to_them(read):
+    assert len(set(read.ids)) == len(read.ids) >= 4
+    assert read.links and {link.removeprefix("#") for link in read.links} <= set(read.ids)
+
+
+def test_nothing_is_fetched_and_nothing_runs(page, read):
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert not {"script", "link", "iframe", "object"} & set(read.tags)
+    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in read.images)
+
+
+def test_every_picture_is_an_svg_with_words_for_those_who_cannot_see_it(read):
+    assert len(read.images) >= 12
+    for image in read.images:
+        root = ElementTree.fromstring(base64.b64decode(image["src"].partition(",")[2]))
+        assert root.tag.endswith("svg") and len(image["alt"]) > 10
+
+
+def test_text_of_others_is_escaped(page, read):
+    text = page.read_text(encoding="utf-8")
+    assert "<b>stations</b>" not in text and "At <b>stations</b> & more" in read.words
+    assert "Station <3> & sons" not in text
+    assert read.row("Station <3> & sons")[1] == "REMEDHUS"
+
+
+def test_it_says_what_was_compared_and_how(read):
+    scores = stations()
+    assert read.row("Estimate")[1] == "AMSR2, filled"
+    assert read.row("Period")[1] == "2015-04-01 to 2015-06-29"
+    assert read.row("SHA-256 of the scores")[1] == digest(scores)
+    assert read.row("History")[1] == scores.attrs["history"]
+    assert read.row("window")[1] == "12h"
+    assert read.row("xarray")[1] == xr.__version__
+    assert read.row("too few pairs")[1:] == ["1", "4.2 %"]
+
+
+def test_medians_and_quartiles_per_network(read):
+    scores = stations()
+    r = scores["pearson_r"].values[scores["network"].values == "RSMN"]
+    r = r[np.isfinite(r)]
+    low, middle, high = np.percentile(r, [25, 50, 75])
+    row = read.row("RSMN")
+    assert row[1] == str(r.size)
+    assert row[3] == f"{middle:.3f}\n({low:.3f}, {high:.3f})"
+    head = next(row for row in read.rows if row[:1] == ["network"])
+    assert head[3:5] == ["R", "bias (m³\xa0m⁻³)"]
+
+
+def test_gaps_have_a_row_per_method_and_a_column_per_kind(read):
+    rows = [row for row in read.rows if row and row[0] == "network" and len(row) == 5]
+    assert ["network", "0.070", "0.063", "0.056", "0.067"] in rows
+    assert ["linear", *4 * ["0.987"]] in read.rows
+    assert read.row("original record")[1:] == ["", "0.080"]
+    assert ["window_mean", "1.300", "0.064"] in read.rows
+
+
+def test_several_products_are_set_side_by_side_and_strata_are_rows(tmp_path):
+    new = stations(12)
+    new["p_pearson_r"] = ("station", np.where(np.arange(12) < 3, 0.01, 0.5))
+    path = report(
+        {"new": new, "old": stations(12, seed=9)}, tmp_path / "two.html", metrics=["bias"]
+    )
+    read = Reader(path.read_text(encoding="utf-8"))
+    assert "Side by side, over stations" in read.words
+    head = read.row("validation")
+    assert (head[1], head[-1]) == ("stations", "p < 0.05, R")
+    assert (read.row("new")[-1], read.row("old")[-1]) == ("25 %", "–")
+    path = report(seasons(9), tmp_path / "strata.html", metrics=["bias"])
+    read = Reader(path.read_text(encoding="utf-8"))
+    head = next(i for i, row in enumerate(read.rows) if row[:1] == ["season"])
+    assert [row[0] for row in read.rows[head + 1 : head + 4]] == ["all", "JJA", "DJF"]
+    assert [image["alt"][:15] for image in read.images] == ["Mean difference"] * 2
+
+
+def test_the_same_scores_have_the_same_pictures_and_hash(tmp_path):
+    texts = [
+        report(product(), tmp_path / name, metrics=["rmsd"]).read_text(encoding="utf-8")
+        for name in ("a.html", "b.html")
+    ]
+    first, second = (Reader(text) for text in texts)
+    assert first.images == second.images
+    changed = product()
+    changed["rmsd"][0, 5] += 1e-6
+    assert digest(changed) != digest(product()) == digest(product().assign_attrs(history="later"))
+
+
+def triple() -> xr.Dataset:
+    """Error, signal-to-noise ratio and status of three datasets per cell."""
+    one = product()
+    labels = xr.DataArray(["a", "b", "c"], dims="dataset", name="dataset")
+    ds = xr.Dataset({"err_std": one["rmsd"], "snr_db": 10 * one["pearson_r"]})
+    return ds.expand_dims(dataset=labels.values).assign_attrs(xsm_scores="triple_collocation")
+
+
+def test_triple_collocation_and_scores_with_little_in_them(tmp_path):
+    read = Reader(report(triple(), tmp_path / "t.html").read_text(encoding="utf-8"))
+    assert read.row("dataset")[:2] == ["dataset", "cells"]
+    assert read.row("History")[1] == "not recorded"
+    bare = stations().drop_vars(["estimate", "reference", "status", "n_obs"])
+    bare = bare.drop_vars(["network", "station_name"]).drop_dims("time")
+    read = Reader(report(bare, tmp_path / "bare.html").read_text(encoding="utf-8"))
+    assert read.row("s03")[1:3] == [f"{bare[n].values[3]:.3f}".rstrip("0") for n in ("lat", "lon")]
+
+
+def test_scores_without_any_number_still_give_a_page(tmp_path):
+    scores = product().map(lambda da: da * np.nan if da.dtype.kind == "f" else da)
+    scores.attrs = product().attrs
+    read = Reader(report(scores, tmp_path / "empty.html").read_text(encoding="utf-8"))
+    assert read.images == []
+    assert read.row("all missing" if "all missing" in read.words else "ok")
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "message"),
+    [
+        ({}, {}, "scores is empty"),
+        ("scores.nc", {}, "scores is a str: expected what xsm.validate returns"),
+        ({"a": 3}, {}, r"scores\['a'\] is a int"),
+        (xr.Dataset(), {}, "xsm_scores=None: expected one of in_situ, product"),
+        (product().assign_attrs(xsm_scores="magic"), {}, "xsm_scores='magic'"),
+        (product()[["n_obs"]], {}, "has no metric"),
+        (product(), {"metrics": ["skill"]}, r"no scores hold \['skill'\]"),
+    ],
+)
+def test_bad_scores_are_said_and_nothing_is_written(tmp_path, scores, options, message):
+    with pytest.raises(InputError, match=message):
+        report(scores, tmp_path / "report.html", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(InputError, match="the folder .*missing.* does not exist"):
+        report(product(), tmp_path / "missing" / "report.html")
+    with pytest.raises(InputError, match="is a folder: expected a file"):
+        report(product(), tmp_path)
+
+
+def test_it_opens_in_a_browser(page, tmp_path):
+    """All pictures are decoded, nothing sticks out, and no message is logged."""
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip(f"no browser: looked for {', '.join(BROWSERS)}")
+    probe = tmp_path / "probe.html"
+    script = """<script>addEventListener("load", () => {
+      const images = [...document.images], wide = document.documentElement;
+      document.title = [images.length, images.filter(i => i.complete && i.naturalWidth > 99).length,
+        wide.scrollWidth <= wide.clientWidth, document.querySelectorAll("table").length].join(" ");
+    });</script></body>"""
+    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1100,900"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probe.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"<title>(\d+) (\d+) (\w+) (\d+)</title>", done.stdout)
+    assert found is not None, done.stderr
+    images = len(Reader(page.read_text(encoding="utf-8")).images)
+    assert found.groups()[:3] == (str(images), str(images), "true")
+    assert int(found[4]) >= 10

@@ -1,0 +1,1 @@
+"""The parts of the report: page, tables, figures, identity of the data."""

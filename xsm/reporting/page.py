@@ -1,0 +1,131 @@
+"""A self-contained HTML page: everything that is no markup yet is escaped on its way in."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from typing import NamedTuple
+
+VOID = {"img", "meta", "br"}
+
+
+class Markup(str):
+    """Text that is HTML already: made by :func:`tag` only."""
+
+
+def tag(name: str, *children: object, **attributes: object) -> Markup:
+    """An element; what is no `Markup` in it is text, and is escaped.
+
+    Examples
+    --------
+    >>> tag("p", "a < b ", tag("b", "&"), class_="note")
+    '<p class="note">a &lt; b <b>&amp;</b></p>'
+    """
+    words = [
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+    ]
+    if name in VOID:
+        return Markup(f"<{name}{''.join(words)}>")
+    return Markup(f"<{name}{''.join(words)}>{joined(children)}</{name}>")
+
+
+def joined(parts: Iterable[object]) -> Markup:
+    """Parts one after the other, text among them escaped."""
+    return Markup("".join(p if isinstance(p, Markup) else escape(str(p)) for p in parts))
+
+
+class Picture(NamedTuple):
+    """A caption and an SVG; a wide one has a row of its own."""
+
+    caption: str
+    svg: bytes
+    wide: bool = False
+
+
+class Page:
+    """Sections with numbered tables and figures, and a list of contents."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._body: list[Markup] = []
+        self._contents: list[Markup] = []
+        self._count = {"Table": 0, "Figure": 0, "section": 0}
+
+    def section(self, title: str, *, level: int = 2) -> None:
+        """Begin a section; those of level 2 are in the contents."""
+        self._count["section"] += 1
+        name = f"section-{self._count['section']}"
+        self._body.append(tag(f"h{level}", title, id=name))
+        if level == 2:
+            self._contents.append(tag("li", tag("a", title, href=f"#{name}")))
+
+    def text(self, text: str) -> None:
+        """Add a paragraph."""
+        self._body.append(tag("p", text))
+
+    def table(
+        self,
+        caption: str,
+        head: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        folded: bool = False,
+    ) -> None:
+        """Add a table: the first column names the rows. A folded one opens on a click."""
+        number = self._number("Table")
+        top = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
+        lines = [
+            tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
+            for row in rows
+        ]
+        name = (number, caption)
+        own = [] if folded else [tag("caption", *name)]
+        wide = tag("div", tag("table", *own, top, tag("tbody", *lines)), class_="wide")
+        self._body.append(tag("details", tag("summary", *name), wide) if folded else wide)
+
+    def tables(self, tables: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]]) -> None:
+        """Add small tables, side by side where there is room."""
+        before = len(self._body)
+        for caption, head, rows in tables:
+            self.table(caption, head, rows)
+        self._body[before:] = [tag("div", *self._body[before:], class_="beside")]
+
+    def facts(self, caption: str, rows: Iterable[tuple[str, str]]) -> None:
+        """Add a table of names and what they are."""
+        lines = [tag("tr", tag("th", key, scope="row"), tag("td", value)) for key, value in rows]
+        name = tag("caption", self._number("Table"), caption)
+        table = tag("table", name, tag("tbody", *lines), class_="facts")
+        self._body.append(tag("div", table, class_="wide"))
+
+    def figures(self, pictures: Iterable[Picture]) -> None:
+        """Add pictures, two in a row where there is room and they are not wide."""
+        found = []
+        for caption, svg, wide in pictures:
+            data = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+            words = tag("figcaption", self._number("Figure"), caption)
+            image = tag("img", src=data, alt=caption)
+            found.append(tag("figure", image, words, **({"class_": "broad"} if wide else {})))
+        if found:
+            self._body.append(tag("div", *found, class_="figures"))
+
+    def html(self) -> str:
+        """The whole page."""
+        style = files("xsm.reporting").joinpath("report.css").read_text(encoding="utf-8")
+        head = tag(
+            "head",
+            tag("meta", charset="utf-8"),
+            tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name_="color-scheme", content="light dark"),
+            tag("title", self.title),
+            tag("style", Markup(style)),
+        )
+        contents = tag("nav", tag("ol", *self._contents), aria_label="Contents")
+        body = tag("body", tag("main", tag("h1", self.title), contents, *self._body))
+        return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+    def _number(self, kind: str) -> Markup:
+        self._count[kind] += 1
+        return tag("b", f"{kind} {self._count[kind]}. ")
