@@ -44,7 +44,7 @@ class Plan:
     product: int = 4096
     compiled: bool = True
     limits: dict[str, Any] = field(
-        default_factory=lambda: {"rounds": 7, "least": 3, "seconds": 25.0}
+        default_factory=lambda: {"rounds": 7, "least": 3, "seconds": 10.0}
     )
 
 
