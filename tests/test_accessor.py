@@ -45,7 +45,7 @@ def test_accessor_hides_a_variable_called_sm_and_says_so(record, network):
 
 
 def test_accessor_survives_copies(record):
-    assert repr(record.sm) == "<xsm accessor .sm of a Dataset: gapfill, validate, plot>"
+    assert repr(record.sm) == "<xsm accessor .sm of a Dataset: gapfill, estimate, validate, plot>"
     assert copy.copy(record.sm)._obj is record
     assert pickle.loads(pickle.dumps(record.sm))._obj.equals(record)
 

@@ -8,6 +8,7 @@ from typing import Any
 from xsm.accessor import register
 from xsm.compare import compare
 from xsm.days import add_day
+from xsm.estimate import estimate
 from xsm.gapfill import gapfill
 from xsm.options import set_options
 from xsm.validate import validate
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "baselines": "xsm.baselines",
     "errors": "xsm.errors",
+    "fit_estimator": "xsm.training.estimator_fit:fit_estimator",
     "fit_gapfill": "xsm.fitting:fit_gapfill",
     "metrics": "xsm.metrics",
     "models": "xsm.networks.gapfilling:models",
@@ -33,6 +35,8 @@ __all__ = [
     "baselines",
     "compare",
     "errors",
+    "estimate",
+    "fit_estimator",
     "fit_gapfill",
     "gapfill",
     "metrics",

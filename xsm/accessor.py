@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from xsm.estimate import estimate
 from xsm.gapfill import gapfill
 from xsm.validate import validate
 
@@ -27,6 +28,10 @@ class SoilMoisture:
         """Fill the gaps of a daily record; the options are those of :func:`xsm.gapfill`."""
         return gapfill(self._obj, **options)
 
+    def estimate(self, **options: Any) -> xr.Dataset:
+        """Estimate soil moisture from predictors; the options are those of :func:`xsm.estimate`."""
+        return estimate(self._obj, **options)
+
     def validate(self, reference: Any = None, **options: Any) -> xr.Dataset:
         """Score a daily record; the arguments are those of :func:`xsm.validate`."""
         return validate(self._obj, reference, **options)
@@ -43,7 +48,9 @@ class SoilMoisture:
         raise AttributeError(f"the accessor .sm of xsm has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
-        return f"<xsm accessor .sm of a {type(self._obj).__name__}: gapfill, validate, plot>"
+        return (
+            f"<xsm accessor .sm of a {type(self._obj).__name__}: gapfill, estimate, validate, plot>"
+        )
 
 
 def register() -> None:

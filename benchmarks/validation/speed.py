@@ -203,7 +203,7 @@ def difference(statistic: str, ds: Any, peer: str) -> float:
 
 
 def measure(repeats: int) -> list[dict[str, Any]]:
-    """Rows: statistic, data, contender, series, seconds (median), series per second."""
+    """Rows: statistic, data, contender, series, seconds (medians), series per second."""
     rows = []
     for gaps, missing in MISSING.items():
         ds = records(missing)
@@ -212,18 +212,24 @@ def measure(repeats: int) -> list[dict[str, Any]]:
             equal = {peer: difference(statistic, ds, peer) for peer in there if peer != "xsm"}
             data = {name: sample(statistic, ds, name) for name in there}
             times: dict[str, list[float]] = {name: [] for name in there}
+            cpu: dict[str, list[float]] = {name: [] for name in there}
             for _ in range(repeats):
                 for name in there:
-                    begin = time.perf_counter()
+                    begin = time.perf_counter(), time.process_time()
                     contenders[name](data[name][0])
-                    times[name].append(time.perf_counter() - begin)
+                    times[name].append(time.perf_counter() - begin[0])
+                    cpu[name].append(time.process_time() - begin[1])
             for name in there:
                 seconds = statistics.median(times[name])
                 row = {"statistic": statistic, "data": gaps, "contender": name}
                 row |= {"series": data[name][1], "seconds": seconds}
+                row |= {"cpu_seconds": statistics.median(cpu[name])}
                 row |= {"per_second": data[name][1] / seconds, "difference": equal.get(name)}
                 rows.append(row)
-                print(f"{statistic:8} {gaps:14} {name:12} {row['per_second']:10.1f} series/s")
+                print(
+                    f"{statistic:8} {gaps:14} {name:12} {row['per_second']:10.1f} series/s", end=""
+                )
+                print(f" {row['series'] / row['cpu_seconds']:10.1f} a second of the processor")
     return rows
 
 

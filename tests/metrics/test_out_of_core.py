@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 ROOT = Path(__file__).resolve().parents[2]
-SHAPE = (320, 280, 280)  # two records of 100 MB
-ALLOWED_MB = 130
+SHAPE = (480, 280, 280)  # two records of 150 MB
+ALLOWED_MB = 200
 PROBE = """
 import resource, sys
 import dask, xarray as xr

@@ -1,0 +1,22 @@
+"""The table of the cross-validation on SMAP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.tables import markdown, number
+
+PARTS = {"networks": "networks", "sites": "site processes", "together": "both"}
+
+
+def table(result: dict[str, Any]) -> str:
+    """Scores of left-out days, a row for each part and kind of fold."""
+    head = ["left out", "estimate", "RMSE", "ubRMSE", "R", "mean R", "bias"]
+    rows = []
+    for row in result["rows"]:
+        figures = [number(row[key], 4) for key in ("rmse", "ubrmse")]
+        figures += [number(row[key], 3) for key in ("r", "r_mean")]
+        rows.append([row["left_out"], PARTS[row["part"]], *figures, number(row["bias"], 4)])
+    cells = result["rows"][0]["cells"]
+    note = f"Medians over {cells} cells, m3 m-3; the first year only. Measured {result['date']}."
+    return markdown(head, rows) + "\n\n" + note

@@ -1,0 +1,159 @@
+"""A year of SMAP from weather: nothing left out is seen, and the file has the form agreed on."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from benchmarks.skill import smap_conus
+from benchmarks.skill.memory import bucket, remembered, remembering, snow_and_water
+from benchmarks.skill.sites import SiteProcesses, centred
+from benchmarks.skill.smap_table import table
+
+FORCING = ("APCP", "DLWRF", "DSWRF", "SPFH_2", "TMP_2", "UGRD_10", "VGRD_10")
+
+
+def made(folder, seed=0):
+    """A file of the form of the real one: 2 x 3 cells, one of them without SMAP."""
+    rng = np.random.default_rng(seed)
+    days, shape = 800, (800, 2, 3)
+    size = dict(zip(FORCING, (0.1, 30.0, 50.0, 0.001, 4.0, 2.0, 2.0), strict=True))
+    middle = dict(zip(FORCING, (0.05, 300.0, 200.0, 0.006, 285.0, 0.0, 0.0), strict=True))
+    dims = ("time", "lat", "lon")
+    data = {}
+    for name in FORCING:
+        values = middle[name] + size[name] * rng.standard_normal(shape)
+        low = 0.0 if name in ("APCP", "DSWRF", "SPFH_2") else -np.inf
+        data[f"{name}_FORA"] = (dims, np.maximum(values, low).astype(np.float32))
+    fading = remembered(24.0 * data["APCP_FORA"][1].reshape(days, -1), 5.0).reshape(shape)
+    smap = 0.1 + 0.08 * fading + 0.01 * rng.standard_normal(shape)
+    smap[rng.random(shape) < 0.4] = np.nan
+    smap[366:] = np.nan
+    smap[:, 1, 2] = np.nan
+    data["SMAP_AM"] = (dims, smap.astype(np.float32), {"units": "m3 m-3"})
+    for name in smap_conus.STATIC:
+        data[name] = (dims[1:], rng.random((2, 3)).astype(np.float32))
+    data["flag_landcover"] = (dims[1:], np.array([[1, 5, 5], [10, 10, 1]], np.float32))
+    coords = {
+        "time": np.datetime64("2015-04-01", "ns") + np.arange(days) * np.timedelta64(1, "D"),
+        "lat": [40.0, 38.0],
+        "lon": [-100.0, -98.0, -96.0],
+    }
+    path = folder / "made.nc"
+    xr.Dataset(data, coords).to_netcdf(path)
+    return path, fading
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    pytest.importorskip("torch")
+    small = {"epochs": 15, "hidden": 8, "batch": 64, "dropout": 0.0}
+    monkeypatch.setattr(smap_conus, "NETWORK", smap_conus.NETWORK | small)
+    real = smap_conus.SiteProcesses
+    monkeypatch.setattr(
+        smap_conus, "SiteProcesses", lambda z, y, seed: real(z, y, steps=5, seed=seed)
+    )
+
+
+def test_the_later_year_comes_on_the_grid_of_the_data(tmp_path, quick):
+    path, fading = made(tmp_path)
+    out = tmp_path / "out" / "later.nc"
+    smap_conus.main(["--data", str(path), "--out", str(out), "--members", "1"])
+    with xr.open_dataset(out) as ds:
+        sm = ds["soil_moisture"].load()
+    assert sm.dims == ("time", "lat", "lon")
+    assert str(sm.time.values[0])[:10] == "2016-04-01"
+    assert str(sm.time.values[-1])[:10] == "2017-03-31"
+    assert sm.attrs["units"] == "m3 m-3"
+    np.testing.assert_array_equal(sm.isnull().all("time"), [[0, 0, 0], [0, 0, 1]])
+    truth = 0.1 + 0.08 * fading[366:731]
+    here = np.isfinite(sm.values)
+    assert np.corrcoef(sm.values[here], truth[here])[0, 1] > 0.7
+    smap_conus.main(["--data", str(path), "--out", str(tmp_path / "again.nc"), "--members", "1"])
+    with xr.open_dataset(tmp_path / "again.nc") as again:
+        np.testing.assert_allclose(again["soil_moisture"], sm, atol=1e-6)
+
+
+def test_cross_validation_is_written_with_its_settings(tmp_path, quick):
+    path, _ = made(tmp_path)
+    result = tmp_path / "cv.json"
+    smap_conus.main(
+        ["--data", str(path), "--cross-validate", "months", "--result", str(result)]
+        + ["--members", "1"]
+    )
+    rows = json.loads(result.read_text())["rows"]
+    assert [row["part"] for row in rows] == ["networks", "sites", "together"]
+    assert all(0 < row["ubrmse"] <= row["rmse"] < 0.1 and row["cells"] == 5 for row in rows)
+    assert table(json.loads(result.read_text())).count("\n| ") == 4
+
+
+@pytest.mark.parametrize(("kind", "guard"), [("months", 7), ("quarters", 10)])
+def test_every_day_is_left_out_once_behind_a_guard(kind, guard):
+    time = np.datetime64("2015-04-01") + np.arange(366)
+    parts = list(smap_conus.folds(time, kind))
+    np.testing.assert_array_equal(sum(out.astype(int) for _, out in parts), 1)
+    for learn, out in parts:
+        far = abs(np.flatnonzero(learn)[:, None] - np.flatnonzero(out)).min()
+        assert far == guard + 1
+
+
+def test_what_is_left_out_changes_no_prediction():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((80, 4, 3)).astype(np.float32)
+    y = 0.2 + 0.05 * z[:60, :, 0]
+    y[40:] = np.nan
+    one = SiteProcesses(z, y, steps=3).predict()
+    two = SiteProcesses(z, y[:40], steps=3).predict()
+    assert one.shape == (80, 4)
+    assert np.corrcoef(one[40:, 0], z[40:, 0, 0])[0, 1] > 0.95
+    assert np.corrcoef(two[40:, 0], z[40:, 0, 0])[0, 1] > 0.95
+
+
+def test_centred_knows_the_days_given_alone():
+    x = np.random.default_rng(1).standard_normal((30, 2, 2))
+    moved = x.copy()
+    moved[20:] += 5
+    np.testing.assert_array_equal(centred(x, slice(0, 20))[:20], centred(moved, slice(0, 20))[:20])
+    np.testing.assert_allclose(centred(x, slice(0, 20))[:20].mean(0), 0, atol=1e-6)
+
+
+def test_scores_by_hand():
+    observed = np.array([[0.1, np.nan], [0.2, 0.3], [0.3, 0.4]])
+    found = smap_conus.scores(observed + [[0.02, 0.04]], observed)
+    assert found["rmse"] == pytest.approx(0.03)
+    assert found["ubrmse"] == pytest.approx(0.0, abs=1e-9)
+    assert found["bias"] == pytest.approx(0.03)
+    assert found["r"] == found["r_mean"] == pytest.approx(1.0)
+
+
+def test_memory_fades():
+    x = np.zeros((400, 1))
+    x[370] = 1.0
+    found = remembered(x, 10.0)[370:, 0]
+    np.testing.assert_allclose(found[1:] / found[:-1], np.exp(-0.1))
+    assert found[0] == pytest.approx(1 - np.exp(-0.1))
+
+
+def test_the_bucket_holds_what_it_can_and_water_is_kept():
+    rain = np.random.default_rng(2).exponential(5.0, (500, 3))
+    warm = 8 * np.sin(np.arange(500) / 20)[:, None] * np.ones(3)
+    snow, water = snow_and_water(rain, warm)
+    np.testing.assert_allclose(rain.sum(0), water.sum(0) + snow[-1])
+    assert (snow >= 0).all()
+    store = bucket(water, np.full_like(water, 2.0), 20.0, 0.8, 0.03)
+    assert 0 < store.min() < store.max() <= 1
+
+
+def test_predictors_know_no_later_weather_but_the_next_day():
+    rng = np.random.default_rng(3)
+    names = ("rain", "warm", "sun", "sky", "humidity", "wind")
+    forcing = {name: rng.random((500, 2)) * (0.02 if name == "humidity" else 10) for name in names}
+    later = {name: values.copy() for name, values in forcing.items()}
+    for values in later.values():
+        values[450:] *= 0.5
+    day = np.arange(500) % 365 + 1
+    one, two = remembering(forcing, day), remembering(later, day)
+    for name in one:
+        np.testing.assert_array_equal(one[name][:449], two[name][:449], err_msg=name)
+    assert len(one) == 43

@@ -1,0 +1,1 @@
+"""What an estimate is made from: predictors found, converted and cut into sequences."""

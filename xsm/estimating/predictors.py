@@ -1,0 +1,283 @@
+"""Which variables of a Dataset are the predictors, on one grid and in the units of a network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.days import day_numbers, year_length
+from xsm.errors import (
+    GridError,
+    InputError,
+    TimeAxisError,
+    UnitError,
+    VariableNotFoundError,
+)
+from xsm.estimating.conversion import conversion
+from xsm.estimating.known import DAY_OF_YEAR, KNOWN, LAND_COVER, POSITION, known
+from xsm.grids import cf_axes, coordinate, time_dim, time_of
+
+logger = logging.getLogger(__name__)
+
+REGRID = (None, "nearest", "linear")
+
+
+class Predictors(NamedTuple):
+    """Predictors found, ready to work on."""
+
+    arrays: dict[str, xr.DataArray]  # in units as they came; those of DAY_OF_YEAR are not here
+    factors: dict[str, tuple[float, float]]  # to the unit of the network: factor, offset
+    units: dict[str, str]  # of the network
+    time: str  # dimension
+    days: NDArray[np.int64]  # since the first one
+    first: float  # phase of the first day in the year, 0..1
+    year: float  # mean length of a year of the calendar, days
+
+    @property
+    def static(self) -> list[str]:
+        """Names of those that have no time."""
+        return [name for name, da in self.arrays.items() if self.time not in da.dims]
+
+
+def known_predictors(ds: xr.Dataset, features: Mapping[str, Any]) -> list[str]:
+    """Names of all predictors that `ds` or `features` offer, in the order of the table."""
+    found = [row.name for row in KNOWN if _candidates(ds, row.name)]
+    return list(dict.fromkeys([*found, *features]))
+
+
+def find_predictors(
+    ds: xr.Dataset,
+    wanted: Iterable[str],
+    features: Mapping[str, Any] | None = None,
+    *,
+    units: Mapping[str, str] | None = None,
+    regrid: str | None = None,
+) -> Predictors:
+    """Find each predictor: as `features` says, by its own name, by standard name, by product.
+
+    Parameters
+    ----------
+    ds : Dataset
+    wanted : iterable of str
+        Names of predictors; those of the table (``xsm.estimating.known.KNOWN``), of the calendar
+        and the position, or any other that `features` or a variable of `ds` bears.
+    features : mapping of str to str or DataArray, optional
+        Predictor -> variable of `ds`, or an array of its own time axis (and, with `regrid`, grid).
+    units : mapping of str to str, optional
+        What the network takes each in; default that of the table, or for other predictors the
+        variable's own.
+    regrid : {None, "nearest", "linear"}
+        How arrays on other rows and columns are brought to those of the first one with time.
+
+    Raises
+    ------
+    VariableNotFoundError
+        If predictors are missing; says which, what was tried, and what there is.
+    UnitError, TimeAxisError, GridError, InputError
+    """
+    features = dict(features or {})
+    wanted = list(wanted)
+    if regrid not in REGRID:
+        raise InputError(f"regrid={regrid!r}: expected one of {REGRID}.")
+    if unknown := [name for name in features if name not in wanted]:
+        raise InputError(
+            f"features names {unknown}, which the model does not take: it takes {wanted}."
+        )
+    arrays: dict[str, xr.DataArray] = {}
+    for name in wanted:
+        if name not in (*DAY_OF_YEAR, *POSITION):
+            found = _one(ds, name, features)
+            if found is not None:
+                arrays[name] = _plain(found)
+    lost = [n for n in wanted if n not in (*arrays, *DAY_OF_YEAR, *POSITION)]
+    if lost:
+        raise VariableNotFoundError(_lost_message(ds, lost))
+    base = next((da for name, da in arrays.items() if _has_time(da, ds)), None)
+    if base is None:
+        raise TimeAxisError(
+            f"none of the predictors {list(arrays)} has a time axis: expected daily data."
+        )
+    dim = time_dim(base, cf_axes(base), ds)
+    time = time_of(base, dim)
+    for name in wanted:
+        if name in POSITION:
+            arrays[name] = _position(base, ds, name)
+    aligned = {
+        name: _on_grid(_on_days(arrays[name], base, dim), base, name, dim, regrid)
+        for name in wanted
+        if name in arrays
+    }
+    targets = dict(units or {})
+    wished = {name: targets.get(name) or _units_of_table(name, da) for name, da in aligned.items()}
+    days_of_year = year_length(time)
+    year = 365.2425 if days_of_year == 366 else float(days_of_year)
+    return Predictors(
+        aligned,
+        {name: _factor(da, name, wished[name]) for name, da in aligned.items()},
+        wished | {name: "1" for name in wanted if name in DAY_OF_YEAR},
+        dim,
+        day_numbers(time),
+        (float(time.dt.dayofyear.values[0]) - 1.0) / year,
+        year,
+    )
+
+
+def find_land_cover(ds: xr.Dataset, land_cover: Any) -> xr.DataArray | None:
+    """The IGBP classes, if named, given, or known by name; else None."""
+    if isinstance(land_cover, xr.DataArray):
+        return land_cover
+    if land_cover is not None:
+        if land_cover not in ds.variables:
+            raise VariableNotFoundError(
+                f"land_cover={land_cover!r} is no variable of the input; expected IGBP classes, "
+                f"one of {[str(n) for n in ds.variables]}, or an array."
+            )
+        return ds[land_cover]
+    return next((ds[name] for name in LAND_COVER if name in ds.data_vars), None)
+
+
+def calendar_predictor(name: str, days: int, first: float, year: float) -> NDArray[np.float32]:
+    """One of DAY_OF_YEAR on `days` days in a row, (T,), without a step at the turn of a year."""
+    angle = 2 * np.pi * (first + np.arange(days) / year)
+    return (np.sin(angle) if name.endswith("sin") else np.cos(angle)).astype(np.float32)
+
+
+def _candidates(ds: xr.Dataset, name: str) -> list[str]:
+    row = known(name)
+    if name in ds.data_vars:
+        return [name]
+    if row is None:
+        return []
+    for standard_name in row.standard_names:
+        named = [str(n) for n, v in ds.data_vars.items() if _standard_name(v) == standard_name]
+        if named:
+            return named
+    return [n for n in row.names if n in ds.data_vars][:1]
+
+
+def _standard_name(da: xr.DataArray) -> str:
+    return str(da.attrs.get("standard_name", ""))
+
+
+def _one(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArray | None:
+    given = features.get(name)
+    if isinstance(given, xr.DataArray):
+        return given
+    if given is not None:
+        if given not in ds.variables:
+            raise VariableNotFoundError(
+                f"features[{name!r}]={given!r} is no variable of the input; expected one of "
+                f"{[str(n) for n in ds.data_vars]}, or a DataArray."
+            )
+        return ds[given]
+    found = _candidates(ds, name)
+    if len(found) > 1:
+        raise VariableNotFoundError(
+            f"predictor {name!r}: {found} all have its standard name. "
+            f"Choose one: features={{{name!r}: {found[0]!r}}}."
+        )
+    if found and found[0] != name:
+        logger.info("predictor %s is variable %s", name, found[0])
+    return ds[found[0]] if found else None
+
+
+def _lost_message(ds: xr.Dataset, lost: list[str]) -> str:
+    tried = []
+    for name in lost:
+        row = known(name)
+        others = () if row is None else (*row.standard_names, *row.names)
+        tried.append(f"{name} (tried {', '.join(map(repr, (name, *others)))})")
+    return (
+        f"predictors not found: {'; '.join(tried)}. The input has "
+        f"{[str(n) for n in ds.data_vars]}: say which it is with features={{{lost[0]!r}: 'name'}}, "
+        "or fit a model without it: xsm.fit_estimator."
+    )
+
+
+def _has_time(da: xr.DataArray, ds: xr.Dataset) -> bool:
+    try:
+        return time_dim(da, cf_axes(da), ds) in da.dims
+    except TimeAxisError:
+        return False
+
+
+def _position(base: xr.DataArray, ds: xr.Dataset, name: str) -> xr.DataArray:
+    found = coordinate(base, ds, name)
+    if found is None:
+        raise VariableNotFoundError(
+            f"the model takes {name!r}, but the input has no such coordinate."
+        )
+    return found.reset_coords(drop=True).assign_attrs(units="degree")
+
+
+def _on_days(da: xr.DataArray, base: xr.DataArray, dim: str) -> xr.DataArray:
+    """`da` on the days of `base`; days it has not are missing, and interpolated if few."""
+    if dim not in da.dims or da[dim].equals(base[dim]):
+        return da
+    if not any(np.isin(da.indexes[dim], base.indexes[dim])):
+        raise TimeAxisError(
+            f"{da.name} has no day in common with {base.name}: expected the same period, "
+            "stamped at the same time of day."
+        )
+    return da.reindex({dim: base[dim]})
+
+
+def _on_grid(
+    da: xr.DataArray, base: xr.DataArray, name: str, time: str, regrid: str | None
+) -> xr.DataArray:
+    """`da` on the rows and columns of `base`."""
+    if strange := [str(d) for d in da.dims if d not in base.dims]:
+        raise GridError(
+            f"predictor {name!r} has the dimensions {da.dims}, the others {base.dims}: "
+            f"{strange} fits none. Select or rename."
+        )
+    for dim in da.dims:
+        if dim == time or dim not in da.indexes or dim not in base.indexes:
+            continue
+        have, want = da.indexes[dim], base.indexes[dim]
+        if have.equals(want):
+            continue
+        if len(have) == len(want) and np.allclose(have, want, rtol=0, atol=1e-4):
+            da = da.assign_coords({dim: base[dim]})
+        elif regrid is None:
+            raise GridError(
+                f"predictor {name!r} has other {dim} ({have[0]:g} ... {have[-1]:g}, {len(have)}) "
+                f"than {base.name!r} ({want[0]:g} ... {want[-1]:g}, {len(want)}): bring them on "
+                'one grid, or ask for it with regrid="linear" or "nearest".'
+            )
+        else:
+            da = da.interp({dim: base[dim]}, method=regrid)  # type: ignore[arg-type]
+    return da
+
+
+def _units_of_table(name: str, da: xr.DataArray) -> str:
+    row = known(name)
+    return row.units if row is not None else str(_own_units(da) or "1")
+
+
+def _plain(da: xr.DataArray) -> xr.DataArray:
+    """`da` without a pint unit, which becomes an attribute."""
+    if not (hasattr(da.data, "magnitude") and hasattr(da.data, "units")):
+        return da
+    return da.copy(data=da.data.magnitude).assign_attrs(units=str(da.data.units))
+
+
+def _own_units(da: xr.DataArray) -> str | None:
+    return None if da.attrs.get("units") is None else str(da.attrs["units"])
+
+
+def _factor(da: xr.DataArray, name: str, wanted: str) -> tuple[float, float]:
+    units = _own_units(da)
+    if units is None:
+        if known(name) is None:
+            return 1.0, 0.0
+        raise UnitError(
+            f"predictor {name!r} ({da.name}) has no attribute 'units': expected {wanted!r} or a "
+            f'unit that converts to it. Set it: ds["{da.name}"].attrs["units"] = "{wanted}".'
+        )
+    return conversion(units, wanted, f"predictor {name!r} ({da.name})")
