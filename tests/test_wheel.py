@@ -62,9 +62,9 @@ def test_weights_and_their_cards_are_inside(wheel):
         assert wheel.read(name) == path.read_bytes()
 
 
-def test_nothing_but_code_and_weights_is_shipped(wheel):
+def test_nothing_but_code_weights_and_a_style_sheet_is_shipped(wheel):
     suffixes = {Path(name).suffix for name in wheel.namelist() if ".dist-info/" not in name}
-    assert suffixes <= {".py", ".typed", ".safetensors", ".json"}
+    assert suffixes <= {".py", ".typed", ".safetensors", ".json", ".css"}
 
 
 def test_the_plain_install_needs_no_torch(metadata):

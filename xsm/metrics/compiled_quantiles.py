@@ -54,7 +54,8 @@ def _sort(values, n):
 @njit(nogil=True, error_model="numpy")
 def _gather_tail(row, resamples, sign, need, centre, spread, tail):
     """Sort the smallest of ``sign * row[1 : 1 + resamples]``, `need` or more, into `tail`."""
-    limit = sign * centre - 2.5 * spread
+    # holds about half as many again as needed of a normal distribution
+    limit = sign * centre - 0.65 * np.sqrt(-2.0 * np.log(min(need / resamples, 1.0))) * spread
     for step in range(12):
         count = 0
         for c in range(1, 1 + resamples):

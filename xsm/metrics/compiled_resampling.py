@@ -14,7 +14,7 @@ from numba import njit, types
 
 from xsm.metrics.compiled_ranks import kendall, spearman
 
-TILE = 16  # resamples at a time, so that their counts stay in the cache
+TILE = 4  # resamples at a time, so that their counts stay in the cache
 LANES = 16  # series are padded to a multiple, so that sums are vectors to the end
 _STEP, _MIX_1, _MIX_2 = (
     np.uint64(k) for k in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
