@@ -28,6 +28,7 @@ _LAZY = {
     "plotting": "xsm.plotting",
     "report": "xsm.reporting.report:report",
     "tutorial": "xsm.tutorial",
+    "write_zarr": "xsm.writing:write_zarr",
 }
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "set_options",
     "tutorial",
     "validate",
+    "write_zarr",
 ]
 
 register()
