@@ -112,6 +112,7 @@ def test_all_tests_of_a_kind_are_corrected_together():
         ({"metric": "rmse"}, "metric 'rmse' is unknown"),
         ({"metric": "n_obs"}, "has no best value"),
         ({"by": "climate"}, "by='climate': expected a coordinate along 'station'.*'network'"),
+        ({"names": ["new", "new"]}, r"names=\['new', 'new'\]: expected two different names"),
         ({"correction": "tukey"}, "correction='tukey': expected None or one of 'holm'"),
     ],
 )

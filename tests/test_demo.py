@@ -82,8 +82,8 @@ def test_figure_shows_the_four_maps_and_the_series(data, tmp_path):
 
 def test_summary_has_a_line_for_each_method_and_each_set_of_stations():
     gaps = xr.Dataset(
-        {"rmsd": (("method", "kind"), [[0.01, 0.02], [0.03, 0.04]])},
-        coords={"method": ["default", "linear"], "kind": ["block", "all"]},
+        {"rmsd": (("filler", "kind"), [[0.01, 0.02], [0.03, 0.04]])},
+        coords={"filler": ["default", "linear"], "kind": ["block", "all"]},
     )
     one = xr.Dataset(
         {

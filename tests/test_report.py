@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
+from xsm.compare import compare
 from xsm.errors import InputError
 from xsm.reporting.identity import digest
 from xsm.reporting.page import VOID
@@ -128,6 +129,18 @@ def test_medians_and_quartiles_per_network(read):
     assert head[3:5] == ["R", "bias (m³\xa0m⁻³)"]
 
 
+def test_the_layer_sensed_is_said_per_network(tmp_path):
+    depth = {"RSMN": 0.05, "REMEDHUS": 0.05, "SMOSMANIA": 0.2}
+    scores = stations()
+    sensed = [depth[n] for n in scores["network"].values]
+    scores = scores.assign_coords(
+        depth_from=("station", np.zeros(24)), depth_to=("station", sensed)
+    )
+    read = Reader(report(scores, tmp_path / "l.html", metrics=["bias"]).read_text("utf-8"))
+    assert read.row("network")[2] == "layer (m)"
+    assert read.row("SMOSMANIA")[2] == "0 to 0.2" and read.row("RSMN")[2] == "0 to 0.05"
+
+
 def test_gaps_have_a_row_per_method_and_a_column_per_kind(read):
     rows = [row for row in read.rows if row and row[0] == "network" and len(row) == 5]
     assert ["network", "0.070", "0.063", "0.056", "0.067"] in rows
@@ -152,6 +165,22 @@ def test_several_products_are_set_side_by_side_and_strata_are_rows(tmp_path):
     head = next(i for i, row in enumerate(read.rows) if row[:1] == ["season"])
     assert [row[0] for row in read.rows[head + 1 : head + 4]] == ["all", "JJA", "DJF"]
     assert [image["alt"][:15] for image in read.images] == ["Mean difference"] * 2
+
+
+def test_a_comparison_is_a_section_with_who_won_and_how_sure(tmp_path):
+    new, old = stations(30, shift=0.0), stations(30, shift=0.1)
+    found = compare(new, old, metric=["bias", "pearson_r"], names=["new", "old"])
+    path = report({"new": new, "old": old, "new or old": found}, tmp_path / "c.html")
+    read = Reader(path.read_text(encoding="utf-8"))
+    assert "new or old" in read.words and read.row("name a")[1] == "new"
+    head = next(row for row in read.rows if row[:2] == ["network", "stations"] and "tied" in row)
+    assert head[2:6] == ["median, new", "median, old", "won by new", "tied"]
+    assert head[6:] == ["p, paired t (holm)", "p, Wilcoxon (holm)"]
+    rows = [row for row in read.rows if row[0] == "all" and len(row) == len(head)]
+    won = found.share_won.sel(group="all").values
+    assert [row[4] for row in rows] == [f"{100 * share:.0f} %" for share in won]
+    assert rows[0][1] == "29" and rows[0][6:] == ["< 0.001", "< 0.001"]
+    assert rows[1][7] == f"{found.p_wilcoxon_corrected.sel(group='all').values[1]:.3f}"
 
 
 def test_the_same_scores_have_the_same_pictures_and_hash(tmp_path):

@@ -45,6 +45,7 @@ def test_scores_can_be_written_and_read(tmp_path):
         ({"scaling": "magic"}, "scaling='magic'.*mean_std"),
         ({"anomalies": "weekly"}, "anomalies='weekly'.*moving_window"),
         ({"ci": 0.95}, "ci=0.95"),
+        ({"ci": {"samples": 9}}, r"ci=\{'samples': 9\}.*block, level, method, n, seed"),
         ({"min_pairs": 0}, "min_pairs=0"),
         ({"min_pairs": 2.5}, "min_pairs=2.5"),
         ({"regrid": "bilinear"}, "regrid='bilinear'"),

@@ -35,6 +35,7 @@ def compare(
     by: str | None = "network",
     correction: str | None = "holm",
     dim: str = "station",
+    names: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Compare two sets of scores against the same reference, station by station.
 
@@ -55,6 +56,9 @@ def compare(
         and Hochberg (1995, doi 10.1111/j.2517-6161.1995.tb02031.x).
     dim : str
         Dimension of the stations.
+    names : two str, optional
+        What a and b are called, in a report; default the names of their estimates where these
+        differ, else "a" and "b".
 
     Returns
     -------
@@ -63,12 +67,14 @@ def compare(
         ``share_tied``, ``p_t`` of the paired t-test, ``p_wilcoxon`` of the signed-rank test
         (Wilcoxon, 1945, doi 10.2307/3001968), and both corrected, ``p_t_corrected`` and
         ``p_wilcoxon_corrected``. p is NaN with fewer than two stations, 1 where all are tied.
+        :func:`xsm.report` takes it.
 
     Raises
     ------
     InputError
         If a metric, coordinate or correction is missing or unknown, or no station is common.
     """
+    attrs = _attrs(a, b, names) | {"correction": correction or "none", "by": by or "none"}
     names = [metric] if isinstance(metric, str) else list(metric)
     if correction is not None and correction not in CORRECTIONS:
         raise InputError(
@@ -94,7 +100,20 @@ def compare(
             p = found[key].copy(data=corrected(found[key].values, correction))
             p.attrs["long_name"] = f"{_SHOWN[key]}, {correction} correction"
             found[f"{key}_corrected"] = p
-    return found.assign_attrs(correction=correction or "none", by=by or "none")
+    return found.assign_attrs(attrs)
+
+
+def _attrs(a: xr.Dataset, b: xr.Dataset, names: Sequence[str] | None) -> dict[str, str]:
+    """What was compared, and that this is a comparison."""
+    if names is not None and (isinstance(names, str) or len({*names}) != 2 or len(names) != 2):
+        raise InputError(f"names={names!r}: expected two different names, of a and of b.")
+    called = [str(one.attrs.get("estimate_name", "")) for one in (a, b)]
+    told = names or (called if all(called) and called[0] != called[1] else ["a", "b"])
+    found = {"xsm_scores": "comparison", "name_a": str(told[0]), "name_b": str(told[1])}
+    if a.attrs.get("reference_name") == b.attrs.get("reference_name") is not None:
+        found["reference_name"] = str(a.attrs["reference_name"])
+    history = [str(one.attrs["history"]) for one in (a, b) if "history" in one.attrs]
+    return found | ({"history": "; ".join(history)} if history else {})
 
 
 def _best(name: str) -> float:

@@ -95,9 +95,9 @@ def summary(scores: dict[str, xr.Dataset]) -> str:
     gaps, *in_situ = scores.values()
     kinds = gaps["kind"].values.tolist()
     lines = ["{:<24}".format("hidden retrievals, RMSE") + "".join(f"{k:>9}" for k in kinds)]
-    for method in gaps["method"].values.tolist():
-        row = gaps["rmsd"].sel({"method": method}).values
-        lines.append(f"{method:<24}" + "".join(f"{value:>9.4f}" for value in row))
+    for filler in gaps["filler"].values.tolist():
+        row = gaps["rmsd"].sel(filler=filler).values
+        lines.append(f"{filler:<24}" + "".join(f"{value:>9.4f}" for value in row))
     lines.append("")
     lines.append(
         "{:<24}{:>9}{:>9}{:>9}{:>9}".format("stations, medians", "n", "pairs", "R", "ubRMSE")

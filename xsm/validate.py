@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from xsm.networks.gapfilling import Model
 
+DEFAULT_METRICS = ("bias", "rmsd", "ubrmsd", "mae", "pearson_r", "std_ratio")
+
 
 def validate(
     obj: xr.Dataset | xr.DataArray,
@@ -21,7 +23,7 @@ def validate(
     *,
     var: str | None = None,
     reference_var: str | None = None,
-    metrics: str | Sequence[str] = ("bias", "rmsd", "ubrmsd", "mae", "pearson_r"),
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
     scaling: str | None = None,
     anomalies: str | None = None,
@@ -116,7 +118,7 @@ def validate(
     Dataset
         Metrics with units and long names, ``n_obs`` and ``status`` (int8 flag: ok,
         no_overlap_in_time, outside_the_grid, too_few_pairs, constant_series, all_missing), along
-        station, or rows and columns, or method and kind; then along the strata. A point that cannot
+        station, or rows and columns, or filler and kind; then along the strata. A point that cannot
         be scored has a status and missing metrics. Another product adds ``summary_*``, simulated
         gaps add ``share_filled``, ``anomaly_r``, ``coverage_68``, ``coverage_95``, ``seam_ratio``
         and, for a year or more, the annual harmonic. Lazy for Dask input, but stations and

@@ -80,10 +80,10 @@ def measure(days: int, draws: int, model: Any = "default") -> Result:
             "original": [float(gaps[f"annual_{what}_original"]) for what in ("amplitude", "phase")],
             **{
                 str(name): [
-                    float(gaps[f"annual_{what}_filled"].isel(method=i))
+                    float(gaps[f"annual_{what}_filled"].isel(filler=i))
                     for what in ("amplitude", "phase")
                 ]
-                for i, name in enumerate(gaps.method.values)
+                for i, name in enumerate(gaps.filler.values)
             },
         }
         if "annual_phase_original" in gaps
@@ -146,13 +146,13 @@ def _simulated(gaps: xr.Dataset) -> Result:
     keys = ("rmsd", "mae", "pearson_r", "anomaly_r", "n_obs", "coverage_68", "coverage_95")
     return {
         str(method): {
-            "seam_ratio": float(gaps.seam_ratio.isel(method=i)),
+            "seam_ratio": float(gaps.seam_ratio.isel(filler=i)),
             **{
-                str(kind): {k: float(gaps[k].isel(method=i, kind=j)) for k in keys if k in gaps}
+                str(kind): {k: float(gaps[k].isel(filler=i, kind=j)) for k in keys if k in gaps}
                 for j, kind in enumerate(gaps.kind.values)
             },
         }
-        for i, method in enumerate(gaps.method.values)
+        for i, method in enumerate(gaps.filler.values)
     } | {"original": {"seam_ratio": float(gaps.seam_ratio_original)}}
 
 

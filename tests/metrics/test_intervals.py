@@ -72,7 +72,7 @@ def test_bounds_equal_those_of_pytesmo_from_the_same_resamples(osse, method):
     est, ref = osse
     x, y = valid(est[0], ref[0])
     plan = Plan(method, 0.9, 400, None, 1)
-    sums = resampled_moments(pack(x[None], y[None]), 1, plan)
+    sums = resampled_moments(pack(x[None], y[None]), "pearson_r", 1, plan)
     values = from_moments("pearson_r", sums)
     low, high = bounds(values, plan)
     whole, drawn, without = values[0, 0], values[0, 1:401], values[0, 401:]

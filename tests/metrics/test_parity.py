@@ -65,6 +65,18 @@ def test_kge_equals_its_formula(pairs):
     np.testing.assert_allclose(metrics.kge(est, ref, dim="time"), by_cell(kge, est, ref), **LIMIT)
 
 
+def test_ratio_of_standard_deviations_equals_numpy(pairs):
+    est, ref = pairs
+    found = metrics.std_ratio(est, ref, dim="time")
+    np.testing.assert_allclose(
+        found, by_cell(lambda x, y: x.std() / y.std(), est, ref), rtol=1e-9, atol=0
+    )
+    assert found.attrs == {"long_name": "ratio of standard deviations", "units": "1"}
+    flat = xr.zeros_like(ref)
+    assert metrics.std_ratio(est, flat, dim="time").isnull().all()
+    assert (metrics.std_ratio(flat, ref, dim="time") == 0).all()
+
+
 def test_equals_xskillscore(pairs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

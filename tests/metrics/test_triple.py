@@ -8,6 +8,7 @@ from pytesmo.metrics import confidence_intervals, tcol
 from tests.metrics.samples import series, valid
 from xsm import metrics
 from xsm.errors import InputError
+from xsm.metrics.compiled_resampling import draw
 
 SENSITIVITY = np.array([1.0, 0.7, 1.4])
 ERROR = np.array([0.02, 0.03, 0.04])
@@ -84,6 +85,29 @@ def test_intervals_are_as_wide_as_those_of_pytesmo():
         # both draw at random: a bound moves by a few per cent of the width
         assert np.abs((found[f"{name}_low"][0] - low) / spread).max() < 0.12
         assert np.abs((found[f"{name}_high"][0] - high) / spread).max() < 0.12
+
+
+@pytest.mark.parametrize("error", [0.03, 1e-4])
+def test_intervals_are_quantiles_of_the_collocation_of_each_resample(error):
+    rng = np.random.default_rng(6)
+    truth = 0.25 + 0.06 * rng.standard_normal((1, 90))
+    slopes = (1.0, -0.5, 2.0)  # one of them falls where the truth rises
+    records = [
+        series(a * truth + k * error * rng.standard_normal(truth.shape))
+        for k, a in enumerate(slopes, start=1)
+    ]
+    n, count = truth.size, 60
+    found = metrics.triple_collocation(*records, dim="time", ci="percentile", n=count, level=0.8)
+    counts = np.empty((count, n))
+    draw(n, 1, np.uint64(0), 0, np.empty(n + 1, np.int64), counts)
+    values = np.concatenate([da.values for da in records])
+    drawn = [tcol.tcol_metrics(*np.repeat(values, c, axis=1)) for c in counts.astype(int)]
+    expected = dict(zip(("snr_db", "err_std", "beta"), np.swapaxes(drawn, 0, 1), strict=True))
+    for name, rows in expected.items():
+        limits = np.nanquantile(rows, [0.1, 0.9], axis=0)
+        limits[:, found[name][0].isnull()] = np.nan
+        for side, limit in zip(("low", "high"), limits, strict=True):
+            np.testing.assert_allclose(found[f"{name}_{side}"][0], limit, rtol=2e-5, err_msg=name)
 
 
 def test_labels_are_the_names_where_they_differ():

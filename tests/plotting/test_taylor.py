@@ -20,7 +20,7 @@ def test_a_method_lies_at_its_correlation_and_ratio():
     found = groups(plotting.taylor(scores))
     assert list(found) == ["linear", "climatology", "network", "window_mean"]
     for name, ((x, y),) in found.items():
-        one = scores.sel({"method": name})
+        one = scores.sel(filler=name)
         assert np.hypot(x, y) == pytest.approx(one["std_ratio"].item())
         assert x / np.hypot(x, y) == pytest.approx(one["pearson_r"].item())
 

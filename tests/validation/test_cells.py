@@ -108,3 +108,12 @@ def test_what_cannot_be_matched_says_so():
     bare = grid().soil_moisture.drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
     with pytest.raises(GridError, match="no latitudes and longitudes"):
         find_cells(open_record(bare), np.array([43.0]), np.array([-4.0]))
+
+
+def test_a_map_over_greenwich_counted_from_0_to_360():
+    ds = grid(3, lon=np.arange(-5.0, 5.0, 0.5))
+    turned = ds.assign_coords(lon=ds.lon % 360)
+    lat, lon = np.array([43.0, 43.0, 43.0, 43.0]), np.array([-4.0, 3.0, 356.0, -5.6])
+    for one in (ds, turned):
+        found = find_cells(open_record(one), lat, lon)
+        assert found.columns[:, 0].tolist() == [2, 16, 2, -1]

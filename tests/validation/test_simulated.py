@@ -22,23 +22,19 @@ def test_methods_and_kinds_are_scored(network):
     before = ds.copy(deep=True)
     scores = validate(ds, draws=2, metrics=["bias", "rmsd", "pearson_r"])
     assert ds.identical(before)
-    assert scores.rmsd.dims == ("method", "kind")
-    assert scores.method.values.tolist() == ["default", "linear", "window_mean", "climatology"]
+    assert scores.rmsd.dims == ("filler", "kind")
+    assert scores.filler.values.tolist() == ["default", "linear", "window_mean", "climatology"]
     assert scores.kind.values.tolist() == ["block", "swath", "cell", "all"]
     assert scores.attrs["xsm_scores"] == "simulated_gaps"
-    assert (scores.n_obs.isel(method=0) == scores.n_obs).all()
+    assert (scores.n_obs.isel(filler=0) == scores.n_obs).all()
     parts = scores.n_obs.sel(kind=["block", "swath", "cell"]).sum("kind")
     np.testing.assert_array_equal(parts, scores.n_obs.sel(kind="all"))
     # all cells share one wave with white noise of 0.02: a window mean sees it, a mean does not
     rmsd = scores.rmsd.sel(kind="all")
-    assert (
-        0.02
-        < float(rmsd.sel({"method": "window_mean"}))
-        < float(rmsd.sel({"method": "climatology"}))
-    )
+    assert 0.02 < float(rmsd.sel(filler="window_mean")) < float(rmsd.sel(filler="climatology"))
     # the mean of the cell has no departure from it
-    assert np.isnan(scores.anomaly_r.sel({"method": "climatology", "kind": "all"}))
-    assert float(scores.anomaly_r.sel({"method": "window_mean", "kind": "all"})) > 0.8
+    assert np.isnan(scores.anomaly_r.sel(filler="climatology", kind="all"))
+    assert float(scores.anomaly_r.sel(filler="window_mean", kind="all")) > 0.8
 
 
 def test_what_is_hidden_is_not_seen_by_the_filler(network, monkeypatch):
@@ -70,9 +66,9 @@ def test_same_seed_same_scores(network):
 
 def test_coverage_is_of_the_network(network):
     scores = validate(gappy(), draws=1, baselines=["linear"])
-    own = scores.sel({"method": "default", "kind": "all"})
+    own = scores.sel(filler="default", kind="all")
     assert 0 < float(own.coverage_68) <= float(own.coverage_95) <= 1
-    assert scores.coverage_95.sel({"method": "linear"}).isnull().all()
+    assert scores.coverage_95.sel(filler="linear").isnull().all()
 
 
 def test_coverage_counts_the_values_inside():
@@ -97,15 +93,15 @@ def test_cells_that_a_method_leaves_empty_are_told(network, monkeypatch):
     monkeypatch.setattr("xsm.validation.simulated.baseline", lambda name: half)
     scores = validate(gappy(share=0), baselines=["linear"], draws=1, kinds=["cell"])
     share = scores.share_filled.sel(kind="cell")
-    assert float(share.sel({"method": "linear"})) == pytest.approx(0.5, abs=0.15)
-    assert float(share.sel({"method": "default"})) == 1.0
+    assert float(share.sel(filler="linear")) == pytest.approx(0.5, abs=0.15)
+    assert float(share.sel(filler="default")) == 1.0
     assert len(set(scores.n_obs.values.ravel())) == 1
 
 
 def test_strata_of_hidden_cells(network):
     ds = gappy(days=70)
     scores = validate(ds, by=["month", "wetness"], model=None, draws=1)
-    assert scores.bias.dims == ("method", "kind", "month", "wetness")
+    assert scores.bias.dims == ("filler", "kind", "month", "wetness")
     total = scores.n_obs.sum(["month", "wetness"])
     plain = validate(ds, model=None, draws=1)
     np.testing.assert_array_equal(total, plain.n_obs)
@@ -125,9 +121,9 @@ def test_a_seam_shows(network, monkeypatch):
     fills = {"linear": lifted, "window_mean": perfect}
     monkeypatch.setattr("xsm.validation.simulated.baseline", fills.__getitem__)
     scores = validate(ds, model=None, baselines=list(fills), draws=1)
-    assert float(scores.seam_ratio.sel({"method": "linear"})) > 2.5
+    assert float(scores.seam_ratio.sel(filler="linear")) > 2.5
     original = float(scores.seam_ratio_original)
-    assert float(scores.seam_ratio.sel({"method": "window_mean"})) == pytest.approx(original)
+    assert float(scores.seam_ratio.sel(filler="window_mean")) == pytest.approx(original)
     assert original == pytest.approx(1, abs=0.15)
 
 

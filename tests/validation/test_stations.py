@@ -240,3 +240,55 @@ def test_what_is_wrong_with_stations_is_said():
     for wrong in ({"pairing": "median"}, {"sensors": "best"}, {"window": "x"}, {"match": "far"}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             validate(ds, ref, **wrong)
+
+
+@pytest.mark.parametrize("scaling", ["mean_std", "min_max", "linear", "cdf"])
+def test_what_cannot_be_scaled_says_why(scaling):
+    ds = grid()
+    ds.soil_moisture[:, 0, 9] = 0.2
+    few = np.where(np.arange(60) < 2, cell(ds, 2, 0), np.nan)
+    ref = stations(
+        [43.0, 44.0, 43.0], [-5.0, -0.5, -5.0], ds.time, [cell(ds, 2, 0), cell(ds, 2, 0), few]
+    )
+    scores = validate(ds, ref, scaling=scaling, by="season")
+    assert status(scores.isel(season=0)) == ["ok", "constant_series", "too_few_pairs"]
+    other = ds.assign(soil_moisture=ds.soil_moisture.copy(data=ds.soil_moisture.values[:, ::-1]))
+    maps = validate(ds, other, scaling=scaling, metrics="rmsd")
+    assert maps.status.values[0, 9] == 4 and (maps.status.values == 0).sum() == 78
+
+
+def test_sensing_depths_that_change_are_kept_per_network_as_their_mean():
+    ds = grid()
+    series = cell(ds, 2, 0)
+    ref = stations(
+        [43.1] * 3, [-4.8] * 3, ds.time, [series, series + 0.1, series + 0.2],
+        network=["COSMOS", "COSMOS-UK", "COSMOS-Europe"], station_name=["a", "b", "c"],
+        depth_from=[0.0, 0.0, 0.0],
+    )  # fmt: skip
+    sensed = np.array([[0.19], [0.12], [0.3]]) + np.linspace(-0.05, 0.05, 60)
+    ref = ref.assign_coords(depth_to=(("station", "time"), sensed))
+    with pytest.raises(InputError, match="none of the 3 sensors lies within"):
+        validate(ds, ref)
+    scores = validate(ds, ref, depth=None, by="network")
+    np.testing.assert_allclose(scores.depth_to, [0.19, 0.12, 0.3])
+    own = {n: scores.bias.sel(network=n).values for n in ("COSMOS", "COSMOS-UK", "COSMOS-Europe")}
+    np.testing.assert_allclose(
+        [own["COSMOS-UK"][1], own["COSMOS-Europe"][2]], [-0.1, -0.2], atol=1e-6
+    )
+    assert np.isnan(own["COSMOS"][1:]).all()
+
+
+def test_a_table_of_values_becomes_stations(tmp_path):
+    ds = grid(days=5)
+    rows = pd.DataFrame({"time": np.tile(ds.time.values, 2), "station": np.repeat(["a", "b"], 5)})
+    rows["soil_moisture"] = np.concatenate([cell(ds, 2, 0), cell(ds, 6, 6, 0.1)])
+    rows["lat"], rows["lon"] = np.repeat([43.1, 41.0], 5), np.repeat([-4.8, -2.0], 5)
+    rows.drop(index=7).to_csv(tmp_path / "sites.csv", index=False)
+    table = pd.read_csv(tmp_path / "sites.csv", parse_dates=["time"])
+    sites = table.set_index(["station", "time"])[["soil_moisture"]].to_xarray()
+    sites["soil_moisture"].attrs["units"] = "m3 m-3"
+    places = table.groupby("station")[["lat", "lon"]].first().to_xarray()
+    scores = validate(ds, sites.assign_coords(lat=places["lat"], lon=places["lon"]))
+    assert scores.station.values.tolist() == ["a", "b"]
+    assert scores.n_obs.values.tolist() == [5, 4]
+    np.testing.assert_allclose(scores.bias, [0, -0.1], atol=1e-6)

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-_EXPORTS = {"open_ismn": "xsm.insitu.ismn"}
-__all__ = ["open_ismn"]
+_EXPORTS = {"open_ismn": "xsm.insitu.ismn", "open_smap_core": "xsm.insitu.smap_core"}
+__all__ = ["open_ismn", "open_smap_core"]
 
 
 def __getattr__(name: str):

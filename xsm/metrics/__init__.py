@@ -18,7 +18,7 @@ from xsm.metrics.deviation import (
     rmsd,
     ubrmsd,
 )
-from xsm.metrics.efficiency import kge, nse
+from xsm.metrics.efficiency import kge, nse, std_ratio
 from xsm.metrics.intervals import interval
 from xsm.metrics.scoring import scores
 from xsm.metrics.significance import effective_sample_size, p_value
@@ -49,6 +49,7 @@ __all__ = [
     "scaling",
     "scores",
     "spearman_rho",
+    "std_ratio",
     "triple_collocation",
     "ubrmsd",
 ]

@@ -1,6 +1,6 @@
 """Quantiles of many distributions, mostly far from their middle, compiled.
 
-Only the tail that holds the quantile is gathered and sorted.
+Only the tail that holds the quantile is gathered, and nothing is sorted.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from numba import njit, types
 _STEP = 0.35  # standard deviations that the limit of a tail moves at a time
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _describe(values, resamples, out):
     """Of columns 1 .. resamples of values (P, C), where finite: number, mean, standard deviation,
     and how many are below column 0, equal ones half: out (P, 4)."""
     for p in range(values.shape[0]):
-        whole = values[p, 0]
+        whole, drawn = values[p, 0], values[p, 1 : 1 + resamples]
         number, total, squares, below = 0.0, 0.0, 0.0, 0.0
-        for c in range(1, 1 + resamples):
-            v = values[p, c]
+        for c in range(resamples):
+            v = drawn[c]
             ok = np.isfinite(v)
             away = v - whole if ok else 0.0
             number += 1.0 if ok else 0.0
@@ -35,39 +35,45 @@ def _describe(values, resamples, out):
 
 
 @njit(nogil=True, error_model="numpy")
-def _sort(values, n):
-    """Sort the first n in place (Shell, 1959)."""
-    gap = 1
-    while gap < n // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(gap, n):
-            v = values[i]
-            j = i
-            while j >= gap and values[j - gap] > v:
-                values[j] = values[j - gap]
-                j -= gap
-            values[j] = v
-        gap //= 3
+def _select(values, n, k):
+    """Bring the k-th smallest of the first n to place k, none larger before it (Hoare, 1961)."""
+    low, high = 0, n - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
 
 
 @njit(nogil=True, error_model="numpy")
-def _gather_tail(row, resamples, sign, need, centre, spread, tail):
-    """Sort the smallest of ``sign * row[1 : 1 + resamples]``, `need` or more, into `tail`."""
+def _gather_tail(drawn, sign, need, centre, spread, tail):
+    """Copy the smallest finite ones of ``sign * drawn``, `need` or more, to `tail`; how many."""
     # holds about half as many again as needed of a normal distribution
-    limit = sign * centre - 0.65 * np.sqrt(-2.0 * np.log(min(need / resamples, 1.0))) * spread
+    share = min(need / drawn.size, 1.0)
+    limit = sign * centre - 0.65 * np.sqrt(-2.0 * np.log(share)) * spread
+    n = 0
     for step in range(12):
-        count = 0
-        for c in range(1, 1 + resamples):
-            count += 1 if sign * row[c] <= limit else 0
-        if count >= need:
+        n = 0
+        for c in range(drawn.size):
+            v = sign * drawn[c]
+            tail[n] = v
+            n += 1 if (v <= limit) & np.isfinite(v) else 0
+        if n >= need:
             break
         limit = limit + _STEP * spread if step < 10 else np.inf
-    n = 0
-    for c in range(1, 1 + resamples):
-        tail[n] = sign * row[c]
-        n += 1 if sign * row[c] <= limit and np.isfinite(row[c]) else 0
-    _sort(tail, n)
     return n
 
 
@@ -85,16 +91,19 @@ def _quantiles(values, resamples, described, shares, out):
             out[p, q] = np.nan
             if number < 1 or not (share >= 0 and share <= 1):
                 continue
+            if spread == 0:  # all are equal
+                out[p, q] = centre
+                continue
             sign = 1.0 if share <= 0.5 else -1.0
             place = (share if share <= 0.5 else 1.0 - share) * (number - 1)
             below = int(place)
-            n = _gather_tail(
-                values[p], resamples, sign, min(below + 2, number), centre, spread, tail
-            )
-            if n <= below:  # an infinite value was counted
-                n = _gather_tail(values[p], resamples, sign, np.inf, centre, spread, tail)
-            above = min(below + 1, n - 1)
-            out[p, q] = sign * (tail[below] + (tail[above] - tail[below]) * (place - below))
+            need = min(below + 2, number)
+            n = _gather_tail(values[p, 1 : 1 + resamples], sign, need, centre, spread, tail)
+            _select(tail, n, below)
+            above = tail[below]
+            if below + 1 < n:
+                above = tail[below + 1 : n].min()
+            out[p, q] = sign * (tail[below] + (above - tail[below]) * (place - below))
 
 
 @cache

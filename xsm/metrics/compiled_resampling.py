@@ -14,7 +14,7 @@ from numba import njit, types
 
 from xsm.metrics.compiled_ranks import kendall, spearman
 
-TILE = 4  # resamples at a time, so that their counts stay in the cache
+TILE = 16  # resamples at a time, so that their counts stay in the cache
 LANES = 16  # series are padded to a multiple, so that sums are vectors to the end
 _STEP, _MIX_1, _MIX_2 = (
     np.uint64(k) for k in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -58,12 +58,15 @@ def draw(n, block, seed, first, at, counts):
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _dots(a_0, a_1, a_2, a_3, b_0, b_1, b_2, out):
-    """Sums of four arrays times three, all in registers: out (3, 4)."""
-    s_00, s_01, s_02, s_03 = 0.0, 0.0, 0.0, 0.0
-    s_10, s_11, s_12, s_13 = 0.0, 0.0, 0.0, 0.0
-    s_20, s_21, s_22, s_23 = 0.0, 0.0, 0.0, 0.0
-    for i in range(b_0.size):
+def _dots(counts, b, features, f, p, length, out):
+    """Sums of four rows of `counts` times three features, in registers; to out[f : f + 3, b :]."""
+    a_0, a_1, a_2, a_3 = counts[b], counts[b + 1], counts[b + 2], counts[b + 3]
+    b_0, b_1, b_2 = features[f, p], features[f + 1, p], features[f + 2, p]
+    zero = b_0.dtype.type(0)
+    s_00, s_01, s_02, s_03 = zero, zero, zero, zero
+    s_10, s_11, s_12, s_13 = zero, zero, zero, zero
+    s_20, s_21, s_22, s_23 = zero, zero, zero, zero
+    for i in range(length):
         s_00 += a_0[i] * b_0[i]
         s_01 += a_1[i] * b_0[i]
         s_02 += a_2[i] * b_0[i]
@@ -76,9 +79,9 @@ def _dots(a_0, a_1, a_2, a_3, b_0, b_1, b_2, out):
         s_21 += a_1[i] * b_2[i]
         s_22 += a_2[i] * b_2[i]
         s_23 += a_3[i] * b_2[i]
-    out[0, 0], out[0, 1], out[0, 2], out[0, 3] = s_00, s_01, s_02, s_03
-    out[1, 0], out[1, 1], out[1, 2], out[1, 3] = s_10, s_11, s_12, s_13
-    out[2, 0], out[2, 1], out[2, 2], out[2, 3] = s_20, s_21, s_22, s_23
+    out[f, b], out[f, b + 1], out[f, b + 2], out[f, b + 3] = s_00, s_01, s_02, s_03
+    out[f + 1, b], out[f + 1, b + 1], out[f + 1, b + 2], out[f + 1, b + 3] = s_10, s_11, s_12, s_13
+    out[f + 2, b], out[f + 2, b + 1], out[f + 2, b + 2], out[f + 2, b + 3] = s_20, s_21, s_22, s_23
 
 
 @njit(nogil=True, error_model="numpy")
@@ -97,6 +100,14 @@ def _centre(sums, linear, numbers):
             sums[i, c] /= numbers[c]
 
 
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc"})
+def _sum(values, n):
+    total = 0.0
+    for i in range(n):
+        total += values[i]
+    return total
+
+
 @njit(nogil=True, error_model="numpy")
 def _without_one(values, n, total, out):
     """Sums of all of `values` but each; NaN beyond the first n."""
@@ -105,17 +116,18 @@ def _without_one(values, n, total, out):
 
 
 @njit(nogil=True, error_model="numpy")
-def _resampled_moments(features, linear, lengths, block, seed, resamples, out):
+def _resampled_moments(features, exact, linear, lengths, block, seed, resamples, out):
     """Moments of resamples: see ``resampling.resampled``.
 
-    `features` (F, P, W), F a multiple of 3 and W of LANES, are the `linear` deviations from a mean,
+    `exact` (F, P, W), F a multiple of 3 and W of LANES, are the `linear` deviations from a mean,
     the products of each two of them (xx, xy, ..., yy, ...), then what is only to be summed; zero
-    beyond `lengths` (P,). `out` is (P, F + 1, 1 + B + J), the last of F + 1 the number of values.
-    Rows of equal length that follow one another share their draws.
+    beyond `lengths` (P,). `features` are the same in the precision of the sums over resamples.
+    `out` is (P, F + 1, 1 + B + J), the last of F + 1 the number of values. Rows of equal length
+    that follow one another share their draws.
     """
     many, rows, wide = features.shape
-    counts, at = np.empty((TILE, wide)), np.empty(wide + 1, np.int64)
-    dots = np.empty((3, 4))
+    counts, at = np.empty((TILE, wide), features.dtype), np.empty(wide + 1, np.int64)
+    dots = np.empty((many, TILE), features.dtype)
     start = 0
     while start < rows:
         n = lengths[start]
@@ -126,26 +138,23 @@ def _resampled_moments(features, linear, lengths, block, seed, resamples, out):
         for b in range(TILE):
             for i in range(long):
                 counts[b, i] = 0.0
+        if n == 0:
+            out[start:stop] = 0.0
         for first in range(0, resamples if n > 0 else 0, TILE):
             draw(n, min(block, n), seed, first, at, counts)
             last = min(TILE, resamples - first)
             for p in range(start, stop):
                 for f in range(0, many, 3):
-                    f_0, f_1 = features[f, p, :long], features[f + 1, p, :long]
-                    f_2 = features[f + 2, p, :long]
                     for b in range(0, last, 4):
-                        _dots(counts[b], counts[b + 1], counts[b + 2], counts[b + 3],
-                              f_0, f_1, f_2, dots)  # fmt: skip
-                        for g in range(3):
-                            for k in range(min(4, last - b)):
-                                out[p, f + g, 1 + first + b + k] = dots[g, k]
+                        _dots(counts, b, features, f, p, long, dots)
+                for f in range(many):
+                    for b in range(last):
+                        out[p, f, 1 + first + b] = dots[f, b]
         for p in range(start, stop):
             for f in range(many):
-                total = 0.0
-                for i in range(n):
-                    total += features[f, p, i]
+                total = _sum(exact[f, p], n)
                 out[p, f, 0] = total
-                _without_one(features[f, p], n, total, out[p, f, 1 + resamples :])
+                _without_one(exact[f, p], n, total, out[p, f, 1 + resamples :])
             for c in range(out.shape[2]):
                 left_out = c > resamples
                 out[p, many, c] = n - left_out if c - resamples <= n else np.nan
@@ -155,10 +164,11 @@ def _resampled_moments(features, linear, lengths, block, seed, resamples, out):
 
 @cache
 def moments_kernel() -> Any:
-    """The compiled function."""
+    """The compiled function, for sums over resamples in single and in double precision."""
     f8, i8 = types.Array(types.float64, 3, "C"), types.int64
     lengths = types.Array(i8, 1, "C")
-    _resampled_moments.compile(types.void(f8, i8, lengths, i8, types.uint64, i8, f8))
+    for features in (types.Array(types.float32, 3, "C"), f8):
+        _resampled_moments.compile(types.void(features, f8, i8, lengths, i8, types.uint64, i8, f8))
     return _resampled_moments
 
 

@@ -1,4 +1,4 @@
-"""Metrics of skill against the mean of the reference.
+"""Metrics of skill against the mean and the spread of the reference.
 
 Each is ``metric(est, ref, *, dim, weights=None)`` with DataArrays in one unit and returns a
 DataArray without `dim`. x is the estimate, y the reference.
@@ -26,6 +26,16 @@ def nse(m: Moments) -> NDArray[Any]:
     """
     squares = m.dd + m.weight * (m.mean_x - m.mean_y) ** 2
     return np.where(m.constant_y, np.nan, 1.0 - squares / m.yy)
+
+
+@of_moments
+def std_ratio(m: Moments) -> NDArray[Any]:
+    """Ratio of standard deviations, ``s_x / s_y``.
+
+    0 to inf, best 1, no unit: the radius in a Taylor diagram. NaN where the reference is constant.
+    Reference: Taylor (2001), doi 10.1029/2000JD900719.
+    """
+    return np.where(m.constant_y, np.nan, np.sqrt(m.xx / m.yy))
 
 
 @of_moments

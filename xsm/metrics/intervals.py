@@ -126,7 +126,7 @@ def _resampled_bounds(packed: Packed, metric: str, plan: Plan, low: Any, high: A
 def _values(metric: str, packed: Packed, block: int, plan: Plan) -> NDArray[np.float64]:
     """Distribution (P, 1 + B + J) of a metric."""
     if formula_of(metric) is not None:
-        return from_moments(metric, resampled_moments(packed, block, plan))
+        return from_moments(metric, resampled_moments(packed, metric, block, plan))
     from xsm.metrics.compiled_resampling import resampled_ranks
 
     rows, longest = packed.series[0].shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,22 +30,16 @@ class Packed(NamedTuple):
         found = np.zeros(some.shape, bool)
         for s in self.series:
             if s.shape[1]:
-                found |= some & (np.nan_to_num(np.abs(s - s[:, :1])).max(axis=1) == 0)
+                found |= some & ~((s != s[:, :1]) & ~np.isnan(s)).any(axis=1)
         return found & (self.length > 1)
 
 
 def pack(*series: NDArray[np.float64]) -> Packed:
     """Move what is valid in all `series` (P, T) to the front of each row."""
-    finite = [np.isfinite(s) for s in series]
-    keep = finite[0].copy()
-    for f in finite[1:]:
-        keep &= f
-    length = keep.sum(axis=1)
-    rows, _ = np.nonzero(keep)
-    columns = np.arange(rows.size) - np.repeat(np.cumsum(length) - length, length)
-    packed: list[NDArray[Any]] = []
-    for s in series:
-        out = np.full(s.shape, np.nan)
-        out[rows, columns] = s[keep]
-        packed.append(out)
-    return Packed(tuple(packed), length, tuple(f.sum(axis=1) for f in finite))
+    from xsm.metrics.compiled_packing import packing_kernel
+
+    given = np.stack(series).astype(np.float64, copy=False)
+    out, valid = np.empty_like(given), np.zeros(given.shape[:2], np.int64)
+    length = np.zeros(given.shape[1], np.int64)
+    packing_kernel()(given, out, length, valid)
+    return Packed(tuple(out), length, tuple(valid))

@@ -139,6 +139,10 @@ def _aligned(given: dict[str, xr.DataArray], dims: tuple[Hashable, ...]) -> list
             f"{' and '.join(given)} cannot be paired: {error}. Select the labels they share "
             f"(xr.align), or bring them onto one grid; only along dim={dims} is this done here."
         ) from error
+    if any(da.chunks is not None for da in bare):
+        # what is repeated, such as weights, is repeated block by block
+        most = max(da.ndim for da in bare)
+        bare = [da.chunk() if da.chunks is None and da.ndim < most else da for da in bare]
     return list(xr.broadcast(*bare))
 
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from xsm.metrics.moments import Moments
 from xsm.metrics.packing import Packed
 
+# metrics of est - ref alone: half the sums
+OF_DIFFERENCES = ("bias", "rmsd", "ubrmsd", "mae", "mse", "mse_bias")
 BATCH = 1 << 18  # numbers of distributions held at once by a thread: they stay in the cache
 
 
@@ -61,11 +63,13 @@ def resampled(
     length: NDArray[np.int64],
     block: int,
     plan: Plan,
+    precision: type = np.float64,
 ) -> NDArray[np.float64]:
-    """Moments (F, P, 1 + B + J) of series (P, T), zero beyond `length` (P,).
+    """Moments (P, F, 1 + B + J) of series (P, T), zero beyond `length` (P,).
 
     The `linear` first are deviations from a mean: their means, and the sums of the products of each
     two about these means (xx, xy, ..., yy, ...). Of the others the sums. Last the number of values.
+    `precision` is that of the sums over resamples.
     """
     from xsm.metrics.compiled_resampling import LANES, moments_kernel
 
@@ -78,19 +82,27 @@ def resampled(
     features = np.zeros((len(parts), rows, -(-longest // LANES) * LANES))
     for f, part in enumerate(parts):
         features[f, :, :longest] = part
-    out = np.zeros((rows, len(parts) + 1, 1 + plan.n + (longest if plan.jackknife else 0)))
-    moments_kernel()(features, linear, length, block, plan.seed, plan.n, out)
-    return out.transpose(1, 0, 2)
+    out = np.empty((rows, len(parts) + 1, 1 + plan.n + (longest if plan.jackknife else 0)))
+    drawn: NDArray[np.floating] = features.astype(precision, copy=False)
+    moments_kernel()(drawn, features, linear, length, block, plan.seed, plan.n, out)
+    return out
 
 
-def resampled_moments(packed: Packed, block: int, plan: Plan) -> Moments:
-    """Moments (P, 1 + B + J) of packed series (P, T)."""
+def resampled_moments(packed: Packed, metric: str, block: int, plan: Plan) -> Moments:
+    """Moments (P, 1 + B + J) of packed series (P, T), as far as `metric` needs them."""
     x, y = packed.series
     inside = np.arange(x.shape[1]) < packed.length[:, None]
+    if metric in OF_DIFFERENCES:
+        apart, mean = centred(x - y, inside)
+        size = np.where(inside, np.abs(x - y), 0.0)
+        found = resampled((apart, size), 1, packed.length, block, plan)
+        m_d, dd, ad, n = found.swapaxes(0, 1)
+        none = np.broadcast_to(np.nan, n.shape)
+        return Moments(n, n, mean + m_d, np.zeros_like(n), none, none, none, dd, ad, n, n)
     (d_x, mean_x), (d_y, mean_y) = centred(x, inside), centred(y, inside)
     apart = np.where(inside, np.abs(x - y), 0.0)
     found = resampled((d_x, d_y, apart), 2, packed.length, block, plan)
-    m_x, m_y, xx, xy, yy, ad, n = found
+    m_x, m_y, xx, xy, yy, ad, n = found.swapaxes(0, 1)
     dd = np.maximum(xx + yy - 2.0 * xy, 0.0)
     return Moments(n, n, mean_x + m_x, mean_y + m_y, xx, yy, xy, dd, ad, n, n)
 

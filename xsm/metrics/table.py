@@ -72,6 +72,7 @@ METRICS: dict[str, Metric] = {
     ),
     "r2": Metric(_CORRELATION + "r2", "squared Pearson correlation", "1", 1.0, any_units=True),
     "kge": Metric(_EFFICIENCY + "kge", "Kling-Gupta efficiency", "1", 1.0),
+    "std_ratio": Metric(_EFFICIENCY + "std_ratio", "ratio of standard deviations", "1", 1.0),
     "nse": Metric(_EFFICIENCY + "nse", "Nash-Sutcliffe efficiency", "1", 1.0),
     "mse": Metric(_DEVIATION + "mse", "mean squared difference", "data2", 0.0),
     "mse_corr": Metric(

@@ -21,15 +21,16 @@ METHODS = ("bca", "percentile", "basic", "moving_block")
 DATASET = "dataset"
 # name: long name, units
 RESULTS: dict[str, tuple[str, str]] = {
-    "err_std": ("standard deviation of the error, in the scale of the reference", "data"),
     "err_var": ("variance of the error, in the scale of the dataset", "own2"),
+    "sensitivity": ("standard deviation of the signal, in the scale of the dataset", "own"),
+    "err_std": ("standard deviation of the error, in the scale of the reference", "data"),
     "snr_db": ("signal-to-noise ratio", "dB"),
     "beta": ("factor to the scale of the reference", "1"),
-    "sensitivity": ("standard deviation of the signal, in the scale of the dataset", "own"),
     "r2": ("squared correlation with the truth", "1"),
 }
 FEW = 8  # rows of distributions at a time, so that they stay in the cache
-WITH_INTERVAL = ("err_std", "snr_db", "beta", "r2")
+WITH_INTERVAL = tuple(RESULTS)[2:]
+SOLE = len(RESULTS) - len(WITH_INTERVAL)
 
 
 def triple_collocation(
@@ -156,17 +157,17 @@ def _collocate(
 
     def each(start: int, stop: int) -> None:
         for rows, block in work[start:stop]:
-            moments = _moments(packed, rows, block, plan)
-            for few in np.split(np.arange(rows.size), range(FEW, rows.size, FEW)):
-                found, at = _statistics(moments[:, few[0] : few[-1] + 1], reference), rows[few]
-                for k, name in enumerate(RESULTS):
-                    out[k, at] = found[name][..., 0].T
+            moments, scales = _moments(packed, rows, block, plan)
+            out[:SOLE, rows] = _of_all(moments[..., 0], scales).swapaxes(1, 2)
+            for first in range(0, rows.size, FEW):
+                few = slice(first, first + FEW)
+                found = _distributions(moments[few], scales[:, few], reference)  # (3, P, S, C)
+                out[SOLE : len(RESULTS), rows[few]] = found[..., 0].transpose(2, 1, 0)
                 if bounded:
-                    stacked = np.stack([found[name] for name in bounded])  # (S, 3, P, C)
-                    limits = bounds(stacked.reshape(-1, stacked.shape[-1]), plan)
+                    limits = bounds(found.reshape(-1, found.shape[-1]), plan)
                     for k, side in enumerate(limits):
-                        side = side.reshape(stacked.shape[:-1]).swapaxes(1, 2)
-                        out[len(RESULTS) + k :: 2, at] = side
+                        side = side.reshape(found.shape[:-1]).transpose(2, 1, 0)
+                        out[len(RESULTS) + k :: 2, rows[few]] = side
 
     spread(each, len(work))
     few = packed.length < max(min_pairs, 2)
@@ -177,30 +178,46 @@ def _collocate(
     return (*out, packed.length, status)
 
 
-def _moments(packed: Packed, rows: NDArray[np.intp], block: int, plan: Plan) -> NDArray[np.float64]:
-    """Moments (10, P, 1 + B + J) of some rows: three means, six products, the number."""
+def _moments(
+    packed: Packed, rows: NDArray[np.intp], block: int, plan: Plan
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Moments (P, 10, 1 + B + J) of some rows, three means, six products, the number; and scales.
+
+    They are of u = x / scale_x, y / scale_y - u and z / scale_z - u, see `compiled_triple`; scales
+    (3, P) are standard deviations with the sign of the covariance with x.
+    """
     length = packed.length[rows]
     inside = np.arange(packed.series[0].shape[1]) < length[:, None]
-    apart = tuple(centred(s[rows], inside)[0] for s in packed.series)
-    return resampled(apart, 3, length, block, plan)
+    apart = [centred(s[rows], inside)[0] for s in packed.series]
+    scales = np.stack([np.sqrt((d * d).sum(axis=1) / np.maximum(length, 1)) for d in apart])
+    scales[scales == 0] = 1.0
+    for scale, d in zip(scales[1:], apart[1:], strict=True):
+        scale[(apart[0] * d).sum(axis=1) < 0] *= -1.0
+    u, v, w = (d / scale[:, None] for d, scale in zip(apart, scales, strict=True))
+    return resampled((u, v - u, w - u), 3, length, block, plan, np.float32), scales
 
 
-def _statistics(moments: NDArray[np.float64], reference: int) -> dict[str, NDArray[np.float64]]:
-    """Each of `RESULTS` as distributions (3, P, 1 + B + J); (3, P, 1) of those without interval."""
-    _, _, _, xx, xy, xz, yy, yz, zz, n = moments
-    own, other = np.stack([xx, yy, zz]), np.stack([yz, xz, xy])  # other[i]: of the two but i
+def _of_all(moments: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``err_var`` and ``sensitivity`` (2, 3, P) of all values, from moments (P, 10)."""
+    from xsm.metrics.compiled_triple import errors
+
+    *products, n = moments.T[3:]
+    uv, uw, vw, *lacks = errors(*products)
     with np.errstate(divide="ignore", invalid="ignore"):
-        signal = np.stack([xy * xz / yz, xy * yz / xz, xz * yz / xy])
-        error, share = own - signal, signal / own
-        # Q_rk / Q_ik: with i and r given, k is the third
-        beta = other / other[reference]
-        beta[reference] = 1.0
-        count = n - 1
-        return {
-            "err_std": np.sqrt(error / count) * beta,
-            "err_var": error[..., :1] / count[:, :1],
-            "snr_db": -10.0 * np.log10(np.abs(np.abs(1.0 / share) - 1.0)),
-            "beta": beta,
-            "sensitivity": np.sqrt(signal[..., :1] / count[:, :1]),
-            "r2": np.where((share >= 0) & (share <= 1), share, np.nan),
-        }
+        signal = np.stack([uv * uw / vw, uv * vw / uw, uw * vw / uv])
+        error = np.stack(lacks) / np.stack([vw, uw, uv])
+        return np.stack([error / (n - 1) * scales**2, np.sqrt(signal / (n - 1)) * np.abs(scales)])
+
+
+def _distributions(
+    moments: NDArray[np.float64], scales: NDArray[np.float64], reference: int
+) -> NDArray[np.float64]:
+    """Each of `WITH_INTERVAL` (3, P, 4, 1 + B + J)."""
+    from xsm.metrics.compiled_triple import collocation_kernel
+
+    found = np.empty((3, moments.shape[0], len(WITH_INTERVAL), moments.shape[2]))
+    collocation_kernel()(moments, np.ascontiguousarray(scales), reference, found)
+    decibel = found[:, :, WITH_INTERVAL.index("snr_db")]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.multiply(np.log10(decibel), -10.0, out=decibel)
+    return found

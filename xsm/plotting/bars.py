@@ -1,4 +1,4 @@
-"""One score per method and kind of simulated gap, as bars."""
+"""One score per filler and kind of simulated gap, as bars."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ def bars(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw `da` (method, kind) as one group of bars per method, the best on top.
+    """Draw `da` (filler, kind) as one group of bars per filler, the best on top.
 
     Parameters
     ----------
     scores : Dataset or DataArray
         Where `da` is from: ``<metric>_low`` and ``<metric>_high`` become whiskers.
     da : DataArray
-        (method, kind), or (method,).
+        (filler, kind), or (filler,).
     """
-    da = one_stratum(da, {"method", "kind"})
-    da = (da if "kind" in da.dims else da.expand_dims(kind=[""])).transpose("method", "kind")
+    da = one_stratum(da, {"filler", "kind"})
+    da = (da if "kind" in da.dims else da.expand_dims(kind=[""])).transpose("filler", "kind")
     kinds = [str(kind) for kind in da["kind"].values]
     order = _best_first(da)
-    da = da.isel(method=order)
-    ax = axes_for(ax, (6.0, 1.2 + 0.16 * da.size + 0.14 * da.sizes["method"]))
+    da = da.isel(filler=order)
+    ax = axes_for(ax, (6.0, 1.2 + 0.16 * da.size + 0.14 * da.sizes["filler"]))
     height = 0.82 / len(kinds)
     for k, kind in enumerate(kinds):
-        y = np.arange(da.sizes["method"]) + (k - (len(kinds) - 1) / 2) * height
+        y = np.arange(da.sizes["filler"]) + (k - (len(kinds) - 1) / 2) * height
         colour = INK if kind == "all" else COLOURS[k % len(COLOURS)]
         ax.barh(y, da.values[:, k], 0.86 * height, color=colour, label=kind.replace("_", " "))
         if (ends := _interval(scores, da, kind)) is not None:
             far = np.clip(np.stack([da.values[:, k] - ends[0], ends[1] - da.values[:, k]]), 0, None)
             ax.errorbar(da.values[:, k], y, xerr=far, fmt="none", ecolor="#999999", elinewidth=1.2)
-    ax.set_yticks(range(da.sizes["method"]), [str(name) for name in da["method"].values])
+    ax.set_yticks(range(da.sizes["filler"]), [str(name) for name in da["filler"].values])
     ax.invert_yaxis()
     if (best := middle(da)) is not None:
         ax.axvline(best, color=INK, lw=0.8)
@@ -75,10 +75,10 @@ def _best_first(da: xr.DataArray) -> np.ndarray:
 
 
 def _interval(scores, da: xr.DataArray, kind: str) -> np.ndarray | None:
-    """Lower and upper ends (2, method) of one kind, where scores has them."""
+    """Lower and upper ends (2, filler) of one kind, where scores has them."""
     names = [f"{da.name}_low", f"{da.name}_high"]
     if not isinstance(scores, xr.Dataset) or not set(names) <= set(scores.data_vars):
         return None
-    ends = (one_stratum(scores[name], {"method", "kind"}) for name in names)
+    ends = (one_stratum(scores[name], {"filler", "kind"}) for name in names)
     chosen = [end.sel(kind=kind) if "kind" in end.dims else end for end in ends]
-    return np.stack([end.sel({"method": da["method"]}).values for end in chosen])
+    return np.stack([end.sel({"filler": da["filler"]}).values for end in chosen])

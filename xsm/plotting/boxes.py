@@ -57,11 +57,11 @@ def box(
     """
     sets = {name: pick(one, metric) for name, one in named(scores).items()}
     first = next(iter(sets.values()))
-    if "method" in first.dims:
+    if "filler" in first.dims:
         if len(sets) > 1:
             raise InputError(
                 f"scores has simulated gaps of {list(sets)}: draw one at a time, or join them "
-                'along "method" with xr.concat.'
+                'along "filler" with xr.concat.'
             )
         return bars(scores, first, ax=ax, title=title)
     data = {name: grouped(da, by) for name, da in sets.items()}

@@ -1,4 +1,4 @@
-"""Scores sorted into groups: by network, stratum, method, or the name of their Dataset."""
+"""Scores sorted into groups: by network, stratum, filler, or the name of their Dataset."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def grouped(da: xr.DataArray, by: str | None) -> tuple[Groups, str]:
 
 def sample_dims(da: xr.DataArray) -> set[str]:
     """The dimensions that are no strata: stations; rows and columns; methods and kinds of gap."""
-    for own in ({"station"}, {"method", "kind"}):
+    for own in ({"station"}, {"filler", "kind"}):
         if found := {str(dim) for dim in da.dims} & own:
             return found
     bare = [dim for dim in da.dims if dim not in da.coords or da[dim].dtype.kind in "fiu"]

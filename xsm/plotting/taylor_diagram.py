@@ -39,7 +39,7 @@ def taylor(
     scores : Dataset, or mapping of names to Datasets
         With ``pearson_r`` and ``std_ratio``, or with the pairs ``estimate`` and ``reference``.
     by : str, optional
-        What has a colour of its own: ``"method"``, ``"network"``, another coordinate of the
+        What has a colour of its own: ``"filler"``, ``"network"``, another coordinate of the
         stations, a stratum. Found where not given; of a mapping always its names.
     ax : matplotlib Axes, optional
         Plain axes, not polar ones.
@@ -98,9 +98,9 @@ def taylor(
 def _points(scores: xr.Dataset, by: str | None) -> dict[str, NDArray[np.floating]]:
     """Correlation and ratio (2, n) of each group."""
     r, ratio = correlation_and_ratio(scores)
-    inner = {str(dim) for dim in ("station", "method") if dim in r.dims}
+    inner = {str(dim) for dim in ("station", "filler") if dim in r.dims}
     if by is None:
-        by = next((dim for dim in ("method", "network") if dim in r.coords), "")
+        by = next((dim for dim in ("filler", "network") if dim in r.coords), "")
     keep = {*inner, by}
     r, ratio = (
         one_stratum(da, keep | (set() if inner else {*map(str, da.dims)})) for da in (r, ratio)

@@ -77,15 +77,15 @@ def grid_pictures(
 
 
 def gap_pictures(scores: xr.Dataset, metrics: list[str]) -> Iterator[Picture]:
-    """Bars by method and kind, and the Taylor diagram of the methods."""
+    """Bars by filler and kind, and the Taylor diagram of the fillers."""
     for name in metrics:
         low = f"{name}_low" in scores
-        text = f"{_words(scores, name)} of each method on each kind of simulated gap"
+        text = f"{_words(scores, name)} of each filler on each kind of simulated gap"
         yield Picture(
             f"{text}{'; whiskers: interval' if low else ''}.", draw(plotting.box, scores, name)
         )
     if "std_ratio" in scores and "pearson_r" in scores:
-        yield Picture(f"{TAYLOR} A point is a method.", draw(plotting.taylor, scores))
+        yield Picture(f"{TAYLOR} A point is a filler.", draw(plotting.taylor, scores))
 
 
 def side_by_side(sets: Mapping[str, xr.Dataset], metrics: list[str]) -> Iterator[Picture]:

@@ -11,6 +11,7 @@ import xarray as xr
 from xsm.errors import InputError
 from xsm.plotting.selection import against
 from xsm.reporting import figures, identity, tables
+from xsm.reporting.comparison import comparison
 from xsm.reporting.page import Page
 
 
@@ -31,8 +32,8 @@ def report(
     Parameters
     ----------
     scores : Dataset, or mapping of names to Datasets
-        What ``validate`` returns. Station scores or maps of several products are also set side by
-        side.
+        What ``validate`` returns, and what :func:`xsm.compare` returns. Station scores or maps of
+        several products are also set side by side.
     path : str or Path
         File to write, such as ``"report.html"``; an older one is replaced.
     title : str, optional
@@ -78,7 +79,8 @@ def report(
         SECTIONS[one.attrs["xsm_scores"]](page, one, chosen, land)
         if found := tables.status(one):
             page.table(*found)
-        page.facts("Settings; what was left out is not shown.", identity.settings(one))
+        if settings := identity.settings(one):
+            page.facts("Settings; what was left out is not shown.", settings)
     page.section("Versions")
     page.facts("Software.", identity.versions())
     path.write_text(page.html(), encoding="utf-8")
@@ -123,11 +125,17 @@ def _triple(page: Page, scores: xr.Dataset, metrics: tuple[str, ...] | None, lan
     page.figures(figures.grid_pictures(scores, groups, names, land))
 
 
+def _comparison(page: Page, found: xr.Dataset, metrics: tuple[str, ...] | None, land) -> None:
+    for table in comparison(found):
+        page.table(*table)
+
+
 SECTIONS: dict[str, Callable[..., None]] = {
     "in_situ": _in_situ,
     "product": _product,
     "simulated_gaps": _simulated,
     "triple_collocation": _triple,
+    "comparison": _comparison,
 }
 OVER = {"in_situ": "stations", "product": "cells"}
 

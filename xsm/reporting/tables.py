@@ -32,7 +32,7 @@ SHORT = {
     "mse_corr": "MSE, correlation",
     "mse_bias": "MSE, bias",
     "mse_var": "MSE, variability",
-    "std_ratio": "ratio of st. dev.",
+    "std_ratio": "SD ratio",
 }
 
 
@@ -79,12 +79,15 @@ def summary(groups: Mapping[str, xr.Dataset], first: str, over: str) -> Table:
     spread = any(_finite(one[name]).size > 1 for one in groups.values() for name in metrics_of(one))
     digits = {name: _digits(groups, name) for name in names}
     significant = [n for n in names if any(f"p_{n}" in one for one in groups.values())]
-    head = [first, *([over] if spread else []), "pairs", *(_head(some, name) for name in names)]
+    sensed = len({_layer(one) for one in groups.values()}) > 1
+    head = [first, *([over] if spread else []), *(["layer (m)"] if sensed else []), "pairs"]
+    head += [_head(some, name) for name in names]
     head += [f"p < 0.05, {SHORT.get(name, name)}" for name in significant]
     rows = []
     for label, one in groups.items():
         scored = max((_finite(one[name]).size for name in names if name in one), default=0)
-        row = [label or f"all {over}", *([f"{scored:,}"] if spread else []), _pairs(one, spread)]
+        row = [label or f"all {over}", *([f"{scored:,}"] if spread else [])]
+        row += [*([_layer(one)] if sensed else []), _pairs(one, spread)]
         row += [_cell(one.get(name), digits[name]) for name in names]
         rows.append(row + [_share(one.get(f"p_{name}")) for name in significant])
     caption = (
@@ -107,30 +110,30 @@ def by_network(scores: xr.Dataset) -> dict[str, xr.Dataset]:
 def names_by_method(scores: xr.Dataset) -> list[str]:
     """The metrics of simulated gaps, then the shares: filled, and inside the interval."""
     shares = [str(n) for n in scores.data_vars if str(n).startswith(("share_", "coverage_"))]
-    return [*metrics_of(scores), *(n for n in shares if {"method", "kind"} <= {*scores[n].dims})]
+    return [*metrics_of(scores), *(n for n in shares if {"filler", "kind"} <= {*scores[n].dims})]
 
 
 def methods(scores: xr.Dataset, metric: str) -> Table:
-    """One metric of simulated gaps: a row per method, a column per kind of gap."""
-    da = scores[metric].transpose("method", "kind")
+    """One metric of simulated gaps: a row per filler, a column per kind of gap."""
+    da = scores[metric].transpose("filler", "kind")
     digits = _digits({"": scores}, metric)
     rows = [
         [str(name), *(number(value, digits, metric) for value in line)]
-        for name, line in zip(da["method"].values, da.values, strict=True)
+        for name, line in zip(da["filler"].values, da.values, strict=True)
     ]
-    head = ["method", *(str(kind).replace("_", " ") for kind in da["kind"].values)]
+    head = ["filler", *(str(kind).replace("_", " ") for kind in da["kind"].values)]
     counts = scores["n_obs"] if "n_obs" in scores else None
     text = f"{_head(scores, metric)} by kind of simulated gap"
     if counts is not None:
-        counts = counts.max("method") if "method" in counts.dims else counts
+        counts = counts.max("filler") if "filler" in counts.dims else counts
         n = ", ".join(f"{int(c):,} {k}" for k, c in zip(head[1:], counts.values, strict=True))
         text += f"; hidden values: {n}"
     return Table(text + ".", head, rows)
 
 
 def per_method(scores: xr.Dataset) -> Table | None:
-    """What simulated gaps tell of a method beyond its scores: seams, annual cycle."""
-    names = [str(n) for n, da in scores.data_vars.items() if da.dims == ("method",)]
+    """What simulated gaps tell of a filler beyond its scores: seams, annual cycle."""
+    names = [str(n) for n, da in scores.data_vars.items() if da.dims == ("filler",)]
     if not names:
         return None
     found = labelled(scores, names, "Tests of the filled record.")
@@ -246,6 +249,18 @@ def _digits(groups: Mapping[str, xr.Dataset], name: str) -> int:
     return 3 if size < 1e-7 or size >= 0.01 else int(2 - np.floor(np.log10(size)))
 
 
+def _layer(one: xr.Dataset) -> str:
+    """Where the sensors of stations sense, m; empty where that is not known."""
+    if "depth_to" not in one.coords or one["depth_to"].dims != ("station",):
+        return ""
+    lower = _finite(one["depth_to"])
+    upper = _finite(one["depth_from"]) if "depth_from" in one.coords else lower
+    if not lower.size or not upper.size:
+        return ""
+    ends = dict.fromkeys(_place(round(float(v), 3)) for v in (upper.min(), lower.max()))
+    return " to ".join(ends)
+
+
 def _pairs(one: xr.Dataset, spread: bool) -> str:
     if "n_obs" not in one:
         return "–"
@@ -254,9 +269,14 @@ def _pairs(one: xr.Dataset, spread: bool) -> str:
     return f"{int(np.median(values)):,}" if values.size else "0"
 
 
+def percent(share: float) -> str:
+    """A share for people."""
+    return f"{100 * share:.0f} %" if np.isfinite(share) else "–"
+
+
 def _share(p: xr.DataArray | None) -> str:
     values = np.empty(0) if p is None else _finite(p)
-    return f"{100 * np.mean(values < 0.05):.0f} %" if values.size else "–"
+    return percent(float(np.mean(values < 0.05)) if values.size else np.nan)
 
 
 def _place(value: object) -> str:

@@ -29,7 +29,7 @@ def annual_cycle(record: Record, values: NDArray[np.float32], methods: Mapping[s
     -------
     dict
         ``annual_amplitude_original``, ``annual_phase_original`` (day of the year of the maximum),
-        and ``annual_amplitude_filled``, ``annual_phase_filled`` (method); empty if the record is
+        and ``annual_amplitude_filled``, ``annual_phase_filled`` (filler); empty if the record is
         shorter than a year or no cell is seen in all quarters of it.
     """
     days = record.days[~np.isnat(record.days)]
@@ -51,8 +51,8 @@ def annual_cycle(record: Record, values: NDArray[np.float32], methods: Mapping[s
     return {
         "annual_amplitude_original": ((), amplitude, size),
         "annual_phase_original": ((), phase, when),
-        "annual_amplitude_filled": ("method", [a for a, _ in after], size),
-        "annual_phase_filled": ("method", [p for _, p in after], when),
+        "annual_amplitude_filled": ("filler", [a for a, _ in after], size),
+        "annual_phase_filled": ("filler", [p for _, p in after], when),
     }
 
 

@@ -74,8 +74,11 @@ def nearest_on_axis(
 
     `around`: the axis is longitude, 360 degrees are none.
     """
+    axis = np.asarray(axis, np.float64)
+    if around:  # 358, 359, 0, 1 rise
+        axis = np.unwrap(axis, period=360.0)
     order = np.argsort(axis)
-    ordered = np.asarray(axis, np.float64)[order]
+    ordered = axis[order]
     step = np.abs(np.diff(ordered)).max() if ordered.size > 1 else 1.0
     if around:
         start = ordered[0] - 0.5 * step

@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from xsm.errors import InputError
+from xsm.validation.blocks import in_blocks
 from xsm.validation.product import validate_product
 from xsm.validation.records import Record, open_record
 from xsm.validation.scoring import Request, interval_options
@@ -104,7 +105,10 @@ def _product(
     record: Record, grids: list[Record], stations: list[Any], request: Request, options: Options
 ) -> xr.Dataset:
     how = {name: options[name] for name in ("by", "regrid", "regions", "keep_pairs")}
-    return validate_product(record, grids[0], request, **how)
+    records = [record, grids[0]]
+    first, second = (in_blocks(one, request) for one in records)
+    scores = validate_product(first, second, request, **how)
+    return _as_given(scores, records)
 
 
 def _triple(
@@ -120,10 +124,20 @@ def _triple(
     given: dict[str, Any] = {"min_pairs": request.min_pairs, "ci": ci, **intervals}
     records = [record, *grids]
     if not stations:
-        return triple_of_grids(records, regrid=options["regrid"], options=given)
+        cut = [in_blocks(one, request) for one in records]
+        return _as_given(triple_of_grids(cut, regrid=options["regrid"], options=given), records)
     return triple_at_stations(
         records, stations[0], _collocation(options), var=options["reference_var"], options=given
     )
+
+
+def _as_given(scores: xr.Dataset, records: list[Record]) -> xr.Dataset:
+    """Scores in memory, but lazy if a record came as a Dask array."""
+    if any(record.da.chunks is not None for record in records):
+        return scores
+    # sums over days and sums over cells, taken at once, would hold all blocks
+    daily = [name for name, da in scores.data_vars.items() if "time" in da.dims]
+    return scores.drop_vars(daily).compute().assign(scores[daily].compute())
 
 
 # kind of validation -> what runs it

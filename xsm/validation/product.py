@@ -15,7 +15,7 @@ from xsm.metrics.status import OK
 from xsm.validation.fields import grid_field
 from xsm.validation.records import Record
 from xsm.validation.regrid import coarsest, cropped, on_grid, same_grid
-from xsm.validation.scoring import Request, prepared, scored
+from xsm.validation.scoring import Request, explained, prepared, scored, unscaled_status
 from xsm.validation.strata import Frame, strata
 
 STATISTICS = {"p25": 0.25, "median": 0.5, "p75": 0.75}
@@ -44,12 +44,13 @@ def validate_product(
     (est, ref), target = aligned([record, reference], regrid)
     area = areas(target)
     maps = {"estimate": est, "reference": ref}
+    before = unscaled_status(est, ref, request, "time")
     est, ref = prepared(est, ref, request, "time")
     lat = target.lat
     frame = Frame(
         est["time"], lat, ref, lambda name, spec: _field(name, spec, target, (record, reference))
     )
-    scores = scored(est, ref, strata(by, frame), request)
+    scores = explained(scored(est, ref, strata(by, frame), request), before)
     scores = scores.assign_coords(_places(target))
     scores = scores.transpose(*target.space, ...)
     scores = scores.assign(_summaries(scores, area, request, target))

@@ -122,7 +122,10 @@ def on_grid(record: Record, target: Record, days: NDArray[np.intp], method: str)
     """
     if method not in METHODS:
         raise InputError(f"regrid={method!r}: expected one of {', '.join(METHODS)}.")
-    da = record.da.isel({record.layout.time: days})
+    together = days[-1] - days[0] + 1 == days.size
+    # a slice leaves the blocks of a Dask array as they are
+    chosen = slice(int(days[0]), int(days[-1]) + 1) if together else days
+    da = record.da.isel({record.layout.time: chosen})
     names = dict(zip((record.layout.time, *record.space), ("time", *target.space), strict=True))
     da = numbers(da).reset_coords(drop=True)
     da = da.rename({old: new for old, new in names.items() if old != new})

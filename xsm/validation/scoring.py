@@ -13,12 +13,14 @@ import xarray as xr
 
 from xsm import metrics as statistics
 from xsm.errors import InputError
+from xsm.metrics.scaling import LEAST
 from xsm.metrics.status import OK, TOO_FEW_PAIRS
 from xsm.metrics.table import METRICS
 from xsm.validation.strata import Stratum
 
 SCALINGS = ("mean_std", "min_max", "linear", "cdf")
 ANOMALIES = ("moving_window", "climatology")
+INTERVAL_OPTIONS = {"method", "level", "n", "block", "seed"}
 WITH_P = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
 
 
@@ -65,11 +67,12 @@ def interval_options(ci: Any, seed: int) -> dict[str, Any] | None:
         return {"seed": seed}
     if isinstance(ci, str):
         return {"method": ci, "seed": seed}
-    if isinstance(ci, Mapping):
+    if isinstance(ci, Mapping) and {*ci} <= INTERVAL_OPTIONS:
         return {"seed": seed, **ci}
     raise InputError(
         f"ci={ci!r}: expected None, a method such as 'bca', or a mapping of options of "
-        "xsm.metrics.interval such as {'method': 'bca', 'level': 0.9, 'n': 500}."
+        f"xsm.metrics.interval ({', '.join(sorted(INTERVAL_OPTIONS))}) such as "
+        "{'method': 'bca', 'level': 0.9, 'n': 500}."
     )
 
 
@@ -84,6 +87,29 @@ def prepared(
             statistics.anomalies(da, dim=dim, method=request.anomalies) for da in (est, ref)
         )
     return est, ref
+
+
+def unscaled_status(
+    est: xr.DataArray, ref: xr.DataArray, request: Request, dim: str
+) -> xr.DataArray | None:
+    """Status of the series before they are scaled; None where they are not.
+
+    A series that cannot be scaled, such as a constant one, is missing afterwards.
+    """
+    if request.scaling is None:
+        return None
+    least = max(request.min_pairs, LEAST)
+    return statistics.scores(est, ref, dim=dim, metrics="n_obs", min_pairs=least)["status"]
+
+
+def explained(scores: xr.Dataset, reason: xr.DataArray | None) -> xr.Dataset:
+    """Scores with `reason`, a status, in place of a status that is not ok either."""
+    if reason is None:
+        return scores
+    status = scores["status"]
+    told = (reason != OK) & (status != OK)
+    found = status.where(~told, reason).astype(np.int8).assign_attrs(status.attrs)
+    return scores.assign(status=found.reset_coords(drop=True).transpose(*status.dims))
 
 
 def scored(

@@ -48,11 +48,11 @@ class Jumps:
                 own[place][1] += float(np.count_nonzero(mask))
 
     def ratios(self, methods: list[str]) -> dict[str, Any]:
-        """``seam_ratio`` (method), and ``seam_ratio_original`` of the observed values there."""
+        """``seam_ratio`` (filler), and ``seam_ratio_original`` of the observed values there."""
         about = "jump across the edge of a patch against jumps beside it; 1: no seam"
         attrs = {"long_name": about, "units": "1"}
         return {
-            "seam_ratio": ("method", [self._ratio(name) for name in methods], attrs),
+            "seam_ratio": ("filler", [self._ratio(name) for name in methods], attrs),
             "seam_ratio_original": (
                 (),
                 self._ratio("original"),

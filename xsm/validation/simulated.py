@@ -83,7 +83,7 @@ class Pool:
 
 
 def validate_gaps(record: Record, request: Request, plan: Plan, *, by: Any = None) -> xr.Dataset:
-    """Scores of filling hidden cells, (method, kind, strata ...).
+    """Scores of filling hidden cells, (filler, kind, strata ...).
 
     Returns
     -------
@@ -188,14 +188,14 @@ def _scores(record: Record, pool: Pool, request: Request, plan: Plan, by: Any) -
     for where in chosen.values():
         shares.append(np.isfinite(stacked[:, where]).sum(axis=1) / max(where.sum(), 1))
         index = np.flatnonzero(where & common)
-        est = xr.DataArray(stacked[:, index], dims=("method", "pair"), attrs=attrs)
+        est = xr.DataArray(stacked[:, index], dims=("filler", "pair"), attrs=attrs)
         ref = xr.DataArray(truth[index], dims="pair", attrs=attrs)
         parts.append(_one_kind(est, ref, mean[index], _picked(groups, index), request))
     scores = xr.concat(parts, dim="kind", combine_attrs="override")
-    scores["share_filled"] = (("method", "kind"), np.stack(shares, axis=1))
+    scores["share_filled"] = (("filler", "kind"), np.stack(shares, axis=1))
     scores["share_filled"].attrs = {"long_name": "share of the hidden cells filled", "units": "1"}
-    scores = scores.assign_coords(method=list(filled), kind=list(chosen))
-    return scores.transpose("method", "kind", ...)
+    scores = scores.assign_coords(filler=list(filled), kind=list(chosen))
+    return scores.transpose("filler", "kind", ...)
 
 
 def _one_kind(
@@ -256,7 +256,7 @@ def _picked(groups: list[Stratum], index: NDArray[np.intp]) -> list[Stratum]:
 
 
 def _coverage(pool: Pool, factors: Factors, methods: Sequence[str], plan: Plan) -> dict[str, Any]:
-    """Share of the hidden values inside the intervals of the networks, (method, kind)."""
+    """Share of the hidden values inside the intervals of the networks, (filler, kind)."""
     kind, truth = np.concatenate(pool.kind), np.concatenate(pool.truth)
     chosen = list(_kinds(kind, plan).values())
     found = {}
@@ -271,7 +271,7 @@ def _coverage(pool: Pool, factors: Factors, methods: Sequence[str], plan: Plan) 
                 if (where & known).any():
                     table[methods.index(name), i] = inside[where & known].mean()
         attrs = {"long_name": f"share of values inside the {level} % interval", "units": "1"}
-        found[f"coverage_{level}"] = (("method", "kind"), table, attrs)
+        found[f"coverage_{level}"] = (("filler", "kind"), table, attrs)
     return found
 
 

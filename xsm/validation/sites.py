@@ -56,7 +56,8 @@ def open_stations(
     ----------
     obj : Dataset or DataArray
         Soil moisture along a station and a time dimension, in any unit xsm knows; lat and lon along
-        station. Optional: depth_from and depth_to (or depth), network, station_name, sensor,
+        station. Optional: depth_from and depth_to (or depth; those that change in time count by
+        their mean), network, station_name, sensor,
         elevation, land_cover, climate_zone, a flag (text, or numbers with flag_meanings), and a
         dimension depth.
     var : str, optional
@@ -90,6 +91,11 @@ def open_stations(
         )
     time = _time_dim(da, dim)
     about = {n: ds[n].values for n in ABOUT[2:] if n in ds and ds[n].dims == (dim,)}
+    # a sensing depth that changes, as of cosmic-ray probes, by its mean
+    layers = ("depth_from", "depth_to")
+    about |= {
+        n: ds[n].mean(time).values for n in layers if n in ds and {*ds[n].dims} == {dim, time}
+    }
     about |= {"lat": lat.values, "lon": lon.values}
     if dim in da.coords and "station_name" not in about and da[dim].dtype.kind in "OUT":
         about["station_name"] = da[dim].values.astype(str)

@@ -25,7 +25,7 @@ from xsm.validation.matching import (
     span,
 )
 from xsm.validation.records import UNITS, Record
-from xsm.validation.scoring import Request, prepared, scored
+from xsm.validation.scoring import Request, explained, prepared, scored, unscaled_status
 from xsm.validation.sites import STATION, open_stations
 from xsm.validation.strata import Frame, strata
 
@@ -67,7 +67,8 @@ def validate_stations(
 ) -> xr.Dataset:
     """Scores of a product at stations, (station, strata ...)."""
     pairs = collocate(record, references, collocation, var=var)
-    est, ref = prepared(pairs["estimate"], pairs["reference"], request, "time")
+    plain = pairs["estimate"], pairs["reference"]
+    est, ref = prepared(*plain, request, "time")
     frame = Frame(
         pairs["time"], pairs["lat"], ref, lambda name, spec: field_at(name, spec, record, pairs)
     )
@@ -76,11 +77,8 @@ def validate_stations(
     about = {str(n): c for n, c in pairs.coords.items() if c.dims == (STATION,)}
     names = {n: f"{STATION}_{n}" if n in scores.dims and n != STATION else n for n in about}
     scores = scores.assign_coords({names[n]: c.variable for n, c in about.items()})
-    reason = pairs["reason"]
-    told = (reason != OK) & (scores["status"] != OK)
-    scores["status"] = (
-        scores["status"].where(~told, reason).astype(np.int8).assign_attrs(scores["status"].attrs)
-    ).transpose(*scores["n_obs"].dims)
+    scores = explained(scores, unscaled_status(*plain, request, "time"))
+    scores = explained(scores, pairs["reason"])
     if keep_pairs:
         scores = scores.assign({"estimate": est, "reference": ref})
     return scores

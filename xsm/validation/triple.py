@@ -13,6 +13,7 @@ from xsm.errors import InputError
 from xsm.metrics.status import OK
 from xsm.validation.product import _places, aligned
 from xsm.validation.records import Record
+from xsm.validation.scoring import explained
 from xsm.validation.stations import Collocation, collocate
 
 REPRESENTATIVE = 0.5
@@ -60,10 +61,7 @@ def triple_at_stations(
     places = {name: c for name, c in first.coords.items() if c.dims == ("station",)}
     found = found.assign_coords(places)
     reason = first["reason"].where(first["reason"] != OK, second["reason"])
-    status = found["status"]
-    told = (reason != OK) & (status != OK)
-    found["status"] = status.where(~told, reason).astype(np.int8).assign_attrs(status.attrs)
-    return found
+    return explained(found, reason)
 
 
 def _labels(names: list[str]) -> list[str]:
