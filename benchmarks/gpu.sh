@@ -6,8 +6,10 @@
 #
 # Writes speed_gpu.json and two drawings to $OUT, or to benchmarks/results and docs/figures.
 # What python3 lacks is taken from wheels in $WHEELS (build/wheels). To get them, with a network:
-#   python3 -m pip download --no-deps --only-binary=:all: --dest build/wheels array-api-compat \
-#     cf-xarray flexcache flexparser global-land-mask pint platformdirs
+#   python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 --dest build/wheels \
+#     array-api-compat cf-xarray flexcache flexparser global-land-mask pint platformdirs \
+#     pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
+# Without pytest and hypothesis, parity is that of benchmarks.speed.parity only.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -16,18 +18,48 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 begin=$SECONDS
 
-if compgen -G "$wheels/*.whl" >/dev/null; then
-  $python -m pip install -q --no-index --no-deps --target "$scratch/site" "$wheels"/*.whl || exit
-fi
 export PYTHONPATH="$PWD:$PWD/kernels:$scratch/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 needed='array_api_compat cf_xarray global_land_mask numba pint scipy torch triton xarray'
 found='import sys; from importlib.util import find_spec as f; sys.exit(not all(map(f, sys.argv[1:])))'
-$python -c "$found" $needed || { echo "gpu.sh needs $needed: see its head for wheels"; exit 1; }
+lacking() { # those of the modules that python does not find
+  $python -c 'import sys; from importlib.util import find_spec as f
+print(*[name for name in sys.argv[1:] if f(name) is None])' "$@"
+}
+take() { # from the wheels what python lacks of these
+  local names
+  names=$(lacking "$@")
+  # shellcheck disable=SC2086
+  [ -z "$names" ] || $python -m pip install -q --no-index --no-deps --find-links "$wheels" \
+    --target "$scratch/site" $names
+}
+if compgen -G "$wheels/*.whl" >/dev/null; then
+  take array_api_compat cf_xarray flexcache flexparser global_land_mask pint platformdirs
+  take pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
+fi
+[ -z "$(lacking $needed)" ] || { echo "gpu.sh lacks $(lacking $needed): its head tells of wheels"; exit 1; }
 # a package called tests elsewhere would hide ours, which has no __init__.py
 if ! $python -c "$found" tests.kernels.samples 2>/dev/null; then
   mkdir "$scratch/shadow" && cp -r tests "$scratch/shadow" && touch "$scratch/shadow/tests/__init__.py"
   export PYTHONPATH="$scratch/shadow:$PYTHONPATH"
 fi
+
+names=()
+pids=()
+start() { # NAME ARGUMENTS: python in the background
+  timeout 150 $python "${@:2}" >"$scratch/$1.log" 2>&1 &
+  names+=("$1")
+  pids+=($!)
+}
+finish() { # wait for all that was started; 1 where one failed
+  local status=0
+  for i in "${!pids[@]}"; do
+    local lines=2
+    wait "${pids[i]}" || { status=1 lines=25 && echo "${names[i]}: failed"; }
+    tail -n "$lines" "$scratch/${names[i]}.log"
+  done
+  names=() pids=()
+  return "$status"
+}
 
 if [ -n "${DRY_RUN:-}" ]; then
   export TRITON_INTERPRET=${TRITON_INTERPRET-1} CUDA_VISIBLE_DEVICES=
@@ -35,33 +67,62 @@ if [ -n "${DRY_RUN:-}" ]; then
   measure=(--tiny --device cpu --threads "$threads")
   result=${OUT:-build/speed}/speed_gpu_dry.json
   drawings=${OUT:-build/speed}
-  parity=(-m benchmarks.speed.parity --small)
+  small=(--small --device cpu)
+  precisions=(bfloat16)
 else
   nvidia-smi --query-gpu=name,driver_version,clocks.sm,temperature.gpu --format=csv,noheader || exit
   threads=${THREADS:-$(nproc)}
-  measure=(--device cuda --threads "$threads" --minutes 5.5)
+  measure=(--device cuda --threads "$threads")
   result=${OUT:-benchmarks/results}/speed_gpu.json
   drawings=${OUT:-docs/figures}
-  parity=(-m benchmarks.speed.parity --device cuda)
-  if $python -c 'import pytest, hypothesis' 2>/dev/null; then
-    many=$($python -c 'import xdist' 2>/dev/null && echo '-n 4')
-    parity=(-m pytest -q --no-header -p no:cacheprovider -p no:benchmark ${many:-} tests/kernels)
-    parity+=(-k "triton and not interpreted")
-  fi
+  small=(--device cuda)
+  precisions=(bfloat16 float32 tf32 float16)
 fi
 
-echo "== parity"
-timeout 110 $python "${parity[@]}" >"$scratch/parity.log" 2>&1
+first_status=0
+if [ "${TRITON_INTERPRET:-0}" != 0 ] || [ -z "${DRY_RUN:-}" ]; then # kernels can run
+  echo "== the network as a CUDA graph"
+  for precision in "${precisions[@]}"; do # what will be timed is compiled meanwhile
+    start "warm_$precision" -m benchmarks.speed.warm "${small[@]}" "$precision"
+  done
+  timeout 120 $python -m benchmarks.speed.first "${small[@]}" >"$scratch/first.log" 2>&1
+  first_status=$?
+  tail -n 40 "$scratch/first.log"
+fi
+echo "== parity ($((SECONDS - begin)) s so far)"
+start parity -m benchmarks.speed.parity "${small[@]}"
+if [ -z "${DRY_RUN:-}" ] && $python -c 'import pytest, hypothesis' 2>/dev/null; then
+  tests=(-m pytest -q --no-header -p no:cacheprovider -p no:benchmark -W ignore tests/kernels)
+  for name in triton lstm_triton; do # for machines without a GPU
+    tests+=("--ignore=tests/kernels/test_$name.py")
+  done
+  none='triton'
+  for precision in "${precisions[@]}"; do # side by side: they mostly compile
+    start "parity_$precision" "${tests[@]}" -k "triton-$precision"
+    none+=" and not triton-$precision"
+  done
+  start parity_others "${tests[@]}" -k "$none"
+fi
+finish
 parity_status=$?
-tail -n 25 "$scratch/parity.log"
+echo "== recurrent ($((SECONDS - begin)) s so far)"
+timeout 110 $python -m benchmarks.speed.recurrent "${measure[@]}" --keep-going --seconds 1 \
+  --out "${result/speed_gpu/recurrent_gpu}" >"$scratch/recurrent.md" 2>"$scratch/recurrent.log"
+recurrent_status=$?
+tail -n 40 "$scratch/recurrent.md"
+left=$((525 - (SECONDS - begin)))
+minutes=$(((left - 75) / 6)) # in tenths; what is begun has time to end
 echo "== times ($((SECONDS - begin)) s so far)"
-timeout 400 $python -m benchmarks.speed "${measure[@]}" --keep-going --out "$result" \
-  --figures "$drawings" >"$scratch/tables.md" 2>"$scratch/progress.log"
+timeout "$left" $python -m benchmarks.speed "${measure[@]}" --keep-going --out "$result" \
+  --minutes "$((minutes / 10)).$((minutes % 10))" --figures "$drawings" \
+  >"$scratch/tables.md" 2>"$scratch/progress.log"
 speed_status=$?
 if [ -n "${OUT:-}" ]; then
-  cp "$scratch"/{parity.log,tables.md,progress.log} "$OUT"
+  cp "$scratch"/*.log "$scratch/tables.md" "$OUT"
 fi
 tail -n 12 "$scratch/progress.log"
-tail -n 60 "$scratch/tables.md"
-echo "parity: exit $parity_status; times: exit $speed_status; $((SECONDS - begin)) s; $result"
-[ "$parity_status" -eq 0 ] && [ "$speed_status" -eq 0 ]
+tail -n 70 "$scratch/tables.md"
+echo "graph: exit $first_status; parity: exit $parity_status; times: exit $speed_status;" \
+  "recurrent: exit $recurrent_status;" \
+  "$((SECONDS - begin)) s; $result"
+[ "$first_status" -eq 0 ] && [ "$parity_status" -eq 0 ] && [ "$speed_status" -eq 0 ]

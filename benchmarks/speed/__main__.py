@@ -83,10 +83,17 @@ def run(chosen: argparse.Namespace, out: Path) -> dict[str, Any]:
         result["failed"] += [row["note"] for row in rows if row.get("failed")]
         print(f"{time.monotonic() - begin:6.0f} s  {name}", file=sys.stderr, flush=True)
         result["seconds"] = time.monotonic() - begin
+        result["tuned"] = tuned()
         if chosen.keep_going:  # a run that is cut short leaves what it has
             write(result, out)
     write(result, out)
     return result
+
+
+def tuned() -> dict[str, Any]:
+    """Configurations that were chosen by timing them."""
+    module = sys.modules.get("xsm_kernels.masked_conv3d._triton_tuning")
+    return {} if module is None else {k: c._asdict() for k, c in module.chosen().items()}
 
 
 def write(result: dict[str, Any], out: Path) -> None:

@@ -12,8 +12,9 @@ from torch.nn import functional
 import xsm_kernels
 from benchmarks.speed import parity, timing
 from benchmarks.speed.operations import WINDOW, Sample, precision
-from benchmarks.speed.tables import CHANNELS_LAST, COMPILED, UNMASKED
+from benchmarks.speed.tables import CHANNELS_LAST, COMPILED, ONE_BY_ONE, PACKED, UNMASKED
 from benchmarks.speed.verified import Call, Row, verified
+from xsm_kernels.dispatch import load
 
 TILE = 8  # side of the squares of cells that count as computed
 
@@ -42,7 +43,8 @@ def measure(
         def judge(name: str, output: Any) -> tuple[Row, float]:
             if name == UNMASKED:
                 return {"backend": None}, 0.0
-            backend = name if name in sample.runnable() else None
+            # "triton, packed" is a row of triton
+            backend = name.split(",")[0] if name.split(",")[0] in sample.runnable() else None
             share = parity.worst(output, expected)
             # a library's own choice in reduced precision or on a GPU is not ours to demand
             ours = backend not in (None, "reference") or (backend and device == "cpu")
@@ -72,10 +74,33 @@ def _variants(sample: Sample, compiled: bool) -> dict[str, Callable[[], Call]]:
     }
     if compiled:
         found[COMPILED] = lambda: compile_reference(sample)
+    if found.get("triton") and sample.op in OTHER_WAYS:
+        way, prepare = OTHER_WAYS[sample.op]
+        found[f"triton, {way}"] = lambda: prepare(sample)
     if sample.op == "masked_conv3d":
         found[CHANNELS_LAST] = lambda: _channels_last(sample)
         found[UNMASKED] = lambda: _unmasked(sample)
     return found
+
+
+def _packed(sample: Sample) -> Call:
+    update = load("update_mask", "triton")
+    mask, active = sample.arrays["mask"], sample.arrays["active"]
+    active = None if active is None else active[None]
+    return lambda: update(mask, active, **sample.options, packed=True)
+
+
+def _one_by_one(sample: Sample) -> Call:
+    from xsm_kernels.cell_layers._triton import one_by_one
+
+    names = ("sources", "mask", "active", "weights", "biases")
+    given = [sample.arrays[name] for name in names]
+    given[2] = None if given[2] is None else given[2][None]
+    return lambda: one_by_one(*given, sample.options["activations"])
+
+
+# operation -> another way of its triton row, to be measured against the one that is taken
+OTHER_WAYS = {"update_mask": (PACKED, _packed), "cell_layers": (ONE_BY_ONE, _one_by_one)}
 
 
 def compile_reference(sample: Sample) -> Call:

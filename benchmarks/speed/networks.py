@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 import xsm_kernels
 from benchmarks.speed import timing
 from benchmarks.speed.operations import plain_dtype, precision, torch_dtype
-from benchmarks.speed.tables import STREAMING, WINDOWS
+from benchmarks.speed.tables import FUSED, LAUNCHED, ONE_BY_ONE, STREAMING, WINDOWS
 from benchmarks.speed.verified import Call, Row, verified
-from xsm.networks.features import features
+from xsm.networks.cards import make_model
+from xsm.networks.configs import default
+from xsm.networks.features import channels, features
 from xsm.networks.gapfilling import fill_block, record_statistics
-from xsm.networks.partial_conv import partial_conv_network, reach
+from xsm.networks.partial_conv import initial_params, partial_conv_network, reach
 from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD
 from xsm_kernels.dispatch import backends, load, refusal
 
-COMPILED, GRAPH = "torch.compile, streaming", "CUDA graph, streaming"
+COMPILED = "torch.compile, streaming"
 ALLOWED = 1e-5  # m3 m-3 in float32, as in tests/networks
 
 
@@ -33,6 +35,18 @@ class Patch:
 
     values: NDArray[np.float32]
     stats: NDArray[np.float32]
+
+
+def small_model() -> Any:
+    """The default network with few channels, one scale and weights drawn: for dry runs."""
+    config = default(width=4, hidden=8)
+    config |= {"scales": [3], "features": channels([3])}
+    rng = np.random.default_rng(0)
+    params = {
+        name: array + 0.1 * rng.standard_normal(array.shape, np.float32)
+        for name, array in initial_params(config).items()
+    }
+    return make_model("small", {"config": config}, params)
 
 
 def patches(record: NDArray[np.float32], model: Any, size: tuple[int, int], count: int) -> list:
@@ -54,12 +68,20 @@ def patches(record: NDArray[np.float32], model: Any, size: tuple[int, int], coun
     return [found[i] for i in chosen]
 
 
-def reference_ops(convolve: Callable[..., Any] | None = None, backend: str = "reference") -> Any:
-    """Kernels of a network: one backend's, or `convolve` and the masked mean of a backend."""
-    return SimpleNamespace(
+def reference_ops(
+    convolve: Callable[..., Any] | None = None, backend: str = "reference", together: bool = False
+) -> Any:
+    """Kernels of a network: one backend's, or `convolve` and the masked mean of a backend.
+
+    With `together`, layers of one cell run as one kernel.
+    """
+    ops = SimpleNamespace(
         masked_conv3d=convolve or partial(xsm_kernels.masked_conv3d, backend=backend),
         masked_mean=partial(xsm_kernels.masked_mean, backend=backend),
     )
+    if together:
+        ops.cell_layers = partial(xsm_kernels.cell_layers, backend=backend)
+    return ops
 
 
 def network(values: Any, stats: Any, params: Any, model: Any, ops: Any) -> Any:
@@ -132,12 +154,14 @@ def measure(
     dtype: str = "float32",
     every: int = 1,
     compiled: bool = True,
+    compare: bool = False,
     keep_going: bool = False,
     **limits: Any,
 ) -> list[Row]:
     """Verify and time the network on patches; seconds are for all of them and all their days.
 
-    `every` is the step in days of the windows variant, whose time is multiplied accordingly.
+    `compare` adds the GPU path without its graph and without its fused layers; `every` is the
+    step in days of the windows variant, whose time is multiplied accordingly.
     """
     days, rows, columns = model.halo
     shape = chosen[0].values.shape
@@ -156,7 +180,7 @@ def measure(
             more = {"difference": off, "scaled_by": _scale(name, about["shape"][0], every)}
             return more, off / ALLOWED if demanded else 0.0
 
-        runs = _variants(model, chosen[0], device, dtype, every, compiled)
+        runs = _variants(model, device, dtype, every, compiled, compare)
         variants = {name: partial(_over, chosen, make) for name, make in runs.items()}
         found_rows, calls = verified(about, variants, judge, keep_going=keep_going)
         found = timing.interleaved(calls, device=device, **limits)
@@ -178,7 +202,7 @@ def _scale(name: str, days: int, every: int) -> float:
 
 
 def _variants(
-    model: Any, patch: Patch, device: str, dtype: str, every: int, compiled: bool
+    model: Any, device: str, dtype: str, every: int, compiled: bool, compare: bool
 ) -> dict[str, Callable[[], Callable[[Patch], Any]]]:
     plain = reference_ops()
     found: dict[str, Any] = {
@@ -190,15 +214,21 @@ def _variants(
     probe = [torch.zeros((1, 1, 1, 1, 1), dtype=torch_dtype(dtype), device=device)]
     for backend in backends("masked_conv3d"):
         if backend != "reference" and refusal(backend, probe) is None:
-            found[backend] = lambda backend=backend: _ours(model, backend, device, dtype)
-    if device == "cuda":
-        found[GRAPH] = lambda: _graph(model, patch, dtype)
+            found[backend] = lambda backend=backend: ours(model, backend, device, dtype)
+    if "triton" in found and compare:
+        # the same kernels without what is gained around them
+        found[LAUNCHED] = lambda: ours(model, "triton", device, dtype, graph=False)
+        for name, together in ((FUSED, True), (ONE_BY_ONE, False)):
+            ops = reference_ops(backend="triton", together=together)
+            found[name] = lambda ops=ops: TorchRun(model, device, dtype, ops).stream
     return found
 
 
-def _ours(model: Any, backend: str, device: str, dtype: str) -> Callable[[Patch], Any]:
+def ours(
+    model: Any, backend: str, device: str, dtype: str, **options: Any
+) -> Callable[[Patch], Any]:
     """What users get: :func:`xsm.networks.gapfilling.fill_block`."""
-    options: Row = {"backend": backend}
+    options |= {"backend": backend}
     if backend != "numba":
         options |= {"device": device, "dtype": plain_dtype(dtype)}
     return lambda patch: fill_block(patch.values, patch.stats, model, **options)[0]
@@ -210,26 +240,3 @@ def _compiled_ops() -> Any:
     torch._dynamo.config.recompile_limit = 64
     run = torch.compile(load("masked_conv3d", "reference"), dynamic=False)
     return reference_ops(lambda x, mask, weight, bias, **more: run(x, mask, weight, bias, **more))
-
-
-def _graph(model: Any, patch: Patch, dtype: str) -> Callable[[Patch], Any]:
-    """Features and network captured once in a CUDA graph, replayed on each patch."""
-    run = TorchRun(model, "cuda", dtype, reference_ops(backend="triton"))
-    inputs = [torch.from_numpy(a).cuda() for a in (patch.values, patch.stats)]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):  # compiles and allocates
-            network(*inputs, run.params, model, run.ops)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        mean = network(*inputs, run.params, model, run.ops)
-
-    def replay(patch: Patch) -> NDArray[np.float32]:
-        for there, here in zip(inputs, (patch.values, patch.stats), strict=True):
-            there.copy_(torch.from_numpy(here))
-        graph.replay()
-        return mean.cpu().numpy()
-
-    return replay

@@ -19,9 +19,10 @@ from xsm_kernels.dispatch import backends, load, refusal
 
 Arrays = dict[str, Any]
 Bounds = list[tuple[torch.Tensor, torch.Tensor | None]]
-BY_CELL = ("x", "mask", "active")  # arrays (..., H, W)
+BY_CELL = ("x", "mask", "active", "sources")  # arrays (..., H, W)
 WINDOW = {"padding": (0, 1, 1), "wrap_longitude": True}
 MEAN_SIZE = 31
+HEAD_SOURCES, HEAD = (32, 32, 32, 32), (96, 64, 2)  # of the default network, features apart
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Sample:
 
     def runnable(self) -> dict[str, str | None]:
         """Backends with a row for this operation, and why one cannot run here (None: it can)."""
-        given = list(self.arrays.values())
+        given = [a for b in self.arrays.values() for a in (b if isinstance(b, list) else [b])]
         return {name: refusal(name, given) for name in backends(self.op)}
 
     def flops(self, cells: float) -> float:
@@ -143,9 +144,46 @@ def _mean_bounds(arrays: Arrays, options: dict[str, Any], tolerance: float) -> B
     return [(mean, tolerance * scale), (fraction, tolerance * fraction)]
 
 
+def _layers(scene: Scene, channels: int, dtype: str, device: str) -> Sample:
+    rng, kind = np.random.default_rng(0), torch_dtype(dtype)
+    sources = (*HEAD_SOURCES, 17) if channels == 32 else (channels,)
+    widths = (sum(sources), *(HEAD if channels == 32 else (channels, 2)))
+
+    def tensor(shape: tuple[int, ...]) -> torch.Tensor:
+        values = rng.standard_normal(shape) / np.sqrt(shape[-1])
+        return torch.from_numpy(values).to(device, kind)
+
+    arrays = {
+        "sources": [_values(scene, width, dtype, device)["x"] for width in sources],
+        "weights": [tensor((b, a)) for a, b in zip(widths, widths[1:], strict=False)],
+        "biases": [tensor((width,)) for width in widths[1:]],
+        "active": _active(scene, device),
+        **_mask(scene, device),
+    }
+    options = {"activations": ("relu",) * (len(widths) - 2) + (None,)}
+    return Sample("cell_layers", scene, channels, dtype, arrays, options, 0)
+
+
+def _layers_bounds(arrays: Arrays, options: dict[str, Any], tolerance: float) -> Bounds:
+    y, mask = xsm_kernels.cell_layers(**arrays, **options, backend="reference")
+    layers = len(options["activations"])
+    scale, _ = xsm_kernels.cell_layers(
+        **_absolute(arrays), activations=(None,) * layers, backend="reference"
+    )
+    # each layer rounds its result, as in tests/kernels
+    return [(y, layers * tolerance * scale), (mask, None)]
+
+
+def each(function: Callable[[torch.Tensor], torch.Tensor], array: Any) -> Any:
+    """`function` of a tensor, of each of a list, or None of None."""
+    if isinstance(array, list):
+        return [function(a) for a in array]
+    return None if array is None else function(array)
+
+
 def _absolute(arrays: Arrays) -> Arrays:
     return {
-        name: array if array is None or array.dtype == torch.bool else array.abs()
+        name: each(lambda a: a if a.dtype == torch.bool else a.abs(), array)
         for name, array in arrays.items()
     }
 
@@ -155,7 +193,9 @@ OPERATIONS: dict[str, tuple[Callable[..., Sample], Callable[..., Bounds]]] = {
     "masked_conv3d": (_convolution, _convolution_bounds),
     "update_mask": (_mask_update, _mask_bounds),
     "masked_mean": (_mean, _mean_bounds),
+    "cell_layers": (_layers, _layers_bounds),
 }
+ELSEWHERE = {"lstm", "attention"}  # operations of the table that have a benchmark of their own
 
 
 def make_sample(

@@ -14,11 +14,19 @@ from typing import Any
 import torch
 
 from benchmarks.speed import scenes
-from benchmarks.speed.operations import BY_CELL, OPERATIONS, Sample, make_sample, precision
+from benchmarks.speed.operations import (
+    BY_CELL,
+    OPERATIONS,
+    Sample,
+    each,
+    make_sample,
+    precision,
+)
 from tests.kernels.samples import DTYPES, TOLERANCE
 from xsm_kernels.dispatch import TABLE
 
 BANDS, BAND_ROWS = 5, 6
+CHANNELS = {"masked_conv3d": (1, 20, 64), "cell_layers": (20, 32)}  # of an operation, else 1
 
 
 class ParityError(Exception):
@@ -61,10 +69,9 @@ def _cut(sample: Sample, first: int, last: int) -> dict[str, Any]:
     """Rows of the arrays, in float64."""
     cut = {}
     for name, array in sample.arrays.items():
-        if array is not None:
-            array = array[..., first:last, :] if name in BY_CELL else array
-            array = array if array.dtype == torch.bool else array.double()
-        cut[name] = array
+        if name in BY_CELL:
+            array = each(lambda a: a[..., first:last, :], array)
+        cut[name] = each(lambda a: a if a.dtype == torch.bool else a.double(), array)
     return cut
 
 
@@ -110,8 +117,9 @@ def check_table(device: str, small: bool = False) -> list[dict[str, Any]]:
         _check(make_sample(op, scene, channels, dtype, device), backend)
         for scene in inputs
         for op, backend in TABLE
+        if op in OPERATIONS
         for dtype in DTYPES[backend]
-        for channels in ((3,) if small else (1, 20, 64) if op == "masked_conv3d" else (1,))
+        for channels in ((3,) if small else CHANNELS.get(op, (1,)))
         if make_sample(op, scene, 1, dtype, device).runnable()[backend] is None
     ]
 

@@ -13,6 +13,8 @@ COMPILED, CHANNELS_LAST, UNMASKED = "torch.compile", "channels_last_3d", "conv3d
 PYTORCH = ("reference", COMPILED, CHANNELS_LAST)
 LINES = {"dense": "dense", "land": "land, swaths"}
 STREAMING, WINDOWS = "PyTorch, streaming", "PyTorch, nine-day windows"
+PACKED, ONE_BY_ONE, FUSED = "packed", "layer by layer", "last layers together"
+LAUNCHED = "triton, without a graph"
 
 
 def _timed(result: Result, **wanted: Any) -> dict[str, Row]:
@@ -178,7 +180,7 @@ def targets(result: Result) -> str:
     table.append([f"{layer}: rate on active tiles / GEMM", share, "50 %" if gpu else "65 %"])
     if gpu:
         table.append([f"{layer}: best PyTorch / ours", _ratio(pytorch, best), "2.5"])
-        table.append(["`xsm.gapfill`, global year, estimated from a month, s", _year(result), "60"])
+        table.append(_year(result))
         return markdown(["", "measured", "wanted"], table)
     gain = _ratio(dense.get("reference"), _fastest(_ours(dense)))
     table.append([f"layer {channels} -> {channels}, dense: reference / ours", gain, "0.9"])
@@ -190,11 +192,40 @@ def targets(result: Result) -> str:
     return markdown(["", "measured", "wanted"], table)
 
 
-def _year(result: Result) -> str:
+def _year(result: Result) -> list[str]:
+    """The year that was filled, or else a month of it twelve times."""
     rows = [r for r in result["rows"] if r["group"] == "end to end" and "median_s" in r]
     rows = [row for row in rows if row["variant"] != "reference"]
-    years = [row["median_s"] * 365 / row["shape"][0] for row in rows]
-    return f"{min(years):.0f}" if years else "-"
+    days = max((row["shape"][0] for row in rows), default=0)
+    years = [row["median_s"] * 365 / days for row in rows if row["shape"][0] == days]
+    what = "" if days >= 365 else f", estimated from {days} days"
+    return [f"`xsm.gapfill`, global year{what}, s", f"{min(years):.0f}" if years else "-", "60"]
+
+
+def switches(result: Result) -> str:
+    """What the GPU path gains by each of its choices: milliseconds without and with it."""
+    pairs = []
+    for op, other, what in (
+        ("update_mask", f"triton, {PACKED}", "`update_mask`: bytes, bits"),
+        ("cell_layers", f"triton, {ONE_BY_ONE}", "last layers: together, one by one"),
+    ):
+        for channels, dtype in _cases(result, "channels", "dtype", op=op):
+            rows = _timed(result, op=op, channels=channels, dtype=dtype)
+            pairs.append((f"{what} ({channels}, {dtype})", rows.get("triton"), rows.get(other)))
+    for (dtype,) in _cases(result, "dtype", group="network"):
+        rows = _timed(result, group="network", dtype=dtype)
+        pairs.append(
+            (f"network: launched, as a graph ({dtype})", rows.get(LAUNCHED), rows.get("triton"))
+        )
+        pairs.append(
+            (f"network: layer by layer, fused ({dtype})", rows.get(ONE_BY_ONE), rows.get(FUSED))
+        )
+    table = [
+        [what, _milliseconds(first), _milliseconds(second), _ratio(first, second)]
+        for what, first, second in pairs
+        if first or second
+    ]
+    return markdown(["ms", "first", "second", "first / second"], table)
 
 
 def memory(result: Result) -> str:
@@ -224,7 +255,10 @@ def drawings(result: Result) -> str:
 
 def report(result: Result) -> str:
     """All tables of a run, for the terminal; the short one last."""
-    parts: list[Callable[[Result], str]] = [rates, operations, occupancy, network, layers, targets]
+    parts: list[Callable[[Result], str]] = [rates, operations, occupancy, network, layers]
+    parts += (
+        [switches, targets] if any(r["variant"] == "triton" for r in result["rows"]) else [targets]
+    )
     told = [f"not timed: {r['variant']}: {r['note']}" for r in result["rows"] if "note" in r]
     told += [f"left out, out of time: {name}" for name in result["left_out"]]
     return "\n\n".join(["\n".join(dict.fromkeys(told)), *(part(result) for part in parts)])

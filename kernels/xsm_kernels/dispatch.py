@@ -30,7 +30,21 @@ TABLE: dict[tuple[str, str], str] = {
     ("masked_mean", "reference"): "xsm_kernels.masked_mean.reference:masked_mean",
     ("masked_mean", "numba"): "xsm_kernels.masked_mean._numba:masked_mean",
     ("masked_mean", "triton"): "xsm_kernels.masked_mean._triton:masked_mean",
+    ("cell_layers", "reference"): "xsm_kernels.cell_layers.reference:cell_layers",
+    ("cell_layers", "numba"): "xsm_kernels.cell_layers._numba:cell_layers",
+    ("cell_layers", "triton"): "xsm_kernels.cell_layers._triton:cell_layers",
+    ("attention", "reference"): "xsm_kernels.attention.reference:attention",
+    ("attention", "numba"): "xsm_kernels.attention._numba:attention",
+    ("attention", "torch"): "xsm_kernels.attention._torch:attention",
+    ("lstm", "reference"): "xsm_kernels.lstm.reference:lstm",
+    ("lstm", "numba"): "xsm_kernels.lstm._numba:lstm",
+    ("lstm", "torch"): "xsm_kernels.lstm._torch:lstm",
+    ("lstm", "triton"): "xsm_kernels.lstm._triton:lstm",
 }
+
+# dtypes in which auto takes PyTorch's own kernel of an operation (cuDNN) on a GPU, before ours: to
+# be set by what python -m benchmarks.speed.recurrent --device cuda measures
+CUDNN_WINS: dict[str, tuple[str, ...]] = {"lstm": ("torch.float32",)}
 
 
 def backends(op: str) -> list[str]:
@@ -53,10 +67,11 @@ def is_tensor(array: Any) -> bool:
 def choose(op: str, backend: str, arrays: Sequence[Any]) -> str:
     """Name of the backend that will run `op` on `arrays` (the first one decides the kind).
 
-    "auto": tensor on a GPU -> triton; other tensors, or any that needs a gradient -> reference;
-    NumPy -> numba. What auto would pick but cannot run goes to the reference, with the reason in
-    the debug log. A backend asked for by name is used or refused with
-    :class:`BackendError`, never replaced.
+    "auto": NumPy -> numba; tensor on a GPU -> triton, or torch as `CUDNN_WINS` has it; other
+    tensors, or any that needs a gradient -> torch (PyTorch's own kernel of the operation, if the
+    table has one), else reference. What auto would pick but cannot run goes to the next one and
+    last to the reference, with the reason in the debug log. A backend asked for by name is used or
+    refused with :class:`BackendError`, never replaced.
     """
     if backend != "auto":
         if (op, backend) not in TABLE:
@@ -65,19 +80,28 @@ def choose(op: str, backend: str, arrays: Sequence[Any]) -> str:
         if reason := refusal(backend, arrays):
             raise BackendError(f'backend={backend!r} cannot run {op}: {reason}; or use "auto".')
         return backend
+    reasons: list[str] = []
+    for name in preferred(op, arrays):
+        reason = refusal(name, arrays)
+        if reason is None:
+            because = "; ".join(reasons).replace(": ", " cannot: ")
+            logger.debug("%s: %s%s", op, name, f", because {because}" if reasons else "")
+            return name
+        reasons.append(f"{name}: {reason}")
+    raise BackendError(f"{op} has no backend for these arrays; {'; '.join(reasons)}.")
+
+
+def preferred(op: str, arrays: Sequence[Any]) -> list[str]:
+    """Backends in the order in which auto tries them, those that `op` has."""
     if not is_tensor(arrays[0]):
-        name = "numba"
-    elif arrays[0].is_cuda and not needs_gradient(arrays):
-        name = "triton"
+        names = ["numba"]
+    elif needs_gradient(arrays) or not arrays[0].is_cuda:
+        names = ["torch"]
+    elif str(arrays[0].dtype) in CUDNN_WINS.get(op, ()):
+        names = ["torch", "triton"]
     else:
-        name = "reference"
-    if reason := refusal(name, arrays):
-        if name == "reference" or refusal("reference", arrays):
-            raise BackendError(f"{op} has no backend for these arrays; {name}: {reason}.")
-        logger.debug("%s: reference, because %s cannot: %s", op, name, reason)
-        return "reference"
-    logger.debug("%s: %s", op, name)
-    return name
+        names = ["triton", "torch"]
+    return [name for name in (*names, "reference") if (op, name) in TABLE]
 
 
 def needs_gradient(arrays: Sequence[Any]) -> bool:
@@ -92,6 +116,11 @@ def refusal(backend: str, arrays: Sequence[Any]) -> str | None:
     tensors = is_tensor(arrays[0])
     if backend == "reference":
         return None if tensors or _installed("torch") else "torch is not installed (xsm[torch])"
+    if backend == "torch":
+        if not tensors:
+            return "it takes torch tensors, got NumPy arrays"
+        masked = any(str(a.dtype).endswith("bool") for a in arrays if a is not None)
+        return "it knows no masks; use the reference" if masked else None
     if tensors and needs_gradient(arrays):
         return "only the reference has gradients; call under torch.no_grad()"
     if backend == "numba":

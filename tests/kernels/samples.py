@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 import xsm_kernels
@@ -104,6 +103,11 @@ def convert(array: np.ndarray | None, backend: str, dtype: str) -> Any:
     return tensor.cuda() if on_gpu else tensor
 
 
+def convert_all(arrays: list[np.ndarray], backend: str, dtype: str) -> list[Any]:
+    """Each of them as `backend` takes it."""
+    return [convert(array, backend, dtype) for array in arrays]
+
+
 def back(array: Any) -> np.ndarray:
     """Any result as NumPy, floats in float64."""
     if isinstance(array, torch.Tensor):
@@ -116,6 +120,8 @@ def skip_where_missing(backend: str) -> None:
     """Skip a triton row that neither a GPU nor the interpreter can run."""
     if backend == "triton" and not torch.cuda.is_available():
         if os.environ.get("TRITON_INTERPRET") != "1":
+            import pytest  # benchmarks use this file where there is none
+
             pytest.skip("no GPU here; test_triton.py runs these rows interpreted")
 
 
@@ -137,4 +143,56 @@ def check_convolution(case: Case, backend: str, dtype: str, **changes: Any) -> N
     error = np.abs(back(y) - expected)
     worst = np.max(error - TOLERANCE[dtype] * scale, initial=0)
     assert worst <= 0, f"off by {error.max():.3g}, {worst:.3g} more than {dtype} allows"
+    assert not back(y)[~np.broadcast_to(mask, y.shape)].any()
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Layers of one cell: channels of the sources, outputs of the layers, and options."""
+
+    sources: tuple[int, ...] = (3, 1)
+    outputs: tuple[int, ...] = (5, 4)
+    activations: tuple[str | None, ...] = ("relu", None)
+    shape: tuple[int, int, int, int] = (2, 3, 5, 13)  # B, T, H, W
+    active: float | None = None
+    observed: float = 0.5
+    seed: int = 0
+
+
+def draw_layers(case: Layers, dtype: str = "float64") -> dict[str, Any]:
+    """Arguments of the case, float64 that `dtype` can hold; NaN under the mask."""
+    rng = np.random.default_rng(case.seed)
+    batch, *cells = case.shape
+    mask = rng.random((batch, 1, *cells)) < case.observed
+    sources = [rng.normal(size=(batch, channels, *cells)) for channels in case.sources]
+    sources = [np.where(mask, round_to(x, dtype), np.nan) for x in sources]
+    widths = [sum(case.sources), *case.outputs]
+    weights = [
+        round_to(rng.normal(size=(after, before)) / np.sqrt(before), dtype)
+        for before, after in zip(widths, case.outputs, strict=False)
+    ]
+    biases = [round_to(rng.normal(size=outputs), dtype) for outputs in case.outputs]
+    active = None if case.active is None else rng.random(cells) < case.active
+    return {
+        "sources": sources, "mask": mask, "weights": weights, "biases": biases, "active": active,
+    }  # fmt: skip
+
+
+def check_layers(case: Layers, backend: str, dtype: str) -> None:
+    """`backend` agrees with the reference in float64; each layer rounds once as the last does."""
+    given = draw_layers(case, dtype)
+    options = {"activations": case.activations}
+    expected, mask = xsm_kernels.cell_layers(**given, **options, backend="reference")
+    lists = ("sources", "weights", "biases")
+    size = {name: [np.abs(a) for a in given[name]] for name in lists}
+    plain = {"activations": (None,) * len(case.outputs), "backend": "reference"}
+    scale, _ = xsm_kernels.cell_layers(**(given | size), **plain)
+    turned = {name: convert_all(given[name], backend, dtype) for name in lists}
+    turned |= {name: convert(given[name], backend, dtype) for name in ("mask", "active")}
+    y, new_mask = xsm_kernels.cell_layers(**turned, **options, backend=backend)
+    assert type(y) is type(turned["mask"]) and y.dtype == turned["sources"][0].dtype
+    np.testing.assert_array_equal(back(new_mask), mask)
+    allowed = len(case.outputs) * TOLERANCE[dtype] * scale
+    error = np.abs(back(y) - expected)
+    assert (error <= allowed).all(), f"off by {error.max():.3g}"
     assert not back(y)[~np.broadcast_to(mask, y.shape)].any()

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,23 @@ from triton import knobs  # noqa: E402
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
+from xsm_kernels.masked_conv3d import _triton as convolution  # noqa: E402
+from xsm_kernels.masked_conv3d import _triton_kernels as kernels  # noqa: E402
+from xsm_kernels.masked_conv3d import _triton_tuning as tuning  # noqa: E402
+
 ROOT = Path(__file__).parents[2]
+INTERPRETED = [
+    f"tests/kernels/test_{name}.py" for name in ("parity", "cell_layers", "triton_tiles")
+]
 interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+compiled_only = pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")
 
 
 @pytest.mark.skipif(interpreted, reason="this is the interpreted run")
 def test_parity_interpreted() -> None:
     # the interpreter is chosen when kernels are defined: a process of its own
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests/kernels/test_parity.py", "-k", "triton"],
+        [sys.executable, "-m", "pytest", "-q", "-k", "triton", *INTERPRETED],
         cwd=ROOT,
         env=os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -32,98 +41,156 @@ def test_parity_interpreted() -> None:
     )
     assert done.returncode == 0, done.stdout[-4000:]
     passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed[1]) > 60
+    assert passed and int(passed[1]) > 90
 
 
-def compile_for_h100(
-    kernel: Any,
-    constants: dict[str, Any],
-    types: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> tuple[str, str]:
-    """PTX of the kernel and what the assembler says of it."""
+FLOATS = ["x_ptr", "weight_ptr", "bias_ptr", "residual_ptr", "y_ptr"]
+TYPES = dict.fromkeys(["mask_ptr", "active_ptr", "new_mask_ptr"], "*u8")
+TYPES |= dict.fromkeys(["seen_ptr", "tiles_ptr", "count_ptr", "words_ptr", "counts_ptr"], "*i32")
+TYPES |= {"sums_ptr": "*fp32", "n": "i64", "period": "i64"}
+CUBE = {
+    "KT": 3, "KH": 3, "KW": 3, "PT": 0, "PH": 1, "PW": 1, "DT": 1, "DH": 1, "DW": 1, "WRAP": 1,
+}  # fmt: skip
+
+PRODUCTS = [
+    ("fp32", "ieee", "fma.rn.f32"),
+    ("fp32", "tf32", "wgmma.mma_async.*tf32.tf32"),
+    ("bf16", "ieee", "wgmma.mma_async.*bf16.bf16"),
+    ("fp16", "ieee", "wgmma.mma_async.*f16.f16"),
+]
+
+
+@pytest.fixture
+def compiled_for_h100(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Compiles a kernel, sees to it that all stays in registers, and returns its PTX."""
     monkeypatch.setattr(knobs.nvidia, "dump_ptxas_log", True)
     monkeypatch.setattr(knobs.compilation, "always_compile", True)
-    warps = constants.pop("num_warps", 4)
-    signature = {
-        name: "constexpr" if name in constants else types.get(name, "i32")
-        for name in kernel.arg_names
-    }
-    compiled = triton.compile(
-        ASTSource(kernel, signature, constexprs=constants),
-        target=GPUTarget("cuda", 90, 32),
-        options={"num_warps": warps, "enable_fp_fusion": True},
-    )
-    assert compiled.asm["cubin"]
-    return compiled.asm["ptx"], capsys.readouterr().out
+
+    def compile_it(
+        kernel: Any, constants: dict[str, Any], types: dict[str, str], **options: int
+    ) -> str:
+        names = kernel.arg_names
+        types = TYPES | types
+        compiled = triton.compile(
+            ASTSource(
+                kernel,
+                {n: "constexpr" if n in constants else types.get(n, "i32") for n in names},
+                constexprs=constants,
+                # as allocations are
+                attrs={
+                    (at,): [["tt.divisibility", 16]]
+                    for at, name in enumerate(names)
+                    if name.endswith("_ptr")
+                },
+            ),
+            target=GPUTarget("cuda", 90, 32),
+            options={"enable_fp_fusion": True} | options,
+        )
+        assert compiled.asm["cubin"]
+        ptx, log = compiled.asm["ptx"], capsys.readouterr().out
+        assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in log, log
+        assert ".local" not in ptx
+        return str(ptx)
+
+    return compile_it
 
 
-def assert_in_registers(ptx: str, log: str) -> None:
-    """Nothing lives in local memory."""
-    assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in log, log
-    assert ".local" not in ptx
-
-
-@pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")
-@pytest.mark.parametrize("channels", [20, 64])
-@pytest.mark.parametrize(
-    ("dtype", "precision", "instruction"),
-    [
-        ("fp32", "ieee", "fma.rn.f32"),
-        ("fp32", "tf32", "wgmma.mma_async.*tf32.tf32"),
-        ("bf16", "ieee", "wgmma.mma_async.*bf16.bf16"),
-        ("fp16", "ieee", "wgmma.mma_async.*f16.f16"),
-    ],
-)
-def test_convolution_compiles_to_tensor_cores(
-    channels: int,
-    dtype: str,
-    precision: str,
-    instruction: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from xsm_kernels.masked_conv3d import _triton as module
-
-    sizes = module.tile_sizes(channels, channels, 4 if dtype == "fp32" else 2)
-    constants = sizes | {
-        "C": channels, "TAPS": 27, "WRAP": True, "HAS_BIAS": True, "HAS_RESIDUAL": True,
-        "HAS_ACTIVE": True, "ACTIVATION": 3, "PRECISION": precision, "WIDEN": False,
+def one_layer(channels: int, outputs: int, dtype: str, precision: str) -> tuple[Any, Any, Any]:
+    """Configurations, constants and types of a 3 x 3 x 3 layer, with all that can be fused."""
+    itemsize = 4 if dtype == "fp32" else 2
+    sizes = tuning.blocks(channels, outputs, 27, itemsize, precision)
+    constants = CUBE | sizes | {
+        "C": channels, "OUT": outputs, "HAS_BIAS": True, "HAS_RESIDUAL": True, "ACTIVATION": 3,
+        "PRECISION": precision, "WIDEN": False,
     }  # fmt: skip
-    floats = ["x_ptr", "weight_ptr", "bias_ptr", "residual_ptr", "y_ptr"]
-    types = dict.fromkeys(["mask_ptr", "active_ptr", "new_mask_ptr"], "*u8")
-    types |= dict.fromkeys(floats, f"*{dtype}")
-    ptx, log = compile_for_h100(module.convolve_kernel, constants, types, monkeypatch, capsys)
-    assert_in_registers(ptx, log)
+    few = tuning.candidates(sizes, 27, channels, precision)
+    return few, constants, dict.fromkeys(FLOATS, f"*{dtype}")
+
+
+def compile_layer(compiled: Callable[..., str], config: Any, constants: Any, types: Any) -> str:
+    tile = {"TILE_H": config.tile_h, "TILE_W": config.tile_w}
+    options = {"num_warps": config.warps, "num_stages": config.stages}
+    return compiled(kernels.convolve_kernel, constants | tile, types, **options)
+
+
+@compiled_only
+@pytest.mark.parametrize("channels", [24, 64])
+@pytest.mark.parametrize(("dtype", "precision", "instruction"), PRODUCTS)
+def test_convolution_compiles_to_tensor_cores(
+    channels: int, dtype: str, precision: str, instruction: str, compiled_for_h100: Any
+) -> None:
+    few, constants, types = one_layer(channels, channels, dtype, precision)
+    ptx = compile_layer(compiled_for_h100, few[0], constants, types)
+    assert re.search(instruction, ptx)
+    # 16 bytes of channels at once, past the registers, while the product of the last ones runs
+    assert re.search(r"cp\.async\.c[ag]\.shared\.global [^;]*, 0x10,", ptx)
+
+
+@compiled_only
+@pytest.mark.parametrize("number", [1, 2])
+def test_other_candidates_compile_as_well(number: int, compiled_for_h100: Any) -> None:
+    few, constants, types = one_layer(64, 64, "bf16", "ieee")
+    assert len(few) == 3
+    assert "wgmma" in compile_layer(compiled_for_h100, few[number], constants, types)
+
+
+@compiled_only
+def test_one_channel_and_many_outputs_compile(compiled_for_h100: Any) -> None:
+    for channels, outputs, precision in ((1, 32, "ieee"), (64, 128, "tf32")):
+        dtype = "fp32" if precision == "tf32" else "bf16"
+        few, constants, types = one_layer(channels, outputs, dtype, precision)
+        assert "wgmma" in compile_layer(compiled_for_h100, few[0], constants, types)
+
+
+@compiled_only
+@pytest.mark.parametrize(("dtype", "precision", "instruction"), PRODUCTS[1:])
+def test_layers_of_one_cell_compile(
+    dtype: str, precision: str, instruction: str, compiled_for_h100: Any
+) -> None:
+    from xsm_kernels.cell_layers import _triton as module
+
+    # those of the default network
+    padded = {f"P{i}": 32 for i in range(5)} | {"O0": 128, "O1": 64, "O2": 16}
+    constants = padded | module.SIZES | {
+        "C0": 32, "C1": 32, "C2": 32, "C3": 32, "C4": 17, "OUT": 2, "ACT0": 1, "ACT1": 1,
+        "ACT2": 0, "HAS_ACTIVE": True, "PRECISION": precision, "WIDEN": False,
+    }  # fmt: skip
+    names = [n for n in module.layers_kernel.arg_names if n[0] in "xwy" and n.endswith("_ptr")]
+    types = dict.fromkeys(names, f"*{dtype}") | dict.fromkeys(
+        ["b0_ptr", "b1_ptr", "b2_ptr"], "*fp32"
+    )
+    ptx = compiled_for_h100(module.layers_kernel, constants, types, num_warps=module.WARPS)
     assert re.search(instruction, ptx)
 
 
-@pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")
+@compiled_only
+def test_survey_compiles(compiled_for_h100: Any) -> None:
+    tile = {"OUT": 64, "HAS_ACTIVE": True, "TILE_H": 8, "TILE_W": 16, "BLOCK_O": 64}
+    tile["BLOCK_T"] = convolution.taps_at_once(CUBE)
+    compiled_for_h100(kernels.survey_kernel, CUBE | tile, {"y_ptr": "*bf16"})
+
+
+@compiled_only
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
-def test_mean_compiles(
-    dtype: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mean_compiles(dtype: str, compiled_for_h100: Any) -> None:
     from xsm_kernels.masked_mean import _triton as module
 
-    types = {
-        "x_ptr": f"*{dtype}", "mask_ptr": "*u8", "sums_ptr": "*fp32", "counts_ptr": "*i32",
-        "mean_ptr": f"*{dtype}", "fraction_ptr": f"*{dtype}",
-    }  # fmt: skip
-    for kernel in (module.sum_rows_kernel, module.mean_kernel):
-        constants = {"BLOCK": module.BLOCK}
-        if kernel is module.sum_rows_kernel:
-            constants["WRAP"] = True
-        assert_in_registers(*compile_for_h100(kernel, constants, types, monkeypatch, capsys))
+    types = dict.fromkeys(["x_ptr", "mean_ptr", "fraction_ptr"], f"*{dtype}")
+    block = {"BLOCK": module.BLOCK}
+    compiled_for_h100(module.sum_rows_kernel, block | {"WRAP": True}, types)
+    compiled_for_h100(module.mean_kernel, block, types)
 
 
-@pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")
-def test_mask_update_compiles(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@compiled_only
+def test_mask_update_compiles(compiled_for_h100: Any) -> None:
     from xsm_kernels.update_mask import _triton as module
+    from xsm_kernels.update_mask import _triton_packed as packed
 
-    constants = {"TAPS": 27, "WRAP": True, "HAS_ACTIVE": True, "BLOCK": module.BLOCK}
-    types = dict.fromkeys(["mask_ptr", "active_ptr", "new_mask_ptr"], "*u8")
-    ptx, log = compile_for_h100(module.update_kernel, constants, types, monkeypatch, capsys)
-    assert_in_registers(ptx, log)
+    window = {"KH": 3, "KW": 3, "HAS_ACTIVE": True}
+    bytewise = window | {"PW": 1, "TAPS": 27, "WRAP": 1, "BLOCK": module.BLOCK}
+    compiled_for_h100(module.update_kernel, bytewise, {})
+    words = {"WORDS": packed.WORDS}
+    compiled_for_h100(packed.pack_kernel, words | {"PW": 1, "WRAP": 1}, {})
+    compiled_for_h100(packed.or_kernel, words | window | {"KT": 3}, {})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xsm.networks.attention import attend, encoder_layer
-from xsm.networks.lstm import fused_lstm, lstm, recurrent_operations
+from xsm.networks.lstm import recurrent_operations
 from xsm.networks.recurrent import (
     KINDS,
     initial_params,
@@ -12,6 +12,7 @@ from xsm.networks.recurrent import (
     make_config,
     recurrent_network,
 )
+from xsm_kernels import lstm
 
 FEATURES = ["a", "b", "c"]
 
@@ -58,39 +59,26 @@ def test_lstm_is_that_of_torch(directions):
     initial = torch.randn(directions, 3, 5), torch.randn(directions, 3, 5)
     expected, (h, c) = layer(x, initial)
     weights = lstm_weights(params, x)
-    for run_it in (lstm, fused_lstm):
-        y, (last_h, last_c) = run_it(x, *weights, initial=initial)
-        torch.testing.assert_close(y, expected, atol=1e-6, rtol=1e-5)
-        torch.testing.assert_close(last_h, h, atol=1e-6, rtol=1e-5)
-        torch.testing.assert_close(last_c, c, atol=1e-6, rtol=1e-5)
-    arrays = [w.numpy() for w in weights]
-    y, _ = lstm(x.numpy(), *arrays, initial=[s.numpy() for s in initial])
+    y, (last_h, last_c) = lstm(x, *weights, initial=initial)
+    torch.testing.assert_close(y, expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(last_h, h, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(last_c, c, atol=1e-6, rtol=1e-5)
+    y, _ = lstm(x.numpy(), *(w.numpy() for w in weights), initial=[s.numpy() for s in initial])
     np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("directions", [1, 2])
-def test_masked_days_are_as_if_they_were_not_there(directions):
-    params, _ = network("bilstm" if directions == 2 else "lstm")
-    x = sequences(batch=1)
-    seen = np.ones((1, 17), bool)
-    seen[0, [0, 4, 5, 16]] = False
-    x[~seen] = 1e3
-    weights = lstm_weights(params, x)
-    y, state = lstm(x, *weights, mask=seen)
-    expected, expected_state = lstm(x[seen][None], *weights)
-    np.testing.assert_allclose(y[seen], expected[0], atol=1e-6)
-    np.testing.assert_allclose(state, expected_state, atol=1e-6)
-
-
-def test_the_fused_path_knows_masks_too():
+def test_days_that_a_mask_hides_do_not_matter():
     torch = pytest.importorskip("torch")
-    params, _ = network("bilstm")
-    x, seen = sequences(), np.random.default_rng(3).random((3, 17)) < 0.6
-    expected, _ = lstm(x, *lstm_weights(params, x), mask=seen)
-    x, seen = torch.from_numpy(x), torch.from_numpy(seen)
-    tensors = {key: torch.from_numpy(value) for key, value in params.items()}
-    found, _ = fused_lstm(x, *lstm_weights(tensors, x), mask=seen)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+    net, x = network("bilstm", input=6), sequences()
+    seen = np.random.default_rng(3).random((3, 17)) < 0.6
+    expected = run(net, x, mask=seen).mean
+    other = np.where(seen[..., None], x, np.float32(1e3))
+    np.testing.assert_array_equal(run(net, other, mask=seen).mean, expected)
+    tensors = {key: torch.tensor(value, requires_grad=True) for key, value in net[0].items()}
+    found = run((tensors, net[1]), torch.from_numpy(x), mask=torch.from_numpy(seen))
+    np.testing.assert_allclose(found.mean.detach().numpy(), expected, atol=1e-5)
+    found.mean.sum().backward()
+    assert tensors["lstm.weight_hh_l0"].grad.isfinite().all()
 
 
 def test_the_dense_network_sees_each_day_alone():
@@ -118,6 +106,21 @@ def test_a_window_over_the_whole_sequence_is_full_attention(kind):
         np.testing.assert_allclose(near.log_variance, full.log_variance, atol=1e-5)
         assert near.attention.shape == (3, 17, 2 * window + 1)
     assert not np.allclose(run((net[0], net[1] | {"window": 2}), x).mean, full.mean, atol=1e-4)
+
+
+@pytest.mark.parametrize("window", [None, 0, 3, 40])
+def test_without_weights_it_is_the_same(window):
+    torch = pytest.importorskip("torch")
+    net, x = network("atlstm", window=window), sequences()
+    whole, short = run(net, x), run(net, x, weights=False)
+    np.testing.assert_allclose(short.mean, whole.mean, atol=1e-5)
+    np.testing.assert_allclose(short.log_variance, whole.log_variance, atol=1e-5)
+    assert short.attention is None and whole.attention is not None
+    tensors = {key: torch.tensor(value, requires_grad=True) for key, value in net[0].items()}
+    found = run((tensors, net[1]), torch.from_numpy(x), weights=False)
+    np.testing.assert_allclose(found.mean.detach().numpy(), whole.mean, atol=1e-5)
+    found.mean.sum().backward()
+    assert tensors["attention.value.weight"].grad.abs().sum() > 0
 
 
 def test_attention_near_a_day_by_hand():

@@ -69,6 +69,44 @@ def _shifted(xp: Any, x: Any, offset: int) -> Any:
     return xp.concat([none, x[..., : days - far, :]], axis=-2)
 
 
+def joined_attention(params: Params, y: Any, window: int | None, ops: Any) -> Any:
+    """What the AtLSTM makes of the states of its LSTM, with one matrix product instead of four.
+
+    The join is linear, so its part for the context, ``J_c``, may be applied to the values first::
+
+        J_c sum_s a_s (V y_s + v) = sum_s a_s (J_c V y_s + J_c v)
+
+    Parameters
+    ----------
+    params : mapping of str to array
+        ``attention.query|key|value`` and ``join`` of the network.
+    y : array, shape (B, T, K)
+    ops : namespace
+        Supplies ``attention``.
+
+    Returns
+    -------
+    array, shape (B, T, H)
+        ``tanh(join [context, y])``, without the weights of the attention.
+    """
+    xp = array_api_compat.array_namespace(y)
+    parts = {name: params[f"attention.{name}.weight"] for name in ("query", "key", "value")}
+    hidden = parts["value"].shape[0]
+    join, rest = params["join.weight"][:, :hidden], params["join.weight"][:, hidden:]
+    weight = xp.concat([parts["query"], parts["key"], join @ parts["value"], rest])
+    bias = xp.concat(
+        [params["attention.query.bias"], params["attention.key.bias"]]
+        + [join @ params["attention.value.bias"], params["join.bias"]]
+    )
+    flat = xp.reshape(y, (-1, y.shape[-1])) @ weight.T
+    flat += bias
+    z = xp.reshape(flat, (*y.shape[:2], -1))
+    width = parts["query"].shape[0]
+    query, key = z[..., :width], z[..., width : 2 * width]
+    value, own = z[..., 2 * width : 2 * width + hidden], z[..., 2 * width + hidden :]
+    return xp.tanh(ops.attention(query, key, value, window=window) + own)
+
+
 def encoder_layer(params: Params, x: Any, name: str, heads: int, window: int | None) -> Any:
     """One layer of a Transformer encoder, normalised before each part (Xiong et al., 2020).
 

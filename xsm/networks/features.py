@@ -62,8 +62,7 @@ def features(
     cell = of_cells(stats)
     days.append(xp.broadcast_to(cell[None, :, None], (1, len(STATISTICS), *values.shape)))
     if covariates is not None:
-        zero = xp.zeros((), dtype=values.dtype)
-        days.append(xp.where(xp.isfinite(covariates), covariates, zero)[None])
+        days.append(xp.where(xp.isfinite(covariates), covariates, _zero(xp, values))[None])
     reach = (fraction > 0) & land
     return {"anomaly": (anomaly, mask), "features": (xp.concat(days, axis=1), reach)}
 
@@ -73,7 +72,7 @@ def standardised(values: Any, stats: Any) -> tuple[Any, Any]:
     xp = array_api_compat.array_namespace(values, stats)
     observed = xp.isfinite(values)
     anomaly = xp.clip((values - stats[MEAN]) / _spread(xp, stats), -LIMIT, LIMIT)
-    anomaly = xp.where(observed, anomaly, xp.zeros((), dtype=values.dtype))
+    anomaly = xp.where(observed, anomaly, _zero(xp, values))
     return anomaly[None, None], observed[None, None]
 
 
@@ -81,7 +80,12 @@ def of_cells(stats: Any) -> Any:
     """The statistics (5, H, W), each brought to about -1..1; 0 where nothing was observed."""
     xp = array_api_compat.array_namespace(stats)
     land = stats[COUNT] > 0
-    return xp.where(land, _scaled(xp, stats, _spread(xp, stats)), xp.zeros((), dtype=stats.dtype))
+    return xp.where(land, _scaled(xp, stats, _spread(xp, stats)), _zero(xp, stats))
+
+
+def _zero(xp, like):
+    # where `like` lies: a GPU must not have to fetch it
+    return xp.zeros((), dtype=like.dtype, device=array_api_compat.device(like))
 
 
 def _spread(xp, stats):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.errors import InputError
 from xsm.networks.cards import Model, load_model, models, save_model
 from xsm.networks.course import at_day, departures
 from xsm.networks.features import features
@@ -18,32 +20,36 @@ from xsm_kernels import dispatch
 
 __all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "save_model"]
 
+logger = logging.getLogger(__name__)
+
 LOG_VARIANCE = (-10.0, 5.0)  # of standardised anomalies
 
 
-def operations(backend: str = "auto", dtype: Any = None) -> SimpleNamespace:
+def operations(
+    backend: str = "auto", dtype: Any = None, *, together: bool = False
+) -> SimpleNamespace:
     """The kernels a network needs, on one backend.
 
-    With `dtype`, a torch dtype, convolutions work in that precision; the masked means of the
-    features stay in that of the data.
+    With `dtype`, a torch dtype, layers work in that precision; the masked means of the features
+    stay in that of the data. With `together`, layers of one cell run as one kernel.
     """
-    from xsm_kernels import masked_conv3d, masked_mean
+    from xsm_kernels import cell_layers, masked_conv3d, masked_mean
 
-    def convolve(x, mask, weight, bias, *, residual=None, **options):
-        return masked_conv3d(
-            x.to(dtype),
-            mask,
-            weight.to(dtype),
-            bias.to(dtype),
-            residual=residual,
-            backend=backend,
-            **options,
-        )
+    def cast(arrays):
+        return arrays if dtype is None else [array.to(dtype) for array in arrays]
 
-    return SimpleNamespace(
-        masked_conv3d=partial(masked_conv3d, backend=backend) if dtype is None else convolve,
-        masked_mean=partial(masked_mean, backend=backend),
-    )
+    def convolve(x, mask, weight, bias, **options):
+        x, weight, bias = cast([x, weight, bias])
+        return masked_conv3d(x, mask, weight, bias, backend=backend, **options)
+
+    def layers(sources, mask, weights, biases, **options):
+        sources, weights, biases = map(cast, (sources, weights, biases))
+        return cell_layers(sources, mask, weights, biases, backend=backend, **options)
+
+    ops = SimpleNamespace(masked_conv3d=convolve, masked_mean=partial(masked_mean, backend=backend))
+    if together:
+        ops.cell_layers = layers
+    return ops
 
 
 def fill_block(
@@ -57,6 +63,7 @@ def fill_block(
     backend: str = "auto",
     device: str | None = None,
     dtype: str | None = None,
+    graph: bool | None = None,
 ) -> NDArray[np.float32]:
     """Estimate every cell of a block of days from the nine days around.
 
@@ -80,6 +87,9 @@ def fill_block(
         Device of torch, such as ``"cuda"``; default ``"cuda"`` for triton, none (NumPy) otherwise.
     dtype : str, optional
         Working precision, default ``"float32"``; ``"bfloat16"`` and ``"float16"`` on a GPU.
+    graph : bool, optional
+        Run as a CUDA graph. Default: on a GPU with its own kernels, and where that fails without,
+        with a warning in the log; True raises, False never tries.
 
     Returns
     -------
@@ -105,7 +115,9 @@ def fill_block(
             output, mask = _run(values, stats, model.params, model, operations(backend), wrap)
     else:
         place = device or ("cuda" if backend == "triton" else "cpu")
-        output, mask = _run_torch(values, stats, model, backend, wrap, place, dtype or "float32")
+        output, mask = _run_torch(
+            values, stats, model, backend, wrap, place, dtype or "float32", graph
+        )
     course = _crop(course, (rows, columns), wrap)
     mean = core[MEAN] + core[STD] * output[0]
     for t, day in enumerate(mean):
@@ -147,20 +159,27 @@ def _crop(x, margin, wrap):
     return x if wrap else x[..., columns : x.shape[-1] - columns]
 
 
-def _run_torch(values, stats, model, backend, wrap, device, dtype):
+def _run_torch(values, stats, model, backend, wrap, device, dtype, graph):
     import torch
 
+    from xsm.networks import graphs
+
     params = _on_device(model, device, dtype)
-    with torch.inference_mode():
-        output, mask = _run(
-            torch.as_tensor(values, device=device),
-            torch.as_tensor(stats, device=device),
-            params,
-            model,
-            operations(backend, getattr(torch, dtype)),
-            wrap,
-        )
-        return output.float().cpu().numpy(), mask.cpu().numpy()
+    reason = graphs.refusal(device, backend)
+    ops = operations(backend, getattr(torch, dtype), together=reason is None)
+
+    def network(values, stats):
+        return _run(values, stats, params, model, ops, wrap)
+
+    if graph and reason:
+        raise InputError(f"graph=True: {reason}; leave it out, or use device='cuda'.")
+    if graph is False or reason:
+        logger.debug("no CUDA graph: %s", reason or "graph=False")
+        with torch.inference_mode():
+            given = (torch.as_tensor(array, device=device) for array in (values, stats))
+            return tuple(map(graphs.host, network(*given)))
+    key = (model, backend, dtype)
+    return graphs.replay(key, network, values, stats, device=device, wrap=wrap, must=bool(graph))
 
 
 @lru_cache(maxsize=4)

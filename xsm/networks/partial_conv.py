@@ -39,7 +39,8 @@ def partial_conv_network(
         mask counts; default the first input's), ``kernel`` (kt, kh, kw), ``channels``,
         ``activation``, ``residual`` (added before the activation) and ``skip`` (added after it).
     ops : module or namespace
-        Supplies ``masked_conv3d`` for arrays of this kind.
+        Supplies ``masked_conv3d`` for arrays of this kind, and ``cell_layers`` where layers of one
+        cell are to run together.
     land : bool array, shape (H, W) or (B, 1, 1, H, W), optional
         Masks never grow beyond it.
     wrap : bool
@@ -57,29 +58,86 @@ def partial_conv_network(
     in SGD-SM (Zhang et al., 2021, doi 10.5194/essd-13-1385-2021, Eqs. 2-4).
     """
     known = dict(inputs)
-    for layer in config["layers"]:
-        name, kernel = layer["name"], layer["kernel"]
+    # nothing off land is read: where all samples share it, it need not be computed
+    active = land if land is not None and land.ndim == 2 else None
+    together = getattr(ops, "cell_layers", None)
+    groups = [[layer] for layer in config["layers"]] if together is None else chains(config)
+    for layers in groups:
+        layer, name = layers[0], layers[-1]["name"]
         sources = [known[source][0] for source in layer["inputs"]]
         mask = known[layer.get("mask", layer["inputs"][0])][1]
         days = min(x.shape[2] for x in [*sources, mask])
-        x = _join([_middle(x, days) for x in sources])
-        residual = layer.get("residual")
-        if residual is not None:
-            residual = _middle(known[residual][0], days - kernel[0] + 1)
-        y, mask = ops.masked_conv3d(
-            x,
-            _middle(mask, days),
-            params[f"{name}.weight"],
-            params[f"{name}.bias"],
-            activation=layer.get("activation"),
-            residual=residual,
-            padding=(0, kernel[1] // 2, kernel[2] // 2),
-            wrap_longitude=wrap,
-        )
-        if (skip := layer.get("skip")) is not None:
-            y = y + _middle(known[skip][0], y.shape[2])
-        known[name] = y, (mask if land is None else mask & land)
+        sources, mask = [_middle(x, days) for x in sources], _middle(mask, days)
+        if together is not None and len(layers) > 1:
+            y, mask = together(
+                sources,
+                mask,
+                [params[f"{each['name']}.weight"][:, :, 0, 0, 0] for each in layers],
+                [params[f"{each['name']}.bias"] for each in layers],
+                activations=[each.get("activation") for each in layers],
+                active=active,
+            )
+        else:
+            y, mask = _convolved(layer, sources, mask, known, params, ops, active, wrap)
+        known[name] = y, (mask if land is None or active is not None else mask & land)
     return known[config["layers"][-1]["name"]]
+
+
+def _convolved(layer, sources, mask, known, params, ops, active, wrap):
+    """Output and mask of one layer."""
+    name, kernel = layer["name"], layer["kernel"]
+    residual = layer.get("residual")
+    if residual is not None:
+        residual = _middle(known[residual][0], mask.shape[2] - kernel[0] + 1)
+    y, mask = ops.masked_conv3d(
+        _join(sources),
+        mask,
+        params[f"{name}.weight"],
+        params[f"{name}.bias"],
+        activation=layer.get("activation"),
+        residual=residual,
+        padding=(0, kernel[1] // 2, kernel[2] // 2),
+        wrap_longitude=wrap,
+        active=active,
+    )
+    if (skip := layer.get("skip")) is not None:
+        y = y + _middle(known[skip][0], y.shape[2])
+    return y, mask
+
+
+def chains(config: Config) -> list[list[Mapping[str, Any]]]:
+    """The layers in groups: one each, or such of one cell that nobody reads but the next.
+
+    Examples
+    --------
+    >>> from xsm.networks.configs import default
+    >>> [layer["name"] for layer in chains(default())[-1]]
+    ['head1', 'head2', 'output']
+    """
+    readers: dict[str, set[str]] = {}
+    for layer in config["layers"]:
+        for name in (*layer["inputs"], *(layer.get(key) for key in ("mask", "residual", "skip"))):
+            readers.setdefault(name, set()).add(layer["name"])
+    groups: list[list[Mapping[str, Any]]] = []
+    for layer in config["layers"]:
+        before = groups[-1][-1] if groups else None
+        if (
+            before is not None
+            and _of_one_cell(before)
+            and _of_one_cell(layer)
+            and layer["inputs"] == [before["name"]]
+            and layer.get("mask") in (None, before["name"])
+            and readers[before["name"]] == {layer["name"]}
+        ):
+            groups[-1].append(layer)
+        else:
+            groups.append([layer])
+    return groups
+
+
+def _of_one_cell(layer: Mapping[str, Any]) -> bool:
+    added = layer.get("residual"), layer.get("skip")
+    return tuple(layer["kernel"]) == (1, 1, 1) and added == (None, None)
 
 
 def _middle(x: Any, days: int) -> Any:

@@ -13,8 +13,13 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from xsm.networks.attention import attend, day_encoding, encoder_layer, linear
-from xsm.networks.lstm import sigmoid
+from xsm.networks.attention import (
+    attend,
+    day_encoding,
+    encoder_layer,
+    joined_attention,
+    linear,
+)
 
 KINDS = ("lstm", "bilstm", "atlstm", "transformer", "dense")
 Config = Mapping[str, Any]
@@ -38,6 +43,7 @@ def recurrent_network(
     initial: tuple[Any, Any] | None = None,
     mask: Any = None,
     dropout: Any = None,
+    weights: bool = True,
 ) -> Estimate:
     """Run the network.
 
@@ -53,7 +59,7 @@ def recurrent_network(
         before and after, or None for the whole sequence; ``heads`` and ``wide`` of the
         Transformer.
     ops : module or namespace
-        Supplies ``lstm`` for arrays of this kind, as :func:`xsm.networks.lstm.lstm`.
+        Supplies ``lstm`` and ``attention`` for arrays of this kind, as :mod:`xsm_kernels`.
     initial : (h, c), each (D, B, H), optional
         State of the LSTM before the first day. With the one that an earlier call returned, the
         ``lstm`` goes on where that one ended, exactly.
@@ -61,6 +67,8 @@ def recurrent_network(
         Days that the recurrence skips.
     dropout : callable, optional
         ``dropout(array, name)`` for training; applied before and after the recurrence.
+    weights : bool
+        Return the weights of the attention of the AtLSTM. Without them it is faster.
 
     Returns
     -------
@@ -73,7 +81,7 @@ def recurrent_network(
     score is their scaled product, and the context joins the day's own state before the output
     (Luong et al., 2015, doi 10.18653/v1/D15-1166).
     """
-    kind, weights, state = config["kind"], None, None
+    kind, looked_at, state = config["kind"], None, None
     drop = dropout or _unchanged
     if "input.weight" in params:
         x = swish(linear(params, x, "input"))
@@ -81,19 +89,21 @@ def recurrent_network(
     if kind == "transformer":
         xp = array_api_compat.array_namespace(x)
         x = x + day_encoding(xp, x.shape[1], x.shape[2], x)
-        y, weights = encoder_layer(params, x, "encoder", config["heads"], config.get("window"))
+        y, looked_at = encoder_layer(params, x, "encoder", config["heads"], config.get("window"))
     elif kind == "dense":
         y = swish(linear(params, x, "layer"))
     else:
         y, state = ops.lstm(x, *lstm_weights(params, x), initial=initial, mask=mask)
     y = drop(y, "hidden")
-    if kind == "atlstm":
+    if kind == "atlstm" and weights:
         xp = array_api_compat.array_namespace(y)
         query, key, value = (linear(params, y, f"attention.{n}") for n in ("query", "key", "value"))
-        context, weights = attend(query, key, value, config.get("window"))
+        context, looked_at = attend(query, key, value, config.get("window"))
         y = xp.tanh(linear(params, xp.concat([context, y], axis=-1), "join"))
+    elif kind == "atlstm":
+        y = joined_attention(params, y, config.get("window"), ops)
     out = linear(params, y, "output")
-    return Estimate(out[..., 0], out[..., 1], weights, state)
+    return Estimate(out[..., 0], out[..., 1], looked_at, state)
 
 
 def lstm_weights(params: Mapping[str, Any], like: Any) -> tuple[Any, Any, Any]:
@@ -121,7 +131,8 @@ def _unchanged(x: Any, _name: str) -> Any:
 
 def swish(x: Any) -> Any:
     """``x sigmoid(x)``: smooth where a rectifier has a kink (Ramachandran et al., 2017)."""
-    return x * sigmoid(array_api_compat.array_namespace(x), x)
+    xp = array_api_compat.array_namespace(x)
+    return x * (0.5 * (1 + xp.tanh(0.5 * x)))  # which never overflows
 
 
 def make_config(

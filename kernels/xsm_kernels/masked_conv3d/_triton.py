@@ -1,154 +1,26 @@
 """Masked 3-D convolution on GPUs: an implicit matrix product with everything around it fused.
 
-A program makes TILE_H x TILE_W cells of one day (the rows of the product) for BLOCK_O output
-channels; the inner dimension runs over the cells of the window times the channels. The mask is the
-condition of the loads, so what lies under it is never read.
+A survey lists the tiles (cells of one day) that hold a result; as many programs as the GPU runs at
+once then take the tiles of the list in turns. The list stays on the device: no host waits for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+from functools import cache
 from typing import Any
 
 import torch
 import triton
-import triton.language as tl
+from torch.nn import functional
 
 from xsm_kernels.arguments import ACTIVATIONS, Triple, output_shape
+from xsm_kernels.masked_conv3d._triton_kernels import convolve_kernel, survey_kernel
+from xsm_kernels.masked_conv3d._triton_tuning import Config, blocks, candidates, tuned
 
-
-@triton.jit
-def window_cell(tap, t, i, j, T, H, W, KH, KW, PT, PH, PW, DT, DH, DW, WRAP: tl.constexpr):
-    """Cell of the input under one tap of the windows around (t, i, j), and whether it exists."""
-    u = t + (tap // (KH * KW)) * DT - PT
-    r = i + (tap // KW % KH) * DH - PH
-    c = j + (tap % KW) * DW - PW
-    inside = (u >= 0) & (u < T) & (r >= 0) & (r < H)
-    if WRAP:
-        # as many times W as make the left padding positive
-        c = (c + (PW + W - 1) // W * W) % W
-    else:
-        inside &= (c >= 0) & (c < W)
-    # 64 bits: a day of a global grid times days times channels overflows 32
-    return (u.to(tl.int64) * H + r) * W + c, inside
-
-
-@triton.jit
-def activated(v, ACTIVATION: tl.constexpr):
-    """Activation by its place in ``arguments.ACTIVATIONS``, in float32."""
-    if ACTIVATION == 1:
-        v = tl.maximum(v, 0.0)
-    elif ACTIVATION == 2:
-        v = tl.where(v > 0, v, 0.01 * v)
-    elif ACTIVATION == 3:
-        v = v / (1.0 + tl.exp(-v))
-    elif ACTIVATION == 4:
-        e = tl.exp(-2.0 * tl.abs(v))
-        far = tl.where(v < 0, -1.0, 1.0) * (1.0 - e) / (1.0 + e)
-        # the quotient loses digits near 0: Taylor to the order of float32
-        s = v * v
-        near = v * (1.0 + s * (-1.0 / 3 + s * (2.0 / 15 - s * (17.0 / 315))))
-        v = tl.where(s < 0.01, near, far)
-    return v
-
-
-@triton.jit
-def convolve_kernel(
-    x_ptr, mask_ptr, weight_ptr, bias_ptr, residual_ptr, active_ptr, y_ptr, new_mask_ptr,
-    T, H, W, T_OUT, H_OUT, W_OUT, OUT, ACTIVE_DAYS,
-    KH, KW, PT, PH, PW, DT, DH, DW,
-    C: tl.constexpr, TAPS: tl.constexpr, WRAP: tl.constexpr, HAS_BIAS: tl.constexpr,
-    HAS_RESIDUAL: tl.constexpr, HAS_ACTIVE: tl.constexpr, ACTIVATION: tl.constexpr,
-    PRECISION: tl.constexpr, WIDEN: tl.constexpr, TILE_H: tl.constexpr, TILE_W: tl.constexpr,
-    BLOCK_O: tl.constexpr, BLOCK_C: tl.constexpr,
-):  # fmt: skip
-    """One tile of one day; weight is (TAPS, C, OUT), all else as in the reference, contiguous."""
-    CELLS: tl.constexpr = TILE_H * TILE_W
-    BLOCKS_C: tl.constexpr = (C + BLOCK_C - 1) // BLOCK_C
-    tile, block = tl.program_id(0), tl.program_id(1)
-    columns = tl.cdiv(W_OUT, TILE_W)
-    rows = tl.cdiv(H_OUT, TILE_H)
-    cell = tl.arange(0, CELLS)
-    j = tile % columns * TILE_W + cell % TILE_W
-    i = tile // columns % rows * TILE_H + cell // TILE_W
-    # a vector like the others: the interpreter mixes them badly with scalars
-    t = tile // (columns * rows) % T_OUT + cell * 0
-    b = (tile // (columns * rows) // T_OUT).to(tl.int64)
-    matters = (i < H_OUT) & (j < W_OUT)
-    if HAS_ACTIVE:
-        day = (t % ACTIVE_DAYS).to(tl.int64)
-        place = (day * H_OUT + i) * W_OUT + j
-        matters &= tl.load(active_ptr + place, mask=matters, other=0) != 0
-
-    # observed cells per window, in integers: (CELLS,)
-    mask_ptr += b * T * H * W
-    count = tl.zeros((CELLS,), tl.int32)
-    for tap in range(TAPS):
-        where, inside = window_cell(
-            tap, t, i, j, T, H, W, KH, KW, PT, PH, PW, DT, DH, DW, WRAP
-        )  # fmt: skip
-        count += tl.load(mask_ptr + where, mask=inside & matters, other=0).to(tl.int32)
-    full = count > 0
-
-    o = block * BLOCK_O + tl.arange(0, BLOCK_O)
-    total = tl.zeros((CELLS, BLOCK_O), tl.float32)
-    # a tile with nothing in reach costs its mask only
-    if tl.max(count, axis=0) > 0:
-        x_ptr += b * C * T * H * W
-        for step in range(TAPS * BLOCKS_C):
-            tap = step // BLOCKS_C
-            c = step % BLOCKS_C * BLOCK_C + tl.arange(0, BLOCK_C)
-            where, inside = window_cell(
-                tap, t, i, j, T, H, W, KH, KW, PT, PH, PW, DT, DH, DW, WRAP
-            )  # fmt: skip
-            seen = tl.load(mask_ptr + where, mask=inside & full, other=0) != 0
-            values = tl.load(
-                x_ptr + c[None, :].to(tl.int64) * T * H * W + where[:, None],
-                mask=seen[:, None] & (c < C)[None, :],
-                other=0.0,
-            )
-            factors = tl.load(
-                weight_ptr + (tap * C + c[:, None]) * OUT + o[None, :],
-                mask=(c < C)[:, None] & (o < OUT)[None, :],
-                other=0.0,
-            )
-            if WIDEN:
-                values, factors = values.to(tl.float32), factors.to(tl.float32)
-            total = tl.dot(values, factors, total, input_precision=PRECISION)
-        # K / s, in the order that keeps a full window exact
-        total *= (TAPS / tl.maximum(count, 1).to(tl.float32))[:, None]
-        if HAS_BIAS:
-            total += tl.load(bias_ptr + o, mask=o < OUT, other=0.0).to(tl.float32)[None, :]
-
-    day = (t.to(tl.int64) * H_OUT + i) * W_OUT + j
-    stored = (i < H_OUT) & (j < W_OUT)
-    volume = T_OUT.to(tl.int64) * H_OUT * W_OUT
-    out = (b * OUT + o[None, :]) * volume + day[:, None]
-    if HAS_RESIDUAL:
-        reads = full[:, None] & (o < OUT)[None, :]
-        total += tl.load(residual_ptr + out, mask=reads, other=0.0).to(tl.float32)
-    total = activated(total, ACTIVATION)
-    total = tl.where(full[:, None], total, 0.0)
-    tl.store(
-        y_ptr + out, total.to(y_ptr.dtype.element_ty), mask=stored[:, None] & (o < OUT)[None, :]
-    )
-    if block == 0:
-        tl.store(new_mask_ptr + b * volume + day, full.to(tl.int8), mask=stored)
-
-
-def tile_sizes(outputs: int, channels: int, itemsize: int) -> dict[str, int]:
-    """Block sizes by the sizes of the product; few, so that few kernels are compiled."""
-    block = min(64, max(16, triton.next_power_of_2(outputs)))
-    return {
-        "TILE_H": 8,
-        "TILE_W": 16,
-        "BLOCK_O": block,
-        # 128 bytes of channels per step feed the tensor cores
-        "BLOCK_C": min(128 // itemsize, max(16, triton.next_power_of_2(channels))),
-        # 64 channels in four warps spill
-        "num_warps": 8 if block == 64 else 4,
-    }
+BYTES = 16  # of one load; rows of channels are padded to them
+INTERPRETED = 3  # programs where the interpreter runs them one after the other
 
 
 def masked_conv3d(
@@ -168,40 +40,134 @@ def masked_conv3d(
 
     float16 and bfloat16 are multiplied as they are and summed in float32; float32 is IEEE under
     ``torch.set_float32_matmul_precision("highest")`` (the default of PyTorch), else tf32.
+    `y`, and without a copy `x` and `residual`, are ``torch.channels_last_3d`` in memory.
     """
-    batch, channels = x.shape[:2]
-    outputs, _, kt, kh, kw = weight.shape
-    cells = output_shape(x.shape, (kt, kh, kw), padding, dilation)
-    y = torch.empty((batch, outputs, *cells), dtype=x.dtype, device=x.device)
-    new_mask = torch.empty((batch, 1, *cells), dtype=torch.bool, device=x.device)
-    ieee = x.dtype != torch.float32 or torch.get_float32_matmul_precision() == "highest"
-    sizes = tile_sizes(outputs, channels, x.element_size())
-    tiles = batch * cells[0]
-    tiles *= triton.cdiv(cells[1], sizes["TILE_H"]) * triton.cdiv(cells[2], sizes["TILE_W"])
-    if tiles == 0:
+    outputs, _, *kernel = weight.shape
+    cells = output_shape(x.shape, (kernel[0], kernel[1], kernel[2]), padding, dilation)
+    new_mask = torch.empty((x.shape[0], 1, *cells), dtype=torch.bool, device=x.device)
+    y = torch.empty(
+        (x.shape[0], outputs, *cells),
+        dtype=x.dtype,
+        device=x.device,
+        memory_format=torch.channels_last_3d,
+    )
+    if new_mask.numel() == 0:
         return y, new_mask
+    precision = product_precision(x.dtype)
+    rows = channel_rows(x)
+    sizes = blocks(rows.shape[1], outputs, math.prod(kernel), x.element_size(), precision)
+    window = dict(zip(("KT", "KH", "KW"), kernel, strict=True))
+    window |= dict(zip(("PT", "PH", "PW", "DT", "DH", "DW"), (*padding, *dilation), strict=True))
+    window["WRAP"] = wraps(x.shape[-1], padding[2], wrap_longitude)
+    known = mask.contiguous().view(torch.uint8)
+    seen = torch.empty(new_mask.shape, dtype=torch.int32, device=x.device)
+    weights = packed(weight, rows, sizes)
+    added = None if residual is None else residual.contiguous(memory_format=torch.channels_last_3d)
 
-    # a pointer that is never read stands for what is absent
-    def given(array: torch.Tensor | None) -> torch.Tensor:
-        return x if array is None else array.contiguous()
-
-    packed = weight.to(x.dtype).permute(2, 3, 4, 1, 0).contiguous()
-    with on_device(x):
-        convolve_kernel[(tiles, triton.cdiv(outputs, sizes["BLOCK_O"]))](
-            x.contiguous(), mask.contiguous().view(torch.uint8), packed,
-            given(bias), given(residual),
-            x if active is None else active.contiguous().view(torch.uint8),
-            y, new_mask.view(torch.uint8),
-            *x.shape[2:], *cells, outputs, 1 if active is None else active.shape[0],
-            kh, kw, *padding, *dilation,
-            C=channels, TAPS=math.prod((kt, kh, kw)), WRAP=wrap_longitude,
-            HAS_BIAS=bias is not None, HAS_RESIDUAL=residual is not None,
-            HAS_ACTIVE=active is not None, ACTIVATION=ACTIVATIONS.index(activation),
-            PRECISION="ieee" if ieee else "tf32",
+    def launch(config: Config) -> None:
+        count, tiles = survey(known, active, new_mask, seen, y, config, window, sizes["BLOCK_O"])
+        most = len(tiles) * triton.cdiv(outputs, sizes["BLOCK_O"])
+        convolve_kernel[(min(most, programs(x.device, config)),)](
+            rows, known, seen, weights,
+            # a pointer that is never read stands for what is absent
+            x if bias is None else bias.contiguous(), x if added is None else added,
+            y, tiles, count, *x.shape[2:], *cells,
+            C=rows.shape[1], OUT=outputs, HAS_BIAS=bias is not None,
+            HAS_RESIDUAL=residual is not None, ACTIVATION=ACTIVATIONS.index(activation),
+            PRECISION=precision,
             # the interpreter multiplies the bit patterns of bfloat16
-            WIDEN=not x.is_cuda, enable_fp_fusion=True, **sizes,
+            WIDEN=not x.is_cuda, TILE_H=config.tile_h, TILE_W=config.tile_w,
+            num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
+            **window, **sizes,
         )  # fmt: skip
+
+    with on_device(x):
+        few = candidates(sizes, math.prod(kernel), rows.shape[1], precision)
+        key = (*rows.shape[1:2], outputs, *kernel, str(x.dtype), precision)
+        launch(tuned(key, few, launch, x, new_mask.numel()))
     return y, new_mask
+
+
+def survey(
+    known: torch.Tensor,
+    active: torch.Tensor | None,
+    new_mask: torch.Tensor,
+    seen: torch.Tensor,
+    y: torch.Tensor,
+    config: Config,
+    window: dict[str, int],
+    block: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Write the new mask and what each window sees; zeros to `y` in all tiles that see nothing.
+
+    Returns
+    -------
+    count : int32 (1,)
+        How many tiles see something.
+    tiles : int32 (tiles,)
+        The first `count` are their numbers, in any order.
+    """
+    number = y.shape[0] * y.shape[2]
+    number *= triton.cdiv(y.shape[3], config.tile_h) * triton.cdiv(y.shape[4], config.tile_w)
+    tiles = torch.empty(number, dtype=torch.int32, device=y.device)
+    count = torch.zeros(1, dtype=torch.int32, device=y.device)
+    survey_kernel[(number,)](
+        known, known if active is None else active.contiguous().view(torch.uint8),
+        new_mask.view(torch.uint8), seen, y, tiles, count,
+        *known.shape[2:], *y.shape[2:], 1 if active is None else active.shape[0],
+        OUT=y.shape[1], HAS_ACTIVE=active is not None, TILE_H=config.tile_h, TILE_W=config.tile_w,
+        BLOCK_O=block, BLOCK_T=taps_at_once(window), num_warps=4, **window,
+    )  # fmt: skip
+    return count, tiles
+
+
+def taps_at_once(window: dict[str, int]) -> int:
+    """Cells of a window that the survey looks at together."""
+    taps = window["KT"] * window["KH"] * window["KW"]
+    return min(32, int(triton.next_power_of_2(taps)))
+
+
+def channel_rows(x: torch.Tensor) -> torch.Tensor:
+    """`x` with a row of channels per cell, padded so that every load of one is aligned."""
+    whole = BYTES // x.element_size()
+    if x.shape[1] > whole and x.shape[1] % whole:
+        x = functional.pad(x, (0, 0, 0, 0, 0, 0, 0, -x.shape[1] % whole))
+    return x.contiguous(memory_format=torch.channels_last_3d)
+
+
+def packed(weight: torch.Tensor, rows: torch.Tensor, sizes: dict[str, int]) -> torch.Tensor:
+    """Weights as (outputs, taps * channels), in whole blocks, zeros where there are none."""
+    outputs, channels, *kernel = weight.shape
+    width, depth = math.prod(kernel), rows.shape[1]
+    high = triton.cdiv(outputs, sizes["BLOCK_O"]) * sizes["BLOCK_O"]
+    wide = triton.cdiv(width * depth, sizes["BLOCK_K"]) * sizes["BLOCK_K"]
+    whole = torch.zeros((high, wide), dtype=rows.dtype, device=rows.device)
+    part = whole[:outputs, : width * depth].unflatten(1, (width, depth))[..., :channels]
+    part.copy_(weight.flatten(2).transpose(1, 2))
+    return whole
+
+
+def wraps(width: int, padding: int, wrap_longitude: bool) -> int:
+    """How often a column may have to go round: never, once, or as often as it takes."""
+    if not wrap_longitude:
+        return 0
+    return 1 if padding <= width else 2
+
+
+def product_precision(dtype: torch.dtype) -> str:
+    """How products of `dtype` are to be rounded, in the words of Triton."""
+    full = dtype != torch.float32 or torch.get_float32_matmul_precision() == "highest"
+    return "ieee" if full else "tf32"
+
+
+def programs(device: torch.device, config: Config) -> int:
+    """Programs that `device` runs at once."""
+    return _multiprocessors(device) * config.per_sm if device.type == "cuda" else INTERPRETED
+
+
+@cache
+def _multiprocessors(device: torch.device) -> int:
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
 def on_device(x: torch.Tensor) -> Any:

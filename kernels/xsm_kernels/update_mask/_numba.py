@@ -1,4 +1,4 @@
-"""Mask update on CPUs: a separable OR over bytes, 64 of them per instruction."""
+"""Mask update on CPUs: rows packed to bits, 64 cells in a word, and an OR of shifted words."""
 
 from __future__ import annotations
 
@@ -11,20 +11,80 @@ from numba import njit, types
 from xsm_kernels.arguments import Triple, output_shape
 from xsm_kernels.threads import spread
 
+# eight bools in eight bytes, the first in the lowest, to eight bits and back
+GATHER = np.uint64(0x0102040810204080)
+SPREAD = np.uint64(0x0101010101010101)
+PICK = np.uint64(0x8040201008040201)
+CARRY = np.uint64(0x7F7F7F7F7F7F7F7F)
+TOP, SEVEN, ONE = np.uint64(56), np.uint64(7), np.uint64(1)
 
-@njit(nogil=True)
-def _update_days(mask, new_mask, kernel, padding, dilation, wrap, start, stop):
-    """Days start..stop of the output (B * T', H', W')."""
-    days_in, height, width = mask.shape[1:]
+_options = {"nogil": True, "error_model": "numpy"}
+
+
+@njit(**_options)
+def _pack_rows(mask, packed, start, stop):
+    """Rows start..stop of bools (R, W) to bits: bytes (R, at least W / 8), zeros beyond W."""
+    width = mask.shape[1]
+    whole = width // 8
+    for row in range(start, stop):
+        eights = mask[row, : 8 * whole].view(np.uint64)
+        for k in range(whole):
+            packed[row, k] = np.uint8((eights[k] * GATHER) >> TOP)
+        packed[row, whole:] = 0
+        for c in range(8 * whole, width):
+            packed[row, whole] |= np.uint8(mask[row, c]) << np.uint8(c % 8)
+
+
+@njit(**_options)
+def _or_shifted(words, step):
+    """``words |= words >> step``, of all words as one long number."""
+    far, near = step // 64, np.uint64(step % 64)
+    for k in range(words.size - far):
+        value = words[k + far] >> near
+        if near > 0 and k + far + 1 < words.size:
+            value |= words[k + far + 1] << (np.uint64(64) - near)
+        words[k] |= value
+
+
+@njit(**_options)
+def _place(inner, line, first, width, wrap):
+    """`inner`, of `width` bits, into `line` from bit `first` on, with the columns on each side."""
+    line[:] = 0
+    far, near = first // 64, np.uint64(first % 64)
+    for k in range(inner.size):
+        line[k + far] |= inner[k] << near
+        if near > 0 and k + far + 1 < line.size:
+            line[k + far + 1] |= inner[k] >> (np.uint64(64) - near)
+    if wrap:
+        for q in range(first):
+            for to, source in ((q, (q - first) % width), (first + width + q, q % width)):
+                bit = (inner[source // 64] >> np.uint64(source % 64)) & ONE
+                line[to // 64] |= bit << np.uint64(to % 64)
+
+
+@njit(**_options)
+def _unpack(bits, out):
+    """The first bits, in bytes, to bools (W,)."""
+    whole = out.size // 8
+    eights = out[: 8 * whole].view(np.uint64)
+    for k in range(whole):
+        each = (np.uint64(bits[k]) * SPREAD) & PICK
+        eights[k] = ((each + CARRY) >> SEVEN) & SPREAD
+    for c in range(8 * whole, out.size):
+        out[c] = (bits[c // 8] >> np.uint8(c % 8)) & np.uint8(1)
+
+
+@njit(**_options)
+def _update_days(packed, new_mask, width, kernel, padding, dilation, wrap, start, stop):
+    """Days start..stop of the output (B * T'), from bits (B, T, H, words)."""
+    days_in, height, words = packed.shape[1:]
     days = new_mask.shape[1]
-    columns = new_mask.shape[3] + dilation[2] * (kernel[2] - 1)
-    line = np.empty(columns, np.bool_)
+    inner = np.empty(words, np.uint64)
+    line = np.empty((width + 2 * padding[2]) // 64 + 1, np.uint64)
     for day in range(start, stop):
         b, t = day // days, day % days
         for i in range(new_mask.shape[2]):
-            # OR over time and latitude, then along longitude
-            line[:] = False
-            inner = line[padding[2] : padding[2] + width]
+            inner[:] = 0
             for a in range(kernel[0]):
                 u = t + a * dilation[0] - padding[0]
                 if u < 0 or u >= days_in:
@@ -32,30 +92,35 @@ def _update_days(mask, new_mask, kernel, padding, dilation, wrap, start, stop):
                 for p in range(kernel[1]):
                     r = i + p * dilation[1] - padding[1]
                     if 0 <= r < height:
-                        inner |= mask[b, u, r]
-            if wrap:
-                for q in range(padding[2]):
-                    line[q] = inner[(q - padding[2]) % width]
-                    line[padding[2] + width + q] = inner[q % width]
-            out = new_mask[b, t, i]
-            for q in range(kernel[2]):
-                out |= line[q * dilation[2] : q * dilation[2] + out.size]
+                        row = packed[b, u, r]
+                        for k in range(words):
+                            inner[k] |= row[k]
+            _place(inner, line, padding[2], width, wrap)
+            covered = 1
+            while covered < kernel[2]:  # twice as many columns each time
+                step = min(covered, kernel[2] - covered)
+                _or_shifted(line, step * dilation[2])
+                covered += step
+            _unpack(line.view(np.uint8), new_mask[b, t, i])
 
 
 @cache
-def _compiled() -> Any:
-    def array(readonly: bool) -> types.Array:
-        return types.Array(types.boolean, 4, "C", readonly=readonly)
+def _compiled() -> tuple[Any, Any]:
+    def array(dtype: Any, ndim: int, readonly: bool = False) -> types.Array:
+        return types.Array(dtype, ndim, "C", readonly=readonly)
 
     triple = types.UniTuple(types.int64, 3)
+    numbers = types.int64, types.int64
+    _pack_rows.compile(types.void(array(types.boolean, 2, True), array(types.uint8, 2), *numbers))
     _update_days.compile(
         types.void(
-            array(True), array(False), triple, triple, triple,
-            types.boolean, types.int64, types.int64,
+            array(types.uint64, 4), array(types.boolean, 4), types.int64,
+            triple, triple, triple, types.boolean, *numbers,
         )
     )  # fmt: skip
-    _update_days.disable_compile()
-    return _update_days
+    for function in (_pack_rows, _update_days):
+        function.disable_compile()
+    return _pack_rows, _update_days
 
 
 def update_mask(
@@ -69,12 +134,19 @@ def update_mask(
 ) -> np.ndarray:
     """Definition: :func:`xsm_kernels.update_mask.reference.update_mask`."""
     cells = output_shape(mask.shape, kernel_size, padding, dilation)
-    new_mask = np.zeros((mask.shape[0], *cells), np.bool_)
+    batch, _, days, height, width = mask.shape
+    new_mask = np.empty((batch, *cells), np.bool_)
+    words = width // 64 + 1
+    packed = np.empty((batch * days * height, 8 * words), np.uint8)
+    pack, update = _compiled()
+    rows = np.ascontiguousarray(mask[:, 0]).reshape(-1, width)
+    spread(pack, len(rows), rows, packed)
     spread(
-        _compiled(),
-        mask.shape[0] * cells[0],
-        np.ascontiguousarray(mask[:, 0]),
+        update,
+        batch * cells[0],
+        packed.view(np.uint64).reshape(batch, days, height, words),
         new_mask,
+        width,
         kernel_size,
         padding,
         dilation,

@@ -1,0 +1,92 @@
+"""Long short-term memory over the days of many sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xsm_kernels import dispatch
+from xsm_kernels.errors import ArgumentError
+
+State = tuple[Any, Any]
+
+
+def lstm(
+    x: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias: Any,
+    *,
+    initial: State | None = None,
+    mask: Any = None,
+    backend: str = "auto",
+) -> tuple[Any, State]:
+    """One layer of long short-term memory, in one direction or both.
+
+    Gates in the order of ``torch.nn.LSTM``, ``z = W_ih x_t + W_hh h + bias``::
+
+        i, f, g, o = sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o)
+        c = f c + i g,    h = o tanh(c)
+
+    Parameters
+    ----------
+    x : array (B, T, C)
+        Values; those of days that `mask` skips may be NaN or Inf and never matter.
+    weight_ih : array (D, 4 H, C)
+        D directions: 1, or 2 for forward and backward.
+    weight_hh : array (D, 4 H, H)
+    bias : array (D, 4 H)
+        The sum of torch's two.
+    initial : (h, c), each (D, B, H), optional
+        State before the first day of each direction; default zero.
+    mask : bool array (B, T), optional
+        Where False the day is skipped: the state stays as it was and is what the day puts out.
+    backend : "auto", "reference", "numba" or "triton"
+        "auto" chooses by the kind of `x`; a name is used or refused.
+
+    Returns
+    -------
+    y : array (B, T, D * H)
+        The backward direction in the order of the days too.
+    (h, c) : each (D, B, H)
+        State after the last day of each direction.
+
+    Raises
+    ------
+    ArgumentError
+        Shapes or dtypes that do not fit together.
+    BackendError
+        The backend asked for cannot do this call.
+
+    Notes
+    -----
+    Hochreiter and Schmidhuber (1997), doi 10.1162/neco.1997.9.8.1735; with forget gates, Gers et
+    al. (2000), doi 10.1162/089976600300015015.
+    """
+    if x.ndim != 3 or min(x.shape[1:]) < 1 or "float" not in str(x.dtype):
+        raise ArgumentError(
+            f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, T, C), a day and a "
+            "channel at least."
+        )
+    batch, days, channels = x.shape
+    if weight_hh.ndim != 3 or weight_hh.shape[0] not in (1, 2):
+        raise ArgumentError(
+            f"weight_hh: shape {tuple(weight_hh.shape)}; expected (1 or 2, 4 H, H): directions, "
+            "gates, hidden units."
+        )
+    directions, _, hidden = weight_hh.shape
+    h, c = (None, None) if initial is None else initial
+    expected = {
+        "weight_hh": (weight_hh, (directions, 4 * hidden, hidden)),
+        "weight_ih": (weight_ih, (directions, 4 * hidden, channels)),
+        "bias": (bias, (directions, 4 * hidden)),
+        "initial[0] (h)": (h, (directions, batch, hidden)),
+        "initial[1] (c)": (c, (directions, batch, hidden)),
+        "mask": (mask, (batch, days)),
+    }
+    for name, (array, shape) in expected.items():
+        if array is not None and tuple(array.shape) != shape:
+            raise ArgumentError(f"{name}: shape {tuple(array.shape)}; expected {shape}.")
+    if mask is not None and not str(mask.dtype).endswith("bool"):
+        raise ArgumentError(f"mask: dtype {mask.dtype}; expected bool, True where a day counts.")
+    y, h, c = dispatch.run("lstm", backend, (x, weight_ih, weight_hh, bias, h, c, mask))
+    return y, (h, c)
