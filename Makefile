@@ -12,7 +12,7 @@ export XSM_DATA ?= $(abspath ../shared/data)
 AMSR2 ?= $(XSM_DATA)/amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs train-gapfill benchmarks tables clean
+.PHONY: help demo test lint format docs train-gapfill train-estimate benchmarks tables clean
 
 help:
 	@echo 'make demo           install xsm without torch; gap-fill and validate the embedded dataset'
@@ -21,6 +21,7 @@ help:
 	@echo 'make format         let ruff rewrite the files'
 	@echo 'make docs           build the documentation into build/docs'
 	@echo 'make train-gapfill  train the shipped gap-filling weights again'
+	@echo 'make train-estimate train the shipped estimator again, on a simulated Earth'
 	@echo 'make benchmarks     measure skill, speed and import time into benchmarks/results'
 	@echo 'make tables         write the measured tables into README.md and docs'
 	@echo 'make clean          remove environments, caches and build'
@@ -75,11 +76,16 @@ train-gapfill: $(TEST_ENV)/.installed
 	$(TRAIN) --out build/weights/$(NETWORK) --start build/weights/retrieval \
 	  --truth --steps 1500 --rate 1e-3 --seed 5
 
+train-estimate: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/python -m xsm.training.estimator_default --out build/weights/atlstm $(TRAIN_WITH)
+
 benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data amsr2
 	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data osse
 	$(TEST_ENV)/bin/python -m benchmarks.skill.consistency
 	$(TEST_ENV)/bin/python -m benchmarks.skill.throughput
+	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_osse
+	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_experiments
 	$(TEST_ENV)/bin/python -m benchmarks.speed
 	$(TEST_ENV)/bin/python -m benchmarks.speed.memory
 	$(TEST_ENV)/bin/python -m benchmarks.validation.speed

@@ -116,16 +116,17 @@ def import_time(result: Result) -> str:
     return markdown(["milliseconds", "20 %", "median", "80 %"], rows)
 
 
-def _speed(name: str) -> Callable[[Result], str]:
-    """A table of :mod:`benchmarks.speed.tables`, which is built on this module."""
-    return lambda result: getattr(import_module("benchmarks.speed.tables"), name)(result)
+def _of(module: str, name: str, *given: str) -> Callable[[Result], str]:
+    """A table that a function of a module makes, which is built on this one."""
+    return lambda result: getattr(import_module(module), name)(result, *given)
 
 
-_CPU = {name: ("speed_cpu", "-m benchmarks.speed", _speed(name)) for name in (
+_SPEED = "benchmarks.speed.tables"
+_CPU = {name: ("speed_cpu", "-m benchmarks.speed", _of(_SPEED, name)) for name in (
     "targets", "layers", "rates", "operations", "occupancy", "drawings", "network",
 )}  # fmt: skip
-_GPU = {name: ("speed_gpu", "-m benchmarks.speed --device cuda", _speed(name)) for name in (
-    "targets", "layers", "network", "drawings",
+_GPU = {name: ("speed_gpu", "-m benchmarks.speed --device cuda", _of(_SPEED, name)) for name in (
+    "targets", "layers", "network", "switches", "drawings",
 )}  # fmt: skip
 
 
@@ -142,6 +143,11 @@ _EXAMPLE = {
     name: ("validation_example", "-m benchmarks.validation.worked_example", _example(name))
     for name in _EXAMPLE_TABLES
 }
+
+_ESTIMATE = "benchmarks.skill.estimate_table"
+_OSSE = "estimate_osse", "-m benchmarks.skill.estimate_osse"
+_EXPERIMENTS = "estimate_experiments", "-m benchmarks.skill.estimate_experiments"
+_RECURRENT = _of("benchmarks.speed.recurrent", "table")
 
 # name of a table -> its result, how that is measured, and how it is written
 TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
@@ -167,13 +173,26 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "throughput": ("throughput_amsr2", "-m benchmarks.skill.throughput", throughput),
     **{f"speed-{name}": row for name, row in _CPU.items()},
     **{f"speed-gpu-{name}": row for name, row in _GPU.items()},
-    "speed-memory": ("speed_memory", "-m benchmarks.speed.memory", _speed("memory")),
+    "speed-memory": ("speed_memory", "-m benchmarks.speed.memory", _of(_SPEED, "memory")),
     "validation-speed": (
         "validation_speed",
         "-m benchmarks.validation.speed",
-        lambda result: import_module("benchmarks.validation.speed").table(result),
+        _of("benchmarks.validation.speed", "table"),
     ),
     **{f"validation-{name}": row for name, row in _EXAMPLE.items()},
+    "estimate-osse": (*_OSSE, _of(_ESTIMATE, "table")),
+    "estimate-margin": (*_OSSE, _of(_ESTIMATE, "margin")),
+    "estimate-inputs": (*_OSSE, _of(_ESTIMATE, "inputs")),
+    "estimate-importance": (*_EXPERIMENTS, _of(_ESTIMATE, "importance")),
+    "estimate-length": (*_EXPERIMENTS, _of(_ESTIMATE, "experiment", "length")),
+    "estimate-samples": (*_EXPERIMENTS, _of(_ESTIMATE, "experiment", "samples")),
+    "smap-conus": (
+        "smap_conus",
+        "-m benchmarks.skill.smap_conus --cross-validate",
+        _of("benchmarks.skill.smap_table", "table"),
+    ),
+    "recurrent": ("recurrent_cpu", "-m benchmarks.speed.recurrent", _RECURRENT),
+    "recurrent-gpu": ("recurrent_gpu", "-m benchmarks.speed.recurrent --device cuda", _RECURRENT),
     "import-time": ("import_time", "benchmarks/import_time.py", import_time),
 }
 

@@ -26,6 +26,8 @@ def data() -> xr.Dataset:
             "after": (dims, after),
             "sd": (dims, np.where(land, 0.02, np.nan) * np.ones((T, 1, 1))),
             "truth": (dims, truth),
+            "estimated": (dims, truth - 0.02),
+            "estimated_sd": (dims, np.where(land, 0.03, np.nan) * np.ones((T, 1, 1))),
             "land": (dims[1:], land),
         },
         coords={
@@ -69,12 +71,22 @@ def test_typical_cell_is_the_median_one(data):
     assert low < rank[lat, lon] < high
 
 
-def test_figure_shows_the_four_maps_and_the_series(data, tmp_path):
+def test_soil_table_scores_all_on_the_same_cells(data):
+    data["after"][0] = np.nan
+    text = demo.soil_table({"one": data["after"], "two": data["estimated"]}, data["truth"])
+    one, two, note = (line.split() for line in text.splitlines()[1:4])
+    assert one[0] == "one" and 0 < float(one[1]) < 0.01
+    assert two[:3] == ["two", "0.0200", "0.0200"]
+    assert note[2] == f"{(T - 1) * H * (W - 2):,}"
+
+
+def test_figure_shows_the_maps_and_the_series(data, tmp_path):
     pytest.importorskip("matplotlib", reason="drawing needs xsm[plot]")
     figure = demo.draw(data, day=5, cell=(3, 6))
     titles = [ax.get_title(loc="left").split(":")[0] for ax in figure.axes]
-    assert titles[:4] == ["Before", "After", "Truth", "Uncertainty of what was filled"]
-    maps = [ax.collections for ax in figure.axes[:3]]
+    assert [title.split(",")[0] for title in titles[:4]] == ["Before", "After", "Truth", "The soil"]
+    assert titles[4:6] == ["Uncertainty of what was filled", "Uncertainty of the estimate"]
+    maps = [ax.collections for ax in figure.axes[:4]]
     assert len({mesh[-1].get_clim() for mesh in maps}) == 1
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
@@ -93,7 +105,8 @@ def test_summary_has_a_line_for_each_method_and_each_set_of_stations():
             "status": ("station", [0, 0, 2]),
         }
     )
-    lines = demo.summary({"Simulated gaps": gaps, "before": one, "after": one}).splitlines()
+    parts = {"Simulated gaps": gaps, "before": one, "after": one, "compared": xr.Dataset()}
+    lines = demo.summary(parts).splitlines()
     assert lines[1].split() == ["default", "0.0100", "0.0200"]
     assert lines[2].split() == ["linear", "0.0300", "0.0400"]
     assert lines[-1].split() == ["after", "2", "15", "0.600", "0.0300"]

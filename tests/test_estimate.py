@@ -204,8 +204,10 @@ def test_cards_that_do_not_fit(tmp_path):
     ds = world()
     good = any_model()
     filling = save_model(tmp_path / "filling", {"config": {}}, good.params)
-    with pytest.raises(ModelError, match="does not estimate from predictors"):
+    with pytest.raises(ModelError, match="'filling' is for gapfill, not for estimate"):
         estimate(ds, model=filling)
+    with pytest.raises(ModelError, match="'sgd-sm' is for gapfill"):
+        estimate(ds, model="sgd-sm")
     swapped = good.card | {"predictors": good.card["predictors"][::-1]}
     save_model(tmp_path / "swapped", swapped, good.params)
     with pytest.raises(ModelError, match="does not fit its network.*'precipitation'"):

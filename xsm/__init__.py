@@ -10,6 +10,7 @@ from xsm.compare import compare
 from xsm.days import add_day
 from xsm.estimate import estimate
 from xsm.gapfill import gapfill
+from xsm.importance import importance
 from xsm.options import set_options
 from xsm.validate import validate
 
@@ -27,7 +28,9 @@ _LAZY = {
     "open_smap_core": "xsm.insitu:open_smap_core",
     "osse": "xsm.osse",
     "plotting": "xsm.plotting",
+    "reduced_samples": "xsm.experiments:reduced_samples",
     "report": "xsm.reporting.report:report",
+    "sequence_length": "xsm.experiments:sequence_length",
     "tutorial": "xsm.tutorial",
     "write_zarr": "xsm.writing:write_zarr",
 }
@@ -41,13 +44,16 @@ __all__ = [
     "fit_estimator",
     "fit_gapfill",
     "gapfill",
+    "importance",
     "metrics",
     "models",
     "open_ismn",
     "open_smap_core",
     "osse",
     "plotting",
+    "reduced_samples",
     "report",
+    "sequence_length",
     "set_options",
     "tutorial",
     "validate",

@@ -1,4 +1,4 @@
-"""The figure of the demonstration: one day before, after, in truth, and one cell's record."""
+"""The figure of the demonstration: one day seen, filled, estimated, in truth; one cell's record."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 UNIT = "m³ m⁻³"
 MOISTURE, SPREAD = "YlGnBu", "magma_r"
+TITLES = {
+    "before": "Before: as retrieved",
+    "after": "After: gap-filled",
+    "truth": "Truth, with the sensor's lasting bias",
+    "estimated": "The soil, estimated from other predictors",
+}
 
 
 def typical_day(before: Floats, truth: Floats) -> int:
@@ -55,7 +61,7 @@ def draw_map(
 
 
 def draw_series(ax: Axes, data: xr.Dataset, cell: tuple[int, int]) -> None:
-    """The days of one cell: seen, filled with its 95 % interval, and true."""
+    """The days of one cell: seen, filled with its 95 % interval, true, and estimated."""
     one = data.isel(lat=cell[0], lon=cell[1])
     days, after, sd = one["time"].values, one["after"].values, one["sd"].values
     half = one["sd"].attrs.get("coverage_factor_95", 1.96) * np.where(
@@ -65,11 +71,11 @@ def draw_series(ax: Axes, data: xr.Dataset, cell: tuple[int, int]) -> None:
     ax.plot(days, one["truth"], color="black", lw=1.0, ls="--")
     ax.plot(days, after, color="#2171b5", lw=1.4)
     ax.plot(days, one["before"], "o", color="#08306b", ms=4)
+    ax.plot(days, one["estimated"], color="#d95f0e", lw=1.2)
     place = place_text(one["lat"].item(), one["lon"].item())
     ax.set_title(f"One cell of median error, {place}", loc="left", fontsize=10)
-    ax.legend(
-        ["filled, 95 % interval", "truth", "filled", "seen"], ncols=4, fontsize=8, frameon=False
-    )
+    labels = ["filled, 95 % interval", "truth", "filled", "seen", "estimated"]
+    ax.legend(labels, ncols=5, fontsize=8, frameon=False)
     ax.set_ylabel(UNIT, fontsize=9)
     ax.tick_params(labelsize=8)
     date_axis(ax)
@@ -77,12 +83,13 @@ def draw_series(ax: Axes, data: xr.Dataset, cell: tuple[int, int]) -> None:
 
 
 def draw(data: xr.Dataset, day: int, cell: tuple[int, int]) -> Figure:
-    """Before, after, truth and uncertainty of one day, and one cell's record.
+    """Seen, filled, true and estimated soil moisture of one day, and one cell's record.
 
     Parameters
     ----------
     data : Dataset
-        ``before``, ``after``, ``sd``, ``truth`` (time, lat, lon; m3 m-3) and ``land`` (lat, lon).
+        ``before``, ``after``, ``sd``, ``truth``, ``estimated`` and ``estimated_sd`` (time, lat,
+        lon; m3 m-3) and ``land`` (lat, lon).
     day : int
         Position on ``time`` of the maps.
     cell : (int, int)
@@ -90,25 +97,28 @@ def draw(data: xr.Dataset, day: int, cell: tuple[int, int]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.6, 9.4), layout="constrained")
-    grid = figure.add_gridspec(3, 2, height_ratios=[1, 1, 0.55])
-    axes = [figure.add_subplot(grid[i // 2, i % 2]) for i in range(4)]
+    figure = Figure(figsize=(9.6, 12.0), layout="constrained")
+    grid = figure.add_gridspec(4, 2, height_ratios=[1, 1, 1, 0.6])
+    axes = [figure.add_subplot(grid[i // 2, i % 2]) for i in range(6)]
     today = data.isel(time=day)
-    low, high = np.nanpercentile(today["truth"], [1, 99])
+    low, high = np.nanpercentile(np.stack([today["truth"], today["estimated"]]), [1, 99])
     moisture = {"cmap": MOISTURE, "vmin": max(low, 0.0), "vmax": high}
-    titles = {"before": "Before: as retrieved", "after": "After: gap-filled", "truth": "Truth"}
-    for ax, (name, title) in zip(axes, titles.items(), strict=False):
+    for ax, (name, title) in zip(axes, TITLES.items(), strict=False):
         mesh = draw_map(ax, today[name], today["land"], title, **moisture)
     label = f"0-5 cm soil moisture ({UNIT})"
-    figure.colorbar(mesh, ax=axes[:2], label=label, extend="both", shrink=0.85, pad=0.02)
-    spread = today["sd"].where(np.isnan(today["before"]))
-    low, high = np.nanpercentile(spread, [1, 99])
+    figure.colorbar(mesh, ax=axes[:4], label=label, extend="both", shrink=0.6, pad=0.02)
+    spreads = {
+        "Uncertainty of what was filled": today["sd"].where(np.isnan(today["before"])),
+        "Uncertainty of the estimate": today["estimated_sd"],
+    }
+    low, high = np.nanpercentile(np.stack(list(spreads.values())), [1, 99])
     style = {"cmap": SPREAD, "vmin": low, "vmax": high}
-    mesh = draw_map(axes[3], spread, today["land"], "Uncertainty of what was filled", **style)
+    for ax, (title, spread) in zip(axes[4:], spreads.items(), strict=True):
+        mesh = draw_map(ax, spread, today["land"], title, **style)
     label = f"standard deviation ({UNIT})"
-    figure.colorbar(mesh, ax=axes[2:], label=label, extend="both", shrink=0.85, pad=0.02)
+    figure.colorbar(mesh, ax=axes[4:], label=label, extend="both", shrink=0.85, pad=0.02)
     around = slice(max(day - 60, 0), day + 61)
-    draw_series(figure.add_subplot(grid[2, :]), data.isel(time=around), cell)
+    draw_series(figure.add_subplot(grid[3, :]), data.isel(time=around), cell)
     date = np.datetime_as_string(today["time"].values, unit="D")
     figure.suptitle(f"Simulated AMSR2 soil moisture, {date}", fontsize=13, x=0.01, ha="left")
     return figure

@@ -24,7 +24,7 @@ _told: set[str] = set()
 def estimate(
     obj: xr.Dataset,
     *,
-    model: str | Path | Model,
+    model: str | Path | Model = "default",
     features: Mapping[str, Any] | None = None,
     land_cover: Any = None,
     mask_frozen: bool = False,
@@ -41,7 +41,9 @@ def estimate(
         The predictors that the card of the model names, daily, with units; static ones without a
         time dimension. Any order and names of dimensions. Dask arrays stay lazy.
     model : str, Path or Model
-        From :func:`xsm.fit_estimator`, or its file. None is shipped yet.
+        From :func:`xsm.fit_estimator`, or its file; or the name of a shipped one, see
+        :func:`xsm.models`. ``default`` was trained on a simulated Earth: it shows what such a
+        network does, and is no product.
     features : mapping, optional
         Predictor -> variable of `obj`, or a DataArray, where neither its own name, nor a standard
         name, nor a known product tells. Arrays every eight days are interpolated in time.
@@ -86,6 +88,7 @@ def estimate(
     --------
     ::
 
+        sm = predictors.sm.estimate()
         sm = predictors.sm.estimate(model="mine", features={"lst": "my_temperature"})
     """
     if not isinstance(obj, xr.Dataset):

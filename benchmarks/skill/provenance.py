@@ -11,7 +11,9 @@ from typing import Any
 
 from xsm import __version__
 
-PACKAGES = ("numpy", "scipy", "xarray", "numba", "lightgbm", "pytesmo", "pyDINEOF")
+PACKAGES = (
+    "numpy", "scipy", "xarray", "numba", "lightgbm", "pytesmo", "pyDINEOF", "torch", "xgboost-cpu",
+)  # fmt: skip
 
 
 def provenance(models: list[str] | tuple[str, ...] = ()) -> dict[str, Any]:

@@ -37,6 +37,15 @@ def world(days=60, rows=4, columns=5, seed=0):
     )
 
 
+def world_with_reanalysis(**options):
+    """A world with another model's idea of its soil moisture."""
+    ds = world(**options)
+    rng = np.random.default_rng(2)
+    other = 0.8 * ds["soil"] + 0.02 * rng.standard_normal(ds["soil"].shape)
+    ds["swvl1"] = other.astype(np.float32).assign_attrs(units="m3 m-3")
+    return ds
+
+
 def any_model(kind="bilstm", names=tuple(NAMES), *, days=40, context=10, members=1, seed=0, **more):
     """A model of random weights, which takes `names`."""
     config = make_config(kind, list(names), hidden=8, heads=2)

@@ -164,7 +164,7 @@ def test_torch_and_numpy_agree_and_gradients_reach_every_weight(kind):
     net, x = network(kind, input=6), sequences()
     expected = run(net, x)
     tensors = {key: torch.tensor(value, requires_grad=True) for key, value in net[0].items()}
-    ops = recurrent_operations(training=True)
+    ops = recurrent_operations()
     found = recurrent_network(tensors, torch.from_numpy(x), net[1], ops)
     np.testing.assert_allclose(found.mean.detach().numpy(), expected.mean, atol=2e-5)
     (found.mean.square().mean() + found.log_variance.square().mean()).backward()

@@ -158,29 +158,33 @@ def test_percent_is_a_unit_of_a_target():
     np.testing.assert_allclose(one.y, two.y, rtol=1e-5)
 
 
-def test_the_command_trains_on_a_simulated_earth(tmp_path, monkeypatch):
-    from xsm.training import estimator
+def test_parts_of_sequences_train_too():
+    ds = world(rows=6, columns=8)
+    options = SMALL | {"model": "bilstm", "epochs": 30}
+    model = fit_estimator(ds, "soil", shortest=20, **options)
+    assert model.card["scores"]["r2"] > 0.5
+    whole = fit_estimator(ds, "soil", **options | {"epochs": 1})
+    same = fit_estimator(ds, "soil", shortest=60, **options | {"epochs": 1})
+    assert whole.card["sha256"] == same.card["sha256"]
 
-    ds = world(rows=6, columns=8).rename(soil=estimator.TARGET)
-    monkeypatch.setattr(estimator, "FEATURES", ["lst", "sand", "precipitation"])
-    monkeypatch.setattr(estimator, "simulated_earth", lambda days, resolution: ds)
-    path = tmp_path / "weights"
-    model = estimator.main(
-        [
-            "--out",
-            str(path),
-            "--kind",
-            "lstm",
-            "--epochs",
-            "1",
-            "--hidden",
-            "8",
-            "--without",
-            "sand",
-        ]
+
+def test_quartiles_are_not_squeezed_by_extremes():
+    ds = world(rows=6, columns=8)
+    rng = np.random.default_rng(0)
+    snow = rng.random(ds["soil"].shape) < 0.1
+    ds["albedo_bsa_vis"] = ds["soil"].copy(data=np.where(snow, 0.9, 0.1 + 0.1 * ds["soil"]))
+    ds["albedo_bsa_vis"].attrs = {"units": "1"}
+    rows = {}
+    for scaling in ("moments", "quartiles"):
+        model = fit_estimator(ds, "soil", scaling=scaling, **SMALL | {"epochs": 1})
+        rows[scaling] = model.card["predictors"][0]
+    assert rows["moments"]["std"] > 0.2
+    assert rows["quartiles"]["std"] == pytest.approx(
+        (0.9 - rows["quartiles"]["mean"]) / 8, rel=0.01
     )
-    assert load_model(path).card["simulated"] is True
-    assert model.config["features"] == ["lst", "precipitation"]
+    assert rows["quartiles"]["mean"] < 0.14
+    with pytest.raises(InputError, match="scaling='odd'"):
+        fit_estimator(ds, "soil", scaling="odd", **SMALL)
 
 
 def test_fit_estimator_is_told_how_to_get_torch(monkeypatch):

@@ -40,6 +40,7 @@ def read_samples(
     target: str | xr.DataArray,
     features: Sequence[str] | Mapping[str, Any] | None,
     *,
+    names: Sequence[str] | None = None,
     every: int = 1,
     gap: int = 8,
 ) -> Samples:
@@ -51,6 +52,8 @@ def read_samples(
     target : str or DataArray
     features : sequence of str, mapping or None
         See :func:`xsm.fit_estimator`.
+    names : sequence of str, optional
+        All predictors, where `features` tells of some of them only.
     every : int
         Every so many rows and columns.
     gap : int
@@ -64,7 +67,8 @@ def read_samples(
     """
     y, ds = _target(ds, target)
     mapping = features if isinstance(features, Mapping) else {}
-    names = known_predictors(ds, mapping) if features is None else list(features)
+    if names is None:
+        names = known_predictors(ds, mapping) if features is None else list(features)
     if not names:
         raise InputError(
             f"no predictor is known among {[str(n) for n in ds.data_vars]}: name them, features=..."

@@ -24,11 +24,13 @@ from xsm.networks.statistics import HALO
 
 SCHEMA = 1
 SHIPPED = Path(__file__).parent / "weights"
+TASK = "gapfill"  # of a card that names none
+DEFAULTS = {"estimate": "atlstm"}  # what "default" is called, where that is another name
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network: its card and its parameters (float32 arrays by name)."""
+    """A trained network: its card and its parameters (float32 arrays, or bytes, by name)."""
 
     card: dict[str, Any]
     params: dict[str, np.ndarray]
@@ -67,10 +69,15 @@ class Model:
 
 def make_model(name: str, card: dict[str, Any], params: dict[str, np.ndarray]) -> Model:
     """A model from its parts; ``schema``, ``name`` and ``sha256`` of the card are made here."""
-    params = {key: np.ascontiguousarray(value, np.float32) for key, value in params.items()}
+    params = {key: _plain(value) for key, value in params.items()}
     rest = {k: v for k, v in card.items() if k not in ("schema", "name", "sha256")}
     fingerprint = hashlib.sha256(save(params)).hexdigest()
     return Model({"schema": SCHEMA, "name": name, **rest, "sha256": fingerprint}, params)
+
+
+def _plain(value: np.ndarray) -> np.ndarray:
+    """Bytes as they are, all else as float32."""
+    return np.ascontiguousarray(value, np.uint8 if value.dtype == np.uint8 else np.float32)
 
 
 def save_model(path: str | Path, card: dict[str, Any], params: dict[str, np.ndarray]) -> Model:
@@ -97,7 +104,7 @@ def save_model(path: str | Path, card: dict[str, Any], params: dict[str, np.ndar
     return model
 
 
-def load_model(model: str | Path | Model = "default") -> Model:
+def load_model(model: str | Path | Model = "default", task: str | None = None) -> Model:
     """Find a model: shipped by name, or the user's own by path.
 
     Parameters
@@ -105,6 +112,8 @@ def load_model(model: str | Path | Model = "default") -> Model:
     model : str, Path or Model
         A name that :func:`models` lists, or the path of a ``.safetensors`` file or its ``.json``
         card (both must be there, side by side).
+    task : {"gapfill", "estimate"}, optional
+        What it is to do: ``"default"`` is the shipped model of this task.
 
     Returns
     -------
@@ -113,11 +122,21 @@ def load_model(model: str | Path | Model = "default") -> Model:
     Raises
     ------
     ModelError
-        If there is no such model, a file is unreadable, the card's schema is another one, or the
-        weights are not those that the card describes.
+        If there is no such model, a file is unreadable, the card's schema is another one, the
+        weights are not those that the card describes, or they are for another task.
     """
-    if isinstance(model, Model):
-        return model
+    if model == "default":
+        model = DEFAULTS.get(task or TASK, "default")
+    found = model if isinstance(model, Model) else _found(model)
+    if task is not None and (own := found.card.get("task", TASK)) != task:
+        raise ModelError(
+            f"model={found.name!r} is for {own}, not for {task}: expected one of "
+            f"{sorted(models(task))}, or one of your own."
+        )
+    return found
+
+
+def _found(model: str | Path) -> Model:
     path = Path(model).expanduser()
     if path.suffix in (".json", ".safetensors"):
         path = path.with_suffix("")
@@ -158,8 +177,13 @@ def _read(card_path: Path, weights_path: Path, _changed: int) -> Model:
     return Model(card, params)
 
 
-def models() -> dict[str, dict[str, Any]]:
+def models(task: str | None = None) -> dict[str, dict[str, Any]]:
     """Shipped models and their cards.
+
+    Parameters
+    ----------
+    task : {"gapfill", "estimate"}, optional
+        Those for one task only; default all.
 
     Returns
     -------
@@ -168,7 +192,8 @@ def models() -> dict[str, dict[str, Any]]:
 
     Examples
     --------
-    >>> "default" in models()
-    True
+    >>> sorted(models("gapfill")), sorted(models("estimate"))
+    (['default', 'sgd-sm'], ['atlstm'])
     """
-    return {path.stem: json.loads(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}
+    cards = {path.stem: json.loads(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}
+    return {k: card for k, card in cards.items() if task in (None, card.get("task", TASK))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache, partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.networks.cards import Model, load_model, models, save_model
+from xsm.networks.cards import Model, models, save_model
+from xsm.networks.cards import load_model as load_any_model
 from xsm.networks.course import at_day, departures
 from xsm.networks.features import features
 from xsm.networks.partial_conv import partial_conv_network, reach
@@ -23,6 +25,11 @@ __all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "
 logger = logging.getLogger(__name__)
 
 LOG_VARIANCE = (-10.0, 5.0)  # of standardised anomalies
+
+
+def load_model(model: str | Path | Model = "default") -> Model:
+    """A gap-filling model, by name or path; see :func:`xsm.networks.cards.load_model`."""
+    return load_any_model(model, "gapfill")
 
 
 def operations(

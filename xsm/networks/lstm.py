@@ -7,12 +7,9 @@ from types import SimpleNamespace
 import xsm_kernels
 
 
-def recurrent_operations(*, training: bool = False) -> SimpleNamespace:
+def recurrent_operations() -> SimpleNamespace:
     """The operations a recurrent network needs, for NumPy arrays and torch tensors.
 
-    Parameters
-    ----------
-    training : bool
-        Gradients are wanted; ``backend="auto"`` sees for itself which kernels know them.
+    Which kernel runs them is seen from the arrays, and whether gradients are wanted.
     """
     return SimpleNamespace(lstm=xsm_kernels.lstm, attention=xsm_kernels.attention)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.networks import boosted
 from xsm.networks.cards import Model
 from xsm.networks.lstm import recurrent_operations
 from xsm.networks.recurrent import recurrent_network
@@ -144,12 +145,16 @@ def estimate_sequences(
 
 def _run(params, z, config, ops, sequence):
     """Mean and log-variance (B, T), window by window."""
+    if config["kind"] == boosted.KIND:
+        return boosted.predict(params, z)
     out = np.empty((2, *z.shape[:2]), np.float32)
     # one direction needs no context: its state goes on, exactly
     forward = config["kind"] == "lstm"
     state, done = None, 0
     for window in windows(z.shape[1], sequence["days"], 0 if forward else sequence["context"]):
-        found = recurrent_network(params, z[:, window.days], config, ops, initial=state)
+        found = recurrent_network(
+            params, z[:, window.days], config, ops, initial=state, weights=False
+        )
         state = found.state if forward else None
         count = window.kept.stop - window.kept.start
         for n, values in enumerate((found.mean, found.log_variance)):
@@ -177,6 +182,8 @@ def attention_weights(x: NDArray[np.floating], model: Model) -> NDArray[np.float
         If the network has no attention.
     """
     z, ops = standardised(x, model.card), recurrent_operations()
+    if model.config["kind"] == boosted.KIND:
+        raise ValueError(f"a model of the kind {boosted.KIND!r} has no attention.")
     found = [
         recurrent_network(params, z, model.config, ops).attention
         for params in members(model.params)

@@ -9,12 +9,14 @@ from typing import Any
 _EXPORTS = {
     "Plot": "xsm.plotting.accessor",
     "box": "xsm.plotting.boxes",
+    "curve": "xsm.plotting.experiments",
+    "importance": "xsm.plotting.experiments",
     "map": "xsm.plotting.maps",
     "scatter": "xsm.plotting.pairs",
     "series": "xsm.plotting.records",
     "taylor": "xsm.plotting.taylor_diagram",
 }
-__all__ = ["Plot", "box", "map", "scatter", "series", "taylor"]
+__all__ = ["Plot", "box", "curve", "importance", "map", "scatter", "series", "taylor"]
 
 
 def __getattr__(name: str) -> Any:

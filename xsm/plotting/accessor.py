@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xsm.plotting.boxes import box
+from xsm.plotting.experiments import curve, importance
 from xsm.plotting.maps import map
 from xsm.plotting.pairs import scatter
 from xsm.plotting.records import series
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Plot:
-    """Pictures of what ``validate`` returned; each method is a function of ``xsm.plotting``."""
+    """Pictures of scores and experiments; each method is a function of ``xsm.plotting``."""
 
     def __init__(self, scores: Any) -> None:
         self._scores = scores
@@ -40,5 +41,13 @@ class Plot:
         """Draw one station's record; the options are those of :func:`xsm.plotting.series`."""
         return series(self._scores, station, **options)
 
+    def importance(self, **options: Any) -> Axes:
+        """Draw what :func:`xsm.importance` returned; see :func:`xsm.plotting.importance`."""
+        return importance(self._scores, **options)
+
+    def curve(self, **options: Any) -> Axes:
+        """Draw an experiment; the options are those of :func:`xsm.plotting.curve`."""
+        return curve(self._scores, **options)
+
     def __repr__(self) -> str:
-        return "<xsm plots of scores: map, box, taylor, scatter, series>"
+        return "<xsm plots of scores: map, box, taylor, scatter, series, importance, curve>"

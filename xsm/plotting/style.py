@@ -103,6 +103,8 @@ def colours(
     low, high = (float(edge) for edge in np.percentile(values, [2, 98]))
     if center is not None:
         half = max(abs(low - center), abs(high - center))
+        if center > 0 and values.min() >= 0:
+            half = min(half, center)  # a ratio has no negative side
         low, high = center - half, center + half
     if high - low < 1e-6:
         low, high = low - 0.01, high + 0.01

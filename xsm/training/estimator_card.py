@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.errors import InputError
 from xsm.estimating.samples import Samples
 from xsm.networks.cards import Model
 from xsm.networks.sequences import (
     CONTEXT,
+    LIMIT,
     YEAR,
     estimate_sequences,
     location_and_scale,
@@ -20,23 +22,32 @@ from xsm.networks.sequences import (
 )
 from xsm.training.sequence_fit import Sequences
 
+SCALINGS = ("moments", "quartiles")
+
 
 def normalisation(
-    samples: Samples, part: NDArray[np.int8], location: str | None, scale: str | None
+    samples: Samples,
+    part: NDArray[np.int8],
+    location: str | None,
+    scale: str | None,
+    scaling: str = "moments",
 ) -> dict[str, Any]:
     """Entries of the card: normalisation by the training cells alone, form of the sequences."""
+    if scaling not in SCALINGS:
+        raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
     train = part == 0
     y = samples.y[train]
     rows = []
     for f, row in enumerate(samples.rows):
         values = samples.x[train, :, f]
         values = values[np.isfinite(values)]
-        mean, std = float(values.mean(dtype=float)), float(values.std(dtype=float))
+        mean, std = _of_quartiles(values) if scaling == "quartiles" else _moments(values)
         rows.append(row | {"mean": mean, "std": std if std > 1e-6 * (1 + abs(mean)) else 1.0})
     return {
         "predictors": rows,
         "target": {
             "name": "soil_moisture",
+            "variable": samples.title,
             "location": location or float(np.nanmean(y)),
             "scale": scale or float(np.nanstd(y)),
             "depth_top": 0.0,
@@ -44,6 +55,17 @@ def normalisation(
         },
         "sequence": {"days": YEAR, "context": CONTEXT},
     }
+
+
+def _moments(values: NDArray[np.floating]) -> tuple[float, float]:
+    return float(values.mean(dtype=float)), float(values.std(dtype=float))
+
+
+def _of_quartiles(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Median, and the spread of the middle half; wide enough that the tails stay within LIMIT."""
+    low, first, middle, third, high = np.quantile(values, [0.005, 0.25, 0.5, 0.75, 0.995])
+    tail = max(high - middle, middle - low) / LIMIT
+    return float(middle), float(max((third - first) / 1.349, tail))
 
 
 def cut_sequences(

@@ -33,6 +33,7 @@ def fit_estimator(
     every: int = 1,
     location: str | None = None,
     scale: str | None = None,
+    scaling: str = "moments",
     hidden: int = 64,
     input: int | None = None,  # noqa: A002  (the name in the card)
     window: int | None = None,
@@ -42,6 +43,9 @@ def fit_estimator(
     rate: float = 3e-3,
     decay: float = 1e-3,
     dropout: float = 0.2,
+    shortest: int | None = None,
+    share: float = 1.0,
+    trees: Mapping[str, Any] | None = None,
     gap: int = GAP,
     seed: int = 0,
     device: str = "cpu",
@@ -60,9 +64,9 @@ def fit_estimator(
         variable of `predictors`. It may cover a part of the days.
     path : str or Path, optional
         Where to save the model; it then works as ``estimate(model=path)``.
-    model : {"atlstm", "bilstm", "lstm", "transformer", "dense"}
-        ``dense`` sees each day alone: for predictors that hold the memory themselves, such as
-        sums of rain that fade away.
+    model : {"atlstm", "bilstm", "lstm", "transformer", "dense", "xgboost"}
+        ``dense`` and ``xgboost`` see each day alone: for predictors that hold the memory
+        themselves, such as sums of rain that fade away.
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
         Default: all that are known (``xsm.estimating.known.KNOWN``). Any other variable of
@@ -77,6 +81,9 @@ def fit_estimator(
         Names of static predictors, m3 m-3: the network then learns ``(target - location) /
         scale``, such as departures from a known mean. Default: mean and standard deviation of all
         training targets.
+    scaling : {"moments", "quartiles"}
+        How predictors are scaled: by mean and standard deviation, or by median and quartiles, so
+        that a few extremes, such as the albedo of snow, do not squeeze all else.
     hidden, input, window : int, optional
         Sizes; see :func:`xsm.networks.recurrent.recurrent_network`.
     members : int
@@ -84,6 +91,13 @@ def fit_estimator(
     epochs, batch, rate, decay, dropout : optional
         Passes, sequences (days for ``dense``) per step, peak learning rate and
         decay of weights of AdamW, share of units dropped.
+    shortest : int, optional
+        Train on parts of the sequences, of so many days to all, drawn in each step: the network
+        then knows short records too.
+    share : float
+        Share of the training samples (sequences; days for ``dense`` and ``xgboost``) to use.
+    trees : mapping, optional
+        Parameters of xgboost beside ``xsm.training.boosting.PARAMETERS``, and ``rounds``.
     gap : int
         Longest gap in a daily predictor to interpolate, days.
     seed : int
@@ -105,74 +119,48 @@ def fit_estimator(
         If there is too little to learn from or an argument is out of range; and what
         :func:`xsm.estimate` raises for the predictors.
     ImportError
-        If torch is not installed.
+        If torch, or for ``xgboost`` that package, is not installed.
 
     Examples
     --------
     >>> model = xsm.fit_estimator(predictors, "smap", "mine")       # doctest: +SKIP
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
-    numbers = {"epochs": epochs, "batch": batch, "rate": rate, "members": members, "every": every}
-    for name, number in numbers.items():
-        if not number > 0:
-            raise InputError(f"{name}={number!r}: expected a number above 0.")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout={dropout!r}: expected a share from 0 to below 1.")
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ImportError("fit_estimator needs torch: pip install 'xsm[torch]'.") from error
+    if not every > 0:
+        raise InputError(f"every={every!r}: expected a number above 0.")
     from xsm.networks.cards import make_model, save_model
-    from xsm.networks.estimators import TASK
-    from xsm.networks.recurrent import make_config
-    from xsm.training.estimator_card import cut_sequences, normalisation, scores
-    from xsm.training.sequence_fit import Settings, fit_sequences
+    from xsm.training.boosting import ROUNDS
+    from xsm.training.members import check_packages, fit_samples
 
+    check_packages(model)
     samples = read_samples(predictors, target, features, every=every, gap=gap)
     _check_samples(samples, location, scale)
-    names = [row["name"] for row in samples.rows]
-    try:
-        config = make_config(model, names, hidden=hidden, input=input, window=window)
-    except ValueError as error:
-        raise InputError(str(error)) from error
     part = split_cells(samples.lat, samples.lon, split, seed)
-    settings = Settings(epochs, batch, rate, decay, dropout, device=device)
-    made = normalisation(samples, part, location, scale)
-    train, held_out = (
-        cut_sequences(samples, made, part == n, single=model == "dense") for n in (0, 1)
-    )
-    params: dict[str, np.ndarray] = {}
-    curves = []
-    with bar("fit", members * epochs, get_option("progress", progress), "epoch") as shown:
+    passes = int((trees or {}).get("rounds", ROUNDS)) if model == "xgboost" else epochs
+    with bar("fit", members * passes, get_option("progress", progress), "epoch") as shown:
 
         def on_epoch(_epoch: int, error: float) -> None:
             shown.set_postfix_str(f"error {error:.4f} of the spread", refresh=False)
             shown.update()
 
-        for member in range(members):
-            found, curve = fit_sequences(
-                config, train, held_out if len(held_out.x) else None, settings, seed + member,
-                on_epoch,
-            )  # fmt: skip
-            params |= {f"{member}/{name}": value for name, value in found.items()}
-            curves.append(curve)
+        found = fit_samples(
+            samples, part, model,
+            hidden=hidden, input=input, window=window, members=members, epochs=epochs,
+            batch=batch, rate=rate, decay=decay, dropout=dropout, shortest=shortest, share=share,
+            trees=trees, location=location, scale=scale, scaling=scaling, seed=seed,
+            device=device, on_epoch=on_epoch,
+        )  # fmt: skip
     whole: dict[str, Any] = {
         "description": f"estimates {samples.title}",
         "licence": "that of the data",
-        "task": TASK,
-        "network": model,
-        "config": config,
-        **made,
         "trained_on": {samples.title: f"{samples.period[0]} to {samples.period[1]}"},
+        **found.card,
         "split": {"kind": split, "cells": np.bincount(part, minlength=3).tolist(), "every": every},
-        "training": settings._asdict() | {"members": members, "seed": seed},
-        "curves": curves,
+        **(card or {}),
     }
-    whole |= scores(samples, make_model("fitted", whole, params), part)
-    whole |= dict(card or {})
     if path is not None:
-        return save_model(path, whole, params)
-    return make_model("fitted", whole, params)
+        return save_model(path, whole, found.params)
+    return make_model("fitted", whole, found.params)
 
 
 def _check_samples(samples: Samples, location: str | None, scale: str | None) -> None:

@@ -35,6 +35,8 @@ class Settings(NamedTuple):
     dropout: float = 0.2
     patience: int = 6  # epochs without a better held-out error; with held-out sequences only
     device: str = "cpu"
+    # days: each step then sees a part of its sequences, of so many days or more
+    shortest: int | None = None
 
 
 def fit_sequences(
@@ -94,7 +96,8 @@ def fit_sequences(
             done += 1
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate * _rate(done / total)
-            loss, error, seen = _loss(train, part, tensors, config, settings.device, dropout)
+            days = _cut(train.x.shape[1], settings.shortest, order)
+            loss, error, seen = _loss(train, part, tensors, config, settings.device, dropout, days)
             if not seen:
                 continue
             optimiser.zero_grad()
@@ -120,19 +123,28 @@ def fit_sequences(
     return best, curve
 
 
+def _cut(days: int, shortest: int | None, rng: np.random.Generator) -> slice:
+    """All days, or some in a row, drawn."""
+    if shortest is None or shortest >= days:
+        return slice(None)
+    length = int(rng.integers(shortest, days + 1))
+    first = int(rng.integers(0, days - length + 1))
+    return slice(first, first + length)
+
+
 def _rate(fraction: float) -> float:
     return min(fraction / 0.1, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fraction)))
 
 
-def _loss(data, part, tensors, config, device, dropout=None):
+def _loss(data, part, tensors, config, device, dropout=None, days=slice(None)):  # noqa: B008
     """Loss, sum of squared errors and number of targets of some sequences."""
     import torch
 
-    x, y = (torch.from_numpy(array[part]).to(device) for array in data)
+    x, y = (torch.from_numpy(array[part][:, days]).to(device) for array in data)
     known = torch.isfinite(y)
     seen = int(known.sum())
-    ops = recurrent_operations(training=True)
-    found = recurrent_network(tensors, x, config, ops, dropout=dropout)
+    ops = recurrent_operations()
+    found = recurrent_network(tensors, x, config, ops, dropout=dropout, weights=False)
     error = torch.where(known, found.mean - torch.nan_to_num(y), 0.0) ** 2
     spread = found.log_variance.clamp(-10.0, 5.0)
     # the variance learns from the error and cannot excuse it
