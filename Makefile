@@ -15,7 +15,7 @@ AMSR2 ?= $(XSM_DATA)/amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc
 .PHONY: help demo test lint format docs train-gapfill train-estimate benchmarks tables clean
 
 help:
-	@echo 'make demo           install xsm without torch; gap-fill and validate the embedded dataset'
+	@echo 'make demo           install xsm without torch; fill, estimate and validate the embedded dataset'
 	@echo 'make test           install what the tests need (torch on the CPU, triton) and run them'
 	@echo 'make lint           ruff, mypy and the direction of imports'
 	@echo 'make format         let ruff rewrite the files'

@@ -31,6 +31,9 @@ def estimate(
     regrid: str | None = None,
     uncertainty: bool = True,
     attention: bool = False,
+    backend: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
     """Estimate daily soil moisture of the top soil from what is known of every day and cell.
@@ -60,8 +63,8 @@ def estimate(
     attention : bool
         Return ``attention`` (time, attended) too: how much each day draws on each other one. Of a
         single pixel and no more days than pass through the network together.
-    progress : bool, optional
-        Show a progress bar; default on a terminal.
+    backend, device, dtype, progress : optional
+        As for :func:`xsm.set_options`, for this call: ``device="cuda"`` works on a GPU.
 
     Returns
     -------
@@ -97,7 +100,9 @@ def estimate(
     from xsm.estimating.predictors import find_land_cover, find_predictors
     from xsm.estimating.result import assemble
     from xsm.networks.estimators import load_estimator
+    from xsm.networks.places import Place
 
+    place = Place(*map(get_option, ("backend", "device", "dtype"), (backend, device, dtype)))
     found_model = load_estimator(model)
     _tell(found_model)
     rows = found_model.card["predictors"]
@@ -124,6 +129,7 @@ def estimate(
         model=found_model,
         cover=cover is not None,
         mask_frozen=bool(mask_frozen),
+        place=place,
     )
     mean, std, flag = _apply(block, arrays, found.time, get_option("progress", progress))
     said = "".join(

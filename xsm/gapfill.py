@@ -102,7 +102,6 @@ def gapfill(
     found = read_variable(da)
     layout = layout_of(da, ds)
     time = time_of(da, layout.time)
-    limit = gap_days(max_gap)
     days = day_numbers(time)
     limit = gap_days(max_gap)
     job = Job(

@@ -8,6 +8,7 @@ from typing import Any
 from xsm.errors import InputError
 
 BACKENDS = ("auto", "numba", "reference", "triton")
+DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 _DEFAULTS: dict[str, Any] = {
     "backend": "auto",
@@ -28,7 +29,7 @@ class set_options:  # noqa: N801  (a function to its users, as in xarray)
         Kernels that run the networks.
     device : str or None
         Device of torch, such as ``"cuda"``.
-    dtype : str or None
+    dtype : {"float32", "bfloat16", "float16", "float64"} or None
         Working precision of the network.
     progress : bool or None
         Whether to show a progress bar; None shows one on a terminal.
@@ -74,6 +75,8 @@ def get_option(name: str, given: Any = None) -> Any:
 def _check(name: str, value: Any) -> None:
     if name == "backend" and value not in BACKENDS:
         raise InputError(f"backend={value!r}: expected one of {', '.join(map(repr, BACKENDS))}.")
+    if name == "dtype" and not (value is None or value in DTYPES):
+        raise InputError(f"dtype={value!r}: expected one of {', '.join(map(repr, DTYPES))}.")
     if name == "progress" and not (value is None or isinstance(value, bool)):
         raise InputError(f"progress={value!r}: expected True, False or None (on a terminal only).")
     if name == "tile":

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from xsm.estimating.known import DAY_OF_YEAR, NO_SOIL
 from xsm.estimating.predictors import Predictors, calendar_predictor
 from xsm.networks.cards import Model
-from xsm.networks.sequences import estimate_sequences, fill_short_gaps
+from xsm.networks.places import Place
+from xsm.networks.sequences import ANYWHERE, estimate_sequences, fill_short_gaps
 
-PIXELS = 256  # in one run of the network
+PIXELS, ON_DEVICE = 256, 4096  # in one run of the network, on CPUs and elsewhere
 FREEZING = 273.15  # K
 
 ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL = range(5)
@@ -101,6 +102,7 @@ def estimate_block(
     model: Model,
     cover: bool,
     mask_frozen: bool,
+    place: Place = ANYWHERE,
     step: Callable[[int], Any] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int8]]:
     """Mean, standard deviation (m3 m-3) and flag, each (..., N).
@@ -114,6 +116,8 @@ def estimate_block(
     cover : bool
     mask_frozen : bool
         No estimate where ``lst`` is below 0 degC.
+    place : Place
+        Where the network runs.
     step : callable, optional
         Called with the number of pixels done.
     """
@@ -124,17 +128,18 @@ def estimate_block(
     values = np.full((2, soil.size, plan.days.size), np.nan, np.float32)
     flag = np.full(values.shape[1:], NOT_SOIL, np.int8)
     land = np.flatnonzero(soil)
-    for start in range(0, land.size, PIXELS):
-        pixels = land[start : start + PIXELS]
+    count = PIXELS if place.device in (None, "cpu") else ON_DEVICE
+    for start in range(0, land.size, count):
+        pixels = land[start : start + count]
         x = sequences(inputs, plan, pixels, shape)
-        values[:, pixels], flag[pixels] = _estimate_pixels(x, plan, model, mask_frozen)
+        values[:, pixels], flag[pixels] = _estimate_pixels(x, plan, model, mask_frozen, place)
         if step is not None:
             step(pixels.size)
     full = (*shape, plan.days.size)
     return values[0].reshape(full), values[1].reshape(full), flag.reshape(full)
 
 
-def _estimate_pixels(x, plan, model, mask_frozen):
+def _estimate_pixels(x, plan, model, mask_frozen, place):
     """Mean and standard deviation (2, B, N), and flag (B, N), of sequences (B, T, F)."""
     moving = [
         f
@@ -152,6 +157,6 @@ def _estimate_pixels(x, plan, model, mask_frozen):
     out = np.full((2, *flag.shape), np.nan, np.float32)
     work = usable.any(-1)
     if work.any():
-        mean, std = estimate_sequences(x[work], model)
+        mean, std = estimate_sequences(x[work], model, place)
         out[:, work] = np.stack([mean, std])[:, :, plan.days]
     return np.where(flag <= MISSING_INPUT, out, np.float32(np.nan)), flag

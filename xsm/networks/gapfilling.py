@@ -17,6 +17,7 @@ from xsm.networks.cards import load_model as load_any_model
 from xsm.networks.course import at_day, departures
 from xsm.networks.features import features
 from xsm.networks.partial_conv import partial_conv_network, reach
+from xsm.networks.places import Place, torch_device
 from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm_kernels import dispatch
 
@@ -121,9 +122,9 @@ def fill_block(
         else:
             output, mask = _run(values, stats, model.params, model, operations(backend), wrap)
     else:
-        place = device or ("cuda" if backend == "triton" else "cpu")
+        where = str(torch_device(device or ("cuda" if backend == "triton" else "cpu")))
         output, mask = _run_torch(
-            values, stats, model, backend, wrap, place, dtype or "float32", graph
+            values, stats, model, backend, wrap, where, dtype or "float32", graph
         )
     course = _crop(course, (rows, columns), wrap)
     mean = core[MEAN] + core[STD] * output[0]
@@ -191,7 +192,4 @@ def _run_torch(values, stats, model, backend, wrap, device, dtype, graph):
 
 @lru_cache(maxsize=4)
 def _on_device(model: Model, device: str, dtype: str) -> dict[str, Any]:
-    import torch
-
-    kind = getattr(torch, dtype)
-    return {k: torch.as_tensor(v).to(device=device, dtype=kind) for k, v in model.params.items()}
+    return Place(device=device, dtype=dtype).tensors(model.params)

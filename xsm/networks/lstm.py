@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import xsm_kernels
+from xsm_kernels import dispatch
 
 
-def recurrent_operations() -> SimpleNamespace:
+def recurrent_operations(backend: str = "auto") -> SimpleNamespace:
     """The operations a recurrent network needs, for NumPy arrays and torch tensors.
 
-    Which kernel runs them is seen from the arrays, and whether gradients are wanted.
+    Parameters
+    ----------
+    backend : str
+        Of the kernels; ``auto`` sees from the arrays, and from whether gradients are wanted, which
+        to take. An operation that has no kernel of this backend takes its own choice.
     """
-    return SimpleNamespace(lstm=xsm_kernels.lstm, attention=xsm_kernels.attention)
+
+    def kernel(op):
+        known = backend in dispatch.backends(op)
+        return partial(getattr(xsm_kernels, op), backend=backend if known else "auto")
+
+    return SimpleNamespace(lstm=kernel("lstm"), attention=kernel("attention"))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.errors import InputError
 from xsm.networks import boosted
 from xsm.networks.cards import Model
 from xsm.networks.lstm import recurrent_operations
-from xsm.networks.recurrent import recurrent_network
+from xsm.networks.places import Place, host
+from xsm.networks.recurrent import Config, Estimate, recurrent_network
 
 YEAR, CONTEXT = 365, 30  # days, as in Zhang et al. (2025)
 LIMIT = 8.0  # standardised predictors beyond this say no more
 LOG_VARIANCE = (-10.0, 5.0)
+ANYWHERE = Place()
+Network = Callable[[Any, Any], Estimate]
 
 
 class Window(NamedTuple):
@@ -110,7 +115,7 @@ def members(params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def estimate_sequences(
-    x: NDArray[np.floating], model: Model
+    x: NDArray[np.floating], model: Model, place: Place = ANYWHERE
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Estimate every day of some pixels from their predictors.
 
@@ -120,6 +125,8 @@ def estimate_sequences(
         Predictors in the order and units of the card; NaN where missing.
     model : Model
         Of :func:`xsm.fit_estimator`.
+    place : Place
+        Where the network runs.
 
     Returns
     -------
@@ -127,12 +134,12 @@ def estimate_sequences(
         m3 m-3. Of an ensemble: the mean of the means; the spread of the means is part of the
         standard deviation.
     """
-    card, config, ops = model.card, model.config, recurrent_operations()
+    card, config = model.card, model.config
     z = standardised(x, card)
     location, scale = location_and_scale(x, card)
     means, variances = [], []
     for params in members(model.params):
-        mean, log_variance = _run(params, z, config, ops, card["sequence"])
+        mean, log_variance = _run(_network(params, config, place), z, config, card["sequence"])
         means.append(mean)
         variances.append(np.exp(np.clip(log_variance, *LOG_VARIANCE)))
     mean = np.mean(means, axis=0)
@@ -143,18 +150,40 @@ def estimate_sequences(
     return estimate.astype(np.float32), spread.astype(np.float32)
 
 
-def _run(params, z, config, ops, sequence):
-    """Mean and log-variance (B, T), window by window."""
+def _network(params: Mapping[str, Any], config: Config, place: Place) -> Network:
+    """From standardised predictors (B, T, F) and a state to what the network puts out, as NumPy."""
     if config["kind"] == boosted.KIND:
-        return boosted.predict(params, z)
+        if place.device is not None:
+            raise InputError(
+                f"device={place.device!r}: a model of the kind {boosted.KIND!r} works on the CPU; "
+                "leave it out."
+            )
+        return lambda z, _: Estimate(*boosted.predict(params, z), None, None)
+    run = partial(
+        recurrent_network, config=config, ops=recurrent_operations(place.backend), weights=False
+    )
+    if place.numpy:
+        return lambda z, state: run(params, z, initial=state)
+    tensors = place.tensors(params)
+
+    def network(z: Any, state: Any) -> Estimate:
+        import torch
+
+        with torch.inference_mode():
+            found = run(tensors, place.tensors({"z": z})["z"], initial=state)
+            return found._replace(mean=host(found.mean), log_variance=host(found.log_variance))
+
+    return network
+
+
+def _run(network, z, config, sequence):
+    """Mean and log-variance (B, T), window by window."""
     out = np.empty((2, *z.shape[:2]), np.float32)
     # one direction needs no context: its state goes on, exactly
     forward = config["kind"] == "lstm"
     state, done = None, 0
     for window in windows(z.shape[1], sequence["days"], 0 if forward else sequence["context"]):
-        found = recurrent_network(
-            params, z[:, window.days], config, ops, initial=state, weights=False
-        )
+        found = network(z[:, window.days], state)
         state = found.state if forward else None
         count = window.kept.stop - window.kept.start
         for n, values in enumerate((found.mean, found.log_variance)):
