@@ -181,6 +181,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     ),
     **{f"validation-{name}": row for name, row in _EXAMPLE.items()},
     "estimate-osse": (*_OSSE, _of(_ESTIMATE, "table")),
+    "estimate-short": (*_OSSE, _of(_ESTIMATE, "short")),
     "estimate-margin": (*_OSSE, _of(_ESTIMATE, "margin")),
     "estimate-inputs": (*_OSSE, _of(_ESTIMATE, "inputs")),
     "estimate-importance": (*_EXPERIMENTS, _of(_ESTIMATE, "importance")),

@@ -34,6 +34,19 @@ def table(result: dict[str, Any]) -> str:
     return markdown(head, body) + "\n\n" + _note(result)
 
 
+def short(result: dict[str, Any]) -> str:
+    """All models, means over the seeds: R2 of both splits, errors of the random one."""
+    groups = _groups([row for row in result["rows"] if row["inputs"] == "all"])
+    body = []
+    for name in MODELS:
+        rows, apart = (groups.get((name, s, 1.0, "all"), []) for s in ("random", "blocked"))
+        figures = [(rows, "all", "r2"), (rows, "all", "rmse"), (rows, "wet", "rmse")]
+        cells = [_mean(*figure) for figure in [*figures, (apart, "all", "r2")]]
+        body.append([MODELS[name], *cells])
+    head = ["m3 m-3", "R2", "RMSE", "RMSE > 0.4", "R2, regions apart"]
+    return markdown(head, body) + f"\n\nMeasured {result['date']}."
+
+
 def inputs(result: dict[str, Any]) -> str:
     """AtLSTM and XGBoost with fewer and more predictors; seed 0 of the random split."""
     body = []
@@ -71,15 +84,19 @@ def _title(name: str, share: float) -> str:
     return MODELS[name] if share == 1.0 else f"{MODELS[name]}, 1/{round(1 / share)} of the days"
 
 
+def _mean(rows: list[Row], part: str, key: str) -> str:
+    mean = sum(row[part][key] for row in rows) / len(rows) if rows else None
+    return number(mean, 3 if key == "r2" else 4)
+
+
 def _cells(rows: list[Row]) -> list[str]:
     """Mean over the seeds, and from least to greatest."""
     cells = []
     for part, key in KEYS:
         values = [row[part][key] for row in rows]
         digits = 3 if key == "r2" else 4
-        mean = number(sum(values) / len(values), digits)
         ends = f" ({min(values):.{digits}f} to {max(values):.{digits}f})"
-        cells.append(mean + (ends if len(rows) > 1 else ""))
+        cells.append(_mean(rows, part, key) + (ends if len(rows) > 1 else ""))
     return cells
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.skill import estimate_osse as osse
-from benchmarks.skill.estimate_table import experiment, importance, inputs, margin, table
+from benchmarks.skill.estimate_table import experiment, importance, inputs, margin, short, table
 from xsm.estimating.samples import read_samples
 
 RUNS = (
@@ -94,6 +94,7 @@ def test_tables(folder):
     one, other = rows["atlstm", "all"], rows["xgboost", "all"]
     less = 100 * (1 - one["all"]["rmse"] / other["all"]["rmse"])
     assert f"| random | all | 0 | {less:.0f} |" in margin(result)
+    assert f"| **AtLSTM** | {one['all']['r2']:.3f} | {one['all']['rmse']:.4f} |" in short(result)
 
 
 def test_tables_of_experiments():
