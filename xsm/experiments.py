@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.estimating.samples import Samples, read_samples
+from xsm.estimating.scoring import pooled
 from xsm.options import get_option
 
 RIVAL = "cdf_matching"
@@ -198,16 +199,8 @@ def _rival(samples: Samples, part: NDArray[np.int8], name: str) -> dict[str, flo
     names = [row["name"] for row in samples.rows]
     if name not in names:
         raise InputError(f"rival={name!r}: expected one of the predictors {names}, or None.")
-    matched = matched_by_distribution(samples.x[:, :, names.index(name)], samples.y, part == 0)[
-        part == 2
-    ]
-    y = samples.y[part == 2]
-    known = np.isfinite(y) & np.isfinite(matched)
-    error = (matched - y)[known].astype(np.float64)
-    square = float(np.mean(error**2))
-    spread = float(np.var(y[known]))
-    r2 = 1.0 - square / spread if spread else float("nan")
-    return {"rmse": square**0.5, "bias": float(error.mean()), "r2": r2}
+    whole = matched_by_distribution(samples.x[:, :, names.index(name)], samples.y, part == 0)
+    return pooled(whole[part == 2], samples.y[part == 2])
 
 
 def matched_by_distribution(

@@ -141,10 +141,10 @@ def _part(samples: Any, model: Model) -> NDArray[np.bool_]:
 
 def _errors(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float]:
     """RMSE and R2 over what is known."""
-    known = np.isfinite(truth)
-    square = float(np.mean((estimate - truth)[known].astype(np.float64) ** 2))
-    spread = float(np.var(truth[known], dtype=np.float64))
-    return square**0.5, 1.0 - square / spread if spread else float("nan")
+    from xsm.estimating.scoring import pooled
+
+    found = pooled(estimate, truth)
+    return found["rmse"], found["r2"]
 
 
 def _permuted(samples, part, model, sets, over, repeats, seed, progress) -> xr.Dataset:

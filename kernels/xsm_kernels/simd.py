@@ -7,6 +7,7 @@ CPU has, held in registers over the whole window.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
@@ -111,6 +112,11 @@ def exponential(builder: Any, x: Any) -> Any:
     return builder.bitcast(builder.add(builder.bitcast(total, whole), exponent), VECTOR)
 
 
+def memory(context: Any, builder: Any, sig: Any, args: Any) -> Callable[[int], Any]:
+    """From the place of an array among the arguments of an intrinsic to its first element."""
+    return lambda n: context.make_array(sig.args[n])(context, builder, args[n]).data
+
+
 @intrinsic
 def copy(
     typingctx: Any, source: Any, source_at: Any, target: Any, target_at: Any, count: Any
@@ -120,14 +126,8 @@ def copy(
     signature = types.void(source, i8, target, i8, i8)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = [
-            at(
-                builder,
-                context.make_array(sig.args[n])(context, builder, args[n]).data,
-                args[n + 1],
-            )
-            for n in (0, 2)
-        ]
+        data = memory(context, builder, sig, args)
+        places = [at(builder, data(n), args[n + 1]) for n in (0, 2)]
         whole = builder.udiv(args[4], INDEX(LANES))
         with cgutils.for_range(builder, whole, intp=INDEX) as vector:
             here, there = (
@@ -172,9 +172,7 @@ def accumulate(
     signature = types.void(sums, x, starts, w, i8, parts, i8, factors, bias, i8)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def data(index: int) -> Any:
-            return context.make_array(sig.args[index])(context, builder, args[index]).data
-
+        data = memory(context, builder, sig, args)
         zeros = constant(0.0)
         totals = registers(builder, [[zeros] * VECTORS] * CELLS)
         x_data, starts_data, parts_data = data(1), data(2), data(5)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +11,9 @@ import pytest
 pytest.importorskip("triton")
 from tests.kernels.test_triton import (  # noqa: E402
     PRODUCTS,
-    ROOT,
     compiled_for_h100,
     interpreted,
+    passed_interpreted,
 )
 
 __all__ = ["compiled_for_h100"]  # a fixture
@@ -24,16 +21,7 @@ __all__ = ["compiled_for_h100"]  # a fixture
 
 @pytest.mark.skipif(interpreted, reason="this is the interpreted run")
 def test_parity_interpreted() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "triton", "tests/kernels/test_lstm.py"],
-        cwd=ROOT,
-        env=os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed[1]) > 20
+    assert passed_interpreted("tests/kernels/test_lstm.py") > 20
 
 
 @pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")

@@ -129,15 +129,8 @@ def find_predictors(
 
 def find_land_cover(ds: xr.Dataset, land_cover: Any) -> xr.DataArray | None:
     """The IGBP classes, if named, given, or known by name; else None."""
-    if isinstance(land_cover, xr.DataArray):
-        return land_cover
     if land_cover is not None:
-        if land_cover not in ds.variables:
-            raise VariableNotFoundError(
-                f"land_cover={land_cover!r} is no variable of the input; expected IGBP classes, "
-                f"one of {[str(n) for n in ds.variables]}, or an array."
-            )
-        return ds[land_cover]
+        return _given(ds, land_cover, "land_cover", "IGBP classes, ")
     return next((ds[name] for name in LAND_COVER if name in ds.data_vars), None)
 
 
@@ -145,6 +138,18 @@ def calendar_predictor(name: str, days: int, first: float, year: float) -> NDArr
     """One of DAY_OF_YEAR on `days` days in a row, (T,), without a step at the turn of a year."""
     angle = 2 * np.pi * (first + np.arange(days) / year)
     return (np.sin(angle) if name.endswith("sin") else np.cos(angle)).astype(np.float32)
+
+
+def _given(ds: xr.Dataset, given: Any, argument: str, what: str = "") -> xr.DataArray:
+    """The array, or the variable of that name."""
+    if isinstance(given, xr.DataArray):
+        return given
+    if given not in ds.variables:
+        raise VariableNotFoundError(
+            f"{argument}={given!r} is no variable of the input; expected {what}one of "
+            f"{[str(n) for n in ds.data_vars]}, or a DataArray."
+        )
+    return ds[given]
 
 
 def _candidates(ds: xr.Dataset, name: str) -> list[str]:
@@ -165,16 +170,8 @@ def _standard_name(da: xr.DataArray) -> str:
 
 
 def _one(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArray | None:
-    given = features.get(name)
-    if isinstance(given, xr.DataArray):
-        return given
-    if given is not None:
-        if given not in ds.variables:
-            raise VariableNotFoundError(
-                f"features[{name!r}]={given!r} is no variable of the input; expected one of "
-                f"{[str(n) for n in ds.data_vars]}, or a DataArray."
-            )
-        return ds[given]
+    if features.get(name) is not None:
+        return _given(ds, features[name], f"features[{name!r}]")
     found = _candidates(ds, name)
     if len(found) > 1:
         raise VariableNotFoundError(

@@ -17,7 +17,7 @@ from xsm.networks.cards import load_model as load_any_model
 from xsm.networks.course import at_day, departures
 from xsm.networks.features import features
 from xsm.networks.partial_conv import partial_conv_network, reach
-from xsm.networks.places import Place, torch_device
+from xsm.networks.places import Place, host, torch_device
 from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm_kernels import dispatch
 
@@ -185,7 +185,7 @@ def _run_torch(values, stats, model, backend, wrap, device, dtype, graph):
         logger.debug("no CUDA graph: %s", reason or "graph=False")
         with torch.inference_mode():
             given = (torch.as_tensor(array, device=device) for array in (values, stats))
-            return tuple(map(graphs.host, network(*given)))
+            return tuple(map(host, network(*given)))
     key = (model, backend, dtype)
     return graphs.replay(key, network, values, stats, device=device, wrap=wrap, must=bool(graph))
 

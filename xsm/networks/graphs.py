@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from xsm.networks.places import host
+
 logger = logging.getLogger(__name__)
 
 Tensors = tuple[torch.Tensor, ...]
@@ -119,11 +121,6 @@ def clear() -> None:
     with _lock:
         _kept.clear()
         _refused.clear()
-
-
-def host(output: torch.Tensor) -> np.ndarray:
-    """The values as NumPy, floats in float32."""
-    return (output if output.dtype == torch.bool else output.float()).cpu().numpy()
 
 
 def _empty(shapes: Sequence[tuple[int, ...]], device: str) -> list[torch.Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
@@ -62,6 +61,6 @@ def torch_device(name: str) -> Any:
     return device
 
 
-def host(tensor: Any) -> NDArray[np.float32]:
-    """The values as NumPy float32."""
-    return np.asarray(tensor.float().cpu().numpy(), np.float32)
+def host(tensor: Any) -> NDArray[Any]:
+    """The values as NumPy, floats in float32."""
+    return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.estimating.samples import Samples
+from xsm.estimating.scoring import pooled
 from xsm.networks.cards import Model
 from xsm.networks.sequences import (
     CONTEXT,
@@ -103,17 +104,17 @@ def scores(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, 
             continue
         mean, std = estimate_sequences(samples.x[cells], model)
         y = samples.y[cells]
-        known = np.isfinite(y)
-        error = (mean - y)[known].astype(np.float64)
         if name == "calibration":
-            ratio = np.quantile(abs(error) / std[known], 0.68) / 0.9945
+            known = np.isfinite(y)
+            error = abs(mean - y)[known].astype(np.float64)
+            ratio = np.quantile(error / std[known], 0.68) / 0.9945
             found[name] = {"scale": round(float(ratio), 4), "n": int(known.sum())}
         else:
-            spread = float(np.var(y[known]))
+            whole = pooled(mean, y)
             found["scores"] = {
-                "rmse": round(float(np.sqrt(np.mean(error**2))), 5),
-                "bias": round(float(error.mean()), 5),
-                "r2": round(1.0 - float(np.mean(error**2)) / spread, 4) if spread else None,
-                "n": int(known.sum()),
+                "rmse": round(whole["rmse"], 5),
+                "bias": round(whole["bias"], 5),
+                "r2": round(whole["r2"], 4) if np.isfinite(whole["r2"]) else None,
+                "n": whole["n"],
             }
     return found

@@ -40,9 +40,7 @@ def multiply(
     signature = types.void(rows, i8, i8, i8, w, i8, out, i8, i8)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def data(index: int) -> Any:
-            return context.make_array(sig.args[index])(context, builder, args[index]).data
-
+        data = simd.memory(context, builder, sig, args)
         _, rows_at, stride, depth, _, w_at, _, out_at, out_stride = args
         inputs = [at(builder, data(0), rows_at, builder.mul(stride, INDEX(r))) for r in range(ROWS)]
         totals = simd.registers(builder, [[constant(0.0)] * VECTORS] * ROWS)
@@ -62,8 +60,8 @@ def exponentials(typingctx: Any, row: Any, first: Any, vectors: Any) -> Any:
     signature = types.float32(row, types.int64, types.int64)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        start = at(builder, data, args[1])
+        data = simd.memory(context, builder, sig, args)
+        start = at(builder, data(0), args[1])
         [[most, total]] = simd.registers(builder, [[constant(float("-inf")), constant(0.0)]])
 
         def each() -> Any:

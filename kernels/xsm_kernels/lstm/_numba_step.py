@@ -82,9 +82,7 @@ def advance(
     signature = types.void(rows, i8, i8, i8, i8, i8, w, bias, i8)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def data(index: int) -> Any:
-            return context.make_array(sig.args[index])(context, builder, args[index]).data
-
+        data = simd.memory(context, builder, sig, args)
         _, now, following, stride, width, depth, _, _, panel = args
         own = [builder.mul(stride, INDEX(p)) for p in range(PIXELS)]
         inputs = [at(builder, data(0), now, width, offset) for offset in own]
