@@ -195,7 +195,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Sample], Callable[..., Bounds]]] = {
     "masked_mean": (_mean, _mean_bounds),
     "cell_layers": (_layers, _layers_bounds),
 }
-ELSEWHERE = {"lstm", "attention"}  # operations of the table that have a benchmark of their own
+ELSEWHERE = {"lstm", "self_attention"}  # operations of the table that have a benchmark of their own
 
 
 def make_sample(

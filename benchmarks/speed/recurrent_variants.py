@@ -21,6 +21,7 @@ from xsm.networks.recurrent import (
     make_config,
     recurrent_network,
 )
+from xsm.networks.sequences import in_blocks
 from xsm_kernels.dispatch import backends, load, refusal
 
 CHANNELS = 16
@@ -110,11 +111,13 @@ class Sample:
             "torch.nn.LSTM, plain attention": partial(self._torch_network, x, False),
             "torch.nn.LSTM, scaled_dot_product_attention": partial(self._torch_network, x, True),
         }
-        params, given = (self.tensors, x) if self.device == "cuda" else (self.params, self.x)
-        ops = recurrent_operations()
-        found["ours"] = lambda: (
-            lambda: recurrent_network(params, given, self.config, ops, weights=False).mean
+        run = partial(
+            recurrent_network, config=self.config, ops=recurrent_operations(), weights=False
         )
+        if self.device == "cuda":
+            found["ours"] = lambda: lambda: run(self.tensors, x).mean
+        else:  # as xsm.estimate does
+            found["ours"] = lambda: lambda: in_blocks(partial(run, self.params), self.x).mean
         return found
 
     def _torch_network(self, x: torch.Tensor, fused: bool) -> Call:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 L2_BYTES = 256 * 2**20  # more than any L2
+REST = 0.05  # s before a call on the CPU: threads of the one before may spin for a while yet
 
 
 def interleaved(
@@ -58,7 +59,8 @@ def summary(times: list[float]) -> dict[str, Any]:
 
 
 def wall_seconds(call: Callable[[], Any]) -> float:
-    """Seconds of one call on the CPU."""
+    """Seconds of one call on the CPU, begun on an idle machine."""
+    time.sleep(REST)
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin

@@ -4,22 +4,22 @@ Every operation has a definition (``reference``, plain PyTorch) and compiled bac
 Importing this package imports none of torch, numba and triton; each arrives on first use.
 """
 
-from xsm_kernels.attention import attention
 from xsm_kernels.cell_layers import cell_layers
 from xsm_kernels.errors import ArgumentError, BackendError, KernelError
 from xsm_kernels.lstm import lstm
 from xsm_kernels.masked_conv3d import masked_conv3d
 from xsm_kernels.masked_mean import masked_mean
+from xsm_kernels.self_attention import self_attention
 from xsm_kernels.update_mask import update_mask
 
 __all__ = [
     "ArgumentError",
     "BackendError",
     "KernelError",
-    "attention",
     "cell_layers",
     "lstm",
     "masked_conv3d",
     "masked_mean",
+    "self_attention",
     "update_mask",
 ]

@@ -10,12 +10,12 @@ lie instead of being joined.
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 
+from xsm_kernels.once import once
 from xsm_kernels.simd import CELLS, OUTPUTS, accumulate
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
@@ -195,7 +195,7 @@ def _convolve_cells(
     )  # fmt: skip
 
 
-@cache
+@once
 def convolve_cells() -> Any:
     """:func:`convolve`, compiled on first use for one signature (it takes read-only arrays)."""
 

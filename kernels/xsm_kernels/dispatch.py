@@ -33,9 +33,9 @@ TABLE: dict[tuple[str, str], str] = {
     ("cell_layers", "reference"): "xsm_kernels.cell_layers.reference:cell_layers",
     ("cell_layers", "numba"): "xsm_kernels.cell_layers._numba:cell_layers",
     ("cell_layers", "triton"): "xsm_kernels.cell_layers._triton:cell_layers",
-    ("attention", "reference"): "xsm_kernels.attention.reference:attention",
-    ("attention", "numba"): "xsm_kernels.attention._numba:attention",
-    ("attention", "torch"): "xsm_kernels.attention._torch:attention",
+    ("self_attention", "reference"): "xsm_kernels.self_attention.reference:self_attention",
+    ("self_attention", "numba"): "xsm_kernels.self_attention._numba:self_attention",
+    ("self_attention", "torch"): "xsm_kernels.self_attention._torch:self_attention",
     ("lstm", "reference"): "xsm_kernels.lstm.reference:lstm",
     ("lstm", "numba"): "xsm_kernels.lstm._numba:lstm",
     ("lstm", "torch"): "xsm_kernels.lstm._torch:lstm",
@@ -84,8 +84,7 @@ def choose(op: str, backend: str, arrays: Sequence[Any]) -> str:
     for name in preferred(op, arrays):
         reason = refusal(name, arrays)
         if reason is None:
-            because = "; ".join(reasons).replace(": ", " cannot: ")
-            logger.debug("%s: %s%s", op, name, f", because {because}" if reasons else "")
+            logger.debug("%s: %s (refused: %s)", op, name, "; ".join(reasons) or "none")
             return name
         reasons.append(f"{name}: {reason}")
     raise BackendError(f"{op} has no backend for these arrays; {'; '.join(reasons)}.")

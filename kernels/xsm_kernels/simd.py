@@ -6,7 +6,6 @@ CPU has, held in registers over the whole window.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +29,23 @@ LANES = _lanes()
 VECTORS = 2
 CELLS = 12 if LANES == 16 else 6
 OUTPUTS = VECTORS * LANES
+
+# tanh(x) = x P(x^2) / Q(x^2) within 2e-8 up to |x| = 9, where it rounds to 1: minimax fit
+FAR = 9.0
+P = (
+    0.9999999795082529, 0.13381042385222905, 0.003495606868359057, 2.0609344783328138e-05,
+    1.3354939695645897e-08,
+)  # fmt: skip
+Q = (
+    1.0, 0.46714358017388946, 0.02587705647976231, 0.00032856634784950145,
+    7.776690207151105e-07,
+)  # fmt: skip
+
+# 2^x = POWERS(x) within 2e-9 of it for |x| <= 1/2: minimax fit
+POWERS = (
+    1.0000000005541678, 0.6931472057372619, 0.2402264689062032, 0.055503287769746654,
+    0.00961848895860418, 0.0013399931216177923, 0.00015345811603437168,
+)  # fmt: skip
 
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 INDEX = ir.IntType(64)
@@ -73,20 +89,33 @@ def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def registers(builder: Any, starts: list[list[Any]]) -> list[list[Any]]:
-    """Sums that begin with the vectors `starts`; the optimiser puts them in registers."""
+    """Sums that begin with the vectors `starts`; the optimiser puts them in registers.
+
+    What finds no room there goes to the stack, where a vector should not lie across cache lines.
+    """
+    attributes = builder.function.attributes
+    attributes.add("nounwind")  # llvmlite writes none where the set is empty
+    attributes.alignstack = 4 * LANES
     return [[cgutils.alloca_once_value(builder, start) for start in row] for row in starts]
 
 
 def add_products(
-    builder: Any, totals: list[list[Any]], rows: list[Any], w: Any, count: Any
+    builder: Any,
+    totals: list[list[Any]],
+    rows: list[Any],
+    w: Any,
+    count: Any,
+    step: int | None = None,
 ) -> None:
     """Add ``sum_{k < count} rows[p][k] * w[k, v * LANES : (v + 1) * LANES]`` to totals[p][v].
 
-    Each vector of weights that is loaded serves all rows.
+    Each vector of weights that is loaded serves all rows. From one k to the next `w` goes on by
+    `step` floats; None where the vectors of all k lie together.
     """
     vectors = len(totals[0])
+    step = vectors * LANES if step is None else step
     with cgutils.for_range(builder, count, intp=INDEX) as k:
-        here = at(builder, w, builder.mul(k.index, INDEX(vectors * LANES)))
+        here = at(builder, w, builder.mul(k.index, INDEX(step)))
         weights = [load(builder, at(builder, here, INDEX(v * LANES))) for v in range(vectors)]
         for row, sums in zip(rows, totals, strict=True):
             value = repeated(builder, builder.load(at(builder, row, k.index)))
@@ -95,21 +124,32 @@ def add_products(
                 builder.store(added, total)
 
 
-def exponential(builder: Any, x: Any) -> Any:
-    """exp(x) to a few roundings, for x of at most 0; below -87 it stays there."""
-    low = builder.fcmp_ordered("<", x, constant(-87.0))
-    x = builder.select(low, constant(-87.0), x)
-    # the nearest whole number of octaves, in the last bits of a float that has no others
-    shifted = multiply_add(builder, x, constant(1 / math.log(2)), constant(1.5 * 2.0**23))
-    octaves = builder.fsub(shifted, constant(1.5 * 2.0**23))
-    rest = multiply_add(builder, octaves, constant(-0.693359375), x)
-    rest = multiply_add(builder, octaves, constant(0.693359375 - math.log(2)), rest)
-    total = constant(1 / math.factorial(7))
-    for n in range(6, -1, -1):
-        total = multiply_add(builder, total, rest, constant(1 / math.factorial(n)))
+def power_of_two(builder: Any, x: Any) -> Any:
+    """2^x to a rounding or two, for x of at most 0; below -126 it stays there."""
+    low = builder.fcmp_ordered("<", x, constant(-126.0))
+    x = builder.select(low, constant(-126.0), x)
+    # the nearest whole number, in the last bits of a float that has no others
+    shifted = builder.fadd(x, constant(1.5 * 2.0**23))
+    rest = builder.fsub(x, builder.fsub(shifted, constant(1.5 * 2.0**23)))
+    total = constant(POWERS[-1])
+    for factor in POWERS[-2::-1]:
+        total = multiply_add(builder, total, rest, constant(factor))
     whole = ir.VectorType(ir.IntType(32), LANES)
     exponent = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [23] * LANES))
     return builder.bitcast(builder.add(builder.bitcast(total, whole), exponent), VECTOR)
+
+
+def tanh_parts(builder: Any, x: Any) -> tuple[Any, Any]:
+    """Numerator and denominator of tanh(x); NaN stays NaN."""
+    for bound, beyond in ((FAR, ">"), (-FAR, "<")):
+        far = builder.fcmp_ordered(beyond, x, constant(bound))
+        x = builder.select(far, constant(bound), x)
+    square = builder.fmul(x, x)
+    p, q = constant(P[-1]), constant(Q[-1])
+    for a, b in zip(P[-2::-1], Q[-2::-1], strict=True):
+        p = multiply_add(builder, p, square, constant(a))
+        q = multiply_add(builder, q, square, constant(b))
+    return builder.fmul(x, p), q
 
 
 def memory(context: Any, builder: Any, sig: Any, args: Any) -> Callable[[int], Any]:

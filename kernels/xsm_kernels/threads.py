@@ -42,9 +42,12 @@ def spread(function: Callable[..., Any], count: int, *args: Any) -> None:
         return
     chunks = min(count, threads * CHUNKS_PER_THREAD)
     edges = [count * chunk // chunks for chunk in range(chunks + 1)]
-    futures = [
-        _pool(thread_count()).submit(function, *args, start, stop)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    turns = iter(list(zip(edges[:-1], edges[1:], strict=True)))
+
+    def work() -> None:
+        for start, stop in turns:  # of all threads together: each takes the next
+            function(*args, start, stop)
+
+    futures = [_pool(thread_count()).submit(work) for _ in range(threads)]
     for future in futures:
         future.result()

@@ -286,3 +286,5 @@ def test_sums_of_all_gates_stay_in_registers() -> None:
     hot = [b for b in products if len(re.findall(rf"vfmadd231ps.*%{register}", b)) >= 4 * PIXELS]
     assert hot
     assert any(not re.search(rf"vmov[au]ps\s+%{register}\d+, ", block) for block in hot)
+    # and what the gates leave on the stack lies within cache lines
+    assert re.search(rf"andq\s+\$-{4 * LANES}, %rsp", assembly)

@@ -47,7 +47,7 @@ def test_auto_takes_the_fastest_that_can(caplog: pytest.LogCaptureFixture) -> No
     assert dispatch.choose("lstm", "auto", arrays) == "torch"
     with caplog.at_level(logging.DEBUG, "xsm_kernels.dispatch"):
         assert dispatch.choose("lstm", "auto", masked) == "reference"
-    assert "lstm: reference, because torch cannot: it knows no masks" in caplog.text
+    assert "lstm: reference (refused: torch: it knows no masks" in caplog.text
     assert dispatch.choose("lstm", "auto", [array.numpy() for array in arrays]) == "numba"
     with pytest.raises(BackendError, match="torch.*it takes torch tensors, got NumPy arrays"):
         xsm_kernels.lstm(**GOOD, backend="torch")

@@ -1,13 +1,19 @@
 """Sequences: gaps, windows with context, ensembles, what the output means."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from tests.estimating.worlds import NAMES, any_model
+from xsm.networks import sequences
+from xsm.networks.lstm import recurrent_operations
+from xsm.networks.recurrent import initial_params, make_config, recurrent_network
 from xsm.networks.sequences import (
     attention_weights,
     estimate_sequences,
     fill_short_gaps,
+    in_blocks,
     members,
     windows,
 )
@@ -52,6 +58,27 @@ def test_one_direction_is_exact_over_windows():
     cut, _ = estimate_sequences(x, any_model("lstm", days=30, context=5))
     whole, _ = estimate_sequences(x, any_model("lstm", days=1000))
     np.testing.assert_allclose(cut, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "atlstm"])
+def test_pixels_in_blocks_are_as_all_at_once(kind, monkeypatch):
+    config = make_config(kind, list(NAMES), hidden=8)
+    params = initial_params(config, seed=1)
+    params["output.weight"] += np.float32(0.1)
+    z = predictors(days=9, pixels=7)
+    run = partial(
+        recurrent_network, params, config=config, ops=recurrent_operations(), weights=False
+    )
+    first = run(z)
+    whole = run(z, initial=first.state)
+    for pixels in (3, 7, 100):
+        monkeypatch.setattr(sequences, "PIXELS", pixels)
+        found = in_blocks(run, z, in_blocks(run, z).state)
+        np.testing.assert_allclose(found.mean, whole.mean, atol=1e-6)
+        np.testing.assert_allclose(found.log_variance, whole.log_variance, atol=1e-6)
+        for state, expected in zip(found.state, whole.state, strict=True):
+            np.testing.assert_allclose(state, expected, atol=1e-6)
+    assert in_blocks(run, z[:0]).mean.shape == (0, 9)
 
 
 @pytest.mark.parametrize("kind", ["bilstm", "atlstm", "transformer"])

@@ -82,7 +82,7 @@ def joined_attention(params: Params, y: Any, window: int | None, ops: Any) -> An
         ``attention.query|key|value`` and ``join`` of the network.
     y : array, shape (B, T, K)
     ops : namespace
-        Supplies ``attention``.
+        Supplies ``self_attention``.
 
     Returns
     -------
@@ -90,21 +90,13 @@ def joined_attention(params: Params, y: Any, window: int | None, ops: Any) -> An
         ``tanh(join [context, y])``, without the weights of the attention.
     """
     xp = array_api_compat.array_namespace(y)
-    parts = {name: params[f"attention.{name}.weight"] for name in ("query", "key", "value")}
-    hidden = parts["value"].shape[0]
-    join, rest = params["join.weight"][:, :hidden], params["join.weight"][:, hidden:]
-    weight = xp.concat([parts["query"], parts["key"], join @ parts["value"], rest])
-    bias = xp.concat(
-        [params["attention.query.bias"], params["attention.key.bias"]]
-        + [join @ params["attention.value.bias"], params["join.bias"]]
-    )
-    flat = xp.reshape(y, (-1, y.shape[-1])) @ weight.T
-    flat += bias
-    z = xp.reshape(flat, (*y.shape[:2], -1))
-    width = parts["query"].shape[0]
-    query, key = z[..., :width], z[..., width : 2 * width]
-    value, own = z[..., 2 * width : 2 * width + hidden], z[..., 2 * width + hidden :]
-    return xp.tanh(ops.attention(query, key, value, window=window) + own)
+    names = [f"attention.{name}" for name in ("query", "key", "value")]
+    weights, biases = ([params[f"{name}.{end}"] for name in names] for end in ("weight", "bias"))
+    hidden = weights[2].shape[0]
+    join, own = params["join.weight"][:, :hidden], params["join.weight"][:, hidden:]
+    weight = xp.stack([*weights[:2], join @ weights[2], own])
+    bias = xp.stack([*biases[:2], join @ biases[2], params["join.bias"]])
+    return ops.self_attention(y, weight, bias, window=window)
 
 
 def encoder_layer(params: Params, x: Any, name: str, heads: int, window: int | None) -> Any:

@@ -23,4 +23,4 @@ def recurrent_operations(backend: str = "auto") -> SimpleNamespace:
         known = backend in dispatch.backends(op)
         return partial(getattr(xsm_kernels, op), backend=backend if known else "auto")
 
-    return SimpleNamespace(lstm=kernel("lstm"), attention=kernel("attention"))
+    return SimpleNamespace(lstm=kernel("lstm"), self_attention=kernel("self_attention"))

@@ -59,7 +59,7 @@ def recurrent_network(
         before and after, or None for the whole sequence; ``heads`` and ``wide`` of the
         Transformer.
     ops : module or namespace
-        Supplies ``lstm`` and ``attention`` for arrays of this kind, as :mod:`xsm_kernels`.
+        Supplies ``lstm`` and ``self_attention`` for arrays of this kind, as :mod:`xsm_kernels`.
     initial : (h, c), each (D, B, H), optional
         State of the LSTM before the first day. With the one that an earlier call returned, the
         ``lstm`` goes on where that one ended, exactly.

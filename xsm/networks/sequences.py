@@ -19,6 +19,7 @@ from xsm.networks.recurrent import Config, Estimate, recurrent_network
 YEAR, CONTEXT = 365, 30  # days, as in Zhang et al. (2025)
 LIMIT = 8.0  # standardised predictors beyond this say no more
 LOG_VARIANCE = (-10.0, 5.0)
+PIXELS = 96  # together through a network on CPUs: the memory between its layers is used again
 ANYWHERE = Place()
 Network = Callable[[Any, Any], Estimate]
 
@@ -163,7 +164,7 @@ def _network(params: Mapping[str, Any], config: Config, place: Place) -> Network
         recurrent_network, config=config, ops=recurrent_operations(place.backend), weights=False
     )
     if place.numpy:
-        return lambda z, state: run(params, z, initial=state)
+        return lambda z, state: in_blocks(partial(run, params), z, state)
     tensors = place.tensors(params)
 
     def network(z: Any, state: Any) -> Estimate:
@@ -174,6 +175,29 @@ def _network(params: Mapping[str, Any], config: Config, place: Place) -> Network
             return found._replace(mean=host(found.mean), log_variance=host(found.log_variance))
 
     return network
+
+
+def in_blocks(run: Callable[..., Estimate], z: NDArray[np.float32], state: Any = None) -> Estimate:
+    """What a network puts out for pixels (B, T, F), PIXELS at a time.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(z, initial=state)``, without attention weights.
+    z : ndarray of float32, shape (B, T, F)
+    state : (h, c), each (D, B, H), optional
+    """
+    found = []
+    for first in range(0, max(len(z), 1), PIXELS):
+        part = slice(first, first + PIXELS)
+        found.append(run(z[part], initial=state and tuple(s[:, part] for s in state)))
+    if len(found) == 1:
+        return found[0]
+    mean, log_variance, _, states = zip(*found, strict=True)
+    last = None
+    if states[0] is not None:
+        last = tuple(np.concatenate(parts, axis=1) for parts in zip(*states, strict=True))
+    return Estimate(np.concatenate(mean), np.concatenate(log_variance), None, last)
 
 
 def _run(network, z, config, sequence):

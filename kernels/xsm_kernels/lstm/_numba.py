@@ -7,14 +7,15 @@ four gates never leave the registers.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 
+from xsm_kernels.arrays import aligned, lines, room
 from xsm_kernels.cells import OPTIONS
 from xsm_kernels.lstm._numba_step import GATES, PIXELS, advance
+from xsm_kernels.once import once
 from xsm_kernels.simd import LANES, copy
 from xsm_kernels.threads import spread
 
@@ -37,16 +38,7 @@ def pack(weight_ih: np.ndarray, weight_hh: np.ndarray, bias: np.ndarray) -> tupl
         joined[:, first : first + part.shape[2], :, :hidden] = by_gate * halves
     # (D, depth, GATES, panels, LANES) -> (D, panels, depth, GATES, LANES)
     joined = joined.reshape(*joined.shape[:3], -1, LANES).transpose(0, 3, 1, 2, 4)
-    return _aligned(joined[:, :, :-1]), _aligned(joined[:, :, -1])
-
-
-def _aligned(values: np.ndarray) -> np.ndarray:
-    """A contiguous copy that begins with a cache line."""
-    room = np.empty(values.size + 16, np.float32)
-    first = -room.ctypes.data // 4 % 16
-    copy = room[first : first + values.size].reshape(values.shape)
-    copy[...] = values
-    return copy
+    return aligned(joined[:, :, :-1]), aligned(joined[:, :, -1])
 
 
 @njit(**OPTIONS)
@@ -62,15 +54,14 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
     width = depth - channels
     stride = -(-(width + depth) // LANES) * LANES
     count = -(-batch // size)
-    lines = -(-size // PIXELS) * PIXELS
-    rows = np.zeros(2 * lines * stride + LANES, np.float32)
-    rows = rows[(-rows.ctypes.data // 4) % LANES :]
+    most = -(-size // PIXELS) * PIXELS
+    rows = lines(2 * most * stride)
     for block in range(start, stop):
         d, first = block // count, block % count * size
         pixels = min(size, batch - first)
         weights, offsets = weight[d].reshape(-1), bias[d].reshape(-1)
         groups = -(-pixels // PIXELS)
-        now, following = 0, lines * stride
+        now, following = 0, most * stride
         rows[:] = 0
         for p in range(pixels):
             state = (d * batch + first + p) * hidden
@@ -85,18 +76,22 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
                 else:
                     copy(x, (first + p) * steps[0] + t * steps[1], rows, inputs, channels)
             for panel in range(width // LANES):
+                unit = panel * LANES
                 for group in range(groups):
                     skip = group * PIXELS * stride
                     advance(
                         rows, now + skip, following + skip, stride, width, depth,
                         weights, offsets, panel,
                     )  # fmt: skip
-            for p in range(pixels):
-                place = following + p * stride
-                if has_mask and not mask[first + p, t]:
-                    copy(rows, now + p * stride, rows, place, 2 * width)
-                output = (((first + p) * days + t) * h.shape[0] + d) * hidden
-                copy(rows, place + width, y, output, hidden)
+                    # a few lines at a time: memory is slower than the products
+                    for p in range(group * PIXELS, min(group * PIXELS + PIXELS, pixels)):
+                        place = following + p * stride + unit
+                        if has_mask and not mask[first + p, t]:
+                            before = now + p * stride + unit
+                            copy(rows, before, rows, place, LANES)
+                            copy(rows, before + width, rows, place + width, LANES)
+                        output = (((first + p) * days + t) * h.shape[0] + d) * hidden + unit
+                        copy(rows, place + width, y, output, min(LANES, hidden - unit))
             now, following = following, now
         for p in range(pixels):
             state, place = (d * batch + first + p) * hidden, now + p * stride
@@ -104,7 +99,7 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
             copy(rows, place + width, h, state, hidden)
 
 
-@cache
+@once
 def blocks() -> Any:
     """The loop, compiled on first use for one signature (it takes read-only arrays)."""
 
@@ -135,7 +130,7 @@ def lstm(
     """Definition: :func:`xsm_kernels.lstm.reference.lstm`."""
     batch, days, _ = x.shape
     directions, _, hidden = weight_hh.shape
-    y = np.empty((batch, days, directions * hidden), np.float32)
+    y = room((batch, days, directions * hidden))
     zeros = np.zeros((directions, batch, hidden), np.float32)
     # the loop leaves the last state where the first one was
     h, c = (np.array(zeros if state is None else state, order="C") for state in (h, c))

@@ -8,35 +8,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from xsm_kernels import simd
-from xsm_kernels.simd import INDEX, LANES, at, constant, multiply_add
+from xsm_kernels.simd import INDEX, LANES, at, constant, multiply_add, tanh_parts
 
 GATES = 4
 # pixels whose sums, times four gates, are held in registers at once
 PIXELS = 6 if LANES == 16 else 3
-
-# tanh(x) = x P(x^2) / Q(x^2) within 2e-8 up to |x| = 9, where it rounds to 1: minimax fit
-FAR = 9.0
-P = (
-    0.9999999795082529, 0.13381042385222905, 0.003495606868359057, 2.0609344783328138e-05,
-    1.3354939695645897e-08,
-)  # fmt: skip
-Q = (
-    1.0, 0.46714358017388946, 0.02587705647976231, 0.00032856634784950145,
-    7.776690207151105e-07,
-)  # fmt: skip
-
-
-def _tanh_parts(builder: Any, x: Any) -> tuple[Any, Any]:
-    """Numerator and denominator of tanh(x); NaN stays NaN."""
-    for bound, beyond in ((FAR, ">"), (-FAR, "<")):
-        far = builder.fcmp_ordered(beyond, x, constant(bound))
-        x = builder.select(far, constant(bound), x)
-    square = builder.fmul(x, x)
-    p, q = constant(P[-1]), constant(Q[-1])
-    for a, b in zip(P[-2::-1], Q[-2::-1], strict=True):
-        p = multiply_add(builder, p, square, constant(a))
-        q = multiply_add(builder, q, square, constant(b))
-    return builder.fmul(x, p), q
 
 
 def _gated(builder: Any, z: list[Any], c: Any) -> tuple[Any, Any]:
@@ -46,14 +22,14 @@ def _gated(builder: Any, z: list[Any], c: Any) -> tuple[Any, Any]:
     divisions instead of five.
     """
     (i, i_under), (f, f_under), (g, g_under), (o, o_under) = (
-        _tanh_parts(builder, part) for part in z
+        tanh_parts(builder, part) for part in z
     )
     half = constant(0.5)
     new = builder.fmul(builder.fmul(builder.fadd(i, i_under), g), f_under)
     kept = builder.fmul(builder.fadd(f, f_under), builder.fmul(i_under, g_under))
     under = builder.fmul(f_under, builder.fmul(i_under, g_under))
     c = builder.fdiv(builder.fmul(half, multiply_add(builder, kept, c, new)), under)
-    t, t_under = _tanh_parts(builder, c)
+    t, t_under = tanh_parts(builder, c)
     above = builder.fmul(builder.fmul(half, builder.fadd(o, o_under)), t)
     return builder.fdiv(above, builder.fmul(o_under, t_under)), c
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 
 from xsm_kernels.cells import ABSENT, OPTIONS, convolve
+from xsm_kernels.once import once
 from xsm_kernels.simd import CELLS
 
 TILE_ROWS = 16
@@ -125,7 +125,7 @@ def _convolve_tiles(
             )  # fmt: skip
 
 
-@cache
+@once
 def convolve_tiles() -> Any:
     """The loop, compiled on first use for one signature (read-only arrays are taken too)."""
 

@@ -6,12 +6,12 @@ square are told beforehand: the squares of such a day are summed one by one.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 
+from xsm_kernels.once import once
 from xsm_kernels.threads import spread
 
 LARGE = 2.0**20
@@ -91,7 +91,7 @@ def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
                 _mean_directly(x[b, c, t], mask[b, t], half, wrap, mean[b, c, t])
 
 
-@cache
+@once
 def _compiled() -> Any:
     def array(dtype: Any, ndim: int, readonly: bool) -> types.Array:
         return types.Array(dtype, ndim, "C", readonly=readonly)

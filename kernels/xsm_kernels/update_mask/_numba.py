@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 
 from xsm_kernels.arguments import Triple, output_shape
+from xsm_kernels.once import once
 from xsm_kernels.threads import spread
 
 # eight bools in eight bytes, the first in the lowest, to eight bits and back
@@ -104,7 +104,7 @@ def _update_days(packed, new_mask, width, kernel, padding, dilation, wrap, start
             _unpack(line.view(np.uint8), new_mask[b, t, i])
 
 
-@cache
+@once
 def _compiled() -> tuple[Any, Any]:
     def array(dtype: Any, ndim: int, readonly: bool = False) -> types.Array:
         return types.Array(dtype, ndim, "C", readonly=readonly)
