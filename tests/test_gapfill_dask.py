@@ -1,12 +1,18 @@
 """Dask arrays: nothing is computed by the call, and the numbers are those in memory."""
 
+import threading
+import weakref
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import xsm
+from xsm import blocks
+from xsm.rereading import read_again
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
+da = pytest.importorskip("dask.array")
 
 pytestmark = pytest.mark.usefixtures("network")
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"
@@ -154,9 +160,102 @@ def test_an_undecoded_or_wrong_variable_is_found_without_computing(record):
         lazily(record.chunk())
 
 
-def test_a_part_asks_for_a_part_of_the_blocks(record, network):
-    lazy = lazily(record.chunk(time=6, lat=3, lon=4))
-    lazy[SM][:6, 6:, 8:12].compute(scheduler="synchronous")
+@pytest.fixture
+def long_record() -> xr.Dataset:
+    """65 days of 56 x 64 cells around the globe: several blocks of days and parts of the globe."""
+    rng = np.random.default_rng(3)
+    day, lat, lon = np.meshgrid(np.arange(65), np.arange(56), np.arange(64), indexing="ij")
+    values = 0.25 + 0.1 * np.sin(day / 20 + lat / 9) + 0.05 * np.cos(2 * np.pi * lon / 64)
+    values = np.where(rng.random(values.shape) < 0.5, np.nan, values)
+    return xr.Dataset(
+        {SM: (("time", "lat", "lon"), values.astype(np.float32), {"units": "m3 m-3"})},
+        coords={
+            "time": np.datetime64("2015-04-01", "ns") + np.arange(65) * np.timedelta64(1, "D"),
+            "lat": 80.0 - 2 * np.arange(56),
+            "lon": -180 + 5.625 * np.arange(64),
+        },
+    )
+
+
+@pytest.mark.parametrize("columns", [64, 60], ids=["globe", "region"])
+def test_blocks_of_days_and_parts_of_the_globe_change_nothing(long_record, columns, monkeypatch):
+    monkeypatch.setattr(blocks, "WORK_VALUES", 1)
+    ds = long_record.isel(lon=slice(columns), time=np.r_[:30, 33:65])
+    lazy = lazily(ds.chunk(time=7, lat=14, lon=16), max_gap=4)
+    same(lazy, ds.sm.gapfill(max_gap=4))
+
+
+def test_a_part_asks_for_a_part_of_the_blocks(long_record, network, monkeypatch):
+    monkeypatch.setattr(blocks, "WORK_VALUES", 1)
+    lazy = lazily(long_record.chunk(time=20, lat=28, lon=32))
+    lazy[SM][:20, 28:, :32].compute(scheduler="synchronous")
     part = network.fill_block
     lazy[SM].compute(scheduler="synchronous")
     assert 0 < part < (network.fill_block - part) / 2
+
+
+class Source:
+    """Chunks of days that know how often they are read and how many are in memory at once."""
+
+    def __init__(self, number: int) -> None:
+        self.read, self.alive, self.most = 0, 0, 0
+        self.lock = threading.RLock()
+        values = da.map_blocks(self.load, chunks=((20,) * number, (6,), (8,)), dtype=np.float32)
+        time = np.datetime64("2015-04-01", "ns") + np.arange(20 * number) * np.timedelta64(1, "D")
+        self.data = xr.DataArray(
+            values, {"time": time}, ("time", "lat", "lon"), SM, {"units": "m3 m-3"}
+        )
+
+    def load(self, block_info=None) -> np.ndarray:
+        values = np.full((20, 6, 8), 0.3, np.float32)
+        values[block_info[None]["chunk-location"][0] % 7 :: 3] = np.nan
+        weakref.finalize(values, self.free)
+        with self.lock:
+            self.read, self.alive = self.read + 1, self.alive + 1
+            self.most = max(self.most, self.alive)
+        return values
+
+    def free(self) -> None:
+        with self.lock:
+            self.alive -= 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_as_many_chunks_in_memory_for_a_record_of_any_length(workers, tmp_path):
+    """Each is read five times and let go; how many are held at once does not grow."""
+    pytest.importorskip("zarr")
+    most = {}
+    for number in (8, 24):
+        source = Source(number)
+        lazy = lazily(source.data)
+        with dask.config.set(scheduler="threads", num_workers=workers):
+            lazy.to_zarr(tmp_path / f"{number}.zarr", consolidated=False)
+        assert source.read == 5 * number
+        assert source.alive == 0
+        most[number] = source.most
+    if workers == 1:  # which of two is ahead of the other is chance
+        assert most[24] <= most[8] < 5
+
+
+def test_files_are_read_as_arrays_in_memory(record, tmp_path):
+    """Daily files and a Zarr store, each read several times by one graph."""
+    pytest.importorskip("zarr")
+    for n in range(12):
+        record.isel(time=[n]).to_netcdf(tmp_path / f"{n:02}.nc")
+    record.chunk(time=4).to_zarr(tmp_path / "z", consolidated=False)
+    expected = record.sm.gapfill()
+    with xr.open_mfdataset(f"{tmp_path}/*.nc") as files:
+        same(lazily(files), expected)
+    with xr.open_zarr(tmp_path / "z", consolidated=False) as store:
+        same(lazily(store), expected)
+
+
+def test_a_second_reading_has_keys_of_its_own_and_copies_nothing_in_memory(record):
+    in_memory = record[SM].chunk(time=3).data
+    assert read_again(in_memory, 1) is in_memory
+    (computed,) = dask.optimize(in_memory.map_blocks(np.sqrt))
+    again = read_again(computed, 1)
+    keys = [{k for k in dict(x.dask) if k[0] == x.name} for x in (computed, again)]
+    assert len(keys[0]) == len(keys[1]) == 4 and not keys[0] & keys[1]
+    assert read_again(computed, 1).name == again.name != read_again(computed, 2).name
+    np.testing.assert_array_equal(again.compute(scheduler="synchronous"), np.sqrt(record[SM]))

@@ -7,7 +7,9 @@ import xarray as xr
 
 import xsm
 from tests.estimating.worlds import any_model, world
+from xsm import writing
 from xsm.errors import InputError
+from xsm.networks import statistics
 
 pytest.importorskip("zarr")
 
@@ -97,3 +99,33 @@ def test_an_estimate(tmp_path):
     with xr.open_zarr(xsm.write_zarr(part, tmp_path / "e.zarr"), consolidated=False) as found:
         for name in whole.data_vars:
             np.testing.assert_allclose(found[name], whole[name], rtol=1e-6, atol=1e-7)
+
+
+def test_time_is_found_by_its_dates_not_its_name(tmp_path):
+    ds = lazy().load().assign_coords(time=np.datetime64("2015-04-01", "ns") + np.arange(5))
+    ds = ds.rename(time="valid_at").chunk(valid_at=2, lat=2)
+    assert writing._walked(ds, None) == ["lat"]
+    with xr.open_zarr(
+        xsm.write_zarr(ds, tmp_path / "o.zarr", progress=False), consolidated=False
+    ) as found:
+        xr.testing.assert_identical(found.load(), ds.load())
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("over", [None, "time"])
+def test_filled_gaps_compute_the_statistics_once(record, tmp_path, over, monkeypatch):
+    known = []
+    original = statistics.joined_moments
+    monkeypatch.setattr(statistics, "joined_moments", lambda x: known.append(1) or original(x))
+    part = xr.concat([record] * 4, "time").assign_coords(
+        time=record["time"].values[0] + np.arange(48) * np.timedelta64(1, "D")
+    )
+    whole = part.sm.gapfill()
+    known.clear()
+    chunked = part.chunk(time=12, lat=5).sm.gapfill()
+    path = xsm.write_zarr(chunked, tmp_path / "g.zarr", over=over, progress=False)
+    assert len(known) == 1
+    with xr.open_zarr(path, consolidated=False) as found:
+        for name in whole.data_vars:
+            np.testing.assert_allclose(found[name], whole[name], rtol=2e-6)
+            assert found[name].attrs.keys() == whole[name].attrs.keys()

@@ -1,22 +1,37 @@
 """Gap-filling of Dask arrays: the windows of :mod:`xsm.tiles`, block by block, computed when asked.
 
-The halo comes from ``dask.array.overlap`` with explicit boundaries: missing in time and beyond the
-rows; beyond the columns missing too, or the other side of the globe.
+A block of work is some days of all cells, or of a part of them with its neighbourhood. Parts share
+no reading: so each is worked on day after day, and what was read is soon let go.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
+from itertools import accumulate, pairwise
+from os import cpu_count
+from threading import BoundedSemaphore
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xsm import tiles
+from xsm.block_statistics import (
+    READINGS,
+    at_hand,
+    first_days,
+    first_knot,
+    record_statistics,
+    with_neighbours,
+)
+from xsm.chunks import aligned, all_days, real_days, with_chunks_of, with_days_around
+from xsm.networks.course import KNOT
+from xsm.networks.statistics import HALO
 from xsm.outputs import add_climatology, merged
+from xsm.rereading import read_again
 from xsm.tiles import Job
 
-LEAST_DAYS = 16  # in a block of work: a block of one day would read eight others
+WORK_VALUES = 16_000_000  # of a block, about, where chunks are smaller; float32
 
 
 def fill(data: Any, axes: list[int], job: Job) -> tuple[Any, Any, Any]:
@@ -43,87 +58,127 @@ def fill(data: Any, axes: list[int], job: Job) -> tuple[Any, Any, Any]:
     return filled, spread, flag
 
 
-def _fill_record(raw: Any, job: Job) -> tuple[Any, Any, Any]:
-    land = ever_observed(raw) if job.land is None else _land(job.land, raw)
-    long = None if job.max_gap is None else long_gaps(raw, job.days, job.max_gap)
-    result = merged(raw, estimate(raw, land, job), land.rechunk(raw.chunks[1:]), long, job)
-    if job.climatology:
-        result = add_climatology(*result, climatology(raw, job), long, job)
-    return result
-
-
-def _land(land: Any, raw: Any) -> Any:
+def _fill_record(raw: Any, job: Job) -> tuple[Any, ...]:
     import dask.array as da
 
-    return da.asarray(land).astype(bool).rechunk(raw.chunks[1:])
+    values = all_days(raw, job.days)
+    days = aligned(values.chunks[0], KNOT, 2 * KNOT)
+    side = int((WORK_VALUES / max(days)) ** 0.5)
+    least = [max(side, 2 * (halo + HALO)) for halo in job.model.halo[1:]]
+    rows, columns = map(_slices, with_chunks_of(values, [1, *least]).chunks[1:])
+    parts = [
+        [_fill_part(raw, (y, x), n * len(columns) + m, days, job) for m, x in enumerate(columns)]
+        for n, y in enumerate(rows)
+    ]
+    return tuple(da.block([[part[i] for part in row] for row in parts]) for i in range(3))
 
 
-def estimate(raw: Any, land: Any, job: Job) -> Any:
-    """Mean and standard deviation (2, N, H, W), m3 m-3, as a Dask array in the chunks of `raw`.
+def _slices(sizes: tuple[int, ...]) -> list[slice]:
+    return [slice(a, b) for a, b in pairwise((0, *accumulate(sizes)))]
 
-    Parameters
-    ----------
-    raw : dask array, shape (N, H, W)
-    land : dask array of bool, shape (H, W)
-    job : Job
-    """
+
+def _fill_part(
+    raw: Any, cells: tuple[slice, slice], number: int, days: tuple[int, ...], job: Job
+) -> tuple[Any, Any, Any]:
+    """Filled values, uncertainty and flags of some rows and columns."""
     import dask.array as da
 
-    values = all_days(internal(raw, job.worth), job.days)
-    halo = job.model.halo
-    least = (min(LEAST_DAYS, values.shape[0]), 1, 1)
-    work = _with_chunks_of(values, [max(h, n) for h, n in zip(halo, least, strict=True)])
-    cells = work.chunks[1:]
-    stats = statistics(values, job).rechunk((-1, *cells))
-    block = partial(
-        _estimate_block,
-        model=job.model,
-        settings=job.settings,
-        tile=job.tile,
-        keep_observed=job.keep_observed,
-    )
-    out = da.blockwise(
-        block,
+    margin = [halo + HALO for halo in job.model.halo[1:]]
+    rows, columns = (slice(c.start - m, c.stop + m) for c, m in zip(cells, margin, strict=True))
+
+    def read(time: int) -> Any:
+        values = all_days(internal(read_again(raw, time, number), job.worth), job.days)
+        part, margins = tiles.cut_cells(values, rows, columns, job.wrap)
+        sizes = [(n + sum(m),) for n, m in zip(part.shape[1:], margins, strict=True)]
+        # padded block by block: a pad that waits for its block waits in memory
+        return part.rechunk((days, -1, -1)).map_blocks(
+            tiles.padded, margins, chunks=(days, *sizes), dtype=np.float32, meta=values._meta
+        )
+
+    stats = record_statistics(read, days)
+    if job.land is None:
+        land = _inner(stats.level[0] > 0, margin)
+    else:
+        land = da.asarray(job.land).astype(bool)[cells].rechunk(-1)
+    own = read_again(raw, READINGS, number)[(slice(None), *cells)]
+    found = da.blockwise(
+        partial(_estimate_block, job=job, beyond=_beyond(cells, raw.shape[1:], job)),
         "otyx",
-        with_halo(work, halo, job.wrap),
+        with_days_around(read(READINGS), job.model.halo[0], np.nan),
         "tyx",
-        with_halo(stats, (0, *halo[1:]), job.wrap),
+        stats.planes,
         "syx",
-        land.rechunk(cells),
+        *(part for course in with_neighbours(stats.course) for part in (course, "tyx")),
+        land,
         "yx",
-        da.arange(work.shape[0], chunks=work.chunks[0]),
+        first_days(days),
         "t",
         new_axes={"o": 2},
-        adjust_chunks=dict(zip("tyx", work.chunks, strict=True)),
+        adjust_chunks=dict(zip("tyx", (days, *land.chunks), strict=True)),
         concatenate=True,
         align_arrays=False,
         dtype=np.float32,
         meta=np.empty((0,) * 4, np.float32),
     )
-    return _real_days(out, job.days, axis=1).rechunk((2, *raw.chunks))
+    found = real_days(found, job.days, axis=1).rechunk((2, *own.chunks))
+    long = None if job.max_gap is None else long_gaps(own, job.days, job.max_gap)
+    result = merged(own, found, land.rechunk(own.chunks[1:]), long, job)
+    if job.climatology:
+        typical = climatology(raw[(slice(None), *cells)], job)
+        result = add_climatology(*result, typical, long, job)
+    return result
 
 
-def _estimate_block(values, stats, land, days, *, model, settings, tile, keep_observed):
-    need = np.broadcast_to(
-        land, tuple(n - 2 * h for n, h in zip(values.shape, model.halo, strict=True))
-    )
-    if keep_observed:
-        inner = tuple(slice(h, n - h) for n, h in zip(values.shape, model.halo, strict=True))
+def _inner(x: Any, margin: list[int]) -> Any:
+    rows, columns = (slice(m, n - m) for m, n in zip(margin, x.shape[-2:], strict=True))
+    return x[..., rows, columns]
+
+
+def _beyond(cells: tuple[slice, slice], shape: tuple[int, int], job: Job) -> list[tuple[int, int]]:
+    """How many rows and columns of the neighbourhood lie beyond the edges of the record."""
+    wide = zip(cells, shape, job.model.halo[1:], strict=True)
+    beyond = [(max(halo - c.start, 0), max(c.stop + halo - n, 0)) for c, n, halo in wide]
+    return [beyond[0], (0, 0) if job.wrap else beyond[1]]
+
+
+def _estimate_block(
+    values: Any, planes: Any, *others: Any, job: Job, beyond: Any
+) -> NDArray[np.float32]:
+    """Mean and standard deviation (2, T, H, W) of a block of days and its neighbourhood."""
+    *knots, land, days = others
+    halo = job.model.halo
+    stats = np.concatenate([planes, at_hand(*knots)])
+    values, stats = (_inner(x, [HALO, HALO]) for x in (values, stats))
+    (top, bottom), (left, right) = beyond
+    height, width = stats.shape[1:]
+    stats[:, :top] = stats[:, height - bottom :] = np.nan  # no cells, so no statistics
+    stats[:, :, :left] = stats[:, :, width - right :] = np.nan
+    inner = tuple(slice(h, n - h) for h, n in zip(halo, values.shape, strict=True))
+    need = np.broadcast_to(land, values[inner].shape)
+    if job.keep_observed:
         need = need & ~np.isfinite(values[inner])
+    first = int(days[0]) - KNOT * first_knot(int(days[0]))
     out = np.empty((2, *need.shape), np.float32)
-    for window in tiles.windows(need.shape, tile):
-        outer = tuple(
-            slice(w.start, w.stop + 2 * h) for w, h in zip(window, model.halo, strict=True)
-        )
-        out[(slice(None), *window)] = tiles.fill_window(
-            values[outer],
-            stats[(slice(None), *outer[1:])],
-            need[window],
-            int(days[0]) + window[0].start,
-            model,
-            settings,
-        )
+    for window in tiles.windows(need.shape, job.tile):
+        outer = tuple(slice(w.start, w.stop + 2 * h) for w, h in zip(window, halo, strict=True))
+        with _turns():
+            out[(slice(None), *window)] = tiles.fill_window(
+                values[outer],
+                stats[(slice(None), *outer[1:])],
+                need[window],
+                first + window[0].start,
+                job.model,
+                job.settings,
+            )
     return out
+
+
+@cache
+def _turns() -> BoundedSemaphore:
+    """As many networks at once as there are processors for: each has threads of its own."""
+    from xsm_kernels.threads import thread_count
+
+    return BoundedSemaphore(max((cpu_count() or 1) // thread_count(), 1))
 
 
 def internal(raw: Any, worth: float) -> Any:
@@ -133,45 +188,12 @@ def internal(raw: Any, worth: float) -> Any:
     )
 
 
-def ever_observed(raw: Any) -> Any:
-    """Cells (H, W) with an observation."""
-    import dask.array as da
-
-    return da.isfinite(raw).any(axis=0)
-
-
-def statistics(values: Any, job: Job) -> Any:
-    """Statistics (S, H, W) of every cell over all days; a Dask array.
-
-    Each block needs the whole record of its cells, so the record is rechunked to columns of days.
-    """
-    import dask.array as da
-
-    halo = job.model.statistics_halo
-    empty = np.full((values.shape[0], 1, 1), np.nan, np.float32)
-    count = tiles.numbers().record_statistics(empty).shape[0]
-    column = values.rechunk(tiles.columns_of_days(values.shape))
-    column = _with_chunks_of(column, [values.shape[0], halo, halo])
-    return da.blockwise(
-        partial(tiles.statistics_block, halo=halo),
-        "syx",
-        with_halo(column, (0, halo, halo), job.wrap),
-        "tyx",
-        new_axes={"s": count},
-        adjust_chunks=dict(zip("yx", column.chunks[1:], strict=True)),
-        concatenate=True,
-        align_arrays=False,
-        dtype=np.float32,
-        meta=np.empty((0,) * 3, np.float32),
-    )
-
-
 def long_gaps(raw: Any, days: NDArray[np.int64], limit: int) -> Any:
     """Cells (N, H, W) inside a gap of more than `limit` days, in the chunks of `raw`."""
     import dask.array as da
 
     missing = ~all_days(da.isfinite(raw), days, absent=False)
-    work = _with_chunks_of(missing, [limit, 1, 1])
+    work = with_chunks_of(missing, [limit, 1, 1])
     long = work.map_overlap(
         tiles.long_gaps,
         depth={0: limit, 1: 0, 2: 0},
@@ -180,7 +202,7 @@ def long_gaps(raw: Any, days: NDArray[np.int64], limit: int) -> Any:
         dtype=bool,
         meta=np.empty((0,) * 3, bool),
     )
-    return _real_days(long, days, axis=0).rechunk(raw.chunks)
+    return real_days(long, days, axis=0).rechunk(raw.chunks)
 
 
 def climatology(raw: Any, job: Job) -> Any:
@@ -201,69 +223,3 @@ def climatology(raw: Any, job: Job) -> Any:
         meta=np.empty((0,) * 4, np.float32),
     )
     return out.rechunk((2, *raw.chunks))
-
-
-def all_days(x: Any, days: NDArray[np.int64], absent: Any = np.nan) -> Any:
-    """`x` (N, H, W) with the days between that it has not, filled with `absent`."""
-    import dask.array as da
-
-    if days.size == days[-1] + 1:
-        return x
-    starts = [0, *(np.flatnonzero(np.diff(days) > 1) + 1).tolist(), days.size]
-    parts = []
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
-        if first:
-            lost = int(days[first] - days[first - 1]) - 1
-            shape = (lost, *x.shape[1:])
-            chunks = (max(x.chunks[0]), *x.chunks[1:])
-            parts.append(da.full(shape, absent, dtype=x.dtype, chunks=chunks))
-        parts.append(x[first:last])
-    return da.concatenate(parts, axis=0)
-
-
-def _real_days(x: Any, days: NDArray[np.int64], axis: int) -> Any:
-    import dask.array as da
-
-    return x if days.size == x.shape[axis] else da.take(x, days, axis=axis)
-
-
-def with_halo(x: Any, depth: tuple[int, ...], wrap: bool) -> Any:
-    """Each block of (T, H, W) with `depth` cells of its neighbours on both sides of every axis."""
-    import dask.array as da
-
-    around: dict[int, Any] = {0: np.nan, 1: np.nan, 2: "periodic" if wrap else np.nan}
-    left = dict(enumerate(depth))
-    for axis, margin in enumerate(depth):
-        if margin > x.shape[axis]:  # too small for overlap: the whole axis is one block
-            x = _padded(x, axis, margin, wrap and axis == 2).rechunk({axis: -1})
-            left[axis] = 0
-    around = {axis: kind if left[axis] else "none" for axis, kind in around.items()}
-    return da.overlap.overlap(x, depth=left, boundary=around)
-
-
-def _padded(x: Any, axis: int, margin: int, wrap: bool) -> Any:
-    import dask.array as da
-
-    if wrap:
-        return da.take(x, np.arange(-margin, x.shape[axis] + margin) % x.shape[axis], axis=axis)
-    shape = tuple(margin if a == axis else n for a, n in enumerate(x.shape))
-    chunks = tuple(margin if a == axis else c for a, c in enumerate(x.chunks))
-    edge = da.full(shape, np.nan, dtype=x.dtype, chunks=chunks)
-    return da.concatenate([edge, x, edge], axis=axis)
-
-
-def _with_chunks_of(x: Any, least: list[int]) -> Any:
-    """`x` with neighbouring chunks joined until each has `least` cells, or the whole axis."""
-    chunks = []
-    for sizes, wanted in zip(x.chunks, least, strict=True):
-        joined: list[int] = []
-        for size in sizes:
-            if joined and joined[-1] < wanted:
-                joined[-1] += size
-            else:
-                joined.append(size)
-        if len(joined) > 1 and joined[-1] < wanted:
-            last = joined.pop()
-            joined[-1] += last
-        chunks.append(tuple(joined))
-    return x.rechunk(tuple(chunks))

@@ -136,6 +136,7 @@ def _records(obj: Any, var: str | None) -> tuple[list[np.ndarray], str, bool]:
     time = time_of(da, layout.time)
     days = day_numbers(time)
     data = np.transpose(np.asarray(found.data), [list(da.dims).index(dim) for dim in layout.order])
+    data = np.roll(data, -layout.seam, axis=-1) if layout.seam else data
     records = []
     for index in np.ndindex(data.shape[:-3]):
         whole = Days(data[index], found.worth, days, layout.wrap)

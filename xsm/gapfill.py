@@ -46,7 +46,8 @@ def gapfill(
     obj : Dataset or DataArray
         Daily volumetric soil moisture on a grid, any order and names of dimensions, with a unit
         (m3 m-3, 1, %, percent). Dimensions other than time, rows and columns (orbit, depth) are
-        filled one by one. Dask arrays stay lazy.
+        filled one by one. Dask arrays stay lazy; what they come from is read five times, to keep
+        memory small: persist an expensive computation.
     var : str, optional
         The variable, where neither a standard name nor a known product tells.
     model : str, Path or Model
@@ -113,7 +114,7 @@ def gapfill(
         year=year_length(time),
         wrap=layout.wrap,
         model=numbers().load_model(model),
-        land=land_mask(land, da, ds, layout),
+        land=_turned(land_mask(land, da, ds, layout), -layout.seam, -1),
         # no gap is longer than the record
         max_gap=None if limit is None or limit > days[-1] else limit,
         keep_observed=bool(keep_observed),
@@ -132,7 +133,8 @@ def gapfill(
         from xsm.memory import fill
     else:
         from xsm.blocks import fill
-    filled, spread, flag = fill(found.data, axes, job)
+    arrays = fill(_turned(found.data, -layout.seam, axes[-1]), axes, job)
+    filled, spread, flag = (_turned(array, layout.seam, axes[-1]) for array in arrays)
     options = {"max_gap": max_gap, "fallback": fallback, "keep_observed": keep_observed}
     said = "".join(f", {k}={v!r}" for k, v in options.items() if v not in (None, True))
     return assemble(
@@ -142,3 +144,11 @@ def gapfill(
         model=job.model,
         call=f"gapfill({job.name!r}{said})",
     )
+
+
+def _turned(array: Any, columns: int, axis: int) -> Any:
+    """`array`, from a region across the edge of its longitudes, with its columns as they lie."""
+    if array is None or columns == 0:
+        return array
+    turned = np.roll(array, columns, axis)
+    return turned.rechunk(array.chunks) if hasattr(array, "chunks") else turned

@@ -56,6 +56,7 @@ class Layout(NamedTuple):
     x: str
     others: tuple[str, ...]  # orbit, depth, ...: each element is a record of its own
     wrap: bool  # the last column is the neighbour of the first
+    seam: int = 0  # columns before this one lie beyond the last: 0..5, 350..360 across Greenwich
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
         If it has no time axis.
     GridError
         If it lies on points instead of a grid, a dimension is empty, or rows or columns are not in
-        order.
+        order; longitudes may begin anew once, where the region crosses the edge of its count.
     """
     if empty := [str(dim) for dim, size in da.sizes.items() if size == 0]:
         raise GridError(
@@ -103,9 +104,10 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
             "points have none."
         )
     y, x = _rows_and_columns(da, axes, spatial, lat, lon)
-    _check_order(da, y, x)
+    seam = _seam(da, x)
+    _check_order(da, y, x, seam)
     others = tuple(dim for dim in spatial if dim not in (y, x))
-    return Layout(time, y, x, others, _closes(lon, x))
+    return Layout(time, y, x, others, _closes(lon, x), seam)
 
 
 def cf_axes(da: xr.DataArray) -> dict[str, list[str]]:
@@ -224,11 +226,29 @@ def _rows_and_columns(
     )
 
 
-def _check_order(da: xr.DataArray, y: str, x: str) -> None:
+def _seam(da: xr.DataArray, x: str) -> int:
+    """Where longitudes jump over a hole that their ends do not have between them; 0: nowhere."""
+    if not _is_axis(da, x) or da.sizes[x] < 3 or not _in_degrees_east(da[x]):
+        return 0
+    values = np.asarray(da[x].to_numpy(), np.float64)
+    steps = np.diff(np.append(values, values[0]))
+    steps = (-steps if np.median(_turn(steps)) < 0 else steps) % 360.0
+    at = int(steps[:-1].argmax())
+    usual = 1.5 * np.delete(steps, [at, -1]).max()
+    once_around = abs(steps.sum() - 360.0) < 1e-3
+    return at + 1 if once_around and steps[-1] <= usual < steps[at] else 0
+
+
+def _is_axis(da: xr.DataArray, dim: str) -> bool:
+    return dim in da.coords and np.issubdtype(da[dim].dtype, np.number)
+
+
+def _check_order(da: xr.DataArray, y: str, x: str, seam: int) -> None:
     for dim in (y, x):
-        if dim not in da.coords or not np.issubdtype(da[dim].dtype, np.number):
+        if not _is_axis(da, dim):
             continue
         values = np.asarray(da[dim].to_numpy(), np.float64)
+        values = np.roll(values, -seam) if dim == x else values
         steps = _turn(np.diff(values)) if _in_degrees_east(da[dim]) else np.diff(values)
         if steps.size and not ((steps > 0).all() or (steps < 0).all()):
             down = np.median(steps) < 0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Window = tuple[slice, slice, slice]
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Margins = list[tuple[int, int]]  # before and after, of rows and columns
 
 WHOLE_RECORD_VALUES = 4_000_000  # of a tile that holds all days; float32
 
@@ -30,8 +31,7 @@ def numbers() -> Any:
 def to_internal(raw: NDArray[Any], worth: float) -> Floats:
     """Values in m3 m-3, float32, NaN where missing or infinite."""
     values = np.asarray(raw, np.float32)
-    if worth != 1.0:
-        values = values * np.float32(worth)
+    values = values if worth == 1.0 else values * np.float32(worth)
     finite = np.isfinite(values)
     return values if finite.all() else np.where(finite, values, np.float32(np.nan))
 
@@ -129,19 +129,25 @@ class Record:
 
 def take_cells(array: NDArray[Any], rows: slice, columns: slice, wrap: bool) -> NDArray[Any]:
     """Rows and columns of (..., H, W); beyond the edges NaN, or the other side of the globe."""
+    part, margins = cut_cells(array, rows, columns, wrap)
+    return padded(part, margins) if np.any(margins) else part
+
+
+def cut_cells(array: Any, rows: slice, columns: slice, wrap: bool) -> tuple[Any, Margins]:
+    """Those of them that there are, and how many are beyond the edges; of NumPy or Dask."""
     height, width = array.shape[-2:]
     inside = slice(max(rows.start, 0), min(rows.stop, height))
+    margins = [(inside.start - rows.start, rows.stop - inside.stop)]
     if wrap:
-        part = _around_the_globe(array[..., inside, :], columns)
-        margins = [(0, 0)]
-    else:
-        within = slice(max(columns.start, 0), min(columns.stop, width))
-        part = array[..., inside, within]
-        margins = [(within.start - columns.start, columns.stop - within.stop)]
-    margins = [(inside.start - rows.start, rows.stop - inside.stop), *margins]
-    if not np.any(margins):
-        return part
-    part = np.asarray(part, np.result_type(part.dtype, np.float32))
+        return _around_the_globe(array[..., inside, :], columns), [*margins, (0, 0)]
+    within = slice(max(columns.start, 0), min(columns.stop, width))
+    margins.append((within.start - columns.start, columns.stop - within.stop))
+    return array[..., inside, within], margins
+
+
+def padded(part: NDArray[Any], margins: Margins) -> NDArray[Any]:
+    """NaN around the last two dimensions."""
+    part = part.astype(np.result_type(part.dtype, np.float32), copy=False)
     return np.pad(part, [(0, 0)] * (part.ndim - 2) + margins, constant_values=np.nan)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import xarray as xr
 
-from xsm.errors import InputError
+from xsm.errors import InputError, TimeAxisError
+from xsm.grids import cf_axes, time_dim
 from xsm.options import get_option
 from xsm.progress import bar
 
-TIME = "time"
+KEPT = "xsm-kept-"  # begins the names of layers that all regions draw on
 Region = dict[Any, slice]
 
 
@@ -30,9 +31,11 @@ def write_zarr(
     """Compute a lazy Dataset chunk by chunk into a Zarr store; go on where an earlier call ended.
 
     Only one region is in memory at a time, so a year of the globe needs no more of it than one
-    chunk of cells does. Beside the store, ``<path>.progress.json`` lists the regions that are
-    written; it goes when all are. The same call after a crash, a full disk or a time limit writes
-    the rest.
+    chunk of cells does. Filled gaps draw on statistics of the whole record besides: these are
+    computed once, at the start of each call, and kept, a tenth of the record.
+
+    Beside the store, ``<path>.progress.json`` lists the regions that are written; it goes when all
+    are. The same call after a crash, a full disk or a time limit writes the rest.
 
     Parameters
     ----------
@@ -42,7 +45,8 @@ def write_zarr(
         Folder of the store.
     over : iterable of str, optional
         Dimensions to walk over, a chunk at a time. Default: all that are chunked but time, or time
-        if no other is. An estimate draws on all days of a cell, so its time is better left whole.
+        if no other is. An estimate draws on all days of a cell, so its time is better left whole;
+        filled gaps draw on four days and on many cells around, so ``over="time"`` reads less.
     progress : bool, optional
         Show a progress bar; default on a terminal.
 
@@ -73,6 +77,8 @@ def write_zarr(
     obj = obj.drop_encoding()  # chunks and codecs of the files that the input came from
     done = _begin(obj, dims, store, record, key)
     regions = list(_regions(obj, dims))
+    if len(regions) > len(done):
+        obj = _with_kept(obj)
     with bar("write", len(regions), get_option("progress", progress), "region") as shown:
         for n, region in enumerate(regions):
             if n not in done:
@@ -94,11 +100,49 @@ def _walked(obj: xr.Dataset, over: Iterable[Hashable] | None) -> list[Hashable]:
         raise InputError("obj holds no Dask array: expected lazy input; else use .to_zarr(path).")
     if over is None:
         several = [dim for dim, sizes in chunks.items() if len(sizes) > 1]
-        return [dim for dim in several if dim != TIME] or several
+        times = _times(obj)
+        return [dim for dim in several if dim not in times] or several
     dims: list[Hashable] = [over] if isinstance(over, str) else list(over)
     if strange := [dim for dim in dims if dim not in chunks]:
         raise InputError(f"over={dims!r}: {strange} is no chunked dimension of {list(chunks)}.")
     return dims
+
+
+def _times(obj: xr.Dataset) -> set[str]:
+    """Dimensions that are time, of any variable."""
+    found = set()
+    for da in obj.data_vars.values():
+        try:
+            found.add(time_dim(da, cf_axes(da), obj))
+        except TimeAxisError:
+            continue
+    return found
+
+
+def _with_kept(obj: xr.Dataset) -> xr.Dataset:
+    """`obj` with what all its regions draw on (statistics of a record) computed, once."""
+    import dask.array as da
+    from dask.base import compute_as_if_collection
+    from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+
+    lazy = {name: v.data for name, v in obj.data_vars.items() if isinstance(v.data, da.Array)}
+    graph = HighLevelGraph.merge(*(array.dask for array in lazy.values()))
+    layers = {n: layer for n, layer in graph.layers.items() if n.startswith(KEPT)}
+    if not layers:
+        return obj
+    keys = [key for layer in layers.values() for key in layer.get_output_keys()]
+    known = dict(zip(keys, compute_as_if_collection(da.Array, graph, keys), strict=True))
+    mine = {n: {key: known[key] for key in layer.get_output_keys()} for n, layer in layers.items()}
+    graph = HighLevelGraph(
+        {n: MaterializedLayer(mine[n]) if n in mine else x for n, x in graph.layers.items()},
+        {n: set() if n in mine else x for n, x in graph.dependencies.items()},
+    )
+    return obj.assign(
+        {
+            name: (obj[name].dims, da.Array(graph, a.name, a.chunks, meta=a._meta), obj[name].attrs)
+            for name, a in lazy.items()
+        }
+    )
 
 
 def _regions(obj: xr.Dataset, dims: list[Hashable]) -> Iterable[Region]:

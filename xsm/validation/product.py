@@ -63,7 +63,7 @@ def validate_product(
         scores = scores.assign(_region_means(maps, target, area, regions))
     if keep_pairs:
         scores = scores.assign(estimate=est, reference=ref)
-    return scores
+    return as_counted(scores, target)
 
 
 def aligned(records: Sequence[Record], regrid: str) -> tuple[list[xr.DataArray], Record]:
@@ -102,6 +102,12 @@ def common_days(records: Sequence[Record]) -> list[NDArray[np.intp]]:
             f"the records have no day in common: {periods}. Select periods that overlap."
         )
     return [np.flatnonzero(np.isin(record.days, shared)) for record in records]
+
+
+def as_counted(scores: xr.Dataset, target: Record) -> xr.Dataset:
+    """Columns in the order in which the user counts them, where all of `target` are there."""
+    x, seam = target.space[1], target.layout.seam
+    return scores.roll({x: seam}, roll_coords=True) if seam and x in scores.dims else scores
 
 
 def areas(record: Record) -> xr.DataArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,10 @@ def open_record(obj: Any, var: str | None = None, *, argument: str = "obj") -> R
             f"{argument}: {da.name} has further dimensions {several}: validate one element of them "
             f"at a time, such as {argument}.isel({next(iter(several))}=0)."
         )
+    if layout.seam:  # columns as they lie, not as they are counted
+        turn: dict[Hashable, int] = {layout.x: -layout.seam}
+        da = da.roll(turn, roll_coords=True)
+        ds = None if ds is None else ds.roll(turn, roll_coords=True)
     time = time_of(da, layout.time)
     lat, lon = (coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
     da = da.squeeze(layout.others, drop=True).transpose(layout.time, layout.y, layout.x)

@@ -88,7 +88,10 @@ def cropped(target: Record, records: Sequence[Record]) -> Record:
     at = dict(zip(target.space, cut, strict=True))
     lat_cut, lon_cut = (c.isel(at, missing_dims="ignore") for c in target.places())
     ds = None if target.ds is None else target.ds.isel(at, missing_dims="ignore")
-    return replace(target, da=target.da.isel(at), ds=ds, lat=lat_cut, lon=lon_cut)
+    whole = lon_cut.sizes == target.places()[1].sizes
+    layout = target.layout if whole else target.layout._replace(seam=0)
+    da = target.da.isel(at)
+    return replace(target, da=da, ds=ds, layout=layout, lat=lat_cut, lon=lon_cut)
 
 
 def _coincide(record: Record, target: Record) -> bool:
