@@ -183,6 +183,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "estimate-osse": (*_OSSE, _of(_ESTIMATE, "table")),
     "estimate-short": (*_OSSE, _of(_ESTIMATE, "short")),
     "estimate-margin": (*_OSSE, _of(_ESTIMATE, "margin")),
+    "estimate-unseen": (*_OSSE, _of(_ESTIMATE, "unseen")),
     "estimate-inputs": (*_OSSE, _of(_ESTIMATE, "inputs")),
     "estimate-importance": (*_EXPERIMENTS, _of(_ESTIMATE, "importance")),
     "estimate-length": (*_EXPERIMENTS, _of(_ESTIMATE, "experiment", "length")),

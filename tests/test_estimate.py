@@ -196,8 +196,14 @@ def test_bad_input():
         estimate(ds.drop_vars("lst"), model=model)
     with pytest.raises(InputError, match="expected a Dataset of predictors"):
         estimate(ds.lst, model=model)
-    with pytest.raises(InputError, match="the record has 8 days: expected 10"):
+    with pytest.raises(InputError, match="the record is 8 days long: expected 10"):
         estimate(ds.isel(time=slice(0, 8)), model=model)
+
+
+def test_a_single_day_is_enough_for_networks_of_the_past():
+    day = world().isel(time=slice(0, 1))
+    for kind in ("lstm", "dense"):
+        assert estimate(day, model=any_model(kind)).soil_moisture.notnull().all()
 
 
 def test_cards_that_do_not_fit(tmp_path):
@@ -230,6 +236,17 @@ def test_weights_of_a_simulated_earth_are_told_once(caplog):
     assert "fit_estimator" in said[0].message
 
 
+def test_a_predictor_unlike_that_of_the_fit_is_told(caplog):
+    ds, model = world(), any_model()
+    with caplog.at_level(logging.WARNING, logger="xsm"):
+        estimate(ds, model=model)
+        assert not caplog.records
+        estimate(ds.assign(sand=(100 * ds["sand"]).assign_attrs(units="1")), model=model)
+    (record,) = caplog.records
+    assert "'sand' (sand) has a mean of" in record.message
+    assert "is its attribute 'units' right?" in record.message
+
+
 def test_an_eight_day_predictor_becomes_daily():
     ds, model = world(), any_model()
     slow = ds["lst"].isel(time=slice(0, None, 4))
@@ -248,6 +265,12 @@ def test_attention_of_a_pixel():
     np.testing.assert_allclose(found.attention.sum("attended"), 1, rtol=1e-5)
     whole = estimate(ds, model=model).isel(lat=1, lon=2)
     np.testing.assert_allclose(found.soil_moisture, whole.soil_moisture, atol=1e-6)
+    square = ds.isel(lat=[1], lon=[2])
+    again = estimate(square, model=model, attention=True).attention
+    np.testing.assert_array_equal(again, found.attention)
+    square["sand"] = square["sand"] * np.nan
+    square["sand"].attrs["units"] = "1"
+    assert estimate(square, model=model, attention=True).attention.isnull().all()
     with pytest.raises(InputError, match=r"attention=True with \(4, 5\) pixels"):
         estimate(ds, model=model, attention=True)
     with pytest.raises(InputError, match="59 of 60 days"):

@@ -64,8 +64,15 @@ def test_matching_restores_mean_and_spread_of_the_target(soil):
 def test_bad_input(soil):
     with pytest.raises(InputError, match="the record has 60 days, expected more than 80"):
         sequence_length(soil, "soil", (0, 40), **SMALL)
-    with pytest.raises(InputError, match="days=.* expected numbers"):
-        sequence_length(soil, "soil", (-1,), **SMALL)
+    for days in ((-1,), (1.5,), ("a",), ()):
+        with pytest.raises(InputError, match="days=.* expected whole numbers"):
+            sequence_length(soil, "soil", days, **SMALL)
+    with pytest.raises(InputError, match="per_cell=0"):
+        sequence_length(soil, "soil", (1,), per_cell=0, **SMALL)
+    with pytest.raises(InputError, match="model='gru'"):
+        sequence_length(soil, "soil", (1,), model="gru", **SMALL)
+    with pytest.raises(InputError, match="models='gru'"):
+        reduced_samples(soil, "soil", models=["gru"], **SMALL)
     with pytest.raises(InputError, match="shares=.* expected numbers"):
         reduced_samples(soil, "soil", (0.0, 1.0), **SMALL)
     with pytest.raises(InputError, match="rival='snow'"):

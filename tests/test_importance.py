@@ -115,6 +115,14 @@ def test_bad_input(fitted):
             importance(model, ds, **{name: "odd"})
     with pytest.raises(InputError, match="repeats=0"):
         importance(model, ds, repeats=0)
+    with pytest.raises(InputError, match="every=0: expected a whole number"):
+        importance(model, ds, every=0)
+    for groups in (["lst"], {"weather": "lst"}):
+        with pytest.raises(InputError, match="groups=.*expected a mapping, name -> list"):
+            importance(model, ds, groups=groups)
+    whole = {"all": ["precipitation", "lst", "sand", "noise"]}
+    with pytest.raises(InputError, match="the model takes nothing else"):
+        importance(model, ds, how="ablation", groups=whole)
     with pytest.raises(InputError, match="target='no'"):
         importance(model, ds, "no")
     with pytest.raises(InputError, match="1 cell"):

@@ -51,13 +51,13 @@ def estimate(
         Predictor -> variable of `obj`, or a DataArray, where neither its own name, nor a standard
         name, nor a known product tells. Arrays every eight days are interpolated in time.
     land_cover : str or DataArray, optional
-        IGBP classes; default: a variable known by its name (``igbp``, ``LC_Type1``, ...), if any.
-        Permanent snow and ice and water are left empty.
+        IGBP classes without time; default: a variable known by its name (``igbp``, ``LC_Type1``,
+        ...), if any. Permanent snow and ice and water are left empty.
     mask_frozen : bool
         Leave days with ``lst`` below 0 degC empty.
     regrid : {None, "nearest", "linear"}
-        Bring predictors on other rows and columns to those of the first daily one. Default: an
-        error.
+        Bring predictors on other rows and columns to those of the first daily one, land cover
+        always by the nearest class. Default: an error.
     uncertainty : bool
         Return ``<name>_uncertainty`` too.
     attention : bool
@@ -85,7 +85,8 @@ def estimate(
     the neighbouring years, as in Zhang et al. (2025), doi 10.5194/essd-17-5181-2025. Gaps in a
     predictor are interpolated up to the length that the card gives (8 days unless the fit was told
     otherwise); in longer ones it counts as average and the flag says so. There is no estimate
-    where a static predictor or all daily ones are missing.
+    where a static predictor or all daily ones are missing. A predictor in memory whose mean is far
+    from that of the fit is told as a warning.
 
     Examples
     --------
@@ -99,7 +100,7 @@ def estimate(
     from xsm.estimating.blocks import estimate_block, make_plan
     from xsm.estimating.predictors import find_land_cover, find_predictors
     from xsm.estimating.result import assemble
-    from xsm.networks.estimators import load_estimator
+    from xsm.networks.estimators import load_estimator, shortest_record
     from xsm.networks.places import Place
 
     place = Place(*map(get_option, ("backend", "device", "dtype"), (backend, device, dtype)))
@@ -114,14 +115,16 @@ def estimate(
         )
     units = {row["name"]: row["units"] for row in rows}
     found = find_predictors(obj, names, features, units=units, regrid=regrid)
-    least = found_model.card["sequence"]["context"]
-    if found.days[-1] + 1 < least:
+    length = int(found.days[-1]) + 1
+    context = found_model.card["sequence"]["context"]
+    if length < (least := shortest_record(found_model.config["kind"], context)):
         raise InputError(
-            f"the record has {int(found.days[-1]) + 1} days: expected {least} or more, the network "
-            "draws on the days before and after. Open a longer record."
+            f"the record is {length} days long: expected {least} or more, the network draws on the "
+            "days before and after. Open a longer record."
         )
-    cover = find_land_cover(obj, land_cover)
+    cover = find_land_cover(obj, land_cover, found, regrid)
     plan = make_plan(found, rows)
+    _tell_strange(found, rows)
     arrays = [*found.arrays.values(), *([] if cover is None else [cover])]
     block = partial(
         estimate_block,
@@ -146,7 +149,9 @@ def estimate(
     if attention:
         from xsm.estimating.attended import attention_of
 
-        result["attention"] = attention_of(found, plan, found_model)
+        one = {dim: 0 for dim in mean.dims if dim != found.time}
+        known = mean.isel(one, drop=True).notnull()
+        result["attention"] = attention_of(found, plan, found_model).where(known)
     return result
 
 
@@ -173,6 +178,24 @@ def _apply(block: Any, arrays: list[xr.DataArray], time: str, show: bool | None)
         result = result.transpose(*base.dims).assign_coords(base.coords)
         outs.append(result.chunk(base.chunksizes) if lazy and base.chunks is not None else result)
     return outs
+
+
+def _tell_strange(found: Any, rows: list[dict[str, Any]]) -> None:
+    """Say which predictors in memory are, on average, nothing like those of the fit."""
+    from xsm.networks.sequences import LIMIT
+
+    for row in rows:
+        da = found.arrays.get(row["name"])
+        if da is None or da.chunks is not None:
+            continue
+        factor, offset = found.factors[row["name"]]
+        mean = factor * float(da.mean()) + offset
+        if abs(mean - row["mean"]) > LIMIT * row["std"]:
+            logger.warning(
+                "predictor %r (%s) has a mean of %.4g %s, the model was fitted to %.4g +- %.2g: is "
+                "its attribute 'units' right?",
+                *(row["name"], da.name, mean, row["units"], row["mean"], row["std"]),
+            )
 
 
 def _tell(model: Any) -> None:

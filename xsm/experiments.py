@@ -10,8 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.estimating.samples import Samples, read_samples
+from xsm.estimating.samples import Samples, check_whole, read_samples
 from xsm.estimating.scoring import pooled
+from xsm.networks.estimators import check_kind
 from xsm.options import get_option
 
 RIVAL = "cdf_matching"
@@ -66,13 +67,19 @@ def sequence_length(
     InputError
         If the record is too short for the days, and what :func:`xsm.fit_estimator` raises.
 
+    References
+    ----------
+    Reichle and Koster (2004), doi 10.1029/2004GL020938, for the rival.
+
     Examples
     --------
     >>> xsm.sequence_length(predictors, "smap").sm.plot.curve()       # doctest: +SKIP
     """
     from xsm.training.members import fit_samples
 
-    lengths = _numbers(days, "days", 0, np.inf)
+    lengths = _numbers(days, "days", 0, np.inf, whole=True)
+    check_whole({"per_cell": (per_cell, 1), "seed": (seed, 0)})
+    check_kind(model)
     samples, part = _read(predictors, target, features, split, every, seed)
     longest = int(max(lengths))
     if samples.y.shape[1] <= 2 * longest:
@@ -134,6 +141,10 @@ def reduced_samples(
     InputError
         If a share is not above 0 and up to 1, and what :func:`xsm.fit_estimator` raises.
 
+    References
+    ----------
+    Reichle and Koster (2004), doi 10.1029/2004GL020938, for the rival.
+
     Examples
     --------
     >>> xsm.reduced_samples(predictors, "smap").sm.plot.curve()       # doctest: +SKIP
@@ -141,6 +152,9 @@ def reduced_samples(
     from xsm.training.members import fit_samples
 
     parts = _numbers(shares, "shares", 1e-9, 1.0)
+    check_whole({"seed": (seed, 0)})
+    for name in models:
+        check_kind(name, "models")
     samples, part = _read(predictors, target, features, split, every, seed)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in models}
     if rival is not None:
@@ -219,11 +233,13 @@ def matched_by_distribution(
     return apply(whole, fit(est, ref, dim="sample", method="cdf")).values.astype(np.float32)
 
 
-def _numbers(values: Any, name: str, low: float, high: float) -> list[Any]:
-    found = list(np.atleast_1d(np.asarray(values)).tolist())
-    if not found or not all(low <= value <= high for value in found):
-        raise InputError(f"{name}={values!r}: expected numbers from {low:g} to {high:g}.")
-    return found
+def _numbers(values: Any, name: str, low: float, high: float, *, whole: bool = False) -> list[Any]:
+    found = np.atleast_1d(np.asarray(values))
+    good = found.dtype.kind in "iuf" and found.size and ((found >= low) & (found <= high)).all()
+    if not good or (whole and (found % 1).any()):
+        what = "whole numbers" if whole else "numbers"
+        raise InputError(f"{name}={values!r}: expected {what} from {low:g} to {high:g}.")
+    return list(found.tolist())
 
 
 def _shown(values: list[Any], progress: bool | None, title: str):

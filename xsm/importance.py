@@ -93,11 +93,10 @@ def importance(
         if value not in allowed:
             raise InputError(f"{name}={value!r}: expected one of {', '.join(map(repr, allowed))}.")
     repeats = (5 if how == "permutation" else 1) if repeats is None else repeats
-    if repeats < 1:
-        raise InputError(f"repeats={repeats!r}: expected 1 or more.")
-    from xsm.estimating.samples import read_samples
+    from xsm.estimating.samples import check_whole, read_samples
     from xsm.networks.estimators import load_estimator
 
+    check_whole({"repeats": (repeats, 1), "seed": (seed, 0)})
     found = load_estimator(model)
     names = [row["name"] for row in found.card["predictors"]]
     sets = _sets(names, groups or {})
@@ -118,6 +117,8 @@ def importance(
 
 def _sets(names: list[str], groups: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
     """Name -> places of the predictors that go away together."""
+    if not isinstance(groups, Mapping) or any(isinstance(g, str) for g in groups.values()):
+        raise InputError(f"groups={groups!r}: expected a mapping, name -> list of predictors.")
     grouped = [name for group in groups.values() for name in group]
     if lost := [name for name in grouped if name not in names]:
         raise InputError(f"groups name {lost}: expected predictors of the model, {names}.")
@@ -207,6 +208,8 @@ def _left_out(samples, model, sets, repeats, seed, progress) -> xr.Dataset:
             raise InputError(
                 f"{name!r} cannot be left out: the model learnt departures from {sorted(lost)}."
             )
+        if len(places) == len(samples.rows):
+            raise InputError(f"{name!r} cannot be left out: the model takes nothing else.")
     change = np.empty((2, len(sets), repeats))
     wholes = []
     runs = repeats * (1 + len(sets))

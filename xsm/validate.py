@@ -42,8 +42,8 @@ def validate(
     regrid: str = "conservative",
     regions: Mapping[str, Sequence[float]] | None = None,
     model: str | Path | Model | Sequence[str | Path | Model] | None = "default",
-    baselines: Sequence[str] = ("linear", "window_mean", "climatology"),
-    kinds: Sequence[str] = ("block", "swath", "cell"),
+    baselines: str | Sequence[str] = ("linear", "window_mean", "climatology"),
+    kinds: str | Sequence[str] = ("block", "swath", "cell"),
     draws: int = 3,
     progress: bool | None = None,
 ) -> xr.Dataset:

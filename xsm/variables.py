@@ -128,14 +128,19 @@ def read_variable(da: xr.DataArray, *, packed_range: bool = False) -> Found:
         )
     if data.dtype.kind not in "fiu":
         raise InputError(f"{name} has dtype {data.dtype}: expected real numbers.")
+    check_decoded(da)
+    each = worth_of(name, units, da.attrs, product_of(name))
+    return Found(da, data, each, quantity, _valid_range(da, each))
+
+
+def check_decoded(da: xr.DataArray) -> None:
+    """Raise an InputError if `da` holds the packed numbers of a file."""
     packing = [k for k in ("_FillValue", "missing_value", "scale_factor") if k in da.attrs]
     if packing:
         raise InputError(
-            f"{name} is not decoded: {', '.join(packing)} among its attributes. Open the file with "
-            "mask_and_scale=True (the default of xarray), or use xr.decode_cf(ds)."
+            f"{da.name or UNNAMED} is not decoded: {', '.join(packing)} among its attributes. Open "
+            "the file with mask_and_scale=True (the default of xarray), or use xr.decode_cf(ds)."
         )
-    each = worth_of(name, units, da.attrs, product_of(name))
-    return Found(da, data, each, quantity, _valid_range(da, each))
 
 
 def _valid_range(da: xr.DataArray, each: float) -> tuple[float, float]:

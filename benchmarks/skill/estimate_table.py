@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from benchmarks.tables import markdown, number
@@ -18,6 +19,8 @@ MODELS = {
 HEAD = ["R2", "RMSE", "bias", "R2 > 0.4", "RMSE > 0.4", "bias > 0.4"]
 KEYS = [("all", "r2"), ("all", "rmse"), ("all", "bias"), ("wet", "r2"), ("wet", "rmse"),
         ("wet", "bias")]  # fmt: skip
+UNSEEN = {("all", "r2"): 3, ("wet", "rmse"): 4, ("wet", "bias"): 4}  # -> digits
+COVERED = {"one": "within 1 sd", "two": "within 2 sd", "one_wet": "within 1 sd, > 0.4"}
 Row = dict[str, Any]
 
 
@@ -26,10 +29,11 @@ def table(result: dict[str, Any]) -> str:
     groups = _groups([row for row in result["rows"] if row["inputs"] == "all"])
     body = []
     for split in ("random", "blocked"):
-        for name, share in [(m, s) for m in MODELS for s in (1.0, 0.01)]:
-            rows = groups.get((name, split, share, "all"))
+        for name, share, balanced in product(MODELS, (1.0, 0.01), (False, True)):
+            rows = groups.get((name, split, share, "all", balanced))
             if rows:
-                body.append([split, _title(name, share), str(len(rows)), *_cells(rows)])
+                title = _title(name, share, balanced)
+                body.append([split, title, str(len(rows)), *_cells(rows)])
     head = ["split", "model", "seeds", *HEAD]
     return markdown(head, body) + "\n\n" + _note(result)
 
@@ -38,11 +42,15 @@ def short(result: dict[str, Any]) -> str:
     """All models, means over the seeds: R2 of both splits, errors of the random one."""
     groups = _groups([row for row in result["rows"] if row["inputs"] == "all"])
     body = []
-    for name in MODELS:
-        rows, apart = (groups.get((name, s, 1.0, "all"), []) for s in ("random", "blocked"))
+    for name, balanced in product(MODELS, (False, True)):
+        rows, apart = (
+            groups.get((name, s, 1.0, "all", balanced), []) for s in ("random", "blocked")
+        )
+        if not rows:
+            continue
         figures = [(rows, "all", "r2"), (rows, "all", "rmse"), (rows, "wet", "rmse")]
         cells = [_mean(*figure) for figure in [*figures, (apart, "all", "r2")]]
-        body.append([MODELS[name], *cells])
+        body.append([_title(name, 1.0, balanced), *cells])
     head = ["m3 m-3", "R2", "RMSE", "RMSE > 0.4", "R2, regions apart"]
     return markdown(head, body) + f"\n\nMeasured {result['date']}."
 
@@ -52,7 +60,7 @@ def inputs(result: dict[str, Any]) -> str:
     body = []
     for row in result["rows"]:
         alike = (row["split"], row["seed"], row["share"]) == ("random", 0, 1.0)
-        if alike and row["model"] in ("atlstm", "xgboost"):
+        if alike and not row.get("balanced") and row["model"] in ("atlstm", "xgboost"):
             body.append([row["inputs"], MODELS[row["model"]], *_cells([row])])
     body.sort(key=lambda cells: (cells[1], cells[0]))
     return markdown(["predictors", "model", *HEAD], body) + "\n\n" + _note(result)
@@ -60,28 +68,59 @@ def inputs(result: dict[str, Any]) -> str:
 
 def margin(result: dict[str, Any]) -> str:
     """How much smaller the AtLSTM's RMSE is than XGBoost's, seed by seed."""
-    found = {(r["model"], r["split"], r["seed"], r["inputs"], r["share"]): r
-             for r in result["rows"]}  # fmt: skip
+    keys = ("model", "split", "seed", "inputs", "share")
+    found = {tuple(r[k] for k in keys): r for r in result["rows"] if not r.get("balanced")}
     body = []
-    for (model, split, seed, given, share), row in found.items():
-        rival = found.get(("xgboost", split, seed, given, share))
-        if model == "atlstm" and rival is not None:
+    for row in result["rows"]:
+        _, *same = (row[k] for k in keys)
+        rival = found.get(("xgboost", *same))
+        if row["model"] == "atlstm" and rival is not None:
             less = [100 * (1 - row[p]["rmse"] / rival[p]["rmse"]) for p in ("all", "wet")]
-            body.append([split, given, str(seed), *(f"{value:.0f}" for value in less)])
-    head = ["split", "predictors", "seed", "RMSE, % lower", "RMSE > 0.4, % lower"]
+            title = _title("atlstm", 1.0, row.get("balanced", False))
+            body.append([title, row["split"], row["inputs"], str(row["seed"]),
+                         *(f"{value:.0f}" for value in less)])  # fmt: skip
+    head = ["model", "split", "predictors", "seed", "RMSE, % lower", "RMSE > 0.4, % lower"]
     return markdown(head, body)
+
+
+def unseen(result: dict[str, Any]) -> str:
+    """Wet soil and intervals at all places that no fit has seen, random split."""
+    rows = [r for r in result["rows"] if "covered" in r and r["split"] == "random"
+            and (r["inputs"], r["share"]) == ("all", 1.0)]  # fmt: skip
+    rivals = {r["seed"]: r["unseen"]["wet"]["rmse"] for r in rows
+              if r["model"] == "xgboost" and not r["balanced"]}  # fmt: skip
+    groups = _groups([row for row in rows if row["seed"] in rivals])
+    body = []
+    for name, balanced in product(MODELS, (False, True)):
+        if not (found := groups.get((name, "random", 1.0, "all", balanced))):
+            continue
+        less = [100 * (1 - r["unseen"]["wet"]["rmse"] / rivals[r["seed"]]) for r in found]
+        columns = [([r["unseen"][part][key] for r in found], digits)
+                   for (part, key), digits in UNSEEN.items()]  # fmt: skip
+        columns += [(less, 0), *(([r["covered"][key] for r in found], 2) for key in COVERED)]
+        spreads = [_spread(values, digits) for values, digits in columns]
+        body.append([_title(name, 1.0, balanced), str(len(found)), *spreads])
+    wet, lower = [row["unseen"]["wet"] for row in rows], "RMSE > 0.4, % below XGBoost"
+    head = ["model", "seeds", "R2", "RMSE > 0.4", "bias > 0.4", lower, *COVERED.values()]
+    note = (
+        f"{min(w['n'] for w in wet):,} to {max(w['n'] for w in wet):,} pairs above 0.4 m3 m-3 in "
+        f"{min(w['cells'] for w in wet)} to {max(w['cells'] for w in wet)} cells; `balance="
+        f"{result['settings']['balance']}` where balanced. Measured {result['date']}."
+    )
+    return markdown(head, body) + "\n\n" + note
 
 
 def _groups(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
     found: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        key = (row["model"], row["split"], row["share"], row["inputs"])
+        key = (row["model"], row["split"], row["share"], row["inputs"], row.get("balanced", False))
         found.setdefault(key, []).append(row)
     return found
 
 
-def _title(name: str, share: float) -> str:
-    return MODELS[name] if share == 1.0 else f"{MODELS[name]}, 1/{round(1 / share)} of the days"
+def _title(name: str, share: float, balanced: bool) -> str:
+    days = "" if share == 1.0 else f", 1/{round(1 / share)} of the days"
+    return MODELS[name] + days + (", balanced" if balanced else "")
 
 
 def _mean(rows: list[Row], part: str, key: str) -> str:
@@ -91,13 +130,14 @@ def _mean(rows: list[Row], part: str, key: str) -> str:
 
 def _cells(rows: list[Row]) -> list[str]:
     """Mean over the seeds, and from least to greatest."""
-    cells = []
-    for part, key in KEYS:
-        values = [row[part][key] for row in rows]
-        digits = 3 if key == "r2" else 4
-        ends = f" ({min(values):.{digits}f} to {max(values):.{digits}f})"
-        cells.append(_mean(rows, part, key) + (ends if len(rows) > 1 else ""))
-    return cells
+    return [_spread([row[part][key] for row in rows], 3 if key == "r2" else 4)
+            for part, key in KEYS]  # fmt: skip
+
+
+def _spread(values: list[float], digits: int) -> str:
+    """Mean, and from least to greatest."""
+    ends = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else ""
+    return number(sum(values) / len(values), digits) + ends
 
 
 def _note(result: dict[str, Any]) -> str:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from benchmarks.skill import estimate_osse as osse
-from benchmarks.skill.estimate_table import experiment, importance, inputs, margin, short, table
+from benchmarks.skill.estimate_table import (
+    experiment,
+    importance,
+    inputs,
+    margin,
+    short,
+    table,
+    unseen,
+)
 from xsm.estimating.samples import read_samples
 
 RUNS = (
@@ -17,6 +25,7 @@ RUNS = (
     osse.Run("lstm", "blocked"),
     osse.Run("atlstm"),
     osse.Run("atlstm", inputs="no albedo, no temperature"),
+    osse.Run("xgboost", balanced=True),
 )
 
 
@@ -90,11 +99,33 @@ def test_tables(folder):
     assert text.index("AtLSTM") < text.index("XGBoost") < text.index("`swvl1` as it is")
     assert "| blocked | LSTM | 1 |" in text
     assert inputs(result).count("AtLSTM") == 2
-    rows = {(r["model"], r["inputs"]): r for r in result["rows"] if r["share"] == 1}
+    rows = {(r["model"], r["inputs"]): r for r in result["rows"]
+            if r["share"] == 1 and not r["balanced"]}  # fmt: skip
     one, other = rows["atlstm", "all"], rows["xgboost", "all"]
     less = 100 * (1 - one["all"]["rmse"] / other["all"]["rmse"])
-    assert f"| random | all | 0 | {less:.0f} |" in margin(result)
+    assert f"| **AtLSTM** | random | all | 0 | {less:.0f} |" in margin(result)
     assert f"| **AtLSTM** | {one['all']['r2']:.3f} | {one['all']['rmse']:.4f} |" in short(result)
+
+
+def test_wet_soil_and_intervals_of_all_places_unseen(folder):
+    path, parts, _ = folder
+    result = json.loads((path / "result.json").read_text())
+    rows = {(r["model"], r["balanced"]): r for r in result["rows"]
+            if (r["split"], r["inputs"], r["share"]) == ("random", "all", 1)}  # fmt: skip
+    row, rival = rows["xgboost", True], rows["xgboost", False]
+    days = row["all"]["n"] // (parts["random"] == 2).sum()
+    assert row["unseen"]["all"]["n"] == days * (parts["random"] >= 2).sum()
+    assert 0 < row["covered"]["one"] < row["covered"]["two"] <= 1
+    less = 100 * (1 - row["unseen"]["wet"]["rmse"] / rival["unseen"]["wet"]["rmse"])
+    line = next(li for li in unseen(result).splitlines() if li.startswith("| XGBoost, balanced"))
+    assert f"| {less:.0f} |" in line
+    assert f"| {row['covered']['two']:.2f} |" in line
+
+
+def test_shares_within_standard_deviations():
+    truth = np.array([[0.1, 0.2, 0.5, 0.5]])
+    found = osse.covered(truth + [[0.01, 0.03, 0.01, 0.05]], np.full((1, 4), 0.02), truth)
+    assert found == {"one": 0.5, "two": 0.75, "one_wet": 0.5}
 
 
 def test_tables_of_experiments():

@@ -50,6 +50,8 @@ def test_what_is_missing_is_said_with_what_was_tried():
     [
         ("degC", "K", 20.0, 293.15),
         ("K", "K", 280.0, 280.0),
+        ("Celsius", "K", 20.0, 293.15),
+        ("(0 - 1)", "1", 0.3, 0.3),
         ("percent", "1", 40.0, 0.4),
         ("g kg-1", "1", 300.0, 0.3),
         ("kg m-2 s-1", "mm day-1", 1e-4, 8.64),

@@ -136,6 +136,9 @@ def test_what_is_no_ismn_says_so(tmp_path):
     broken = header_values(tmp_path, lines=["no", "values"])
     with pytest.raises(InputError, match="not in a format of the ISMN"):
         open_ismn(broken)
+    broken.write_text("")
+    with pytest.raises(InputError, match="is empty or not in a format.*take it out"):
+        open_ismn(broken)
 
 
 def test_without_the_package_it_says_how_to_get_it(tmp_path, monkeypatch):

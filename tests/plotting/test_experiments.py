@@ -35,7 +35,10 @@ def test_the_greatest_is_on_top():
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [0.055, 0.015, 0.0005])
     assert ax.yaxis_inverted()
     assert ax.get_xlabel() == "increase of RMSE (m³\xa0m⁻³)"
-    assert "0.0123" in ax.get_title(loc="left")
+    assert "RMSE of the whole model 0.0123" in ax.get_title(loc="left")
+    made = made_importance().rename(rmse_increase="r2_decrease").assign_attrs(r2=0.9)
+    ax = plotting.importance(made, metric="r2_decrease")
+    assert "R2 of the whole model 0.9" in ax.get_title(loc="left")
 
 
 def test_a_line_per_estimate_and_the_rival_dashed():
@@ -44,6 +47,8 @@ def test_a_line_per_estimate_and_the_rival_dashed():
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.03, 0.02, 0.018])
     assert ax.get_xscale() == "log"
     assert ax.get_xlabel() == "share of cells"
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.03", "0.1", "1"]
+    assert ax.get_ylim()[1] > 0.042
 
 
 def test_other_results_are_told_apart():

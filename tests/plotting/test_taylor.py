@@ -34,6 +34,11 @@ def test_distance_from_the_reference_is_the_centred_rms_of_the_pairs():
     np.testing.assert_allclose(np.sort(distance), np.sort(ratio.values[:-1]), rtol=1e-6)
 
 
+def test_stations_of_a_single_network_need_no_legend():
+    scores = stations(12).drop_vars("network").assign_coords(network="RSMN")
+    assert plotting.taylor(scores).get_legend() is None
+
+
 def test_networks_have_their_colours_and_the_legend_says_so():
     ax = plotting.taylor(stations(12))
     names = [text.get_text() for text in ax.get_legend().get_texts()]

@@ -5,7 +5,7 @@ import pytest
 
 import xsm
 from tests.estimating.worlds import world
-from xsm.errors import InputError, UnitError
+from xsm.errors import InputError, ModelError, UnitError
 from xsm.estimate import estimate
 from xsm.estimating.samples import read_samples
 from xsm.networks.cards import load_model
@@ -126,7 +126,7 @@ def test_bad_input():
         fit_estimator(ds, "no", **SMALL)
     with pytest.raises(InputError, match="values on cells and days"):
         fit_estimator(ds, ds["soil"].where(ds.lat > 49).isel(time=slice(0, 9)), **SMALL)
-    with pytest.raises(InputError, match="kind='gru'"):
+    with pytest.raises(InputError, match="model='gru'"):
         fit_estimator(ds, "soil", model="gru", **SMALL)
     with pytest.raises(InputError, match="split='odd'"):
         fit_estimator(ds, "soil", split="odd", **SMALL)
@@ -149,6 +149,57 @@ def test_bad_input():
     with pytest.raises(InputError, match=r"predictors \['lst'\] have no value"):
         fit_estimator(ds.assign(lst=ds["lst"] * np.nan).assign(
             lst=lambda d: d["lst"].assign_attrs(units="K")), "soil", **SMALL)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("every", 1.5), ("every", 0), ("members", 0), ("epochs", 2.5), ("hidden", 0), ("window", -1),
+     ("shortest", 0), ("gap", -1), ("seed", -1), ("batch", True)],
+)  # fmt: skip
+def test_whole_numbers(name, value):
+    with pytest.raises(InputError, match=f"{name}={value!r}: expected a whole number"):
+        fit_estimator(world(), "soil", **SMALL | {name: value})
+
+
+def test_more_bad_input():
+    ds = world()
+    bare = ds.drop_vars("soil")
+    with pytest.raises(InputError, match="the predictors are a DataArray"):
+        fit_estimator(ds["lst"], "soil", **SMALL)
+    with pytest.raises(InputError, match="target=<ndarray>"):
+        fit_estimator(bare, ds["soil"].values, **SMALL)
+    with pytest.raises(InputError, match="expected 'time' and no others"):
+        fit_estimator(bare, ds["soil"][0].assign_attrs(units="1"), **SMALL)
+    with pytest.raises(InputError, match="features='lst': expected a list"):
+        fit_estimator(ds, "soil", features="lst", **SMALL)
+    with pytest.raises(InputError, match="'soil' is 0.2 everywhere"):
+        fit_estimator(bare, (0 * ds["soil"] + 0.2).assign_attrs(units="1"), **SMALL)
+    with pytest.raises(UnitError, match="location='lst' has units 'K': expected 'm3 m-3'"):
+        fit_estimator(ds, "soil", location="lst", **SMALL)
+    with pytest.raises(InputError, match="location='usual' is in 'percent'"):
+        usual = (100 * ds["soil"].mean("time")).assign_attrs(units="percent")
+        features = ["lst", "usual"]
+        fit_estimator(ds.assign(usual=usual), "soil", features=features, location="usual", **SMALL)
+    with pytest.raises(InputError, match="29 days long: expected 30 or more for model='atlstm'"):
+        fit_estimator(ds.isel(time=slice(0, 29)), "soil", **SMALL)
+    with pytest.raises(InputError, match="device='tpux'"):
+        fit_estimator(ds, "soil", device="tpux", **SMALL)
+    with pytest.raises(ModelError, match="name of a shipped model"):
+        fit_estimator(ds, "soil", "default", **SMALL)
+
+
+def test_infinite_targets_count_as_missing():
+    ds = world()
+    wild = ds["soil"].where(ds["soil"] > 0.12, np.inf).assign_attrs(ds["soil"].attrs)
+    samples = read_samples(ds.drop_vars("soil"), wild, ["lst", "lst"])
+    assert samples.targets == int(np.isfinite(wild).sum()) < wild.size
+    assert [row["name"] for row in samples.rows] == ["lst"]
+
+
+def test_a_single_pixel_can_be_learnt_from():
+    pixel = world(days=600).isel(lat=1, lon=2)
+    model = fit_estimator(pixel, "soil", split="none", **SMALL)
+    assert estimate(pixel, model=model, progress=False).soil_moisture.notnull().all()
 
 
 def test_percent_is_a_unit_of_a_target():

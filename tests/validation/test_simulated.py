@@ -46,7 +46,7 @@ def test_what_is_hidden_is_not_seen_by_the_filler(network, monkeypatch):
         return np.where(np.isnan(values), np.float32(0.2), values)
 
     monkeypatch.setattr("xsm.validation.simulated.baseline", lambda name: cheat)
-    scores = validate(ds, model=None, baselines=["linear"], kinds=["cell"], draws=1)
+    scores = validate(ds, model=None, baselines="linear", kinds="cell", draws=1)
     hidden = np.isnan(seen[0])
     truth = ds.soil_moisture.values[hidden]
     assert scores.n_obs.item() == hidden.sum() > 0

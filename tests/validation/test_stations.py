@@ -113,6 +113,12 @@ def test_depths_are_chosen_and_cosmic_ray_probes_kept_apart():
         validate(ds, ref, depth=(0.3, 0.5))
     with pytest.raises(InputError, match="expected .from, to."):
         validate(ds, ref, depth=(0.3, 0.1))
+    for depth in (5, "a", (0.0, 0.05, 0.1)):
+        with pytest.raises(InputError, match=r"depth=.*expected \(from, to\) in m"):
+            validate(ds, ref.drop_vars(["depth_from", "depth_to"], errors="ignore"), depth=depth)
+    for overpass in (6, "25:00"):
+        with pytest.raises(InputError, match=f"overpass={overpass!r}: expected a local solar"):
+            validate(ds, ref, overpass=overpass)
 
 
 def test_a_dimension_depth_is_taken_apart():

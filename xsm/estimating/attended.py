@@ -33,7 +33,8 @@ def attention_of(found: Predictors, plan: Plan, model: Model) -> xr.DataArray:
             f"attention=True with {found.days.size} of {length} days: expected all days of a "
             f"record of about {sequence['days']}, which pass through the network together."
         )
-    arrays = [np.asarray(da.values) for da in found.arrays.values()]
+    last = (..., found.time)
+    arrays = [da.transpose(*last, missing_dims="ignore").values for da in found.arrays.values()]
     x = sequences(arrays, plan, np.zeros(1, np.intp), shape)
     try:
         weights = attention_weights(x, model)[0]

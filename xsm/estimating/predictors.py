@@ -11,16 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.days import day_numbers, year_length
-from xsm.errors import (
-    GridError,
-    InputError,
-    TimeAxisError,
-    UnitError,
-    VariableNotFoundError,
-)
+from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
+from xsm.estimating.alignment import on_days, on_grid, position
 from xsm.estimating.conversion import conversion
-from xsm.estimating.known import DAY_OF_YEAR, KNOWN, LAND_COVER, POSITION, known
-from xsm.grids import cf_axes, coordinate, time_dim, time_of
+from xsm.estimating.known import DAY_OF_YEAR, KNOWN, LAND_COVER, NO_SOIL, POSITION, known
+from xsm.grids import cf_axes, time_dim, time_of
+from xsm.variables import check_decoded
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +26,8 @@ REGRID = (None, "nearest", "linear")
 class Predictors(NamedTuple):
     """Predictors found, ready to work on."""
 
-    arrays: dict[str, xr.DataArray]  # in units as they came; those of DAY_OF_YEAR are not here
+    # in units as they came, that of the days and cells first; those of DAY_OF_YEAR are not here
+    arrays: dict[str, xr.DataArray]
     factors: dict[str, tuple[float, float]]  # to the unit of the network: factor, offset
     units: dict[str, str]  # of the network
     time: str  # dimension
@@ -80,6 +77,10 @@ def find_predictors(
         If predictors are missing; says which, what was tried, and what there is.
     UnitError, TimeAxisError, GridError, InputError
     """
+    if not isinstance(features or {}, Mapping):
+        raise InputError(
+            f"features={features!r}: expected a mapping, predictor -> variable or DataArray."
+        )
     features = dict(features or {})
     wanted = list(wanted)
     if regrid not in REGRID:
@@ -97,23 +98,21 @@ def find_predictors(
     lost = [n for n in wanted if n not in (*arrays, *DAY_OF_YEAR, *POSITION)]
     if lost:
         raise VariableNotFoundError(_lost_message(ds, lost))
-    base = next((da for name, da in arrays.items() if _has_time(da, ds)), None)
-    if base is None:
-        raise TimeAxisError(
-            f"none of the predictors {list(arrays)} has a time axis: expected daily data."
-        )
+    first = _base(arrays, ds, features)
+    base = arrays[first]
     dim = time_dim(base, cf_axes(base), ds)
     time = time_of(base, dim)
     for name in wanted:
         if name in POSITION:
-            arrays[name] = _position(base, ds, name)
+            arrays[name] = position(base, ds, name)
     aligned = {
-        name: _on_grid(_on_days(arrays[name], base, dim), base, name, dim, regrid)
-        for name in wanted
+        name: on_grid(on_days(arrays[name], base, dim), base, name, dim, regrid)
+        for name in dict.fromkeys([first, *wanted])
         if name in arrays
     }
     targets = dict(units or {})
     wished = {name: targets.get(name) or _units_of_table(name, da) for name, da in aligned.items()}
+    days = day_numbers(time)
     days_of_year = year_length(time)
     year = 365.2425 if days_of_year == 366 else float(days_of_year)
     return Predictors(
@@ -121,17 +120,31 @@ def find_predictors(
         {name: _factor(da, name, wished[name]) for name, da in aligned.items()},
         wished | {name: "1" for name in wanted if name in DAY_OF_YEAR},
         dim,
-        day_numbers(time),
+        days,
         (float(time.dt.dayofyear.values[0]) - 1.0) / year,
         year,
     )
 
 
-def find_land_cover(ds: xr.Dataset, land_cover: Any) -> xr.DataArray | None:
-    """The IGBP classes, if named, given, or known by name; else None."""
-    if land_cover is not None:
-        return _given(ds, land_cover, "land_cover", "IGBP classes, ")
-    return next((ds[name] for name in LAND_COVER if name in ds.data_vars), None)
+def find_land_cover(
+    ds: xr.Dataset, land_cover: Any, found: Predictors, regrid: str | None = None
+) -> xr.DataArray | None:
+    """The IGBP classes on the cells of the predictors, if named, given, or known by name."""
+    if land_cover is None:
+        land_cover = next((name for name in LAND_COVER if name in ds.data_vars), None)
+        if land_cover is None:
+            return None
+        logger.info(
+            "land cover is variable %s: its IGBP classes %s stay empty", land_cover, NO_SOIL
+        )
+    cover = _given(ds, land_cover, "land_cover", "IGBP classes, ")
+    base = next(da for da in found.arrays.values() if found.time in da.dims)
+    if found.time in cover.dims:
+        raise InputError(
+            f"land_cover ({cover.name}) has the dimensions {cover.dims}: expected classes without "
+            f"time. Select a day: land_cover=....isel({found.time}=0)."
+        )
+    return on_grid(cover, base, "land_cover", found.time, regrid and "nearest")
 
 
 def calendar_predictor(name: str, days: int, first: float, year: float) -> NDArray[np.float32]:
@@ -144,9 +157,10 @@ def _given(ds: xr.Dataset, given: Any, argument: str, what: str = "") -> xr.Data
     """The array, or the variable of that name."""
     if isinstance(given, xr.DataArray):
         return given
-    if given not in ds.variables:
+    if not isinstance(given, str) or given not in ds.variables:
+        shown = repr(given) if isinstance(given, str) else f"<{type(given).__name__}>"
         raise VariableNotFoundError(
-            f"{argument}={given!r} is no variable of the input; expected {what}one of "
+            f"{argument}={shown} is no variable of the input; expected {what}one of "
             f"{[str(n) for n in ds.data_vars]}, or a DataArray."
         )
     return ds[given]
@@ -196,6 +210,17 @@ def _lost_message(ds: xr.Dataset, lost: list[str]) -> str:
     )
 
 
+def _base(arrays: Mapping[str, xr.DataArray], ds: xr.Dataset, features: Mapping[str, Any]) -> str:
+    """The predictor whose days and cells count: the first daily one, those of `ds` first."""
+    own = [n for n in arrays if not isinstance(features.get(n), xr.DataArray)]
+    timed = [n for n in dict.fromkeys([*own, *arrays]) if _has_time(arrays[n], ds)]
+    if not timed:
+        raise TimeAxisError(
+            f"none of the predictors {list(arrays)} has a time axis: expected daily data."
+        )
+    return next((n for n in timed if _is_daily(arrays[n], ds)), timed[0])
+
+
 def _has_time(da: xr.DataArray, ds: xr.Dataset) -> bool:
     try:
         return time_dim(da, cf_axes(da), ds) in da.dims
@@ -203,53 +228,11 @@ def _has_time(da: xr.DataArray, ds: xr.Dataset) -> bool:
         return False
 
 
-def _position(base: xr.DataArray, ds: xr.Dataset, name: str) -> xr.DataArray:
-    found = coordinate(base, ds, name)
-    if found is None:
-        raise VariableNotFoundError(
-            f"the model takes {name!r}, but the input has no such coordinate."
-        )
-    return found.reset_coords(drop=True).assign_attrs(units="degree")
-
-
-def _on_days(da: xr.DataArray, base: xr.DataArray, dim: str) -> xr.DataArray:
-    """`da` on the days of `base`; days it has not are missing, and interpolated if few."""
-    if dim not in da.dims or da[dim].equals(base[dim]):
-        return da
-    if not any(np.isin(da.indexes[dim], base.indexes[dim])):
-        raise TimeAxisError(
-            f"{da.name} has no day in common with {base.name}: expected the same period, "
-            "stamped at the same time of day."
-        )
-    return da.reindex({dim: base[dim]})
-
-
-def _on_grid(
-    da: xr.DataArray, base: xr.DataArray, name: str, time: str, regrid: str | None
-) -> xr.DataArray:
-    """`da` on the rows and columns of `base`."""
-    if strange := [str(d) for d in da.dims if d not in base.dims]:
-        raise GridError(
-            f"predictor {name!r} has the dimensions {da.dims}, the others {base.dims}: "
-            f"{strange} fits none. Select or rename."
-        )
-    for dim in da.dims:
-        if dim == time or dim not in da.indexes or dim not in base.indexes:
-            continue
-        have, want = da.indexes[dim], base.indexes[dim]
-        if have.equals(want):
-            continue
-        if len(have) == len(want) and np.allclose(have, want, rtol=0, atol=1e-4):
-            da = da.assign_coords({dim: base[dim]})
-        elif regrid is None:
-            raise GridError(
-                f"predictor {name!r} has other {dim} ({have[0]:g} ... {have[-1]:g}, {len(have)}) "
-                f"than {base.name!r} ({want[0]:g} ... {want[-1]:g}, {len(want)}): bring them on "
-                'one grid, or ask for it with regrid="linear" or "nearest".'
-            )
-        else:
-            da = da.interp({dim: base[dim]}, method=regrid)  # type: ignore[arg-type]
-    return da
+def _is_daily(da: xr.DataArray, ds: xr.Dataset) -> bool:
+    try:
+        return day_numbers(time_of(da, time_dim(da, cf_axes(da), ds))).size > 0
+    except TimeAxisError:
+        return False
 
 
 def _units_of_table(name: str, da: xr.DataArray) -> str:
@@ -258,7 +241,12 @@ def _units_of_table(name: str, da: xr.DataArray) -> str:
 
 
 def _plain(da: xr.DataArray) -> xr.DataArray:
-    """`da` without a pint unit, which becomes an attribute."""
+    """`da` in decoded numbers, without a pint unit, which becomes an attribute."""
+    if 0 in da.shape:
+        raise InputError(f"{da.name} is empty: {dict(da.sizes)}. Check the selection made before.")
+    check_decoded(da)
+    if da.dtype.kind not in "biuf":
+        raise InputError(f"{da.name} has dtype {da.dtype}: expected real numbers.")
     if not (hasattr(da.data, "magnitude") and hasattr(da.data, "units")):
         return da
     return da.copy(data=da.data.magnitude).assign_attrs(units=str(da.data.units))

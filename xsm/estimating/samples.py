@@ -10,10 +10,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
+from xsm.estimating.alignment import place_of
 from xsm.estimating.blocks import loop_shape, make_plan, sequences
 from xsm.estimating.known import DAY_OF_YEAR
 from xsm.estimating.predictors import find_predictors, known_predictors
-from xsm.grids import coordinate, time_of
+from xsm.grids import time_of
 from xsm.products import product_of
 from xsm.units import worth_of
 
@@ -65,10 +66,13 @@ def read_samples(
         If the target is not there, or on other cells or days; and what
         :func:`xsm.estimating.predictors.find_predictors` raises.
     """
+    check_whole({"every": (every, 1), "gap": (gap, 0)})
     y, ds = _target(ds, target)
+    if isinstance(features, str):
+        raise InputError(f"features={features!r}: expected a list of names, or a mapping.")
     mapping = features if isinstance(features, Mapping) else {}
     if names is None:
-        names = known_predictors(ds, mapping) if features is None else list(features)
+        names = known_predictors(ds, mapping) if features is None else list(dict.fromkeys(features))
     if not names:
         raise InputError(
             f"no predictor is known among {[str(n) for n in ds.data_vars]}: name them, features=..."
@@ -76,10 +80,10 @@ def read_samples(
     found = find_predictors(ds, names, mapping)
     base = next(da for da in found.arrays.values() if found.time in da.dims)
     space = [dim for dim in base.dims if dim != found.time]
-    if strange := [dim for dim in y.dims if dim not in base.dims] or found.time not in y.dims:
+    if not {found.time} <= set(y.dims) <= set(base.dims):
         raise InputError(
-            f"target {y.name!r} has the dimensions {y.dims}, the predictors {base.dims} "
-            f"({strange}): rename or select."
+            f"target {y.name!r} has the dimensions {y.dims}, the predictors {base.dims}: expected "
+            f"{found.time!r} and no others. Rename or select."
         )
     thin = {dim: slice(None, None, every) for dim in space}
     y = _on_cells(y, base, found.time).isel(thin)
@@ -97,7 +101,7 @@ def read_samples(
     shape = loop_shape(arrays, plan.static)
     worth = worth_of(str(y.name), y.attrs.get("units"), y.attrs, product_of(str(y.name)))
     truth = y.transpose(*space, found.time).values.reshape(-1, found.days.size)
-    truth = (truth * worth).astype(np.float32)
+    truth = np.where(np.isfinite(truth), truth * worth, np.nan).astype(np.float32)
     _check_range(truth, str(y.name))
     cells = np.flatnonzero(np.isfinite(truth).any(axis=1))
     x = sequences(arrays, plan, cells, shape)
@@ -119,12 +123,23 @@ def read_samples(
     )
 
 
+def check_whole(numbers: Mapping[str, tuple[Any, int]]) -> None:
+    """Raise an InputError if one of (value, least) by name is neither None nor a whole number."""
+    for name, (value, least) in numbers.items():
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if value is not None and not (whole and value >= least):
+            raise InputError(f"{name}={value!r}: expected a whole number, {least} or more.")
+
+
 def _target(ds: xr.Dataset, target: str | xr.DataArray) -> tuple[xr.DataArray, xr.Dataset]:
+    if not isinstance(ds, xr.Dataset):
+        raise InputError(f"the predictors are a {type(ds).__name__}: expected a Dataset.")
     if isinstance(target, xr.DataArray):
         return target.rename(target.name or "target"), ds
-    if target not in ds.data_vars:
+    if not isinstance(target, str) or target not in ds.data_vars:
+        shown = repr(target) if isinstance(target, str) else f"<{type(target).__name__}>"
         raise InputError(
-            f"target={target!r} is no variable of the predictors; expected one of "
+            f"target={shown} is no variable of the predictors; expected one of "
             f"{[str(n) for n in ds.data_vars]}, or a DataArray."
         )
     return ds[target], ds.drop_vars(target)
@@ -169,11 +184,11 @@ def _places(
     like = xr.DataArray(np.zeros(shape), dims=space)
     found = []
     for n, kind in enumerate(("latitude", "longitude")):
-        own = coordinate(base, ds, kind)
-        axis = min(n, len(space) - 1)
-        if own is None:
-            own = xr.DataArray(np.arange(shape[axis], dtype=float), dims=space[axis])
-        plain = own.reset_coords(drop=True).variable
+        own = place_of(base, ds, kind)
+        if own is None and space:
+            dim = space[min(n, len(space) - 1)]
+            own = xr.DataArray(np.arange(like.sizes[dim], dtype=float), dims=dim)
+        plain = xr.Variable((), 0.0) if own is None else own.variable
         placed = xr.DataArray(plain.values, dims=plain.dims).broadcast_like(like)
         found.append(placed.transpose(*space).values.ravel())
     return found[0], found[1]

@@ -142,8 +142,9 @@ def _read(handlers: Any, root: Any, name: str, depth: tuple[float, float] | None
         frame = file.read_data()
     except (OSError, ValueError, IndexError, TypeError) as error:
         raise InputError(
-            f"path: {name!r} is not in a format of the ISMN ('CEOP in separate files' or 'header "
-            f"+ values'): {str(error).strip().splitlines()[-1]}"
+            f"path: {name!r} is empty or not in a format of the ISMN ('CEOP in separate files' or "
+            f"'header + values'): {str(error).strip().splitlines()[-1]}. Download it again, or "
+            "take it out."
         ) from error
     about |= _static(handlers, root, name)
     frame = frame[~frame.index.duplicated()].sort_index()

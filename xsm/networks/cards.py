@@ -24,6 +24,7 @@ from xsm.networks.statistics import HALO
 
 SCHEMA = 1
 SHIPPED = Path(__file__).parent / "weights"
+TASKS = ("gapfill", "estimate")
 TASK = "gapfill"  # of a card that names none
 DEFAULTS = {"estimate": "atlstm"}  # what "default" is called, where that is another name
 
@@ -94,14 +95,39 @@ def save_model(path: str | Path, card: dict[str, Any], params: dict[str, np.ndar
     Returns
     -------
     Model
+
+    Raises
+    ------
+    ModelError
+        See :func:`own_path`.
     """
-    path = Path(path)
-    path = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
+    path = own_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     model = make_model(path.name, card, params)
     path.with_name(f"{path.name}.safetensors").write_bytes(save(model.params))
     path.with_name(f"{path.name}.json").write_text(json.dumps(model.card, indent=1) + "\n")
     return model
+
+
+def own_path(path: str | Path) -> Path:
+    """Where a model of one's own goes, without a suffix.
+
+    Raises
+    ------
+    ModelError
+        If it is the bare name of a shipped model, which would be found in its place.
+    """
+    plain = _without_suffix(Path(path))
+    if str(plain) in models():
+        raise ModelError(
+            f"path={str(path)!r} is the name of a shipped model, which model={str(plain)!r} would "
+            "find in its place: choose another name."
+        )
+    return plain
+
+
+def _without_suffix(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
 
 
 def load_model(model: str | Path | Model = "default", task: str | None = None) -> Model:
@@ -125,9 +151,14 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
         If there is no such model, a file is unreadable, the card's schema is another one, the
         weights are not those that the card describes, or they are for another task.
     """
+    if not isinstance(model, str | Path | Model):
+        raise ModelError(
+            f"model={model!r}: expected one of {sorted(models(task))}, the path of a model, or a "
+            "model itself."
+        )
     if model == "default":
         model = DEFAULTS.get(task or TASK, "default")
-    found = model if isinstance(model, Model) else _found(model)
+    found = model if isinstance(model, Model) else _found(model, task)
     if task is not None and (own := found.card.get("task", TASK)) != task:
         raise ModelError(
             f"model={found.name!r} is for {own}, not for {task}: expected one of "
@@ -136,10 +167,8 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
     return found
 
 
-def _found(model: str | Path) -> Model:
-    path = Path(model).expanduser()
-    if path.suffix in (".json", ".safetensors"):
-        path = path.with_suffix("")
+def _found(model: str | Path, task: str | None) -> Model:
+    path = _without_suffix(Path(model).expanduser())
     if path.name == str(model) and (SHIPPED / f"{model}.json").exists():
         path = SHIPPED / path.name
     card_path, weights_path = (path.with_name(path.name + end) for end in (".json", ".safetensors"))
@@ -147,7 +176,7 @@ def _found(model: str | Path) -> Model:
         if not wanted.is_file():
             raise ModelError(
                 f"model={str(model)!r}: there is no file {str(wanted)!r}. Expected one of "
-                f"{sorted(models())} or the path of a .safetensors file with its .json card."
+                f"{sorted(models(task))} or the path of a .safetensors file with its .json card."
             )
     return _read(card_path, weights_path, card_path.stat().st_mtime_ns)
 
@@ -158,10 +187,11 @@ def _read(card_path: Path, weights_path: Path, _changed: int) -> Model:
         card = json.loads(card_path.read_text())
     except ValueError as error:
         raise ModelError(f"model card {str(card_path)!r} is not JSON: {error}.") from error
-    if card.get("schema") != SCHEMA:
+    schema = card.get("schema") if isinstance(card, dict) else None
+    if schema != SCHEMA:
         raise ModelError(
-            f"model card {str(card_path)!r} has schema {card.get('schema')!r}, this version of xsm "
-            f"reads {SCHEMA}. Fit the model again with xsm.fit_gapfill, or install its own xsm."
+            f"model card {str(card_path)!r} has schema {schema!r}, this version of xsm reads "
+            f"{SCHEMA}. Fit the model again, or install the xsm that it was fitted with."
         )
     blob = weights_path.read_bytes()
     found = hashlib.sha256(blob).hexdigest()
@@ -190,10 +220,17 @@ def models(task: str | None = None) -> dict[str, dict[str, Any]]:
     dict of str to dict
         Card by name; ``card["description"]`` says in a line what it is for.
 
+    Raises
+    ------
+    ModelError
+        If there is no such task.
+
     Examples
     --------
     >>> sorted(models("gapfill")), sorted(models("estimate"))
     (['default', 'sgd-sm'], ['atlstm'])
     """
+    if task not in (None, *TASKS):
+        raise ModelError(f"task={task!r}: expected one of {', '.join(map(repr, TASKS))}, or None.")
     cards = {path.stem: json.loads(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}
     return {k: card for k, card in cards.items() if task in (None, card.get("task", TASK))}

@@ -62,7 +62,10 @@ def importance(
     ax.set_xlabel(label(da), fontsize=10)
     tidy(ax).tick_params(axis="y", length=0)
     how = {"permutation": "permuted", "ablation": "left out"}.get(result.attrs.get("how", ""), "")
-    usual = f"predictors {how}; RMSE of the whole {result.attrs['rmse']:.4f}" if how else None
+    score, what = ("rmse", "RMSE") if metric == "rmse_increase" else ("r2", "R2")
+    usual = (
+        f"predictors {how}; {what} of the whole model {result.attrs[score]:.3g}" if how else None
+    )
     heading(ax, title, usual)
     return ax
 
@@ -112,8 +115,10 @@ def curve(
         )
     if along == "share":
         ax.set_xscale("log")
+        ax.set_xticks(da[along].values, [f"{share:g}" for share in da[along].values])
+        ax.minorticks_off()
     if metric == "rmse":
-        ax.set_ylim(bottom=0.0)
+        ax.set_ylim(0.0, 1.08 * float(da.max()))
     ax.grid(axis="y", color="#e3e3e3", lw=0.7)
     ax.set_axisbelow(True)
     ax.set_xlabel(label(da[along]), fontsize=10)

@@ -100,7 +100,8 @@ def _points(scores: xr.Dataset, by: str | None) -> dict[str, NDArray[np.floating
     r, ratio = correlation_and_ratio(scores)
     inner = {str(dim) for dim in ("station", "filler") if dim in r.dims}
     if by is None:
-        by = next((dim for dim in ("filler", "network") if dim in r.coords), "")
+        own = [name for name in ("filler", "network") if name in r.coords and r[name].ndim == 1]
+        by = next(iter(own), "")
     keep = {*inner, by}
     r, ratio = (
         one_stratum(da, keep | (set() if inner else {*map(str, da.dims)})) for da in (r, ratio)
@@ -112,10 +113,10 @@ def _points(scores: xr.Dataset, by: str | None) -> dict[str, NDArray[np.floating
         raise InputError(
             f"by={by!r} is no coordinate of the scores: expected one of {[*r.coords]}."
         )
-    own = r[by]
+    of = r[by]
     groups = {}
-    for value in dict.fromkeys(own.values.tolist()):
-        at = {own.dims[0]: np.flatnonzero(own.values == value)}
+    for value in dict.fromkeys(of.values.tolist()):
+        at = {of.dims[0]: np.flatnonzero(of.values == value)}
         groups[str(value)] = _finite(r.isel(at), ratio.isel(at))
     return groups
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xsm.networks.boosted import packed, xgboost
+from xsm.training.rarity import rarity
 from xsm.training.sequence_fit import Sequences
 
 PARAMETERS: dict[str, Any] = {
@@ -28,6 +29,7 @@ def fit_boosted(
     parameters: Mapping[str, Any],
     seed: int,
     on_round: Callable[[int, float], None] | None = None,
+    balance: float = 0.0,
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
     """Fit one booster of squared error; stop when held-out days get no better.
 
@@ -40,6 +42,8 @@ def fit_boosted(
     seed : int
     on_round : callable, optional
         Called after each tree with its number and the error (standardised) of the check.
+    balance : float
+        Power of the rarity by which a target counts (:func:`xsm.training.rarity.rarity`).
 
     Returns
     -------
@@ -51,7 +55,8 @@ def fit_boosted(
     package = xgboost()
     options = PARAMETERS | dict(parameters) | {"seed": seed}
     rounds = int(options.pop("rounds", ROUNDS))
-    learnt = package.QuantileDMatrix(*_days(train))
+    weight = rarity(train.y, balance)(train.y[:, 0]) if balance else None
+    learnt = package.QuantileDMatrix(*_days(train), weight=weight)
     check = None if held_out is None else package.QuantileDMatrix(*_days(held_out), ref=learnt)
     sets = [(learnt, "train")] + ([] if check is None else [(check, "held_out")])
     history: dict[str, dict[str, list[float]]] = {}

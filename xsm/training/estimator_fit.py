@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import InputError
-from xsm.estimating.samples import Samples, read_samples
+from xsm.estimating.conversion import conversion
+from xsm.estimating.samples import Samples, check_whole, read_samples
 from xsm.options import get_option
 from xsm.progress import bar
 from xsm.training.cells import split_cells
@@ -45,6 +46,7 @@ def fit_estimator(
     dropout: float = 0.2,
     shortest: int | None = None,
     share: float = 1.0,
+    balance: float = 0.0,
     trees: Mapping[str, Any] | None = None,
     gap: int = GAP,
     seed: int = 0,
@@ -96,6 +98,10 @@ def fit_estimator(
         then knows short records too.
     share : float
         Share of the training samples (sequences; days for ``dense`` and ``xgboost``) to use.
+    balance : float
+        Let rare targets count: an error weighs as the density of its target to the power of minus
+        `balance`, from 0 (all alike) to 1. Very wet soil, of which there is little, is then less
+        underestimated, at some cost to the rest (:func:`xsm.training.rarity.rarity`).
     trees : mapping, optional
         Parameters of xgboost beside ``xsm.training.boosting.PARAMETERS``, and ``rounds``.
     gap : int
@@ -118,25 +124,46 @@ def fit_estimator(
     InputError
         If there is too little to learn from or an argument is out of range; and what
         :func:`xsm.estimate` raises for the predictors.
+    ModelError
+        If `path` is the bare name of a shipped model.
     ImportError
         If torch, or for ``xgboost`` that package, is not installed.
+
+    References
+    ----------
+    Zhang et al. (2025), doi 10.5194/essd-17-5181-2025: the AtLSTM and its sequences of a year.
 
     Examples
     --------
     >>> model = xsm.fit_estimator(predictors, "smap", "mine")       # doctest: +SKIP
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
-    if not every > 0:
-        raise InputError(f"every={every!r}: expected a number above 0.")
-    from xsm.networks.cards import make_model, save_model
+    check_whole({
+        "hidden": (hidden, 1), "input": (input, 1), "window": (window, 0), "members": (members, 1),
+        "epochs": (epochs, 1), "batch": (batch, 1), "shortest": (shortest, 1), "seed": (seed, 0),
+    })  # fmt: skip
+    from xsm.networks.boosted import KIND
+    from xsm.networks.cards import make_model, own_path, save_model
+    from xsm.networks.estimators import check_kind, shortest_record
+    from xsm.networks.places import torch_device
     from xsm.training.boosting import ROUNDS
     from xsm.training.members import check_packages, fit_samples
 
+    check_kind(model)
+    if path is not None:
+        own_path(path)  # before hours of work
     check_packages(model)
+    if model != KIND:
+        torch_device(device)
     samples = read_samples(predictors, target, features, every=every, gap=gap)
     _check_samples(samples, location, scale)
+    if samples.y.shape[1] < (least := shortest_record(model)):
+        raise InputError(
+            f"the predictors are {samples.y.shape[1]} days long: expected {least} or more for "
+            f"model={model!r}. Use a longer record, or model='dense'."
+        )
     part = split_cells(samples.lat, samples.lon, split, seed)
-    passes = int((trees or {}).get("rounds", ROUNDS)) if model == "xgboost" else epochs
+    passes = int((trees or {}).get("rounds", ROUNDS)) if model == KIND else epochs
     with bar("fit", members * passes, get_option("progress", progress), "epoch") as shown:
 
         def on_epoch(_epoch: int, error: float) -> None:
@@ -147,8 +174,8 @@ def fit_estimator(
             samples, part, model,
             hidden=hidden, input=input, window=window, members=members, epochs=epochs,
             batch=batch, rate=rate, decay=decay, dropout=dropout, shortest=shortest, share=share,
-            trees=trees, location=location, scale=scale, scaling=scaling, seed=seed,
-            device=device, on_epoch=on_epoch,
+            balance=balance, trees=trees, location=location, scale=scale, scaling=scaling,
+            seed=seed, device=device, on_epoch=on_epoch,
         )  # fmt: skip
     whole: dict[str, Any] = {
         "description": f"estimates {samples.title}",
@@ -173,5 +200,11 @@ def _check_samples(samples: Samples, location: str | None, scale: str | None) ->
     names = [row["name"] for row in samples.rows]
     if lost := [n for n in (location, scale) if n is not None and n not in names]:
         raise InputError(f"location and scale name {lost}: expected predictors, of {names}.")
+    for argument, name in (("location", location), ("scale", scale)):
+        units = next((row["units"] for row in samples.rows if row["name"] == name), "m3 m-3")
+        if conversion(units, "m3 m-3", f"{argument}={name!r}") != (1.0, 0.0):
+            raise InputError(f"{argument}={name!r} is in {units!r}: convert it to m3 m-3 first.")
+    if np.nanmin(samples.y) == np.nanmax(samples.y):
+        raise InputError(f"target {samples.title!r} is {np.nanmin(samples.y):g} everywhere.")
     if empty := [n for f, n in enumerate(names) if not np.isfinite(samples.x[:, :, f]).any()]:
         raise InputError(f"predictors {empty} have no value on the cells of the target: leave out.")

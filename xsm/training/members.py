@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,16 @@ from xsm.networks.recurrent import make_config
 from xsm.training.boosting import fit_boosted
 from xsm.training.estimator_card import cut_sequences, normalisation, scores
 from xsm.training.sequence_fit import Sequences, Settings, fit_sequences
+
+SIZES = ("hidden", "input", "window", "heads")
+ABOVE = (lambda v: v > 0, "a number above 0")
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("epochs", "batch", "rate", "members"), ABOVE),
+    "decay": (lambda v: v >= 0, "a number of 0 or more"),
+    "dropout": (lambda v: 0 <= v < 1, "a share from 0 to below 1"),
+    "balance": (lambda v: 0 <= v <= 1, "a power from 0 to 1"),
+    "share": (lambda v: 0 < v <= 1, "a share of the samples, above 0 and up to 1"),
+}
 
 
 def fit_samples(
@@ -61,6 +72,7 @@ def fit_samples(
     ImportError
         If what the kind needs is not installed.
     """
+    _check_names(options)
     _check_numbers({"members": members, "share": share} | options)
     check_packages(kind)
     settings = Settings(**{k: options.pop(k) for k in Settings._fields if k in options})
@@ -73,7 +85,9 @@ def fit_samples(
     curves = []
     for member in range(members):
         if kind == KIND:
-            found, curve = fit_boosted(train, check, trees or {}, seed + member, on_epoch)
+            found, curve = fit_boosted(
+                train, check, trees or {}, seed + member, on_epoch, settings.balance
+            )
         else:
             found, curve = fit_sequences(config, train, check, settings, seed + member, on_epoch)
         params |= {f"{member}/{name}": value for name, value in found.items()}
@@ -128,10 +142,15 @@ def thinned(data: Sequences, share: float, seed: int) -> Sequences:
 
 
 def _check_numbers(options: Mapping[str, Any]) -> None:
-    for name in ("epochs", "batch", "rate", "members", "share"):
-        if name in options and not options[name] > 0:
-            raise InputError(f"{name}={options[name]!r}: expected a number above 0.")
-    if not 0 <= (dropout := options.get("dropout", 0)) < 1:
-        raise InputError(f"dropout={dropout!r}: expected a share from 0 to below 1.")
-    if options["share"] > 1:
-        raise InputError(f"share={options['share']!r}: expected a share of the samples, up to 1.")
+    """Whether all options are numbers within their ranges."""
+    for name, (inside, expected) in RANGES.items():
+        value = options.get(name)
+        if value is not None and not (isinstance(value, Number) and inside(value)):
+            raise InputError(f"{name}={value!r}: expected {expected}.")
+
+
+def _check_names(options: Mapping[str, Any]) -> None:
+    if strange := sorted({*options} - {*Settings._fields, *SIZES}):
+        raise InputError(
+            f"unknown options {strange}: expected some of {sorted({*Settings._fields, *SIZES})}."
+        )

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from xsm.estimating.samples import Samples
 from xsm.networks.cards import Model
-from xsm.training.members import fit_samples
+from xsm.training.members import SIZES, fit_samples
 from xsm.training.sequence_fit import Settings
-
-SIZES = ("hidden", "input", "window", "heads")
 
 
 def without(samples: Samples, places: list[int]) -> Samples:

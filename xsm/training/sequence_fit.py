@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xsm.networks.lstm import recurrent_operations
 from xsm.networks.recurrent import initial_params, recurrent_network
+from xsm.training.rarity import Weigh, rarity
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Settings(NamedTuple):
     device: str = "cpu"
     # days: each step then sees a part of its sequences, of so many days or more
     shortest: int | None = None
+    balance: float = 0.0  # power of the rarity by which a target counts
 
 
 def fit_sequences(
@@ -85,6 +87,7 @@ def fit_sequences(
         there = torch.rand(shape, generator=chance, device=x.device) < keep
         return x * there / keep
 
+    weigh = rarity(train.y, settings.balance) if settings.balance else None
     steps = math.ceil(len(train.x) / settings.batch)
     total, done = steps * settings.epochs, 0
     optimiser = torch.optim.AdamW(tensors.values(), lr=settings.rate, weight_decay=settings.decay)
@@ -97,7 +100,9 @@ def fit_sequences(
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate * _rate(done / total)
             days = _cut(train.x.shape[1], settings.shortest, order)
-            loss, error, seen = _loss(train, part, tensors, config, settings.device, dropout, days)
+            loss, error, seen = _loss(
+                train, part, tensors, config, settings.device, dropout, days, weigh
+            )
             if not seen:
                 continue
             optimiser.zero_grad()
@@ -136,7 +141,16 @@ def _rate(fraction: float) -> float:
     return min(fraction / 0.1, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fraction)))
 
 
-def _loss(data, part, tensors, config, device, dropout=None, days=slice(None)):  # noqa: B008
+def _loss(
+    data: Sequences,
+    part: Any,
+    tensors: Mapping[str, Any],
+    config: Mapping[str, Any],
+    device: str,
+    dropout: Any = None,
+    days: slice = slice(None),  # noqa: B008
+    weigh: Weigh | None = None,
+) -> tuple[Any, float, int]:
     """Loss, sum of squared errors and number of targets of some sequences."""
     import torch
 
@@ -149,8 +163,10 @@ def _loss(data, part, tensors, config, device, dropout=None, days=slice(None)): 
     spread = found.log_variance.clamp(-10.0, 5.0)
     # the variance learns from the error and cannot excuse it
     likelihood = torch.where(known, spread + error.detach() * torch.exp(-spread), 0.0)
-    total = (error + SPREAD * likelihood).sum() / max(seen, 1)
-    return total, float(error.detach().sum()), seen
+    squared = float(error.detach().sum())
+    if weigh is not None:  # the mean alone: the spread is that of the samples as they are
+        error = error * torch.from_numpy(weigh(data.y[part][:, days])).to(device)
+    return (error + SPREAD * likelihood).sum() / max(seen, 1), squared, seen
 
 
 def _error(data, tensors, config, settings) -> float:

@@ -22,9 +22,8 @@ Options = Mapping[str, Any]
 
 def validated(obj: Any, reference: Any, options: Options) -> xr.Dataset:
     """Scores with their kind and names; `options` are the other arguments of `xsm.validate`."""
-    metrics = options["metrics"]
     request = Request(
-        metrics=(metrics,) if isinstance(metrics, str) else tuple(metrics),
+        metrics=_several(options["metrics"]),
         ci=interval_options(options["ci"], options["seed"]),
         **{k: options[k] for k in ("scaling", "anomalies", "p_values", "min_pairs", "seed")},
     )
@@ -80,8 +79,8 @@ def _gaps(
     from xsm.validation.simulated import Plan, validate_gaps
 
     plan = Plan(
-        baselines=tuple(options["baselines"]),
-        kinds=tuple(options["kinds"]),
+        baselines=_several(options["baselines"]),
+        kinds=_several(options["kinds"]),
         **{name: options[name] for name in ("model", "draws", "seed", "progress")},
     )
     return validate_gaps(record, request, plan, by=options["by"])
@@ -150,8 +149,10 @@ _RUN = {
 
 
 def _collocation(options: Options) -> Collocation:
-    flags = options["flags"]
-    if flags is not None:
-        flags = (flags,) if isinstance(flags, str) else tuple(flags)
+    flags = None if options["flags"] is None else _several(options["flags"])
     names = ("match", "window", "pairing", "overpass", "depth", "sensors")
     return Collocation(flags=flags, **{name: options[name] for name in names})
+
+
+def _several(names: Any) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)

@@ -46,7 +46,7 @@ def centres(record: Record, days: NDArray[np.intp], overpass: str | None = None)
     """
     dates = record.days[days].astype("datetime64[ns]")
     if overpass is not None:
-        return dates + _time_of_day(overpass)
+        return dates + time_of_day(overpass)
     stamps = np.asarray(record.time.values)
     if not np.issubdtype(stamps.dtype, np.datetime64):
         return dates + NOON
@@ -61,7 +61,8 @@ def local(moments: Times, lon: float) -> Times:
     return moments - np.timedelta64(int(round(east / 15.0 * 3600)), "s")
 
 
-def _time_of_day(overpass: str) -> np.timedelta64:
+def time_of_day(overpass: str) -> np.timedelta64:
+    """Time since midnight of a text such as "06:00"; an InputError if it is none."""
     try:
         return np.datetime64(f"2000-01-01T{overpass}", "ns") - np.datetime64("2000-01-01", "ns")
     except ValueError as error:

@@ -146,13 +146,19 @@ def _in_layer(
     about: dict[str, Any], depth: tuple[float, float] | None, count: int
 ) -> NDArray[np.intp]:
     """Positions of sensors whose layer lies within `depth`."""
-    if depth is None or "depth_to" not in about:
+    if depth is None:
         return np.arange(count)
-    if len(depth) != 2 or not 0 <= depth[0] <= depth[1]:
+    try:
+        top, bottom = map(float, depth)
+    except (TypeError, ValueError):
+        top = bottom = np.nan
+    if not 0 <= top <= bottom:
         raise InputError(f"depth={depth!r}: expected (from, to) in m, such as (0, 0.05), or None.")
+    if "depth_to" not in about:
+        return np.arange(count)
     lower = np.asarray(about["depth_to"], np.float64)
     upper = np.asarray(about.get("depth_from", lower), np.float64)
-    inside = (upper >= depth[0] - TOLERANCE) & (lower <= depth[1] + TOLERANCE)
+    inside = (upper >= top - TOLERANCE) & (lower <= bottom + TOLERANCE)
     keep = np.flatnonzero(inside | np.isnan(lower))
     if keep.size == 0:
         layers = sorted({(float(a), float(b)) for a, b in zip(upper, lower, strict=True)})

@@ -23,6 +23,7 @@ from xsm.validation.matching import (
     match_daily,
     match_series,
     span,
+    time_of_day,
 )
 from xsm.validation.records import UNITS, Record
 from xsm.validation.scoring import Request, explained, prepared, scored, unscaled_status
@@ -53,6 +54,8 @@ class Collocation:
                     f"{name}={getattr(self, name)!r}: expected one of {', '.join(known)}."
                 )
         span("window", self.window)
+        if self.overpass is not None:
+            time_of_day(self.overpass)
 
 
 def validate_stations(
