@@ -1,7 +1,8 @@
-"""A Gaussian process for every site, with predictors weighed by what all sites have in common.
+"""What networks of all sites leave unexplained at each, by Gaussian processes.
 
 One site has some 150 retrievals a year: enough for its own response to weather, not for finding
-out which of forty predictors matter. That is learnt over all sites, by predicting months left out.
+out which of forty predictors matter. That is learnt over all sites. The satellite comes back to
+the same ground track after eight days, so each of these days looks at a site in a way of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
 GUARD = 8  # days around what is left out that are not learnt from either
+TRACKS = 8  # days until SMAP repeats its ground track
 BATCH = 24  # sites in a step
+LEAST = 1e-4  # variance that the noise cannot fall below, for the Cholesky factor
 
 
 def centred(predictors: Array, days: slice) -> Array:
@@ -30,55 +33,64 @@ def spreads(y: Array) -> Array:
 
 
 class SiteProcesses:
-    """Fit and predict; ``relevance`` holds the logarithms of what the sites share.
+    """Fit and predict; ``shared`` holds the logarithms of what the sites share.
+
+    A residual is the sum of a constant, one value for each day of the repeat cycle, a linear and
+    a curved response to the predictors, what lasts some days for no known reason, and noise. All
+    variances and scales are those that predict months left out best, over all sites.
 
     Parameters
     ----------
     predictors : ndarray, (T, N, F)
         From :func:`centred`.
-    y : ndarray, (T', N)
-        m3 m-3 on the first days; NaN where missing.
+    residual : ndarray, (T', N)
+        m3 m-3 on the first days; NaN where missing. Of estimates that have not seen the day.
     steps, seed : int
-        Of the search for the relevance.
+        Of the search for what is shared.
     """
 
-    def __init__(self, predictors: Array, y: Array, *, steps: int = 200, seed: int = 0):
+    def __init__(self, predictors: Array, residual: Array, *, steps: int = 100, seed: int = 0):
         import torch
 
-        self.z, self.y = predictors, y
-        self.mean, self.scale = np.nanmean(y, axis=0), spreads(y)
-        known = np.isfinite(y)
+        self.z, self._days_learnt = predictors, len(residual)
+        variance = np.nanvar(residual, axis=0)
+        self.scale = np.sqrt(0.5 * variance + 0.5 * np.nanmean(residual**2))
+        known = np.isfinite(residual)
         longest = int(known.sum(axis=0).max())
         # observed days of each site first, then some that count for nothing
         days = np.argsort(~known, axis=0, kind="stable")[:longest].T  # (N, L)
-        sites = np.arange(y.shape[1])[:, None]
+        sites = np.arange(residual.shape[1])[:, None]
         self._days = torch.from_numpy(days)
         self._known = torch.from_numpy(known[days, sites])
         self._z = torch.from_numpy(predictors[days, sites])
-        scaled = np.nan_to_num((y - self.mean) / self.scale)
-        self._y = torch.from_numpy(scaled[days, sites].astype(np.float32))
-        self.relevance = self._search(steps, np.random.default_rng(seed))
+        scaled = np.nan_to_num(residual / self.scale)
+        self._r = torch.from_numpy(scaled[days, sites].astype(np.float32))
+        self.shared = self._search(steps, np.random.default_rng(seed))
 
     def _search(self, steps: int, rng: np.random.Generator) -> dict[str, Any]:
         import torch
 
         count = self.z.shape[2]
         start = {
+            "straight": np.full(count, np.log(0.05)),
             "curved": np.full(count, np.log(0.9 / np.sqrt(count))),
-            "straight": np.full(count, np.log(0.15)),
-            "amplitude": 0.0,
-            "noise": -1.2,
+            "amplitude": np.log(0.05),
+            "constant": np.log(0.02),
+            "track": np.log(0.03),
+            "lasting": np.log(0.1),
+            "days": np.log(5.0),
+            "noise": np.log(0.1),
         }
         found = {k: torch.tensor(v, dtype=torch.float32).requires_grad_() for k, v in start.items()}
         optimiser = torch.optim.Adam(found.values(), lr=0.05)
         fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps, 0.005)
         for _ in range(steps):
-            sites = torch.from_numpy(rng.choice(len(self._y), min(BATCH, len(self._y)), False))
-            out, near = _left_out(self.y.shape[0], rng)
+            sites = torch.from_numpy(rng.choice(len(self._r), min(BATCH, len(self._r)), False))
+            out, near = _left_out(self._days_learnt, rng)
             asked = torch.from_numpy(out)[self._days[sites]] & self._known[sites]
             given = ~torch.from_numpy(near)[self._days[sites]] & self._known[sites]
             mean, variance = self._posterior(found, sites, given)
-            error = (mean - self._y[sites]) ** 2
+            error = (mean - self._r[sites]) ** 2
             loss = (error / variance + torch.log(variance))[asked].mean()
             if not torch.isfinite(loss):
                 continue
@@ -88,48 +100,58 @@ class SiteProcesses:
             fall.step()
         return {key: value.detach() for key, value in found.items()}
 
-    def _posterior(self, relevance: Any, sites: Any, given: Any) -> tuple[Any, Any]:
+    def _observed(self, shared: dict[str, Any], sites: Any, given: Any) -> tuple[Any, Any]:
+        """What comes back, and the Cholesky factor of what is given, both (B, L, L)."""
+        import torch
+
+        z, days = self._z[sites], self._days[sites]
+        signal = _covariance(z, z, days, days, shared)
+        apart = (days[:, :, None] - days[:, None, :]).abs()
+        lasting = torch.exp(shared["lasting"] - apart / torch.exp(shared["days"]))
+        noise = torch.where(given, torch.exp(shared["noise"]) + LEAST, 1.0)
+        own = (signal + lasting) * (given[:, :, None] & given[:, None, :])
+        return signal, torch.linalg.cholesky(own + torch.diag_embed(noise))
+
+    def _posterior(self, shared: dict[str, Any], sites: Any, given: Any) -> tuple[Any, Any]:
         """Mean and variance (B, L) on all days of some sites from the `given` ones."""
         import torch
 
-        z, noise = self._z[sites], torch.exp(relevance["noise"])
-        prior = _covariance(z, z, relevance)
-        between = prior * given[:, None, :]
-        own = between * given[:, :, None] + torch.diag_embed(torch.where(given, noise, 1e4))
-        root = torch.linalg.cholesky(own)
-        weight = torch.cholesky_solve((self._y[sites] * given)[..., None], root)
-        mean = (between @ weight)[..., 0]
+        signal, root = self._observed(shared, sites, given)
+        between = signal * given[:, None, :]
+        weight = torch.cholesky_solve((self._r[sites] * given)[..., None], root)
         known = torch.linalg.solve_triangular(root, between.transpose(1, 2), upper=False)
-        variance = torch.diagonal(prior, dim1=1, dim2=2) - (known**2).sum(dim=1) + noise
-        return mean, variance.clamp(min=1e-4)
+        rest = torch.exp(shared["noise"]) + torch.exp(shared["lasting"])
+        variance = torch.diagonal(signal, dim1=1, dim2=2) - (known**2).sum(dim=1) + rest
+        return (between @ weight)[..., 0], variance.clamp(min=LEAST)
 
     def predict(self) -> Array:
-        """All days (T, N), m3 m-3."""
+        """Residuals to expect on all days (T, N), m3 m-3, but for what lasts some days only."""
         import torch
 
         out = np.empty(self.z.shape[:2], np.float32)
-        noise = torch.exp(self.relevance["noise"])
+        everyday = torch.arange(len(out))[None]
         for n in range(out.shape[1]):
-            known = self._known[n]
-            given = self._z[n, known][None]
-            own = _covariance(given, given, self.relevance)[0]
-            root = torch.linalg.cholesky(own + noise * torch.eye(len(own)))
-            weight = torch.cholesky_solve(self._y[n, known][:, None], root)
-            everywhere = torch.from_numpy(np.ascontiguousarray(self.z[:, n]))[None]
-            mean = _covariance(everywhere, given, self.relevance)[0] @ weight
-            out[:, n] = self.mean[n] + self.scale[n] * mean[:, 0].numpy()
+            known = self._known[[n]]
+            _, root = self._observed(self.shared, [n], known)
+            weight = torch.cholesky_solve(self._r[[n]][..., None], root)
+            z = torch.from_numpy(np.ascontiguousarray(self.z[:, n]))[None]
+            between = _covariance(z, self._z[[n]], everyday, self._days[[n]], self.shared)
+            found = (between * known[:, None, :]) @ weight
+            out[:, n] = self.scale[n] * found[0, :, 0].numpy()
         return out
 
 
-def _covariance(a: Any, b: Any, relevance: Any) -> Any:
-    """Squared-exponential and linear, (B, L, M), of (B, L, F) and (B, M, F)."""
+def _covariance(a: Any, b: Any, days_a: Any, days_b: Any, shared: dict[str, Any]) -> Any:
+    """Of what comes back, (B, L, M): predictors (B, L, F) and (B, M, F), days (B, L) and (B, M)."""
     import torch
 
-    p, q = (x * torch.exp(relevance["curved"]) for x in (a, b))
+    p, q = (x * torch.exp(shared["curved"]) for x in (a, b))
     far = (p * p).sum(-1)[:, :, None] + (q * q).sum(-1)[:, None, :] - 2 * p @ q.transpose(1, 2)
-    curved = torch.exp(relevance["amplitude"] - 0.5 * far.clamp(min=0))
-    p, q = (x * torch.exp(relevance["straight"]) for x in (a, b))
-    return curved + p @ q.transpose(1, 2)
+    curved = torch.exp(shared["amplitude"] - 0.5 * far.clamp(min=0))
+    p, q = (x * torch.exp(shared["straight"]) for x in (a, b))
+    same = (days_a[:, :, None] - days_b[:, None, :]) % TRACKS == 0
+    track = torch.exp(shared["track"]) * same
+    return curved + p @ q.transpose(1, 2) + track + torch.exp(shared["constant"])
 
 
 def _left_out(days: int, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
