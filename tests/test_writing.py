@@ -41,7 +41,7 @@ def lazy(computed=None, fail_at=None):
 
 def test_everything_arrives(tmp_path):
     path = xsm.write_zarr(lazy(), tmp_path / "deep" / "out.zarr", progress=False)
-    with xr.open_zarr(path, consolidated=False) as found:
+    with xr.open_zarr(path) as found:
         xr.testing.assert_identical(found.load(), lazy().load())
     assert [p.name for p in path.parent.iterdir()] == ["out.zarr"]
 
@@ -53,7 +53,7 @@ def test_goes_on_where_it_ended(tmp_path):
     assert computed == [(0, 0), (0, 1)]
     xsm.write_zarr(lazy(computed), path, progress=False)
     assert computed == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    with xr.open_zarr(path, consolidated=False) as found:
+    with xr.open_zarr(path) as found:
         xr.testing.assert_identical(found.load(), lazy().load())
 
 
@@ -70,13 +70,13 @@ def test_never_writes_over_another_store(tmp_path):
 
 def test_over_time_when_nothing_else_is_chunked(tmp_path):
     ds = lazy().load().chunk(time=2)
-    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr"), consolidated=False) as found:
+    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr")) as found:
         xr.testing.assert_identical(found.load(), ds.load())
 
 
 def test_a_single_region(tmp_path):
     ds = lazy().load().chunk()
-    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr"), consolidated=False) as found:
+    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr")) as found:
         xr.testing.assert_identical(found.load(), ds.load())
 
 
@@ -96,7 +96,7 @@ def test_an_estimate(tmp_path):
     ds = world()
     whole = ds.sm.estimate(model=any_model())
     part = ds.chunk(lat=2, lon=3).sm.estimate(model=any_model())
-    with xr.open_zarr(xsm.write_zarr(part, tmp_path / "e.zarr"), consolidated=False) as found:
+    with xr.open_zarr(xsm.write_zarr(part, tmp_path / "e.zarr")) as found:
         for name in whole.data_vars:
             np.testing.assert_allclose(found[name], whole[name], rtol=1e-6, atol=1e-7)
 
@@ -105,9 +105,7 @@ def test_time_is_found_by_its_dates_not_its_name(tmp_path):
     ds = lazy().load().assign_coords(time=np.datetime64("2015-04-01", "ns") + np.arange(5))
     ds = ds.rename(time="valid_at").chunk(valid_at=2, lat=2)
     assert writing._walked(ds, None) == ["lat"]
-    with xr.open_zarr(
-        xsm.write_zarr(ds, tmp_path / "o.zarr", progress=False), consolidated=False
-    ) as found:
+    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr", progress=False)) as found:
         xr.testing.assert_identical(found.load(), ds.load())
 
 
@@ -125,7 +123,7 @@ def test_filled_gaps_compute_the_statistics_once(record, tmp_path, over, monkeyp
     chunked = part.chunk(time=12, lat=5).sm.gapfill()
     path = xsm.write_zarr(chunked, tmp_path / "g.zarr", over=over, progress=False)
     assert len(known) == 1
-    with xr.open_zarr(path, consolidated=False) as found:
+    with xr.open_zarr(path) as found:
         for name in whole.data_vars:
             np.testing.assert_allclose(found[name], whole[name], rtol=2e-6)
             assert found[name].attrs.keys() == whole[name].attrs.keys()

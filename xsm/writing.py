@@ -66,7 +66,7 @@ def write_zarr(
     ::
 
         ds = xr.open_mfdataset("predictors/*.nc", chunks={"lat": 100, "lon": 100})
-        xsm.write_zarr(ds.sm.estimate(), "estimate.zarr")
+        xsm.write_zarr(ds.sm.estimate(model="mine"), "estimate.zarr")
     """
     if not isinstance(obj, xr.Dataset):
         raise InputError(f"obj is a {type(obj).__name__}: expected a Dataset; see .to_dataset().")
@@ -86,6 +86,7 @@ def write_zarr(
                 done.append(n)
                 _replace(record, {"identity": key, "done": done})
             shown.update(1)
+    _consolidate(store)
     record.unlink()
     return store
 
@@ -178,6 +179,17 @@ def _begin(obj: xr.Dataset, dims: list[Hashable], store: Path, record: Path, key
     partial.rename(store)
     _replace(record, {"identity": key, "done": []})
     return []
+
+
+def _consolidate(store: Path) -> None:
+    """Gather the metadata of all variables in one place, as xarray's own stores have them."""
+    import warnings
+
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that format 3 does not know of it yet
+        zarr.consolidate_metadata(store)
 
 
 def _walks(variable: xr.Variable, dims: Iterable[Hashable]) -> bool:
