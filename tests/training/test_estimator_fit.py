@@ -245,3 +245,8 @@ def test_fit_estimator_is_told_how_to_get_torch(monkeypatch):
     with pytest.raises(ImportError, match=r"xsm\[torch\]"):
         fit_estimator(world(), "soil", **SMALL)
     assert xsm.__version__
+
+
+def test_what_the_fit_writes_cannot_be_given():
+    with pytest.raises(InputError, match=r"card holds \['predictors', 'scores'\]"):
+        fit_estimator(world(), "soil", card={"scores": {}, "predictors": [], "author": "me"})

@@ -19,6 +19,11 @@ from xsm.training.cells import split_cells
 if TYPE_CHECKING:
     from xsm.networks.cards import Model
 
+# entries of the card that the fit itself writes
+WRITTEN = {
+    "calibration", "config", "curves", "network", "predictors", "scores", "sequence", "split",
+    "target", "task", "training",
+}  # fmt: skip
 GAP = 8  # days: predictors every eight days become daily
 LEAST = 500  # targets that are worth a fit
 
@@ -152,6 +157,8 @@ def fit_estimator(
     check_kind(model)
     if path is not None:
         own_path(path)  # before hours of work
+    if taken := sorted(WRITTEN & {*(card or {})}):
+        raise InputError(f"card holds {taken}, which the fit writes itself: leave them out.")
     check_packages(model)
     if model != KIND:
         torch_device(device)
