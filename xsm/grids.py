@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from xsm.days import day_of_file
 from xsm.errors import GridError, TimeAxisError
@@ -228,11 +227,11 @@ def _rows_and_columns(
 
 def _seam(da: xr.DataArray, x: str) -> int:
     """Where longitudes jump over a hole that their ends do not have between them; 0: nowhere."""
-    if not _is_axis(da, x) or da.sizes[x] < 3 or not _in_degrees_east(da[x]):
+    if not _is_axis(da, x) or da.sizes[x] < 3 or not in_degrees_east(da[x]):
         return 0
     values = np.asarray(da[x].to_numpy(), np.float64)
     steps = np.diff(np.append(values, values[0]))
-    steps = (-steps if np.median(_turn(steps)) < 0 else steps) % 360.0
+    steps = (-steps if np.median(half_turn(steps)) < 0 else steps) % 360.0
     at = int(steps[:-1].argmax())
     usual = 1.5 * np.delete(steps, [at, -1]).max()
     once_around = abs(steps.sum() - 360.0) < 1e-3
@@ -249,7 +248,7 @@ def _check_order(da: xr.DataArray, y: str, x: str, seam: int) -> None:
             continue
         values = np.asarray(da[dim].to_numpy(), np.float64)
         values = np.roll(values, -seam) if dim == x else values
-        steps = _turn(np.diff(values)) if _in_degrees_east(da[dim]) else np.diff(values)
+        steps = half_turn(np.diff(values)) if in_degrees_east(da[dim]) else np.diff(values)
         if steps.size and not ((steps > 0).all() or (steps < 0).all()):
             down = np.median(steps) < 0
             at = int(np.flatnonzero(steps >= 0 if down else steps <= 0)[0])
@@ -260,7 +259,8 @@ def _check_order(da: xr.DataArray, y: str, x: str, seam: int) -> None:
             )
 
 
-def _in_degrees_east(coord: xr.DataArray) -> bool:
+def in_degrees_east(coord: xr.DataArray) -> bool:
+    """Whether it is a longitude, by its standard name, unit or name."""
     return (
         coord.attrs.get("standard_name") in ("longitude", "grid_longitude")
         or str(coord.attrs.get("units", "")).lower().startswith(("degrees_e", "degree_e"))
@@ -268,8 +268,8 @@ def _in_degrees_east(coord: xr.DataArray) -> bool:
     )
 
 
-def _turn(steps: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Steps of longitude in -180..180."""
+def half_turn(steps: Any) -> Any:
+    """Steps of longitude (NumPy or xarray) in -180..180."""
     return (steps + 180.0) % 360.0 - 180.0
 
 
@@ -281,7 +281,7 @@ def _closes(lon: xr.DataArray | None, x: str) -> bool:
     values = rows[rows.shape[0] // 2]
     if values.size < 3 or not np.isfinite(values).all():
         return False
-    steps = _turn(np.diff(values))
+    steps = half_turn(np.diff(values))
     step = steps.mean()
     regular = np.all(np.abs(steps - step) < 0.05 * abs(step))
     return bool(regular and abs(values.size * abs(step) - 360.0) < 0.05 * abs(step))

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from benchmarks.skill.provenance import finite, provenance
 from benchmarks.skill.records import ROOT
 from xsm.estimating.samples import Samples, read_samples
+from xsm.estimating.scoring import pooled
 from xsm.experiments import matched_by_distribution
 from xsm.networks.sequences import CONTEXT, estimate_sequences
 from xsm.training.cells import split_cells
@@ -145,14 +146,7 @@ def scores(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[
     """R2, RMSE and bias of all pairs, and of those with a wet truth."""
     found: dict[str, Any] = {}
     for name, kept in (("all", truth > -1), ("wet", truth > WET)):
-        error = (estimate - truth)[kept].astype(np.float64)
-        square, spread = float(np.mean(error**2)), np.var(truth[kept], dtype=np.float64)
-        found[name] = {
-            "r2": float(1.0 - square / spread) if spread else None,
-            "rmse": square**0.5,
-            "bias": float(error.mean()),
-            "n": int(kept.sum()),
-        }
+        found[name] = pooled(estimate[kept], truth[kept])
     found["wet"]["cells"] = int((truth > WET).any(axis=1).sum())
     return found
 

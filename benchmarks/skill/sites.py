@@ -160,5 +160,9 @@ def _left_out(days: int, rng: np.random.Generator) -> tuple[NDArray[np.bool_], N
     spells, length = (1, 3 * month) if rng.random() < 0.5 else (3, month)
     place = (np.arange(days) / days + rng.random()) % 1.0 * spells % 1.0
     out = place < length * spells / days
-    near = np.convolve(out, np.ones(2 * GUARD + 1), "same") > 0
-    return out, near
+    return out, near(out, GUARD)
+
+
+def near(out: NDArray[np.bool_], days: int) -> NDArray[np.bool_]:
+    """What lies within so many days of what is left out."""
+    return np.convolve(out, np.ones(2 * days + 1), "same") > 0

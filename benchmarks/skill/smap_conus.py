@@ -29,7 +29,7 @@ from benchmarks.skill.dry_spells import ceiling
 from benchmarks.skill.memory import remembering
 from benchmarks.skill.provenance import finite, provenance
 from benchmarks.skill.records import ROOT, data_folder
-from benchmarks.skill.sites import SiteProcesses, centred, spreads
+from benchmarks.skill.sites import SiteProcesses, centred, near, spreads
 
 FILE = "smap_conus/smap_nldas_conus_2015_2018.nc"
 TRAIN, TEST = slice("2015-04-01", "2016-03-31"), slice("2016-04-01", "2017-03-31")
@@ -124,7 +124,7 @@ def turns(days: int, members: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[
     length, guard = TURN
     for member in range(members):
         out = np.arange(days) // length % members == member
-        yield ~_near(out, guard), out
+        yield ~near(out, guard), out
 
 
 def folds(time: NDArray[Any], kind: str) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -135,12 +135,7 @@ def folds(time: NDArray[Any], kind: str) -> Iterator[tuple[NDArray[np.bool_], ND
     )
     for fold in range(4):
         out = month // length % 4 == fold
-        yield ~_near(out, guard), out
-
-
-def _near(out: NDArray[np.bool_], days: int) -> NDArray[np.bool_]:
-    """What lies within so many days."""
-    return np.convolve(out, np.ones(2 * days + 1), "same") > 0
+        yield ~near(out, guard), out
 
 
 def scores(estimated: NDArray[np.floating], observed: NDArray[np.floating]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import GridError, TimeAxisError, VariableNotFoundError
-from xsm.grids import _in_degrees_east, coordinate
+from xsm.grids import coordinate, half_turn, in_degrees_east
 
 
 def place_of(base: xr.DataArray, ds: xr.Dataset, kind: str) -> xr.DataArray | None:
@@ -69,7 +69,7 @@ def on_grid(
         have, want = da.indexes[dim], base.indexes[dim]
         if have.equals(want):
             continue
-        if _in_degrees_east(base[dim]):
+        if in_degrees_east(base[dim]):
             da = _turned(da, str(dim), 0.5 * (want.min() + want.max()))
             have = da.indexes[dim]
         if len(have) == len(want) and np.allclose(have, want, rtol=0, atol=1e-4):
@@ -87,7 +87,7 @@ def on_grid(
 
 def _turned(da: xr.DataArray, dim: str, middle: float) -> xr.DataArray:
     """`da` with its longitudes within half a turn of `middle`, in order."""
-    lon = (da[dim] - middle + 180.0) % 360.0 + middle - 180.0
+    lon = half_turn(da[dim] - middle) + middle
     if np.allclose(lon, da[dim]):
         return da
     return da.assign_coords({dim: lon.assign_attrs(da[dim].attrs)}).sortby(dim)

@@ -41,7 +41,7 @@ def attention_of(found: Predictors, plan: Plan, model: Model) -> xr.DataArray:
     except ValueError as error:
         raise InputError(f"attention=True: {error}") from error
     near = model.config.get("window")
-    base = next(da for da in found.arrays.values() if found.time in da.dims)
+    base = found.base
     time = base[found.time]
     attrs = {"long_name": "weight of attention", "units": "1"}
     if near is not None:

@@ -36,6 +36,11 @@ class Predictors(NamedTuple):
     year: float  # mean length of a year of the calendar, days
 
     @property
+    def base(self) -> xr.DataArray:
+        """One that has all days and cells."""
+        return next(da for da in self.arrays.values() if self.time in da.dims)
+
+    @property
     def static(self) -> list[str]:
         """Names of those that have no time."""
         return [name for name, da in self.arrays.items() if self.time not in da.dims]
@@ -138,13 +143,12 @@ def find_land_cover(
             "land cover is variable %s: its IGBP classes %s stay empty", land_cover, NO_SOIL
         )
     cover = _given(ds, land_cover, "land_cover", "IGBP classes, ")
-    base = next(da for da in found.arrays.values() if found.time in da.dims)
     if found.time in cover.dims:
         raise InputError(
             f"land_cover ({cover.name}) has the dimensions {cover.dims}: expected classes without "
             f"time. Select a day: land_cover=....isel({found.time}=0)."
         )
-    return on_grid(cover, base, "land_cover", found.time, regrid and "nearest")
+    return on_grid(cover, found.base, "land_cover", found.time, regrid and "nearest")
 
 
 def calendar_predictor(name: str, days: int, first: float, year: float) -> NDArray[np.float32]:

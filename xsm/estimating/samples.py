@@ -78,7 +78,7 @@ def read_samples(
             f"no predictor is known among {[str(n) for n in ds.data_vars]}: name them, features=..."
         )
     found = find_predictors(ds, names, mapping)
-    base = next(da for da in found.arrays.values() if found.time in da.dims)
+    base = found.base
     space = [dim for dim in base.dims if dim != found.time]
     if not {found.time} <= set(y.dims) <= set(base.dims):
         raise InputError(

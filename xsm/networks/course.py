@@ -62,7 +62,7 @@ def bin_sums(
     values: NDArray[np.floating], mean: NDArray[np.floating]
 ) -> tuple[NDArray[np.uint8], Floats]:
     """Number and sum of the departures from `mean` (H, W), in bins of five days, each (B, H, W)."""
-    parts = list(_binned(values))
+    parts = _binned(values)
     number = np.stack([np.isfinite(part).sum(axis=0, dtype=np.uint8) for part in parts])
     total = [
         np.nansum(part, axis=0, dtype=np.float64) - mean * n

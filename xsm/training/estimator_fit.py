@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm.errors import InputError
 from xsm.estimating.conversion import conversion
-from xsm.estimating.samples import Samples, check_whole, read_samples
+from xsm.estimating.samples import Samples, read_samples
 from xsm.options import get_option
 from xsm.progress import bar
 from xsm.training.cells import split_cells
@@ -143,17 +143,19 @@ def fit_estimator(
     >>> model = xsm.fit_estimator(predictors, "smap", "mine")       # doctest: +SKIP
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
-    check_whole({
-        "hidden": (hidden, 1), "input": (input, 1), "window": (window, 0), "members": (members, 1),
-        "epochs": (epochs, 1), "batch": (batch, 1), "shortest": (shortest, 1), "seed": (seed, 0),
-    })  # fmt: skip
     from xsm.networks.boosted import KIND
     from xsm.networks.cards import make_model, own_path, save_model
     from xsm.networks.estimators import check_kind, shortest_record
     from xsm.networks.places import torch_device
     from xsm.training.boosting import ROUNDS
-    from xsm.training.members import check_packages, fit_samples
+    from xsm.training.members import check_numbers, check_packages, fit_samples
 
+    options: dict[str, Any] = {
+        "hidden": hidden, "input": input, "window": window, "members": members, "epochs": epochs,
+        "batch": batch, "rate": rate, "decay": decay, "dropout": dropout, "shortest": shortest,
+        "share": share, "balance": balance, "seed": seed,
+    }  # fmt: skip
+    check_numbers(options)
     check_kind(model)
     if path is not None:
         own_path(path)  # before hours of work
@@ -178,11 +180,8 @@ def fit_estimator(
             shown.update()
 
         found = fit_samples(
-            samples, part, model,
-            hidden=hidden, input=input, window=window, members=members, epochs=epochs,
-            batch=batch, rate=rate, decay=decay, dropout=dropout, shortest=shortest, share=share,
-            balance=balance, trees=trees, location=location, scale=scale, scaling=scaling,
-            seed=seed, device=device, on_epoch=on_epoch,
+            samples, part, model, **options, trees=trees, location=location, scale=scale,
+            scaling=scaling, device=device, on_epoch=on_epoch,
         )  # fmt: skip
     whole: dict[str, Any] = {
         "description": f"estimates {samples.title}",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.estimating.samples import Samples
+from xsm.estimating.samples import Samples, check_whole
 from xsm.networks.boosted import KIND, xgboost
 from xsm.networks.cards import Model, make_model
 from xsm.networks.estimators import TASK
@@ -20,9 +20,12 @@ from xsm.training.estimator_card import cut_sequences, normalisation, scores
 from xsm.training.sequence_fit import Sequences, Settings, fit_sequences
 
 SIZES = ("hidden", "input", "window", "heads")
-ABOVE = (lambda v: v > 0, "a number above 0")
+WHOLE = {  # -> least
+    "hidden": 1, "input": 1, "window": 0, "heads": 1, "members": 1, "epochs": 1, "batch": 1,
+    "shortest": 1, "seed": 0,
+}  # fmt: skip
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("epochs", "batch", "rate", "members"), ABOVE),
+    "rate": (lambda v: v > 0, "a number above 0"),
     "decay": (lambda v: v >= 0, "a number of 0 or more"),
     "dropout": (lambda v: 0 <= v < 1, "a share from 0 to below 1"),
     "balance": (lambda v: 0 <= v <= 1, "a power from 0 to 1"),
@@ -72,8 +75,10 @@ def fit_samples(
     ImportError
         If what the kind needs is not installed.
     """
-    _check_names(options)
-    _check_numbers({"members": members, "share": share} | options)
+    if strange := sorted({*options} - {*Settings._fields, *SIZES}):
+        known = sorted({*Settings._fields, *SIZES})
+        raise InputError(f"unknown options {strange}: expected some of {known}.")
+    check_numbers({"members": members, "seed": seed, "share": share} | options)
     check_packages(kind)
     settings = Settings(**{k: options.pop(k) for k in Settings._fields if k in options})
     config = configuration(kind, [row["name"] for row in samples.rows], **options)
@@ -141,16 +146,10 @@ def thinned(data: Sequences, share: float, seed: int) -> Sequences:
     return Sequences(data.x[kept], data.y[kept])
 
 
-def _check_numbers(options: Mapping[str, Any]) -> None:
-    """Whether all options are numbers within their ranges."""
+def check_numbers(options: Mapping[str, Any]) -> None:
+    """Raise an InputError unless all options are None or numbers within their ranges."""
+    check_whole({name: (options.get(name), least) for name, least in WHOLE.items()})
     for name, (inside, expected) in RANGES.items():
         value = options.get(name)
         if value is not None and not (isinstance(value, Number) and inside(value)):
             raise InputError(f"{name}={value!r}: expected {expected}.")
-
-
-def _check_names(options: Mapping[str, Any]) -> None:
-    if strange := sorted({*options} - {*Settings._fields, *SIZES}):
-        raise InputError(
-            f"unknown options {strange}: expected some of {sorted({*Settings._fields, *SIZES})}."
-        )

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import GridError, InputError
+from xsm.grids import half_turn
 from xsm.validation.cells import find_cells, nearest_on_axis
 from xsm.validation.records import Record, numbers
 
@@ -25,21 +26,17 @@ def cell_area(record: Record) -> float:
     if record.regular:
         return _step(lat) * _step(lon)
     north = np.hypot(
-        np.diff(lat, axis=0), _turned(np.diff(lon, axis=0)) * np.cos(np.deg2rad(lat[1:]))
+        np.diff(lat, axis=0), half_turn(np.diff(lon, axis=0)) * np.cos(np.deg2rad(lat[1:]))
     )
     east = np.hypot(
-        np.diff(lat, axis=1), _turned(np.diff(lon, axis=1)) * np.cos(np.deg2rad(lat[:, 1:]))
+        np.diff(lat, axis=1), half_turn(np.diff(lon, axis=1)) * np.cos(np.deg2rad(lat[:, 1:]))
     )
     # longitudes were shrunk to true distances here: undo it for the comparison with a regular grid
     return float(np.nanmedian(north) * np.nanmedian(east) / np.cos(np.deg2rad(np.nanmean(lat))))
 
 
 def _step(axis: NDArray[Any]) -> float:
-    return float(np.abs(np.median(_turned(np.diff(axis))))) if axis.size > 1 else 1.0
-
-
-def _turned(steps: NDArray[Any]) -> NDArray[Any]:
-    return (steps + 180.0) % 360.0 - 180.0
+    return float(np.abs(np.median(half_turn(np.diff(axis))))) if axis.size > 1 else 1.0
 
 
 def same_grid(a: Record, b: Record) -> bool:
@@ -54,7 +51,7 @@ def same_grid(a: Record, b: Record) -> bool:
     pairs = [(r.transpose(*(d for d in s if d in r.dims)).values) for r, s in (
         (a.lat, a.space), (b.lat, b.space), (a.lon, a.space), (b.lon, b.space))]  # fmt: skip
     lat = np.allclose(pairs[0], pairs[1], rtol=0, atol=1e-4, equal_nan=True)
-    return bool(lat and np.allclose(_turned(pairs[2] - pairs[3]), 0, atol=1e-4, equal_nan=True))
+    return bool(lat and np.allclose(half_turn(pairs[2] - pairs[3]), 0, atol=1e-4, equal_nan=True))
 
 
 def coarsest(records: Sequence[Record]) -> Record:
@@ -74,7 +71,7 @@ def cropped(target: Record, records: Sequence[Record]) -> Record:
         # half a cell of the target beyond the centres of the record
         for i, (axis, mine) in enumerate(((lat, own[0]), (lon, own[1]))):
             reach = 0.5 * (_step(axis) + _step(mine))
-            distance = np.abs(_turned(axis[:, None] - mine[None])).min(axis=1)
+            distance = np.abs(half_turn(axis[:, None] - mine[None])).min(axis=1)
             keep[i] &= distance < reach
     index = [np.flatnonzero(k) for k in keep]
     if any(part.size == 0 for part in index):
@@ -102,7 +99,7 @@ def _coincide(record: Record, target: Record) -> bool:
         own, axis = np.asarray(mine.values, np.float64), np.asarray(theirs.values, np.float64)
         if abs(_step(own) - _step(axis)) > 1e-4:
             return False
-        if np.abs(_turned(axis[:, None] - own[None])).min(axis=1).max() > 1e-4:
+        if np.abs(half_turn(axis[:, None] - own[None])).min(axis=1).max() > 1e-4:
             return False
     return True
 
