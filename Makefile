@@ -70,14 +70,14 @@ docs: $(TEST_ENV)/.docs
 
 # NETWORK=sgd-sm for the other one; TRAIN_WITH='--device cuda --workers 14 --batch 16' on a GPU.
 NETWORK ?= default
-TRAIN = $(TEST_ENV)/bin/python -m xsm.training.default --network $(NETWORK) --amsr2 $(AMSR2) $(TRAIN_WITH)
+TRAIN = $(TEST_ENV)/bin/python -m xsm.training.recipes.shipped_gapfill --network $(NETWORK) --amsr2 $(AMSR2) $(TRAIN_WITH)
 train-gapfill: $(TEST_ENV)/.installed
 	$(TRAIN) --out build/weights/retrieval
 	$(TRAIN) --out build/weights/$(NETWORK) --start build/weights/retrieval \
 	  --truth --steps 1500 --rate 1e-3 --seed 5
 
 train-estimate: $(TEST_ENV)/.installed
-	$(TEST_ENV)/bin/python -m xsm.training.estimator_default --out build/weights/atlstm $(TRAIN_WITH)
+	$(TEST_ENV)/bin/python -m xsm.training.recipes.shipped_estimator --out build/weights/atlstm $(TRAIN_WITH)
 
 benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data amsr2

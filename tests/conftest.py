@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm.networks import statistics
-from xsm.networks.course import at_day
+from xsm.gapfilling import statistics
+from xsm.gapfilling.seasonal_cycle import at_day
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -79,7 +79,7 @@ def _fill_block(
 def network(monkeypatch) -> SimpleNamespace:
     """Replace the network by :class:`WindowMean`; counts the calls of each part."""
     calls = SimpleNamespace(fill_block=0, record_statistics=0, settings=[], values=[])
-    module = ModuleType("xsm.networks.gapfilling")
+    module = ModuleType("xsm.networks.block_inference")
 
     def fill_block(values, stats, model, *, need=None, **settings):
         calls.fill_block += 1
@@ -95,5 +95,5 @@ def network(monkeypatch) -> SimpleNamespace:
     module.fill_block = fill_block
     module.record_statistics = record_statistics
     module.load_model = lambda model="default": WindowMean()
-    monkeypatch.setitem(sys.modules, "xsm.networks.gapfilling", module)
+    monkeypatch.setitem(sys.modules, "xsm.networks.block_inference", module)
     return calls

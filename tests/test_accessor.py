@@ -62,8 +62,10 @@ def test_other_objects_are_refused(obj):
 
 
 def test_version_is_that_of_the_project():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert xsm.__version__ == project["version"]
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert build["project"]["dynamic"] == ["version"]
+    source = (ROOT / build["tool"]["hatch"]["version"]["path"]).read_text()
+    assert f'__version__ = "{xsm.__version__}"' in source
 
 
 def test_unknown_name_of_the_package():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm import demo
+from xsm.demo import __main__ as demo
 
 T, H, W = 12, 9, 11
 

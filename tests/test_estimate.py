@@ -8,11 +8,11 @@ import pytest
 import xarray as xr
 
 import xsm
-from tests.estimating.worlds import NAMES, any_model, world
+from tests.estimation.worlds import NAMES, any_model, world
 from xsm.errors import InputError, ModelError, UnitError, VariableNotFoundError
 from xsm.estimate import estimate
-from xsm.networks.cards import save_model
-from xsm.networks.sequences import estimate_sequences
+from xsm.networks.model import save_model
+from xsm.networks.sequence_inference import estimate_sequences
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xsm
-from xsm.networks.cards import SHIPPED, load_model, models
+from xsm.networks.model import SHIPPED, load_model, models
 
 
 @pytest.fixture(scope="module")

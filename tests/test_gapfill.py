@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 import xsm
+from xsm.blockwise.tiling import numbers
+from xsm.conventions.cf import BY_NETWORK, FLAG_MEANINGS, NOT_FILLED, NOT_LAND, OBSERVED
 from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
-from xsm.outputs import BY_NETWORK, FLAG_MEANINGS, NOT_FILLED, NOT_LAND, OBSERVED
-from xsm.tiles import numbers
 
 pytestmark = pytest.mark.usefixtures("network")
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"

@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import blocks
-from xsm.rereading import read_again
+from xsm.blockwise.rereading import read_again
+from xsm.gapfilling import dask_path as blocks
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
 da = pytest.importorskip("dask.array")

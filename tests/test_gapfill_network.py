@@ -72,7 +72,7 @@ def test_dask_changes_nothing(globe, filled):
 
 def test_days_alone_equal_the_record_around_them(globe, filled):
     """A window of nine days gives its middle day as the record does, statistics given."""
-    from xsm import tiles
+    from xsm.blockwise import tiling as tiles
 
     record = tiles.Record(globe[SM].values, 1.0, np.arange(14), True)
     model = tiles.numbers().load_model()

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from xsm.climatology import climatology
+from xsm.blockwise.tiling import long_gaps
+from xsm.conventions.cf import BY_CLIMATOLOGY, BY_NETWORK, NOT_FILLED, NOT_LAND
 from xsm.errors import InputError
-from xsm.outputs import BY_CLIMATOLOGY, BY_NETWORK, NOT_FILLED, NOT_LAND
-from xsm.tiles import long_gaps
+from xsm.gapfilling.climatology import climatology
 
 pytestmark = pytest.mark.usefixtures("network")
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"

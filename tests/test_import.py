@@ -28,7 +28,7 @@ HEAVY = {
     "tqdm",
     "triton",
 }
-MODULE_BUDGET = 30
+MODULE_BUDGET = 34
 
 PROBE = """
 import json, sys

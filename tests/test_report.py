@@ -14,9 +14,9 @@ import xarray as xr
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
 from xsm.compare import compare
 from xsm.errors import InputError
+from xsm.report import report
 from xsm.reporting.identity import digest
 from xsm.reporting.page import VOID
-from xsm.reporting.report import report
 
 pytest.importorskip("matplotlib", reason="drawing needs xsm[plot]")
 

@@ -15,7 +15,7 @@ from xsm.errors import InputError
 from xsm.options import get_option
 
 if TYPE_CHECKING:
-    from xsm.networks.cards import Model
+    from xsm.networks.model import Model
 
 logger = logging.getLogger(__name__)
 _told: set[str] = set()
@@ -97,11 +97,11 @@ def estimate(
     """
     if not isinstance(obj, xr.Dataset):
         raise InputError(f"obj is a {type(obj).__name__}: expected a Dataset of predictors.")
-    from xsm.estimating.blocks import estimate_block, make_plan
-    from xsm.estimating.predictors import find_land_cover, find_predictors
-    from xsm.estimating.result import assemble
-    from xsm.networks.estimators import load_estimator, shortest_record
-    from xsm.networks.places import Place
+    from xsm.conventions.predictors import find_land_cover, find_predictors
+    from xsm.estimation.pixels import estimate_block, make_plan
+    from xsm.estimation.result import assemble
+    from xsm.networks.device import Place
+    from xsm.networks.model import load_estimator, shortest_record
 
     place = Place(*map(get_option, ("backend", "device", "dtype"), (backend, device, dtype)))
     found_model = load_estimator(model)
@@ -147,7 +147,7 @@ def estimate(
         call=f"estimate(model={found_model.name!r}{said})",
     )
     if attention:
-        from xsm.estimating.attended import attention_of
+        from xsm.estimation.pixels import attention_of
 
         one = {dim: 0 for dim in mean.dims if dim != found.time}
         known = mean.isel(one, drop=True).notnull()
@@ -182,7 +182,7 @@ def _apply(block: Any, arrays: list[xr.DataArray], time: str, show: bool | None)
 
 def _tell_strange(found: Any, rows: list[dict[str, Any]]) -> None:
     """Say which predictors in memory are, on average, nothing like those of the fit."""
-    from xsm.networks.sequences import LIMIT
+    from xsm.networks.sequence_inference import LIMIT
 
     for row in rows:
         da = found.arrays.get(row["name"])

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.days import day_numbers, gap_days, year_length
+from xsm.blockwise.tiling import Job, numbers
+from xsm.conventions.align import land_mask
+from xsm.conventions.cf import assemble
+from xsm.conventions.grid import layout_of, time_of
+from xsm.conventions.time_axis import day_numbers, gap_days, year_length
+from xsm.conventions.variables import UNNAMED, choose, read_variable
 from xsm.errors import InputError
-from xsm.grids import layout_of, time_of
-from xsm.landmask import land_mask
 from xsm.options import get_option
-from xsm.outputs import assemble
-from xsm.tiles import Job, numbers
-from xsm.variables import UNNAMED, choose, read_variable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from xsm.networks.gapfilling import Model
+    from xsm.networks.block_inference import Model
 
 FALLBACKS = (None, "climatology")
 
@@ -130,9 +130,9 @@ def gapfill(
     )
     axes = [da.dims.index(dim) for dim in layout.order]
     if da.chunks is None:
-        from xsm.memory import fill
+        from xsm.gapfilling.fill import fill
     else:
-        from xsm.blocks import fill
+        from xsm.gapfilling.dask_path import fill
     arrays = fill(_turned(found.data, -layout.seam, axes[-1]), axes, job)
     filled, spread, flag = (_turned(array, layout.seam, axes[-1]) for array in arrays)
     options = {"max_gap": max_gap, "fallback": fallback, "keep_observed": keep_observed}

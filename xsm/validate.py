@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from xsm.networks.gapfilling import Model
+    from xsm.networks.block_inference import Model
 
 DEFAULT_METRICS = ("bias", "rmsd", "ubrmsd", "mae", "pearson_r", "std_ratio")
 
@@ -139,7 +139,7 @@ def validate(
     --------
     ::
 
-        scores = filled.sm.validate(xsm.open_ismn("archive.zip"), by="network", ci="bca")
+        scores = filled.sm.validate(xsm.insitu.open_ismn("archive.zip"), by="network", ci="bca")
         scores = filled.sm.validate(other, regions={"Iberia": (36, 44, -10, 4)})
         scores = ds.sm.validate(baselines=["linear", "dctpls"])
         errors = ds.sm.validate((other, stations), ci=True)
@@ -152,7 +152,7 @@ def validate(
 
 def _described(scores: xr.Dataset, options: Mapping[str, Any]) -> xr.Dataset:
     """Scores with the call, the time and the version in their attributes."""
-    from xsm import __version__
+    from xsm._version import __version__
 
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return scores.assign_attrs(

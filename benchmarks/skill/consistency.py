@@ -50,7 +50,7 @@ def largest(a: NDArray, b: NDArray) -> float:
 
 def streaming(values: NDArray[np.float32], model: Any) -> float:
     """One stream against one nine-day window per day, statistics of the record given."""
-    from xsm.networks.gapfilling import fill_block, load_model, record_statistics
+    from xsm.networks.block_inference import fill_block, load_model, record_statistics
 
     loaded = load_model(model)
     days, rows, _ = loaded.halo

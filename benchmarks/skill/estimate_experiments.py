@@ -17,9 +17,9 @@ import xarray as xr
 from benchmarks.skill.estimate_osse import FOLDER, NETWORK, TREES, earth
 from benchmarks.skill.provenance import finite, provenance
 from benchmarks.skill.records import ROOT
-from xsm.experiments import reduced_samples, sequence_length
-from xsm.importance import importance
-from xsm.training.simulated import ALBEDO, FEATURES, TARGET
+from xsm.experiments.learning_curves import reduced_samples, sequence_length
+from xsm.experiments.permutation import importance
+from xsm.osse.cells import ALBEDO, FEATURES, TARGET
 
 RESULT = ROOT / "benchmarks" / "results" / "estimate_experiments.json"
 GROUPS = {"albedo": ALBEDO, "soil texture": ("sand", "clay", "silt")}

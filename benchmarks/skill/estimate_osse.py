@@ -26,15 +26,15 @@ from numpy.typing import NDArray
 
 from benchmarks.skill.provenance import finite, provenance
 from benchmarks.skill.records import ROOT
-from xsm.estimating.samples import Samples, read_samples
-from xsm.estimating.scoring import pooled
-from xsm.experiments import matched_by_distribution
-from xsm.networks.sequences import CONTEXT, estimate_sequences
-from xsm.training.cells import split_cells
-from xsm.training.estimator_default import SETTINGS
-from xsm.training.members import fit_samples
+from xsm.estimation.samples import Samples, read_samples
+from xsm.experiments.learning_curves import matched_by_distribution
+from xsm.metrics.score_table import pooled
+from xsm.networks.sequence_inference import CONTEXT, estimate_sequences
+from xsm.osse.cells import ALBEDO, FEATURES, TARGET, simulated_cells
+from xsm.training.ensemble import fit_samples
+from xsm.training.recipes.shipped_estimator import SETTINGS
 from xsm.training.refit import without
-from xsm.training.simulated import ALBEDO, FEATURES, TARGET, simulated_cells
+from xsm.training.splits import split_cells
 
 _log = logging.getLogger(__name__)
 EARTH = {"seed": 601, "every": 4, "resolution": 0.25, "days": 425}

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.skill.records import Record
-from xsm.baselines.climatology import cell_mean
-from xsm.training.holes import hide
+from xsm.baselines.cell_mean import cell_mean
+from xsm.gapfilling.gap_patterns import hide
 from xsm.training.splits import Part, day_mask, region_mask
 
 # share of all retrievals hidden, by kind of gap

@@ -21,7 +21,7 @@ FOLDER = ROOT / "build" / "skill"
 SOURCES = (
     *sorted((ROOT / "xsm" / "baselines").glob("*.py")),
     ROOT / "xsm" / "training" / "splits.py",
-    ROOT / "xsm" / "training" / "holes.py",
+    ROOT / "xsm" / "gapfilling" / "gap_patterns.py",
     ROOT / "benchmarks" / "skill" / "holdout.py",
     ROOT / "benchmarks" / "skill" / "methods.py",
 )

@@ -16,7 +16,7 @@ from benchmarks.skill.network import network
 from benchmarks.skill.records import Record
 from benchmarks.skill.scores import HALF_WIDTH
 from xsm.baselines import baseline, dctpls, trees
-from xsm.networks.gapfilling import load_model
+from xsm.networks.block_inference import load_model
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.baselines.tiling import tiles
+from xsm.baselines.cell_windows import tiles
 
 
 def network(
@@ -26,7 +26,7 @@ def network(
     values : ndarray of float32, (T, H, W)
         Daily record, m3 m-3, NaN = missing.
     model : str, Path or Model
-        As for ``xsm.networks.gapfilling.load_model``.
+        As for ``xsm.networks.block_inference.load_model``.
     where : ndarray of bool, (T, H, W), optional
         Cells wanted; windows without any are skipped and stay NaN.
     wrap : bool
@@ -39,7 +39,7 @@ def network(
     mean, deviation : ndarray of float32, (T, H, W)
         m3 m-3, of every cell of the windows done, observed or not; NaN where there is no estimate.
     """
-    from xsm.networks.gapfilling import fill_block, load_model, record_statistics
+    from xsm.networks.block_inference import fill_block, load_model, record_statistics
 
     loaded = load_model(model)
     days, rows, columns = loaded.halo

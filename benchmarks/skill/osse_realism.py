@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--png", help="draw the gap patterns here")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    from xsm.tutorial import open_dataset
+    from xsm.osse.tutorial import open_dataset
 
     real, lat, lon = real_record()
     ds = open_dataset("global-month", seed=options.seed, truth=False)

@@ -37,7 +37,7 @@ def _version(package: str) -> str | None:
 def _sha256(model: str) -> str | None:
     """Fingerprint of the weights; None where there are none (then the method has no rows)."""
     from xsm.errors import XsmError
-    from xsm.networks.gapfilling import load_model
+    from xsm.networks.block_inference import load_model
 
     try:
         return str(load_model(model).card["sha256"])

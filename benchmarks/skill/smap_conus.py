@@ -86,7 +86,7 @@ def estimate(
     """Estimates of all days (T, N), m3 m-3, of the networks alone and with the sites' residuals."""
     import xsm
     from xsm.estimate import estimate as run
-    from xsm.training.estimator_fit import fit_estimator
+    from xsm.training.fit_estimator import fit_estimator
 
     local, y = predictors["local"], smap.values
     ds = predictors.drop_vars("local").assign(

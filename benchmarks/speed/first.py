@@ -17,8 +17,8 @@ import torch
 
 from benchmarks.speed import networks, scenes
 from benchmarks.speed.operations import plain_dtype, precision
-from xsm.networks import graphs
-from xsm.networks.gapfilling import fill_block, load_model
+from xsm.networks import cuda_graph as graphs
+from xsm.networks.block_inference import fill_block, load_model
 
 # m3 m-3; ten layers round to bfloat16
 ALLOWED = {"float32": networks.ALLOWED, "bfloat16": 5e-3}

@@ -91,7 +91,7 @@ def _packed(sample: Sample) -> Call:
 
 
 def _one_by_one(sample: Sample) -> Call:
-    from xsm_kernels.cell_layers._triton import one_by_one
+    from xsm_kernels.pointwise_layers._triton import one_by_one
 
     names = ("sources", "mask", "active", "weights", "biases")
     given = [sample.arrays[name] for name in names]
@@ -100,7 +100,7 @@ def _one_by_one(sample: Sample) -> Call:
 
 
 # operation -> another way of its triton row, to be measured against the one that is taken
-OTHER_WAYS = {"update_mask": (PACKED, _packed), "cell_layers": (ONE_BY_ONE, _one_by_one)}
+OTHER_WAYS = {"update_mask": (PACKED, _packed), "pointwise_layers": (ONE_BY_ONE, _one_by_one)}
 
 
 def compile_reference(sample: Sample) -> Call:

@@ -17,12 +17,11 @@ from benchmarks.speed import timing
 from benchmarks.speed.operations import plain_dtype, precision, torch_dtype
 from benchmarks.speed.tables import FUSED, LAUNCHED, ONE_BY_ONE, STREAMING, WINDOWS
 from benchmarks.speed.verified import Call, Row, verified
-from xsm.networks.cards import make_model
-from xsm.networks.configs import default
+from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD
+from xsm.networks.block_inference import fill_block, record_statistics
 from xsm.networks.features import channels, features
-from xsm.networks.gapfilling import fill_block, record_statistics
-from xsm.networks.partial_conv import initial_params, partial_conv_network, reach
-from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD
+from xsm.networks.model import make_model
+from xsm.networks.partial_conv import default, initial_params, partial_conv_network, reach
 from xsm_kernels.dispatch import backends, load, refusal
 
 COMPILED = "torch.compile, streaming"
@@ -80,7 +79,7 @@ def reference_ops(
         masked_mean=partial(xsm_kernels.masked_mean, backend=backend),
     )
     if together:
-        ops.cell_layers = partial(xsm_kernels.cell_layers, backend=backend)
+        ops.pointwise_layers = partial(xsm_kernels.pointwise_layers, backend=backend)
     return ops
 
 
@@ -227,7 +226,7 @@ def _variants(
 def ours(
     model: Any, backend: str, device: str, dtype: str, **options: Any
 ) -> Callable[[Patch], Any]:
-    """What users get: :func:`xsm.networks.gapfilling.fill_block`."""
+    """What users get: :func:`xsm.networks.block_inference.fill_block`."""
     options |= {"backend": backend}
     if backend != "numba":
         options |= {"device": device, "dtype": plain_dtype(dtype)}

@@ -161,13 +161,13 @@ def _layers(scene: Scene, channels: int, dtype: str, device: str) -> Sample:
         **_mask(scene, device),
     }
     options = {"activations": ("relu",) * (len(widths) - 2) + (None,)}
-    return Sample("cell_layers", scene, channels, dtype, arrays, options, 0)
+    return Sample("pointwise_layers", scene, channels, dtype, arrays, options, 0)
 
 
 def _layers_bounds(arrays: Arrays, options: dict[str, Any], tolerance: float) -> Bounds:
-    y, mask = xsm_kernels.cell_layers(**arrays, **options, backend="reference")
+    y, mask = xsm_kernels.pointwise_layers(**arrays, **options, backend="reference")
     layers = len(options["activations"])
-    scale, _ = xsm_kernels.cell_layers(
+    scale, _ = xsm_kernels.pointwise_layers(
         **_absolute(arrays), activations=(None,) * layers, backend="reference"
     )
     # each layer rounds its result, as in tests/kernels
@@ -193,7 +193,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Sample], Callable[..., Bounds]]] = {
     "masked_conv3d": (_convolution, _convolution_bounds),
     "update_mask": (_mask_update, _mask_bounds),
     "masked_mean": (_mean, _mean_bounds),
-    "cell_layers": (_layers, _layers_bounds),
+    "pointwise_layers": (_layers, _layers_bounds),
 }
 ELSEWHERE = {"lstm", "self_attention"}  # operations of the table that have a benchmark of their own
 

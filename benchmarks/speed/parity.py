@@ -26,7 +26,7 @@ from tests.kernels.samples import DTYPES, TOLERANCE
 from xsm_kernels.dispatch import TABLE
 
 BANDS, BAND_ROWS = 5, 6
-CHANNELS = {"masked_conv3d": (1, 20, 64), "cell_layers": (20, 32)}  # of an operation, else 1
+CHANNELS = {"masked_conv3d": (1, 20, 64), "pointwise_layers": (20, 32)}  # of an operation, else 1
 
 
 class ParityError(Exception):

@@ -75,7 +75,7 @@ def jobs(plan: Plan, device: str, keep_going: bool) -> Iterator[Job]:
     """Names and calls of all measurements; each call gives rows."""
     from benchmarks.speed import endtoend, layers, networks
     from benchmarks.speed.operations import OPERATIONS, make_sample
-    from xsm.networks.gapfilling import load_model
+    from xsm.networks.block_inference import load_model
 
     common = {"device": device, "keep_going": keep_going}
     model = networks.small_model() if plan is TINY else load_model("default")
@@ -88,7 +88,7 @@ def jobs(plan: Plan, device: str, keep_going: bool) -> Iterator[Job]:
 
     def whole(case: str, channels: int, dtype: str, op: str = "masked_conv3d") -> Rows:
         days, step = plan.days[channels] + 2, plan.step
-        if op == "cell_layers":  # of many channels, and no cell looks at another
+        if op == "pointwise_layers":  # of many channels, and no cell looks at another
             days, step = 1, plan.step if gpu else 2 * plan.step
         scene = scenes.land(days, step)
         if case == "dense":

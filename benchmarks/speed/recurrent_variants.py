@@ -14,14 +14,14 @@ import xsm_kernels
 from benchmarks.speed.operations import torch_dtype
 from benchmarks.speed.verified import Call
 from tests.kernels.lstm_samples import TOLERANCE
-from xsm.networks.lstm import recurrent_operations
 from xsm.networks.recurrent import (
     initial_params,
     lstm_weights,
     make_config,
     recurrent_network,
+    recurrent_operations,
 )
-from xsm.networks.sequences import in_blocks
+from xsm.networks.sequence_inference import in_blocks
 from xsm_kernels.dispatch import backends, load, refusal
 
 CHANNELS = 16

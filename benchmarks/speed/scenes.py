@@ -34,9 +34,9 @@ def dense(days: int, height: int, width: int) -> Scene:
 
 def land(days: int, step: float = 0.25) -> Scene:
     """The globe: real land without Antarctica, swaths of AMSR2 (night passes)."""
-    from xsm.osse.grid import make_grid
-    from xsm.osse.landmask import land_fraction
-    from xsm.osse.sensors import observed_mask
+    from xsm.osse.coastline import land_fraction
+    from xsm.osse.earth_grid import make_grid
+    from xsm.osse.satellites import observed_mask
 
     lat = np.arange(90 - step / 2, -90, -step)
     lon = np.arange(-180 + step / 2, 180, step)

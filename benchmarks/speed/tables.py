@@ -207,7 +207,7 @@ def switches(result: Result) -> str:
     pairs = []
     for op, other, what in (
         ("update_mask", f"triton, {PACKED}", "`update_mask`: bytes, bits"),
-        ("cell_layers", f"triton, {ONE_BY_ONE}", "last layers: together, one by one"),
+        ("pointwise_layers", f"triton, {ONE_BY_ONE}", "last layers: together, one by one"),
     ):
         for channels, dtype in _cases(result, "channels", "dtype", op=op):
             rows = _timed(result, op=op, channels=channels, dtype=dtype)

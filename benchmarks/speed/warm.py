@@ -14,7 +14,7 @@ import torch
 from benchmarks.speed import networks, scenes
 from benchmarks.speed.operations import make_sample, precision
 from benchmarks.speed.plans import ORDER
-from xsm.networks.gapfilling import load_model
+from xsm.networks.block_inference import load_model
 from xsm_kernels.masked_conv3d import _triton
 
 
@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     samples = [
         ("masked_conv3d", channels) for channels in sorted(ORDER)[: 1 if chosen.small else 3]
     ]
-    samples += [] if chosen.small else [("cell_layers", 32), ("masked_mean", 1), ("update_mask", 1)]
+    samples += (
+        [] if chosen.small else [("pointwise_layers", 32), ("masked_mean", 1), ("update_mask", 1)]
+    )
     with torch.inference_mode(), precision(chosen.dtype):
         for scene in (scenes.dense(3, 16, 32), scenes.occupied(3, 16, 32, 50)):
             for op, channels in samples:

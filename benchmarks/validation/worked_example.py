@@ -24,7 +24,7 @@ from xsm.baselines import baseline
 from xsm.compare import compare
 from xsm.gapfill import gapfill
 from xsm.osse import nature_run, observe
-from xsm.osse.stations import stations
+from xsm.osse.simulated_stations import stations
 from xsm.validate import validate
 from xsm.validation import representative
 

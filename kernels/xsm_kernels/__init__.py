@@ -4,11 +4,11 @@ Every operation has a definition (``reference``, plain PyTorch) and compiled bac
 Importing this package imports none of torch, numba and triton; each arrives on first use.
 """
 
-from xsm_kernels.cell_layers import cell_layers
 from xsm_kernels.errors import ArgumentError, BackendError, KernelError
 from xsm_kernels.lstm import lstm
 from xsm_kernels.masked_conv3d import masked_conv3d
 from xsm_kernels.masked_mean import masked_mean
+from xsm_kernels.pointwise_layers import pointwise_layers
 from xsm_kernels.self_attention import self_attention
 from xsm_kernels.update_mask import update_mask
 
@@ -16,7 +16,7 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "KernelError",
-    "cell_layers",
+    "pointwise_layers",
     "lstm",
     "masked_conv3d",
     "masked_mean",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from xsm_kernels.once import once
+from xsm_kernels.compile_once import once
 from xsm_kernels.simd import CELLS, OUTPUTS, accumulate
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}

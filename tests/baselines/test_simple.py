@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from xsm.baselines import BASELINES, baseline, climatology, linear, window_mean
+from xsm.baselines import BASELINES, baseline, linear, window_mean
+from xsm.baselines import cell_mean as climatology
 from xsm.errors import InputError
 
 SIMPLE = {

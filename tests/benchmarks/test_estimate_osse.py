@@ -15,7 +15,7 @@ from benchmarks.skill.estimate_table import (
     table,
     unseen,
 )
-from xsm.estimating.samples import read_samples
+from xsm.estimation.samples import read_samples
 
 RUNS = (
     osse.Run("raw"),

@@ -5,10 +5,9 @@ import pytest
 
 from benchmarks.skill import consistency
 from benchmarks.skill.network import network
-from xsm.networks.cards import Model
-from xsm.networks.configs import default
-from xsm.networks.gapfilling import fill_block, record_statistics
-from xsm.networks.partial_conv import initial_params
+from xsm.networks.block_inference import fill_block, record_statistics
+from xsm.networks.model import Model
+from xsm.networks.partial_conv import default, initial_params
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from benchmarks.speed import (  # noqa: E402
     timing,
 )
 from benchmarks.tables import ROOT  # noqa: E402
-from xsm.networks.gapfilling import load_model  # noqa: E402
+from xsm.networks.block_inference import load_model  # noqa: E402
 from xsm_kernels import dispatch  # noqa: E402
 
 ONCE = {"rounds": 1, "least": 1, "seconds": 0.0}

@@ -182,14 +182,14 @@ def check_layers(case: Layers, backend: str, dtype: str) -> None:
     """`backend` agrees with the reference in float64; each layer rounds once as the last does."""
     given = draw_layers(case, dtype)
     options = {"activations": case.activations}
-    expected, mask = xsm_kernels.cell_layers(**given, **options, backend="reference")
+    expected, mask = xsm_kernels.pointwise_layers(**given, **options, backend="reference")
     lists = ("sources", "weights", "biases")
     size = {name: [np.abs(a) for a in given[name]] for name in lists}
     plain = {"activations": (None,) * len(case.outputs), "backend": "reference"}
-    scale, _ = xsm_kernels.cell_layers(**(given | size), **plain)
+    scale, _ = xsm_kernels.pointwise_layers(**(given | size), **plain)
     turned = {name: convert_all(given[name], backend, dtype) for name in lists}
     turned |= {name: convert(given[name], backend, dtype) for name in ("mask", "active")}
-    y, new_mask = xsm_kernels.cell_layers(**turned, **options, backend=backend)
+    y, new_mask = xsm_kernels.pointwise_layers(**turned, **options, backend=backend)
     assert type(y) is type(turned["mask"]) and y.dtype == turned["sources"][0].dtype
     np.testing.assert_array_equal(back(new_mask), mask)
     allowed = len(case.outputs) * TOLERANCE[dtype] * scale

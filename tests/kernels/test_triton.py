@@ -23,7 +23,7 @@ from xsm_kernels.masked_conv3d import _triton_tuning as tuning  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 INTERPRETED = [
-    f"tests/kernels/test_{name}.py" for name in ("parity", "cell_layers", "triton_tiles")
+    f"tests/kernels/test_{name}.py" for name in ("parity", "pointwise_layers", "triton_tiles")
 ]
 interpreted = os.environ.get("TRITON_INTERPRET") == "1"
 compiled_only = pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")
@@ -154,7 +154,7 @@ def test_one_channel_and_many_outputs_compile(compiled_for_h100: Any) -> None:
 def test_layers_of_one_cell_compile(
     dtype: str, precision: str, instruction: str, compiled_for_h100: Any
 ) -> None:
-    from xsm_kernels.cell_layers import _triton as module
+    from xsm_kernels.pointwise_layers import _triton as module
 
     # those of the default network
     padded = {f"P{i}": 32 for i in range(5)} | {"O0": 128, "O1": 64, "O2": 16}

@@ -9,10 +9,9 @@ from scipy import stats
 from tests.metrics.samples import series, valid
 from xsm import metrics
 from xsm.errors import InputError
-from xsm.metrics.compiled_resampling import draw
-from xsm.metrics.packing import pack
-from xsm.metrics.pairwise import from_moments
-from xsm.metrics.resampling import Plan, bounds, resampled_moments
+from xsm.metrics.metric_factory import from_moments
+from xsm.metrics.ranks import pack
+from xsm.metrics.resampling import Plan, bounds, draw, resampled_moments
 
 METHODS = ("bca", "percentile", "basic", "moving_block")
 RESAMPLED = [name for name in metrics.METRICS if name not in ("n_obs", "anomaly_r")]

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from xsm.networks.configs import NETWORKS, default, sgd_sm
-from xsm.networks.gapfilling import operations
-from xsm.networks.partial_conv import initial_params, partial_conv_network, reach
+from xsm.networks.block_inference import operations
+from xsm.networks.partial_conv import (
+    NETWORKS,
+    default,
+    initial_params,
+    partial_conv_network,
+    reach,
+    sgd_sm,
+)
 
 SMALL = {"default": lambda: default(width=4, hidden=8), "sgd-sm": lambda: sgd_sm(width=8, depth=2)}
 

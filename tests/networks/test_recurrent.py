@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from xsm.networks.attention import attend, encoder_layer
-from xsm.networks.lstm import recurrent_operations
 from xsm.networks.recurrent import (
     KINDS,
     initial_params,
     lstm_weights,
     make_config,
     recurrent_network,
+    recurrent_operations,
 )
 from xsm_kernels import lstm
 

@@ -7,14 +7,14 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import tiles
-from xsm.networks import rings, stream
-from xsm.networks.cards import make_model
-from xsm.networks.configs import default, sgd_sm
-from xsm.networks.gapfilling import _run, fill_block, operations, record_statistics
-from xsm.networks.partial_conv import initial_params
-from xsm.networks.plan import make_plan
-from xsm.networks.statistics import STATISTICS
+from xsm.blockwise import tiling as tiles
+from xsm.gapfilling.statistics import STATISTICS
+from xsm.networks import streaming_stage as stream
+from xsm.networks.block_inference import _run, fill_block, operations, record_statistics
+from xsm.networks.model import make_model
+from xsm.networks.partial_conv import default, initial_params, sgd_sm
+from xsm_kernels.streaming import ring_buffer as rings
+from xsm_kernels.streaming.schedule import make_plan
 
 
 def small(config):

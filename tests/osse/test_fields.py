@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xsm.errors import InputError
+from xsm.osse.earth_grid import KM_PER_DEGREE, blur, make_days, make_grid
 from xsm.osse.fields import Canvas, Field, MovingField
-from xsm.osse.grid import KM_PER_DEGREE, blur, make_days, make_grid
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import xarray as xr
 
 from xsm.errors import InputError
 from xsm.osse import nature_run, observe, observed_mask
-from xsm.tutorial import COVARIATES, RECIPES, open_dataset
+from xsm.osse.tutorial import COVARIATES, RECIPES, open_dataset
 
 LAT, LON = np.arange(40.25, 56, 0.5), np.arange(-4.75, 24, 0.5)
 TIME = pd.date_range("2015-03-01", periods=8)

@@ -31,7 +31,7 @@ def test_metrics_are_told_from_their_companions():
 
 
 def test_importing_the_plots_does_not_import_matplotlib():
-    code = "import sys, xsm.plotting.accessor; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, xsm.plotting.plot_methods; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

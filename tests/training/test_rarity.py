@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xsm.errors import InputError
-from xsm.training.rarity import MOST, rarity
+from xsm.training.losses import MOST, rarity
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def test_one_value_alone_is_possible():
 def test_a_balanced_fit_errs_less_where_targets_are_rare(kind):
     """One predictor tells half of what is to be known; wet targets are rare."""
     pytest.importorskip("torch" if kind == "dense" else "xgboost")
-    from xsm.estimating.samples import Samples
-    from xsm.networks.sequences import estimate_sequences
-    from xsm.training.members import fit_samples
+    from xsm.estimation.samples import Samples
+    from xsm.networks.sequence_inference import estimate_sequences
+    from xsm.training.ensemble import fit_samples
 
     rng = np.random.default_rng(1)
     y = (0.15 + 0.06 * rng.gamma(1.5, size=(60, 50))).astype(np.float32).clip(0, 0.6)
@@ -78,7 +78,7 @@ def test_a_balanced_fit_errs_less_where_targets_are_rare(kind):
     ],
 )
 def test_options_that_cannot_be(option, told):
-    from xsm.training.members import fit_samples
+    from xsm.training.ensemble import fit_samples
 
     with pytest.raises(InputError, match=told):
         fit_samples(None, None, "dense", **option)

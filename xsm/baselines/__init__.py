@@ -21,7 +21,7 @@ from xsm.errors import InputError
 BASELINES: dict[str, str] = {
     "linear": "xsm.baselines.linear:fill",
     "window_mean": "xsm.baselines.window_mean:fill",
-    "climatology": "xsm.baselines.climatology:fill",
+    "climatology": "xsm.baselines.cell_mean:fill",
     "dctpls": "xsm.baselines.dctpls:fill",
     "dineof": "xsm.baselines.dineof:fill",
     "trees": "xsm.baselines.trees:fill",

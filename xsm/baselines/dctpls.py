@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.climatology import cell_mean
-from xsm.baselines.record import checked, land_of, merged, optional
-from xsm.baselines.tiling import tiles
+from xsm.baselines.cell_mean import cell_mean
+from xsm.baselines.cell_windows import tiles
+from xsm.baselines.checks import checked, land_of, merged, optional
 from xsm.errors import InputError
 
 _log = logging.getLogger(__name__)

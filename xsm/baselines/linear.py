@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.record import checked, land_of, merged
+from xsm.baselines.checks import checked, land_of, merged
 from xsm.errors import InputError
 
 

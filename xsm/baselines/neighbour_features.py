@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.baselines.climatology import cell_mean
+from xsm.baselines.cell_mean import cell_mean
 
 REACH = 4
 AREA_REACH = 2

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.climatology import cell_mean
+from xsm.baselines.cell_mean import cell_mean
+from xsm.baselines.checks import checked, land_of, merged, optional
 from xsm.baselines.neighbour_features import Cells, feature_names, neighbour_features
-from xsm.baselines.record import checked, land_of, merged, optional
 from xsm.errors import InputError
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.record import checked, land_of, merged
+from xsm.baselines.checks import checked, land_of, merged
 from xsm.errors import InputError
 
 

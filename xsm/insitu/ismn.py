@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import InputError, MissingPackageError
-from xsm.insitu.sensors import NO_FLAG, Sensor, assemble
+from xsm.insitu.station_dataset import NO_FLAG, Sensor, assemble
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def open_ismn(
     --------
     ::
 
-        stations = xsm.open_ismn("Data_separate_files_header_20150101_20201231.zip")
+        stations = xsm.insitu.open_ismn("Data_separate_files_header_20150101_20201231.zip")
         scores = ds.sm.validate(stations)
     """
     path = Path(path)

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.insitu.sensors import Sensor, assemble
+from xsm.insitu.station_dataset import Sensor, assemble
 
 NETWORK = "SMAP core sites"
 # site (4), grid in km (2) and pixel (2), then the product that was matched
@@ -45,7 +45,7 @@ def open_smap_core(
     Returns
     -------
     Dataset
-        Like :func:`xsm.open_ismn`, without flags: ``soil_moisture`` (station, time) in m3 m-3, a
+        Like :func:`xsm.insitu.open_ismn`, without flags: ``soil_moisture`` (station, time) in m3 m-3, a
         station per file, at the times of the matched overpasses. Values outside 0 to 1 m3 m-3 are
         missing.
 
@@ -68,7 +68,7 @@ def open_smap_core(
     --------
     ::
 
-        sites = xsm.open_smap_core("NSIDC-0712", {"1601": (31.7, -110.0)}, grid=9)
+        sites = xsm.insitu.open_smap_core("NSIDC-0712", {"1601": (31.7, -110.0)}, grid=9)
         scores = ds.sm.validate(sites, match="mean_2x2", overpass="06:00")
     """
     path = Path(path)

@@ -4,52 +4,36 @@ A metric is ``metric(est, ref, *, dim, weights=None)``; `METRICS` lists them, `s
 many at once. Nothing here knows of stations, products or files.
 """
 
-from xsm.metrics import scaling
-from xsm.metrics.anomaly import anomalies
-from xsm.metrics.correlation import anomaly_r, kendall_tau, pearson_r, r2, spearman_rho
-from xsm.metrics.deviation import (
-    bias,
-    mae,
-    mse,
-    mse_bias,
-    mse_corr,
-    mse_var,
-    n_obs,
-    rmsd,
-    ubrmsd,
-)
-from xsm.metrics.efficiency import kge, nse, std_ratio
-from xsm.metrics.intervals import interval
-from xsm.metrics.scoring import scores
-from xsm.metrics.significance import effective_sample_size, p_value
-from xsm.metrics.table import METRICS, Metric
-from xsm.metrics.triple import triple_collocation
+from xsm._lazy import lazy_exports
 
-__all__ = [
-    "METRICS",
-    "Metric",
-    "anomalies",
-    "anomaly_r",
-    "bias",
-    "effective_sample_size",
-    "interval",
-    "kendall_tau",
-    "kge",
-    "mae",
-    "mse",
-    "mse_bias",
-    "mse_corr",
-    "mse_var",
-    "n_obs",
-    "nse",
-    "p_value",
-    "pearson_r",
-    "r2",
-    "rmsd",
-    "scaling",
-    "scores",
-    "spearman_rho",
-    "std_ratio",
-    "triple_collocation",
-    "ubrmsd",
-]
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "METRICS": "xsm.metrics.table:METRICS",
+        "Metric": "xsm.metrics.table:Metric",
+        "anomalies": "xsm.metrics.anomaly:anomalies",
+        "anomaly_r": "xsm.metrics.correlation:anomaly_r",
+        "bias": "xsm.metrics.error:bias",
+        "effective_sample_size": "xsm.metrics.significance:effective_sample_size",
+        "interval": "xsm.metrics.intervals:interval",
+        "kendall_tau": "xsm.metrics.correlation:kendall_tau",
+        "kge": "xsm.metrics.efficiency:kge",
+        "mae": "xsm.metrics.error:mae",
+        "mse": "xsm.metrics.error:mse",
+        "mse_bias": "xsm.metrics.error:mse_bias",
+        "mse_corr": "xsm.metrics.error:mse_corr",
+        "mse_var": "xsm.metrics.error:mse_var",
+        "n_obs": "xsm.metrics.error:n_obs",
+        "nse": "xsm.metrics.efficiency:nse",
+        "p_value": "xsm.metrics.significance:p_value",
+        "pearson_r": "xsm.metrics.correlation:pearson_r",
+        "r2": "xsm.metrics.correlation:r2",
+        "rmsd": "xsm.metrics.error:rmsd",
+        "scaling": "xsm.metrics.scaling",
+        "scores": "xsm.metrics.score_table:scores",
+        "spearman_rho": "xsm.metrics.correlation:spearman_rho",
+        "std_ratio": "xsm.metrics.efficiency:std_ratio",
+        "triple_collocation": "xsm.metrics.collocation:triple_collocation",
+        "ubrmsd": "xsm.metrics.error:ubrmsd",
+    },
+)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.days import year_length
+from xsm.conventions.time_axis import year_length
 from xsm.errors import InputError, TimeAxisError
 from xsm.metrics.pairs import Dims, pair
 from xsm.metrics.series import whole

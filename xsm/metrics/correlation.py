@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.metrics.metric_factory import evaluated, labelled, of_moments, of_series
 from xsm.metrics.moments import Moments, moments
 from xsm.metrics.pairs import Dims, pair
-from xsm.metrics.pairwise import evaluated, labelled, of_moments, of_series
 
 
 def correlation(m: Moments) -> NDArray[Any]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.metrics.correlation import correlation
+from xsm.metrics.metric_factory import of_moments
 from xsm.metrics.moments import Moments
-from xsm.metrics.pairwise import of_moments
 
 
 @of_moments

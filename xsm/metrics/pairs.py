@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.units import worth
 from xsm.errors import InputError, UnitError
-from xsm.units import worth
 
 Dims = Hashable | Sequence[Hashable]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.metrics.moments import MOMENT, moments, unpacked
-from xsm.metrics.packing import pack
 from xsm.metrics.pairs import Dims, Pairs, pair
+from xsm.metrics.ranks import pack
 from xsm.metrics.series import over_series
 
 METHODS = ("mean_std", "min_max", "linear", "cdf")

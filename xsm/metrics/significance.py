@@ -9,9 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.metrics.packing import pack
 from xsm.metrics.pairs import Dims, Pairs, pair
-from xsm.metrics.ranks import rank_statistics
+from xsm.metrics.ranks import pack, rank_statistics
 from xsm.metrics.resampling import centred
 from xsm.metrics.series import over_series
 from xsm.metrics.table import METRICS, metric_of

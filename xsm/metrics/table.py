@@ -53,7 +53,7 @@ class Metric:
         return f"({data})2" if self.units == "data2" and data != "1" else data
 
 
-_DEVIATION = "xsm.metrics.deviation:"
+_DEVIATION = "xsm.metrics.error:"
 _CORRELATION = "xsm.metrics.correlation:"
 _EFFICIENCY = "xsm.metrics.efficiency:"
 METRICS: dict[str, Metric] = {

@@ -8,7 +8,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from xsm.networks.statistics import COUNT, MEAN, STATISTICS, STD
+from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD
 
 LIMIT = 5.0  # standardised anomalies beyond this say no more
 
@@ -35,7 +35,7 @@ def features(
     values : array, shape (T, H, W)
         Soil moisture, m3 m-3; NaN where missing.
     stats : array, shape (5, H, W)
-        From :func:`xsm.networks.statistics.record_statistics`.
+        From :func:`xsm.gapfilling.statistics.record_statistics`.
     ops : module or namespace
         Supplies ``masked_mean`` for arrays of this kind.
     scales : sequence of int

@@ -8,11 +8,14 @@ to the predictors. Each puts out a mean and a log-variance for every day.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
 
+import xsm_kernels
 from xsm.networks.attention import (
     attend,
     day_encoding,
@@ -20,7 +23,9 @@ from xsm.networks.attention import (
     joined_attention,
     linear,
 )
+from xsm_kernels import dispatch
 
+YEAR, CONTEXT = 365, 30  # days of a sequence, as in Zhang et al. (2025)
 KINDS = ("lstm", "bilstm", "atlstm", "transformer", "dense")
 Config = Mapping[str, Any]
 
@@ -215,3 +220,20 @@ def initial_params(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
     add("output", 2, width)
     params["output.weight"][:] = 0.0
     return {name: value.astype(np.float32) for name, value in params.items()}
+
+
+def recurrent_operations(backend: str = "auto") -> SimpleNamespace:
+    """The operations a recurrent network needs, for NumPy arrays and torch tensors.
+
+    Parameters
+    ----------
+    backend : str
+        Of the kernels; ``auto`` sees from the arrays, and from whether gradients are wanted, which
+        to take. An operation that has no kernel of this backend takes its own choice.
+    """
+
+    def kernel(op):
+        known = backend in dispatch.backends(op)
+        return partial(getattr(xsm_kernels, op), backend=backend if known else "auto")
+
+    return SimpleNamespace(lstm=kernel("lstm"), self_attention=kernel("self_attention"))

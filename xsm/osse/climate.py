@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from xsm.osse.grid import Grid, blur, make_grid
-from xsm.osse.landmask import land_fraction
+from xsm.osse.coastline import land_fraction
+from xsm.osse.earth_grid import Grid, blur, make_grid
 from xsm.osse.terrain import ridges
 
 YEAR = 365.2425

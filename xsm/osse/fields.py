@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xsm.osse.grid import EARTH_RADIUS_KM, KM_PER_DEGREE, Grid
+from xsm.osse.earth_grid import EARTH_RADIUS_KM, KM_PER_DEGREE, Grid
 
 _DAY_OFFSET = 4_000_000  # keeps seeds positive back to the year -9000
 _TAPS = 6  # latitude nodes that reach a row

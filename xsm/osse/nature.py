@@ -9,7 +9,7 @@ import xarray as xr
 
 from xsm.errors import InputError
 from xsm.osse.attributes import ATTRIBUTES, COORDINATES, DAILY, STATIC
-from xsm.osse.grid import Grid, make_days, make_grid, orient
+from xsm.osse.earth_grid import Grid, make_days, make_grid, orient
 from xsm.osse.surface import Reanalysis, albedo, land_surface_temperature
 from xsm.osse.world import Day, World
 

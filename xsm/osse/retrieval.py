@@ -7,9 +7,9 @@ import xarray as xr
 
 from xsm.errors import InputError
 from xsm.osse.attributes import ATTRIBUTES
+from xsm.osse.earth_grid import Grid, blur, make_days, make_grid, orient
 from xsm.osse.fields import Canvas, Field, MovingField
-from xsm.osse.grid import Grid, blur, make_days, make_grid, orient
-from xsm.osse.sensors import Sensor, day_mask, sensors_of
+from xsm.osse.satellites import Sensor, day_mask, sensors_of
 
 
 @dataclass(frozen=True)

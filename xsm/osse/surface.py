@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from xsm.osse.earth_grid import blur
 from xsm.osse.fields import Field, MovingField
-from xsm.osse.grid import blur
 from xsm.osse.world import Day, World
 
 # soil brightness against shortwave, canopy and snow albedo per band

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from xsm.osse.earth_grid import KM_PER_DEGREE, Grid
 from xsm.osse.fields import Canvas, Field
-from xsm.osse.grid import KM_PER_DEGREE, Grid
 
 # rough ridge lines: (lat, lon) to (lat, lon), crest height m, half width km
 RANGES = (

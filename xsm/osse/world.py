@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from xsm.osse.climate import YEAR, make_climate, zonal_wind
+from xsm.osse.coastline import land_fraction
+from xsm.osse.earth_grid import Grid
 from xsm.osse.fields import Canvas, Field, MovingField
-from xsm.osse.grid import Grid
-from xsm.osse.landmask import land_fraction
 from xsm.osse.terrain import elevation, slope, texture
 from xsm.osse.water import DEPTH_MM, make_soil, snow_step, soil_step
 

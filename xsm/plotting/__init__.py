@@ -3,28 +3,18 @@
 matplotlib is imported when the first picture is drawn: ``pip install 'xsm[plot]'``.
 """
 
-from importlib import import_module
-from typing import Any
+from xsm._lazy import lazy_exports
 
-_EXPORTS = {
-    "Plot": "xsm.plotting.accessor",
-    "box": "xsm.plotting.boxes",
-    "curve": "xsm.plotting.experiments",
-    "importance": "xsm.plotting.experiments",
-    "map": "xsm.plotting.maps",
-    "scatter": "xsm.plotting.pairs",
-    "series": "xsm.plotting.records",
-    "taylor": "xsm.plotting.taylor_diagram",
-}
-__all__ = ["Plot", "box", "curve", "importance", "map", "scatter", "series", "taylor"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import an export on first use."""
-    if name in _EXPORTS:
-        return getattr(import_module(_EXPORTS[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Plot": "xsm.plotting.plot_methods:Plot",
+        "box": "xsm.plotting.boxplot:box",
+        "curve": "xsm.plotting.experiment_curves:curve",
+        "importance": "xsm.plotting.experiment_curves:importance",
+        "map": "xsm.plotting.maps:map",
+        "scatter": "xsm.plotting.scatterplot:scatter",
+        "series": "xsm.plotting.timeseries:series",
+        "taylor": "xsm.plotting.taylor_diagram:taylor",
+    },
+)

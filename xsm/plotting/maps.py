@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.grid import coordinate
 from xsm.errors import InputError
-from xsm.grids import coordinate
 from xsm.plotting.geography import (
     NOTHING,
     _in_degrees,

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xsm import plotting
-from xsm.plotting.records import date_axis
+import xsm.plotting as plotting
 from xsm.plotting.selection import FIRST, metrics_of
 from xsm.plotting.style import COLOURS, axes_for, label, tidy
+from xsm.plotting.timeseries import date_axis
 from xsm.reporting.page import Picture
 
 BOXES = "Boxes: quartiles and median; whiskers: 5 to 95 %; fewer than five values: points."

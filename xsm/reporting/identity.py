@@ -81,7 +81,7 @@ def settings(ds: xr.Dataset) -> Facts:
 
 def versions() -> Facts:
     """Versions of what the scores and the report were made with."""
-    from xsm import __version__
+    from xsm._version import __version__
 
     facts = [("xsm", __version__), ("Python", platform.python_version())]
     for name in PACKAGES:

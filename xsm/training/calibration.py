@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.networks.gapfilling import LOG_VARIANCE, operations
+from xsm.networks.block_inference import LOG_VARIANCE, operations
 from xsm.networks.partial_conv import partial_conv_network
-from xsm.training.samples import Sample
+from xsm.training.patches import Sample
 
 LEVELS = {0.68: 0.9945, 0.95: 1.9600}  # half-widths of normal intervals, standard deviations
 BINS = 6

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.estimating.samples import Samples
-from xsm.estimating.scoring import pooled
-from xsm.networks.cards import Model
-from xsm.networks.sequences import (
+from xsm.estimation.samples import Samples
+from xsm.metrics.score_table import pooled
+from xsm.networks.model import Model
+from xsm.networks.sequence_inference import (
     CONTEXT,
     LIMIT,
     YEAR,
@@ -21,7 +21,7 @@ from xsm.networks.sequences import (
     standardised,
     windows,
 )
-from xsm.training.sequence_fit import Sequences
+from xsm.training.sequence_loop import Sequences
 
 SCALINGS = ("moments", "quartiles")
 

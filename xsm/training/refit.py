@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.estimating.samples import Samples
-from xsm.networks.cards import Model
-from xsm.training.members import SIZES, fit_samples
-from xsm.training.sequence_fit import Settings
+from xsm.estimation.samples import Samples
+from xsm.networks.model import Model
+from xsm.training.ensemble import SIZES, fit_samples
+from xsm.training.sequence_loop import Settings
 
 
 def without(samples: Samples, places: list[int]) -> Samples:

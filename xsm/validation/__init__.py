@@ -1,20 +1,11 @@
 """What validation consists of: one module for each kind of reference, and what they share."""
 
-from importlib import import_module
+from xsm._lazy import lazy_exports
 
-_EXPORTS = {
-    "representative": "xsm.validation.triple",
-    "STRATA": "xsm.validation.strata",
-}
-__all__ = ["STRATA", "representative"]
-
-
-def __getattr__(name: str):
-    """Import an export on first use."""
-    if name in _EXPORTS:
-        return getattr(import_module(_EXPORTS[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "representative": "xsm.validation.triple:representative",
+        "STRATA": "xsm.validation.strata:STRATA",
+    },
+)

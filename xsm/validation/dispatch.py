@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
 
+from xsm.blockwise.chunks import chunk_file_backed
+from xsm.conventions.record import GriddedRecord, open_record
 from xsm.errors import InputError
-from xsm.validation.blocks import in_blocks
+from xsm.validation.in_situ import Collocation, validate_stations
 from xsm.validation.product import validate_product
-from xsm.validation.records import Record, open_record
-from xsm.validation.scoring import Request, interval_options
-from xsm.validation.sites import station_dim
-from xsm.validation.stations import Collocation, validate_stations
+from xsm.validation.scoring import Request, interval_options, needs_whole_series
+from xsm.validation.station_reader import station_dim
 from xsm.validation.strata import named
 from xsm.validation.triple import triple_at_stations, triple_of_grids
 
@@ -69,14 +70,18 @@ def _kind(reference: Any) -> tuple[str, list[Any]]:
 
 
 def _gaps(
-    record: Record, grids: list[Record], stations: list[Any], request: Request, options: Options
+    record: GriddedRecord,
+    grids: list[GriddedRecord],
+    stations: list[Any],
+    request: Request,
+    options: Options,
 ) -> xr.Dataset:
     if request.anomalies is not None:
         raise InputError(
             "anomalies: simulated gaps are hidden cells, not series; anomaly_r is among their "
             "scores. Leave anomalies out."
         )
-    from xsm.validation.simulated import Plan, validate_gaps
+    from xsm.validation.gaps import Plan, validate_gaps
 
     plan = Plan(
         baselines=_several(options["baselines"]),
@@ -87,7 +92,11 @@ def _gaps(
 
 
 def _in_situ(
-    record: Record, grids: list[Record], stations: list[Any], request: Request, options: Options
+    record: GriddedRecord,
+    grids: list[GriddedRecord],
+    stations: list[Any],
+    request: Request,
+    options: Options,
 ) -> xr.Dataset:
     return validate_stations(
         record,
@@ -101,17 +110,25 @@ def _in_situ(
 
 
 def _product(
-    record: Record, grids: list[Record], stations: list[Any], request: Request, options: Options
+    record: GriddedRecord,
+    grids: list[GriddedRecord],
+    stations: list[Any],
+    request: Request,
+    options: Options,
 ) -> xr.Dataset:
     how = {name: options[name] for name in ("by", "regrid", "regions", "keep_pairs")}
     records = [record, grids[0]]
-    first, second = (in_blocks(one, request) for one in records)
+    first, second = (_in_blocks(one, request) for one in records)
     scores = validate_product(first, second, request, **how)
     return _as_given(scores, records)
 
 
 def _triple(
-    record: Record, grids: list[Record], stations: list[Any], request: Request, options: Options
+    record: GriddedRecord,
+    grids: list[GriddedRecord],
+    stations: list[Any],
+    request: Request,
+    options: Options,
 ) -> xr.Dataset:
     if options["by"] is not None or request.scaling or request.anomalies:
         raise InputError(
@@ -123,14 +140,20 @@ def _triple(
     given: dict[str, Any] = {"min_pairs": request.min_pairs, "ci": ci, **intervals}
     records = [record, *grids]
     if not stations:
-        cut = [in_blocks(one, request) for one in records]
+        cut = [_in_blocks(one, request) for one in records]
         return _as_given(triple_of_grids(cut, regrid=options["regrid"], options=given), records)
     return triple_at_stations(
         records, stations[0], _collocation(options), var=options["reference_var"], options=given
     )
 
 
-def _as_given(scores: xr.Dataset, records: list[Record]) -> xr.Dataset:
+def _in_blocks(record: GriddedRecord, request: Request) -> GriddedRecord:
+    """A record in a file in blocks: of days as files are, of rows where whole series are needed."""
+    dim = record.layout.y if needs_whole_series(request) else record.layout.time
+    return replace(record, da=chunk_file_backed(record.da, dim))
+
+
+def _as_given(scores: xr.Dataset, records: list[GriddedRecord]) -> xr.Dataset:
     """Scores in memory, but lazy if a record came as a Dask array."""
     if any(record.da.chunks is not None for record in records):
         return scores

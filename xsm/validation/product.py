@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm import metrics as statistics
+import xsm.metrics as statistics
+from xsm.conventions.ancillary import grid_field
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.regrid import coarsest, cropped, on_grid, same_grid
 from xsm.errors import InputError, TimeAxisError
 from xsm.metrics.status import OK
-from xsm.validation.fields import grid_field
-from xsm.validation.records import Record
-from xsm.validation.regrid import coarsest, cropped, on_grid, same_grid
 from xsm.validation.scoring import Request, explained, prepared, scored, unscaled_status
 from xsm.validation.strata import Frame, strata
 
@@ -22,8 +22,8 @@ STATISTICS = {"p25": 0.25, "median": 0.5, "p75": 0.75}
 
 
 def validate_product(
-    record: Record,
-    reference: Record,
+    record: GriddedRecord,
+    reference: GriddedRecord,
     request: Request,
     *,
     by: Any = None,
@@ -66,7 +66,9 @@ def validate_product(
     return as_counted(scores, target)
 
 
-def aligned(records: Sequence[Record], regrid: str) -> tuple[list[xr.DataArray], Record]:
+def aligned(
+    records: Sequence[GriddedRecord], regrid: str
+) -> tuple[list[xr.DataArray], GriddedRecord]:
     """Records on their common days and the coarsest of their grids, and the record of that grid.
 
     Raises
@@ -91,7 +93,7 @@ def aligned(records: Sequence[Record], regrid: str) -> tuple[list[xr.DataArray],
     return out, target
 
 
-def common_days(records: Sequence[Record]) -> list[NDArray[np.intp]]:
+def common_days(records: Sequence[GriddedRecord]) -> list[NDArray[np.intp]]:
     """Positions, in each record, of the days that all have."""
     shared = records[0].days[~np.isnat(records[0].days)]
     for record in records[1:]:
@@ -104,13 +106,13 @@ def common_days(records: Sequence[Record]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(np.isin(record.days, shared)) for record in records]
 
 
-def as_counted(scores: xr.Dataset, target: Record) -> xr.Dataset:
+def as_counted(scores: xr.Dataset, target: GriddedRecord) -> xr.Dataset:
     """Columns in the order in which the user counts them, where all of `target` are there."""
     x, seam = target.space[1], target.layout.seam
     return scores.roll({x: seam}, roll_coords=True) if seam and x in scores.dims else scores
 
 
-def areas(record: Record) -> xr.DataArray:
+def areas(record: GriddedRecord) -> xr.DataArray:
     """Weights (y, x) in proportion to the area of cells; equal where there are no latitudes."""
     shape = tuple(record.da.sizes[dim] for dim in record.space)
     if record.lat is None:
@@ -122,13 +124,15 @@ def areas(record: Record) -> xr.DataArray:
     return xr.DataArray(np.repeat(weight[:, None], shape[1], axis=1), dims=record.space)
 
 
-def _places(target: Record) -> dict[str, Any]:
+def _places(target: GriddedRecord) -> dict[str, Any]:
     if target.lat is None or target.lon is None:
         return {}
     return {str(c.name): c.variable for c in (target.lat, target.lon)}
 
 
-def _field(name: str, spec: Any, target: Record, others: Sequence[Record]) -> xr.DataArray | None:
+def _field(
+    name: str, spec: Any, target: GriddedRecord, others: Sequence[GriddedRecord]
+) -> xr.DataArray | None:
     if spec is not None and not isinstance(spec, str):
         return grid_field(name, spec, target)
     label = name if spec is None else spec
@@ -144,7 +148,7 @@ def _field(name: str, spec: Any, target: Record, others: Sequence[Record]) -> xr
 
 
 def _summaries(
-    scores: xr.Dataset, area: xr.DataArray, request: Request, target: Record
+    scores: xr.Dataset, area: xr.DataArray, request: Request, target: GriddedRecord
 ) -> dict[str, xr.DataArray]:
     """Area-weighted mean and quartiles of each metric over the cells with status ok."""
     out = {}
@@ -168,7 +172,7 @@ def _summaries(
 
 def _region_means(
     maps: Mapping[str, xr.DataArray],
-    target: Record,
+    target: GriddedRecord,
     area: xr.DataArray,
     regions: Mapping[str, Sequence[float]],
 ) -> dict[str, xr.DataArray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xsm import metrics as statistics
+import xsm.metrics as statistics
 from xsm.errors import InputError
 from xsm.metrics.scaling import LEAST
 from xsm.metrics.status import OK, TOO_FEW_PAIRS
@@ -51,6 +51,13 @@ class Request:
             raise InputError(f"min_pairs={self.min_pairs!r}: expected a whole number of pairs.")
         if self.min_pairs < 1:
             raise InputError(f"min_pairs={self.min_pairs!r}: expected 1 or more.")
+
+
+def needs_whole_series(request: Request) -> bool:
+    """Whether the scores need each series from its first day to its last at once."""
+    ranks = any(METRICS[name].ranks or name == "anomaly_r" for name in request.metrics)
+    asked = (request.scaling, request.anomalies, request.ci)
+    return ranks or request.p_values or any(option is not None for option in asked)
 
 
 def interval_options(ci: Any, seed: int) -> dict[str, Any] | None:

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm import metrics as statistics
+import xsm.metrics as statistics
+from xsm.conventions.record import GriddedRecord
 from xsm.errors import InputError
 from xsm.metrics.status import OK
+from xsm.validation.in_situ import Collocation, collocate
 from xsm.validation.product import _places, aligned
-from xsm.validation.records import Record
 from xsm.validation.scoring import explained
-from xsm.validation.stations import Collocation, collocate
 
 REPRESENTATIVE = 0.5
 
 
 def triple_of_grids(
-    records: Sequence[Record], *, regrid: str, options: Mapping[str, Any]
+    records: Sequence[GriddedRecord], *, regrid: str, options: Mapping[str, Any]
 ) -> xr.Dataset:
     """Triple collocation per cell of the coarsest of three grids; lazy if they are."""
     (x, y, z), target = aligned(records, regrid)
@@ -30,7 +30,7 @@ def triple_of_grids(
 
 
 def triple_at_stations(
-    records: Sequence[Record],
+    records: Sequence[GriddedRecord],
     stations: Any,
     collocation: Collocation,
     *,

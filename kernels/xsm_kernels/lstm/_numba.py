@@ -14,8 +14,8 @@ from numba import njit, types
 
 from xsm_kernels.arrays import aligned, lines, room
 from xsm_kernels.cells import OPTIONS
+from xsm_kernels.compile_once import once
 from xsm_kernels.lstm._numba_step import GATES, PIXELS, advance
-from xsm_kernels.once import once
 from xsm_kernels.simd import LANES, copy
 from xsm_kernels.threads import spread
 

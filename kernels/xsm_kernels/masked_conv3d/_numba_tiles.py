@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, types
 
 from xsm_kernels.cells import ABSENT, OPTIONS, convolve
-from xsm_kernels.once import once
+from xsm_kernels.compile_once import once
 from xsm_kernels.simd import CELLS
 
 TILE_ROWS = 16

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from xsm_kernels.once import once
+from xsm_kernels.compile_once import once
 from xsm_kernels.threads import spread
 
 LARGE = 2.0**20

@@ -16,7 +16,7 @@ from numba import njit, types
 
 from xsm_kernels.arrays import aligned, lines, room
 from xsm_kernels.cells import OPTIONS
-from xsm_kernels.once import once
+from xsm_kernels.compile_once import once
 from xsm_kernels.self_attention._numba_rows import (
     PANEL,
     ROWS,

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, types
 
 from xsm_kernels.arguments import Triple, output_shape
-from xsm_kernels.once import once
+from xsm_kernels.compile_once import once
 from xsm_kernels.threads import spread
 
 # eight bools in eight bytes, the first in the lowest, to eight bits and back

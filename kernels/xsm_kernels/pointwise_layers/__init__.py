@@ -1,0 +1,77 @@
+"""1 x 1 x 1 layers one after the other, as at the end of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xsm_kernels import arguments, dispatch
+from xsm_kernels.errors import ArgumentError
+
+
+def pointwise_layers(
+    sources: Sequence[Any],
+    mask: Any,
+    weights: Sequence[Any],
+    biases: Sequence[Any],
+    *,
+    activations: Sequence[str | None],
+    active: Any = None,
+    backend: str = "auto",
+) -> tuple[Any, Any]:
+    """Two or more layers that look at one cell each, over sources joined along the channels.
+
+    Equal to :func:`xsm_kernels.masked_conv3d` with windows of one cell, layer after layer.
+
+    Parameters
+    ----------
+    sources : sequence of array (B, C_i, T, H, W)
+        Values; those where `mask` is False may be NaN or Inf and never matter.
+    mask : bool array (B, 1, T, H, W)
+        True where observed, for all sources.
+    weights : sequence of array (O, C)
+        Of each layer; C of the first is the sum of the C_i, of the others O of the one before.
+    biases : sequence of array (O,)
+    activations : sequence of str or None
+        As in :func:`xsm_kernels.masked_conv3d`.
+    active : bool array (H, W) or (T or 1, H, W), optional
+        Cells that matter; elsewhere ``y = 0`` and ``new_mask = False``.
+    backend : "auto", "reference", "numba" or "triton"
+
+    Returns
+    -------
+    y : array (B, O, T, H, W)
+        Of the last layer; 0 where the mask is False. Same kind and dtype as the sources.
+    new_mask : bool array (B, 1, T, H, W)
+
+    Raises
+    ------
+    ArgumentError
+        Shapes or dtypes that do not fit together.
+    BackendError
+        The backend asked for cannot do this call.
+    """
+    for x in sources:
+        arguments.check_values(x)
+        arguments.check_mask(mask, x.shape[0], x.shape[2:])
+    if not 2 <= len(weights) == len(biases) == len(activations):
+        raise ArgumentError(
+            f"weights, biases, activations: {len(weights)}, {len(biases)}, {len(activations)} of "
+            "them; expected two layers or more, with one of each."
+        )
+    width = sum(x.shape[1] for x in sources)
+    for weight, bias, activation in zip(weights, biases, activations, strict=True):
+        if weight.ndim != 2 or weight.shape[1] != width or tuple(bias.shape) != weight.shape[:1]:
+            raise ArgumentError(
+                f"weights, biases: shapes {tuple(weight.shape)}, {tuple(bias.shape)}; expected "
+                f"(O, {width}), (O,): the channels of the sources or of the layer before."
+            )
+        if activation not in arguments.ACTIVATIONS:
+            raise ArgumentError(f"activations={activation!r}: use some of {arguments.ACTIVATIONS}.")
+        width = weight.shape[0]
+    return dispatch.run(
+        "pointwise_layers",
+        backend,
+        (*sources, mask, arguments.check_active(active, mask.shape[2:]), *weights, *biases),
+        activations=tuple(activations),
+    )

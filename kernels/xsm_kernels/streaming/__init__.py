@@ -1,0 +1,1 @@
+"""Whole networks on a CPU, day by day: layers, ring buffers, schedule."""

@@ -1,0 +1,129 @@
+"""Region by region into Zarr: everything arrives, an interrupted call is gone on with."""
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from tests.estimation.worlds import any_model, world
+from xsm.blockwise import zarr as writing
+from xsm.errors import InputError
+from xsm.gapfilling import statistics
+
+pytest.importorskip("zarr")
+
+
+def lazy(computed=None, fail_at=None):
+    """4 x 6 cells on 5 days in regions of 2 x 3, that count themselves and may break."""
+
+    def block(block_info=None):
+        place = tuple(block_info[None]["chunk-location"][1:])
+        if place == fail_at:
+            raise OSError("disk full")
+        if computed is not None:
+            computed.append(place)
+        start = block_info[None]["array-location"]
+        index = np.meshgrid(*(np.arange(*s) for s in start), indexing="ij")
+        return (index[0] * 100 + index[1] * 10 + index[2]).astype(np.float32)
+
+    values = da.map_blocks(block, chunks=((5,), (2, 2), (3, 3)), dtype=np.float32)
+    return xr.Dataset(
+        {
+            "sm": (("time", "lat", "lon"), values, {"units": "m3 m-3"}),
+            "rain": ("time", da.arange(5, chunks=5)),
+            "area": (("lat", "lon"), np.ones((4, 6))),
+        },
+        {"time": np.arange(5), "lat": np.arange(4.0), "lon": np.arange(6.0)},
+        {"history": "made"},
+    )
+
+
+def test_everything_arrives(tmp_path):
+    path = xsm.write_zarr(lazy(), tmp_path / "deep" / "out.zarr", progress=False)
+    with xr.open_zarr(path) as found:
+        xr.testing.assert_identical(found.load(), lazy().load())
+    assert [p.name for p in path.parent.iterdir()] == ["out.zarr"]
+
+
+def test_goes_on_where_it_ended(tmp_path):
+    path, computed = tmp_path / "out.zarr", []
+    with pytest.raises(OSError, match="disk full"):
+        xsm.write_zarr(lazy(computed, fail_at=(1, 0)), path, progress=False)
+    assert computed == [(0, 0), (0, 1)]
+    xsm.write_zarr(lazy(computed), path, progress=False)
+    assert computed == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    with xr.open_zarr(path) as found:
+        xr.testing.assert_identical(found.load(), lazy().load())
+
+
+def test_never_writes_over_another_store(tmp_path):
+    path = tmp_path / "out.zarr"
+    with pytest.raises(OSError, match="disk full"):
+        xsm.write_zarr(lazy(fail_at=(1, 1)), path, progress=False)
+    with pytest.raises(InputError, match="unfinished store of another Dataset"):
+        xsm.write_zarr(lazy().rename(sm="other"), path, progress=False)
+    xsm.write_zarr(lazy(), path, progress=False)
+    with pytest.raises(InputError, match="exists"):
+        xsm.write_zarr(lazy(), path, progress=False)
+
+
+def test_over_time_when_nothing_else_is_chunked(tmp_path):
+    ds = lazy().load().chunk(time=2)
+    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr")) as found:
+        xr.testing.assert_identical(found.load(), ds.load())
+
+
+def test_a_single_region(tmp_path):
+    ds = lazy().load().chunk()
+    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr")) as found:
+        xr.testing.assert_identical(found.load(), ds.load())
+
+
+def test_bad_input(tmp_path):
+    path = tmp_path / "out.zarr"
+    with pytest.raises(InputError, match="no Dask array"):
+        xsm.write_zarr(lazy().load(), path)
+    with pytest.raises(InputError, match="expected a Dataset"):
+        xsm.write_zarr(lazy().sm, path)
+    with pytest.raises(InputError, match=r"over=\['depth'\]"):
+        xsm.write_zarr(lazy(), path, over="depth")
+    with pytest.raises(InputError, match="regular"):
+        xsm.write_zarr(lazy()[["sm"]].chunk(lat=(1, 2, 1)), path, progress=False)
+
+
+def test_an_estimate(tmp_path):
+    ds = world()
+    whole = ds.sm.estimate(model=any_model())
+    part = ds.chunk(lat=2, lon=3).sm.estimate(model=any_model())
+    with xr.open_zarr(xsm.write_zarr(part, tmp_path / "e.zarr")) as found:
+        for name in whole.data_vars:
+            np.testing.assert_allclose(found[name], whole[name], rtol=1e-6, atol=1e-7)
+
+
+def test_time_is_found_by_its_dates_not_its_name(tmp_path):
+    ds = lazy().load().assign_coords(time=np.datetime64("2015-04-01", "ns") + np.arange(5))
+    ds = ds.rename(time="valid_at").chunk(valid_at=2, lat=2)
+    assert writing._walked(ds, None) == ["lat"]
+    with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr", progress=False)) as found:
+        xr.testing.assert_identical(found.load(), ds.load())
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("over", [None, "time"])
+def test_filled_gaps_compute_the_statistics_once(record, tmp_path, over, monkeypatch):
+    known = []
+    original = statistics.joined_moments
+    monkeypatch.setattr(statistics, "joined_moments", lambda x: known.append(1) or original(x))
+    part = xr.concat([record] * 4, "time").assign_coords(
+        time=record["time"].values[0] + np.arange(48) * np.timedelta64(1, "D")
+    )
+    whole = part.sm.gapfill()
+    known.clear()
+    chunked = part.chunk(time=12, lat=5).sm.gapfill()
+    path = xsm.write_zarr(chunked, tmp_path / "g.zarr", over=over, progress=False)
+    assert len(known) == 1
+    with xr.open_zarr(path) as found:
+        for name in whole.data_vars:
+            np.testing.assert_allclose(found[name], whole[name], rtol=2e-6)
+            assert found[name].attrs.keys() == whole[name].attrs.keys()

@@ -1,0 +1,153 @@
+"""Which day is which, and spans of days."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from xsm.conventions.grid import layout_of
+from xsm.conventions.time_axis import add_day, day_numbers, gap_days, year_length
+from xsm.errors import InputError, TimeAxisError
+
+T, H, W = 4, 3, 5
+
+
+def array(dims=("time", "lat", "lon"), name="sm", **coords) -> xr.DataArray:
+    sizes = dict(zip(("time", "lat", "lon"), (T, H, W), strict=True))
+    shape = tuple(sizes.get(dim, 2 + i) for i, dim in enumerate(dims))
+    return xr.DataArray(np.zeros(shape, np.float32), dims=dims, name=name, coords=coords)
+
+
+def dates(n=T, start="2015-04-01") -> pd.DatetimeIndex:
+    return pd.date_range(start, periods=n)
+
+
+def times(values) -> xr.DataArray:
+    return xr.DataArray(values, dims="time", name="time")
+
+
+def test_times_of_day_do_not_count():
+    when = np.array(["2015-04-01T01:35", "2015-04-02T00:10", "2015-04-05T23:59"], "datetime64[ns]")
+    assert day_numbers(times(when)).tolist() == [0, 1, 4]
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day", "proleptic_gregorian"])
+def test_days_of_any_calendar(calendar):
+    when = xr.date_range("2016-02-27", periods=5, calendar=calendar, use_cftime=True)
+    assert day_numbers(times(when)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_year_of_a_calendar():
+    for calendar, days in (("standard", 366), ("noleap", 365), ("360_day", 360)):
+        when = xr.date_range("2016-02-27", periods=2, calendar=calendar, use_cftime=True)
+        assert year_length(times(when)) == days
+    assert year_length(times(dates())) == 366
+
+
+def test_repeated_days_are_shown():
+    when = dates().insert(2, pd.Timestamp("2015-04-02T12:00"))
+    with pytest.raises(TimeAxisError, match=r"1 repeated days \(2015-04-02, 2015-04-02T12:00:00\)"):
+        day_numbers(times(when))
+
+
+def test_unsorted_days_are_shown():
+    when = dates()[[0, 2, 1, 3]]
+    with pytest.raises(TimeAxisError, match=r"2015-04-03 before 2015-04-02.*sortby\(\"time\"\)"):
+        day_numbers(times(when))
+
+
+@pytest.mark.parametrize("freq", ["8D", "MS", "2D"])
+def test_composites_are_refused(freq):
+    with pytest.raises(TimeAxisError, match="expected daily data.*asfreq"):
+        day_numbers(times(pd.date_range("2015-01-01", periods=5, freq=freq)))
+
+
+def test_hourly_data_are_refused():
+    with pytest.raises(TimeAxisError, match="repeated days.*resample"):
+        day_numbers(times(pd.date_range("2015-01-01", periods=30, freq="h")))
+
+
+@pytest.mark.parametrize("values", [np.arange(4), np.arange(4.0), np.array(["a", "b", "c", "d"])])
+def test_no_dates_are_refused(values):
+    with pytest.raises(TimeAxisError, match="expected dates.*decode_cf"):
+        day_numbers(times(values))
+
+
+def test_missing_dates_are_refused():
+    with pytest.raises(TimeAxisError, match="1 missing dates"):
+        day_numbers(times(np.array(["2015-04-01", "NaT"], "datetime64[ns]")))
+
+
+def test_no_time_axis_says_how_to_get_one():
+    ds = xr.Dataset({"sm": array(("Longitude", "Latitude"))})
+    ds.encoding["source"] = "/data/LPRM-AMSR2_L3_D_SOILM3_V001_20150401013507.nc4"
+    with pytest.raises(TimeAxisError, match="2015-04-01.*preprocess=xsm.add_day"):
+        layout_of(ds["sm"], ds)
+
+
+def test_one_day_of_a_record_says_so():
+    da = array(time=dates()).isel(time=1)
+    with pytest.raises(TimeAxisError, match="the one day 2015-04-02.*before"):
+        layout_of(da)
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ("source", "x_20150401013507.nc4"),
+        ("source", "/a/20140101/x-2015-04-01.nc"),
+        ("id", "ESACCI-SOILMOISTURE-L3S-SSMV-PASSIVE-20150401000000-fv04.2.nc"),
+        ("time_coverage_start", "2015-04-01T00:00:00Z"),
+    ],
+)
+def test_add_day_reads_the_day(where, text):
+    ds = xr.Dataset({"sm": array(("lat", "lon"))})
+    if where == "source":
+        ds.encoding["source"] = text
+    else:
+        ds.attrs[where] = text
+    out = add_day(ds)
+    assert out["sm"].dims == ("time", "lat", "lon")
+    assert out["time"].values == [np.datetime64("2015-04-01", "ns")]
+    assert "time" not in ds.dims
+
+
+def test_add_day_takes_a_day_or_asks_for_it():
+    ds = xr.Dataset({"sm": array(("lat", "lon"))})
+    assert add_day(ds, "2015-04-03")["time"].values == [np.datetime64("2015-04-03", "ns")]
+    with pytest.raises(TimeAxisError, match="Give it"):
+        add_day(ds)
+    full = xr.Dataset({"sm": array(time=dates())})
+    assert add_day(full) is full
+    assert add_day(full.isel(time=1))["time"].values == [np.datetime64("2015-04-02", "ns")]
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        5,
+        np.int64(5),
+        "5D",
+        "120h",
+        np.timedelta64(5, "D"),
+        np.timedelta64(5 * 24, "h"),
+        pd.Timedelta(5, "D"),
+        datetime.timedelta(days=5),
+    ],
+)
+def test_spans_of_five_days(span):
+    assert gap_days(span) == 5
+
+
+@pytest.mark.parametrize("span", [0, -3, "12h", np.timedelta64(1, "s")])
+def test_spans_below_a_day_are_refused(span):
+    with pytest.raises(InputError, match="expected a day or more"):
+        gap_days(span)
+
+
+@pytest.mark.parametrize("span", ["long", True, 5.5, [5], np.timedelta64("NaT"), "5"])
+def test_no_spans_are_refused(span):
+    with pytest.raises(InputError, match="max_gap=.*expected"):
+        gap_days(span)

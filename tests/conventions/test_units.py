@@ -1,0 +1,135 @@
+"""What units are worth, and what is refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xsm.conventions.products import PRODUCTS, product_of
+from xsm.conventions.units import worth, worth_of
+from xsm.conventions.variables import read_variable
+from xsm.errors import InputError, UnitError
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ("m3 m-3", 1.0),
+        ("m³/m³", 1.0),
+        ("m³ m⁻³", 1.0),
+        ("m^3/m^3", 1.0),
+        ("m**3 m**-3", 1.0),
+        ("m3/m3", 1.0),
+        ("m3m-3", 1.0),
+        ("cm3 cm-3", 1.0),
+        ("cm**3/cm**3", 1.0),
+        ("cm3 m-3", 1e-6),
+        ("1", 1.0),
+        ("", 1.0),
+        ("dimensionless", 1.0),
+        ("fraction", 1.0),
+        ("v/v", 1.0),
+        ("%", 0.01),
+        ("percent", 0.01),
+        ("Percent", 0.01),
+        ("% vol", 0.01),
+        ("vol %", 0.01),
+        ("vol. %", 0.01),
+        ("volumetric percent", 0.01),
+    ],
+)
+def test_worth_of_a_volumetric_unit(units, expected):
+    assert worth(units) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "units",
+    ["K", "kg m-2", "kg kg-1", "g/g", "mm", "degree", "dB", "ppm", "m3", "nonsense", "m3 m-2", "g"],
+)
+def test_another_quantity_is_refused(units):
+    with pytest.raises(UnitError, match="no volumetric soil moisture.*correct the attribute"):
+        worth(units, "x")
+
+
+@pytest.mark.parametrize("units", ["% saturation", "percent of saturation", "degree of saturation"])
+def test_saturation_by_its_unit_is_refused(units):
+    with pytest.raises(UnitError, match="degree of saturation.*porosity"):
+        worth(units, "x")
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"long_name": "Percent of Saturation Soil Moisture"},
+        {"standard_name": "volume_fraction_of_condensed_water_in_soil_pores"},
+    ],
+)
+def test_saturation_by_its_names_is_refused(attrs):
+    with pytest.raises(UnitError, match="degree of saturation.*porosity"):
+        worth_of("sm", "percent", attrs, product_of("sm"))
+
+
+def test_value_at_saturation_is_no_degree_of_saturation():
+    assert worth_of("x", "%", {"long_name": "moisture, at saturation 0.45"}, None) == 0.01
+
+
+def test_product_of_saturation_needs_a_volumetric_unit():
+    with pytest.raises(UnitError, match="known as ASCAT"):
+        worth_of("ssm", "%", {}, product_of("ssm"))
+    with pytest.raises(UnitError, match="known as ASCAT"):
+        worth_of("ssm", None, {}, product_of("ssm"))
+    assert worth_of("ssm", "m3 m-3", {}, product_of("ssm")) == 1.0
+
+
+def test_missing_unit_is_taken_from_the_product():
+    assert worth_of("soil_moisture_c1", None, {}, product_of("soil_moisture_c1")) == 0.01
+    assert worth_of("soil_moisture", None, {}, product_of("soil_moisture")) == 1.0
+
+
+def test_missing_unit_of_an_unknown_variable_is_an_error_that_shows_what_to_do():
+    with pytest.raises(UnitError, match=r'has no attribute .units.*ds\["moist"\].attrs\["units"\]'):
+        worth_of("moist", None, {}, None)
+
+
+def test_every_product_has_a_unit_that_is_understood():
+    for row in PRODUCTS:
+        assert row.saturation or worth(row.units) in (1.0, 0.01), row
+
+
+def variable(data, **attrs) -> xr.DataArray:
+    return xr.DataArray(data, dims=("time", "y", "x"), name="sm", attrs=attrs)
+
+
+def test_pint_quantity_is_taken_apart():
+    pint = pytest.importorskip("pint")
+    registry = pint.UnitRegistry()
+    raw = np.full((2, 2, 2), 25.0, np.float32)
+    found = read_variable(variable(registry.Quantity(raw, "percent")))
+    assert found.worth == 0.01
+    assert found.data is raw
+    assert found.quantity.units == registry.percent
+
+
+@pytest.mark.parametrize("dtype", [bool, complex, "datetime64[ns]", "U3", object])
+def test_other_kinds_of_numbers_are_refused(dtype):
+    with pytest.raises(InputError, match="expected real numbers"):
+        read_variable(variable(np.zeros((2, 2, 2)).astype(dtype), units="1"))
+
+
+@pytest.mark.parametrize("key", ["_FillValue", "missing_value", "scale_factor"])
+def test_undecoded_variable_is_refused(key):
+    with pytest.raises(InputError, match=f"not decoded: {key}.*mask_and_scale"):
+        read_variable(variable(np.zeros((2, 2, 2), np.int16), units="1", **{key: 1}))
+
+
+def test_valid_range_is_that_of_the_attributes_within_the_physical_one():
+    raw = np.zeros((2, 2, 2), np.float32)
+    assert read_variable(variable(raw, units="%")).valid_range == (0.0, 100.0)
+    ranged = variable(raw, units="1", valid_range=np.array([0.02, 0.6]))
+    assert read_variable(ranged).valid_range == (0.02, 0.6)
+    bounded = variable(raw, units="1", valid_min=0.1, valid_max=7.0)
+    assert read_variable(bounded).valid_range == (0.1, 1.0)
+    # a range in packed numbers does not apply to decoded ones
+    ranged.encoding["scale_factor"] = 0.001
+    assert read_variable(ranged).valid_range == (0.0, 1.0)
+    nonsense = variable(raw, units="1", valid_range="0 to 1")
+    assert read_variable(nonsense).valid_range == (0.0, 1.0)

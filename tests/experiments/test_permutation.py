@@ -1,0 +1,131 @@
+"""Importance: what the soil follows from counts, what has no say does not."""
+
+import numpy as np
+import pytest
+
+from tests.estimation.worlds import world
+from xsm.errors import InputError, ModelError
+from xsm.experiments.permutation import importance
+from xsm.training.fit_estimator import fit_estimator
+
+pytest.importorskip("torch")
+SMALL = {
+    "model": "lstm", "hidden": 8, "batch": 8, "epochs": 30, "rate": 0.02, "dropout": 0.0,
+    "progress": False,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    ds = world(rows=6, columns=8)
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal(ds.soil.shape).astype(np.float32)
+    ds["noise"] = (ds.soil.dims, noise, {"units": "1"})
+    features = ["precipitation", "lst", "sand", "noise"]
+    return fit_estimator(ds, "soil", features=features, **SMALL), ds
+
+
+def means(result):
+    return result.rmse_increase.mean("repeat").to_series()
+
+
+def test_rain_counts_and_noise_does_not(fitted):
+    model, ds = fitted
+    found = means(importance(model, ds, progress=False))
+    assert found.idxmax() == "precipitation"
+    assert found["precipitation"] > 10 * abs(found["noise"])
+    assert found["sand"] > abs(found["noise"])
+
+
+def test_the_result_says_how_it_was_made(fitted):
+    model, ds = fitted
+    result = importance(model, ds, repeats=2, progress=False)
+    assert result.sizes == {"predictor": 4, "repeat": 2}
+    assert result.attrs["how"] == "permutation"
+    assert result.attrs["target"] == "soil"
+    assert 0 < result.attrs["rmse"] < 0.05
+    again = importance(model, ds, repeats=2, progress=False)
+    np.testing.assert_array_equal(result.rmse_increase, again.rmse_increase)
+    square = result.attrs["rmse"] ** 2 / (1 - result.attrs["r2"])
+    r2 = 1 - (result.attrs["rmse"] + result.rmse_increase) ** 2 / square
+    np.testing.assert_allclose(result.attrs["r2"] - r2, result.r2_decrease, rtol=1e-6)
+
+
+def test_days_are_shifted_and_static_predictors_do_not_feel_it(fitted):
+    model, ds = fitted
+    found = means(importance(model, ds, over="days", repeats=2, progress=False))
+    assert found["sand"] == 0
+    assert found["precipitation"] > 0
+    both = means(importance(model, ds, over="both", repeats=2, progress=False))
+    assert both["sand"] > 0
+
+
+def test_predictors_go_away_in_groups(fitted):
+    model, ds = fitted
+    groups = {"weather": ["precipitation", "lst"]}
+    result = importance(model, ds, groups=groups, repeats=2, progress=False)
+    assert result.predictor.values.tolist() == ["weather", "sand", "noise"]
+    with pytest.raises(InputError, match=r"groups name \['rain'\]"):
+        importance(model, ds, groups={"weather": ["rain"]})
+
+
+def test_predictors_are_found_as_estimate_finds_them(fitted):
+    model, ds = fitted
+    expected = importance(model, ds, repeats=1, progress=False)
+    other = ds.rename(lst="t", precipitation="rain")
+    other["t"].attrs["standard_name"] = "surface_temperature"
+    found = importance(model, other, features={"precipitation": "rain"}, repeats=1, progress=False)
+    np.testing.assert_allclose(found.rmse_increase, expected.rmse_increase, atol=1e-7)
+
+
+def test_on_test_cells_alone(fitted):
+    model, ds = fitted
+    result = importance(model, ds, cells="test", repeats=1, progress=False)
+    assert result.attrs["rmse"] == pytest.approx(model.card["scores"]["rmse"], abs=1e-5)
+    with pytest.raises(InputError, match="cells='test': the model was not fitted"):
+        importance(model, ds.isel(lat=slice(0, 3)), cells="test", progress=False)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "xgboost"])
+def test_ablation_fits_again(kind):
+    pytest.importorskip("xgboost")
+    ds = world(rows=6, columns=8)
+    trees = {"trees": {"rounds": 10, "nthread": 1}} if kind == "xgboost" else {}
+    model = fit_estimator(ds, "soil", **SMALL | {"model": kind, "epochs": 12} | trees)
+    result = importance(model, ds, how="ablation", progress=False)
+    assert result.attrs["rmse"] == pytest.approx(model.card["scores"]["rmse"], abs=1e-5)
+    assert result.sizes == {"predictor": 3, "repeat": 1}
+    if kind != "transformer":
+        assert means(result)["precipitation"] > 0
+
+
+def test_a_known_mean_cannot_be_left_out():
+    ds = world(rows=6, columns=8)
+    ds["usual"] = ds["soil"].mean("time").assign_attrs(units="m3 m-3")
+    features = ["precipitation", "usual"]
+    model = fit_estimator(ds, "soil", features=features, location="usual", **SMALL | {"epochs": 1})
+    with pytest.raises(InputError, match="'usual' cannot be left out"):
+        importance(model, ds, how="ablation", progress=False)
+
+
+def test_bad_input(fitted):
+    model, ds = fitted
+    for name in ("how", "over", "cells"):
+        with pytest.raises(InputError, match=f"{name}='odd': expected one of"):
+            importance(model, ds, **{name: "odd"})
+    with pytest.raises(InputError, match="repeats=0"):
+        importance(model, ds, repeats=0)
+    with pytest.raises(InputError, match="every=0: expected a whole number"):
+        importance(model, ds, every=0)
+    for groups in (["lst"], {"weather": "lst"}):
+        with pytest.raises(InputError, match="groups=.*expected a mapping, name -> list"):
+            importance(model, ds, groups=groups)
+    whole = {"all": ["precipitation", "lst", "sand", "noise"]}
+    with pytest.raises(InputError, match="the model takes nothing else"):
+        importance(model, ds, how="ablation", groups=whole)
+    with pytest.raises(InputError, match="target='no'"):
+        importance(model, ds, "no")
+    with pytest.raises(InputError, match="1 cell"):
+        importance(model, ds.isel(lat=[0], lon=[0]), progress=False)
+    with pytest.raises(ModelError, match="there is no file"):
+        importance("nothing", ds)

@@ -1,0 +1,97 @@
+"""Scatter of the pairs, and the record of a station."""
+
+import numpy as np
+import pytest
+
+from tests.plotting.scores_made_up import stations
+from xsm import plotting
+from xsm.errors import InputError
+from xsm.plotting.timeseries import typical_station
+
+
+def line(ax, name):
+    (found,) = [one for one in ax.lines if one.get_label() == name]
+    return found
+
+
+def test_density_counts_every_pair_but_the_extremes():
+    scores = stations(40)
+    ax = plotting.scatter(scores)
+    number = int(scores["estimate"].notnull().sum())
+    (cells,) = ax.collections
+    assert 0.99 * number <= cells.get_array().sum() <= number
+    assert ax.get_xlim() == ax.get_ylim()
+    assert ax.get_aspect() == 1
+
+
+def test_statistics_are_those_of_the_drawn_pairs():
+    scores = stations(40)
+    est, ref = (scores[name].values[scores["estimate"].notnull().values] for name in ROLES)
+    text = plotting.scatter(scores).get_legend().get_title().get_text()
+    assert f"n = {est.size:,}" in text
+    assert f"R = {np.corrcoef(est, ref)[0, 1]:.3f}" in text
+    assert f"bias = {np.mean(est - ref):+.3f} m³\xa0m⁻³" in text
+    assert f"ubRMSD = {np.std(est - ref):.3f}" in text
+
+
+ROLES = ("estimate", "reference")
+
+
+def test_the_fit_is_least_squares_and_the_legend_says_it():
+    scores = stations(3, days=50)
+    scores["estimate"] = 0.5 * scores["reference"] + 0.1
+    scores["estimate"].attrs["units"] = "m3 m-3"
+    ax = plotting.scatter(scores)
+    fit = line(ax, "y = 0.50 x + 0.100")
+    x, y = fit.get_data()
+    assert y == pytest.approx(0.5 * np.asarray(x) + 0.1)
+    x, y = line(ax, "1:1").get_data()
+    np.testing.assert_array_equal(x, y)
+
+
+def test_few_pairs_are_points_of_one_station():
+    scores = stations()
+    ax = plotting.scatter(scores, station="s03")
+    both = scores["estimate"].notnull().values[3]
+    (points,) = ax.collections
+    np.testing.assert_allclose(points.get_offsets()[:, 0], scores["reference"].values[3][both])
+    assert ax.get_title(loc="left") == "Station <3> & sons (REMEDHUS)"
+    assert ax.get_xlabel() == "in situ (m³\xa0m⁻³)"
+    assert ax.get_ylabel() == "AMSR2, filled (m³\xa0m⁻³)"
+
+
+def test_series_draws_both_records_with_gaps_left_open():
+    scores = stations()
+    ax = plotting.series(scores, "s02")
+    np.testing.assert_array_equal(line(ax, "in situ").get_ydata(), scores["reference"].values[2])
+    np.testing.assert_array_equal(line(ax, "AMSR2, filled").get_ydata(), scores["estimate"][2])
+    assert ax.get_ylabel() == "soil moisture (m³\xa0m⁻³)"
+    assert ax.get_title(loc="left").startswith("Station <2> & sons (RSMN), ")
+
+
+def test_the_band_is_1_96_standard_deviations_on_each_side():
+    scores = stations()
+    scores["estimate_uncertainty"] = 0.02 + 0 * scores["estimate"]
+    ax = plotting.series(scores, 1)
+    (band,) = ax.collections
+    corners = band.get_paths()[0].vertices[:, 1]
+    estimate = scores["estimate"].values[1]
+    first = estimate[np.isfinite(estimate)][0]
+    assert np.isclose(corners, first + 1.96 * 0.02).any()
+    assert np.isclose(corners, first - 1.96 * 0.02).any()
+
+
+def test_the_station_taken_is_the_median_one():
+    scores = stations(25)
+    r = scores["pearson_r"].values
+    assert r[typical_station(scores)] == np.sort(r[np.isfinite(r)])[12]
+    bare = scores[["estimate", "reference"]]
+    assert typical_station(bare) == int(bare["estimate"].notnull().sum("time").values.argmax())
+
+
+@pytest.mark.parametrize("draw", [plotting.scatter, plotting.series])
+def test_what_is_missing_is_said(draw):
+    with pytest.raises(InputError, match="keep_pairs=True"):
+        draw(stations().drop_vars("estimate"))
+    with pytest.raises(InputError, match="station='nowhere' is not in scores"):
+        draw(stations(), station="nowhere")

@@ -1,0 +1,252 @@
+"""Fitting a network of sequences, as a user would call it."""
+
+import numpy as np
+import pytest
+
+import xsm
+from tests.estimation.worlds import world
+from xsm.errors import InputError, ModelError, UnitError
+from xsm.estimate import estimate
+from xsm.estimation.samples import read_samples
+from xsm.networks.model import load_model
+from xsm.training.fit_estimator import fit_estimator
+from xsm.training.splits import split_cells
+
+pytest.importorskip("torch")
+SMALL = {"hidden": 8, "batch": 8, "epochs": 2, "rate": 0.02, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mine") / "mine"
+    ds = world(rows=6, columns=8)
+    before = ds.copy(deep=True)
+    model = fit_estimator(ds, "soil", path, model="lstm", **{**SMALL, "epochs": 40})
+    assert ds.identical(before)
+    return model, path, ds
+
+
+def test_it_learns(fitted):
+    model, _, _ = fitted
+    assert model.card["scores"]["r2"] > 0.7
+    curve = model.card["curves"][0]
+    assert min(curve["held_out"]) < 0.6 * curve["held_out"][0]
+
+
+def test_the_saved_model_estimates_unseen_weather(fitted):
+    model, path, _ = fitted
+    assert load_model(path).identity == model.identity
+    other = world(seed=5)
+    found = estimate(other, model=path, progress=False)
+    error = found.soil_moisture - other["soil"]
+    assert float(error.var()) < 0.4 * float(other["soil"].var())
+
+
+def test_the_card_says_what_it_is(fitted):
+    model, _, ds = fitted
+    card = model.card
+    assert [row["name"] for row in card["predictors"]] == ["lst", "precipitation", "sand"]
+    assert card["split"] == {"kind": "random", "cells": [34, 9, 5], "every": 1}
+    assert card["trained_on"] == {"soil": "2019-12-01 to 2020-01-29"}
+    assert card["calibration"]["n"] == 9 * 60
+    assert card["scores"]["n"] == 5 * 60
+    part = split_cells(*_places(ds), "random", 0).reshape(6, 8)
+    row = card["predictors"][0]
+    assert row["mean"] == pytest.approx(float(ds.lst.values[:, part == 0].mean()), rel=1e-5)
+
+
+def _places(ds):
+    lat, lon = np.meshgrid(ds.lat, ds.lon, indexing="ij")
+    return lat.ravel(), lon.ravel()
+
+
+def test_a_fit_repeats_and_a_seed_changes_it():
+    ds = world()
+    options = SMALL | {"model": "bilstm"}
+    one, two, other = (fit_estimator(ds, "soil", **options, seed=seed) for seed in (1, 1, 2))
+    assert one.card["sha256"] == two.card["sha256"] != other.card["sha256"]
+
+
+@pytest.mark.parametrize("kind", ["atlstm", "transformer", "dense"])
+def test_every_kind_fits_and_estimates(kind):
+    ds = world()
+    model = fit_estimator(ds, "soil", model=kind, members=2, **SMALL)
+    assert len(model.card["curves"]) == 2
+    found = estimate(ds, model=model, progress=False)
+    assert found.soil_moisture.notnull().all()
+    assert float(found.soil_moisture.std()) > 0
+
+
+def test_a_target_with_gaps_on_a_part_of_the_days():
+    ds = world(rows=6, columns=8)
+    rng = np.random.default_rng(0)
+    target = ds["soil"].isel(time=slice(0, 40)).where(rng.random((40, 6, 8)) < 0.6)
+    target[:, 0, 0] = np.nan
+    ds = ds.drop_vars("soil")
+    samples = read_samples(ds, target, None)
+    assert samples.x.shape == (47, 60, 3)
+    assert samples.targets == int(target.notnull().sum())
+    assert np.isnan(samples.y[:, 40:]).all()
+    model = fit_estimator(ds, target, **SMALL)
+    assert np.isfinite(model.card["scores"]["rmse"])
+
+
+def test_departures_from_a_known_mean():
+    ds = world(rows=6, columns=8)
+    ds["usual"] = ds["soil"].mean("time").assign_attrs(units="m3 m-3")
+    features = ["precipitation", "lst", "sand", "usual"]
+    model = fit_estimator(ds, "soil", features=features, location="usual", split="none", **SMALL)
+    assert model.card["target"]["location"] == "usual"
+    assert "scores" not in model.card
+    low = estimate(ds, model=model, progress=False)
+    assert float(abs(low.soil_moisture.mean("time") - ds["usual"]).max()) < 0.1
+    with pytest.raises(InputError, match="location and scale name.*'lost'"):
+        fit_estimator(ds, "soil", features=features, location="lost", **SMALL)
+
+
+def test_blocked_keeps_boxes_together():
+    lat, lon = (a.ravel() for a in np.meshgrid(np.arange(0, 40, 1.0), np.arange(0, 60, 1.0)))
+    part = split_cells(lat, lon, "blocked", 3)
+    boxes = np.unique(np.stack([lat // 5, lon // 5], 1), axis=0, return_inverse=True)[1].ravel()
+    for box in range(boxes.max() + 1):
+        assert np.unique(part[boxes == box]).size == 1
+    np.testing.assert_allclose(np.bincount(part) / part.size, (0.7, 0.2, 0.1), atol=0.05)
+    np.testing.assert_array_equal(part, split_cells(lat, lon, "blocked", 3))
+
+
+def test_every_takes_fewer_cells():
+    samples = read_samples(world(rows=6, columns=8), "soil", None, every=2)
+    assert samples.y.shape == (12, 60)
+    np.testing.assert_array_equal(np.unique(samples.lat), [38, 44, 50])
+
+
+def test_bad_input():
+    ds = world()
+    with pytest.raises(InputError, match="target='no'"):
+        fit_estimator(ds, "no", **SMALL)
+    with pytest.raises(InputError, match="values on cells and days"):
+        fit_estimator(ds, ds["soil"].where(ds.lat > 49).isel(time=slice(0, 9)), **SMALL)
+    with pytest.raises(InputError, match="model='gru'"):
+        fit_estimator(ds, "soil", model="gru", **SMALL)
+    with pytest.raises(InputError, match="split='odd'"):
+        fit_estimator(ds, "soil", split="odd", **SMALL)
+    with pytest.raises(InputError, match="split='blocked' leaves no"):
+        fit_estimator(ds.assign_coords(lat=np.arange(4.0), lon=np.arange(5.0)), "soil",
+                      split="blocked", **SMALL)  # fmt: skip
+    with pytest.raises(InputError, match="epochs=0"):
+        fit_estimator(ds, "soil", **SMALL | {"epochs": 0})
+    with pytest.raises(InputError, match="dropout=1"):
+        fit_estimator(ds, "soil", dropout=1, **SMALL)
+    with pytest.raises(InputError, match="no day in common"):
+        late = ds["soil"].assign_coords(time=ds.time + np.timedelta64(900, "D"))
+        fit_estimator(ds.drop_vars("soil"), late, **SMALL)
+    with pytest.raises(InputError, match="expected 0 to 1"):
+        fit_estimator(ds, (100 * ds["soil"]).assign_attrs(units="m3 m-3"), **SMALL)
+    with pytest.raises(UnitError, match="soil"):
+        fit_estimator(ds, ds["soil"].assign_attrs(units="K"), **SMALL)
+    with pytest.raises(InputError, match="no predictor is known"):
+        fit_estimator(ds[["soil"]].assign(a=ds["lst"]), "soil", **SMALL)
+    with pytest.raises(InputError, match=r"predictors \['lst'\] have no value"):
+        fit_estimator(ds.assign(lst=ds["lst"] * np.nan).assign(
+            lst=lambda d: d["lst"].assign_attrs(units="K")), "soil", **SMALL)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("every", 1.5), ("every", 0), ("members", 0), ("epochs", 2.5), ("hidden", 0), ("window", -1),
+     ("shortest", 0), ("gap", -1), ("seed", -1), ("batch", True)],
+)  # fmt: skip
+def test_whole_numbers(name, value):
+    with pytest.raises(InputError, match=f"{name}={value!r}: expected a whole number"):
+        fit_estimator(world(), "soil", **SMALL | {name: value})
+
+
+def test_more_bad_input():
+    ds = world()
+    bare = ds.drop_vars("soil")
+    with pytest.raises(InputError, match="the predictors are a DataArray"):
+        fit_estimator(ds["lst"], "soil", **SMALL)
+    with pytest.raises(InputError, match="target=<ndarray>"):
+        fit_estimator(bare, ds["soil"].values, **SMALL)
+    with pytest.raises(InputError, match="expected 'time' and no others"):
+        fit_estimator(bare, ds["soil"][0].assign_attrs(units="1"), **SMALL)
+    with pytest.raises(InputError, match="features='lst': expected a list"):
+        fit_estimator(ds, "soil", features="lst", **SMALL)
+    with pytest.raises(InputError, match="'soil' is 0.2 everywhere"):
+        fit_estimator(bare, (0 * ds["soil"] + 0.2).assign_attrs(units="1"), **SMALL)
+    with pytest.raises(UnitError, match="location='lst' has units 'K': expected 'm3 m-3'"):
+        fit_estimator(ds, "soil", location="lst", **SMALL)
+    with pytest.raises(InputError, match="location='usual' is in 'percent'"):
+        usual = (100 * ds["soil"].mean("time")).assign_attrs(units="percent")
+        features = ["lst", "usual"]
+        fit_estimator(ds.assign(usual=usual), "soil", features=features, location="usual", **SMALL)
+    with pytest.raises(InputError, match="29 days long: expected 30 or more for model='atlstm'"):
+        fit_estimator(ds.isel(time=slice(0, 29)), "soil", **SMALL)
+    with pytest.raises(InputError, match="device='tpux'"):
+        fit_estimator(ds, "soil", device="tpux", **SMALL)
+    with pytest.raises(ModelError, match="name of a shipped model"):
+        fit_estimator(ds, "soil", "default", **SMALL)
+
+
+def test_infinite_targets_count_as_missing():
+    ds = world()
+    wild = ds["soil"].where(ds["soil"] > 0.12, np.inf).assign_attrs(ds["soil"].attrs)
+    samples = read_samples(ds.drop_vars("soil"), wild, ["lst", "lst"])
+    assert samples.targets == int(np.isfinite(wild).sum()) < wild.size
+    assert [row["name"] for row in samples.rows] == ["lst"]
+
+
+def test_a_single_pixel_can_be_learnt_from():
+    pixel = world(days=600).isel(lat=1, lon=2)
+    model = fit_estimator(pixel, "soil", split="none", **SMALL)
+    assert estimate(pixel, model=model, progress=False).soil_moisture.notnull().all()
+
+
+def test_percent_is_a_unit_of_a_target():
+    ds = world()
+    percent = (100 * ds["soil"]).assign_attrs(units="percent")
+    one, two = (read_samples(ds.drop_vars("soil"), y, None) for y in (ds["soil"], percent))
+    np.testing.assert_allclose(one.y, two.y, rtol=1e-5)
+
+
+def test_parts_of_sequences_train_too():
+    ds = world(rows=6, columns=8)
+    options = SMALL | {"model": "bilstm", "epochs": 30}
+    model = fit_estimator(ds, "soil", shortest=20, **options)
+    assert model.card["scores"]["r2"] > 0.5
+    whole = fit_estimator(ds, "soil", **options | {"epochs": 1})
+    same = fit_estimator(ds, "soil", shortest=60, **options | {"epochs": 1})
+    assert whole.card["sha256"] == same.card["sha256"]
+
+
+def test_quartiles_are_not_squeezed_by_extremes():
+    ds = world(rows=6, columns=8)
+    rng = np.random.default_rng(0)
+    snow = rng.random(ds["soil"].shape) < 0.1
+    ds["albedo_bsa_vis"] = ds["soil"].copy(data=np.where(snow, 0.9, 0.1 + 0.1 * ds["soil"]))
+    ds["albedo_bsa_vis"].attrs = {"units": "1"}
+    rows = {}
+    for scaling in ("moments", "quartiles"):
+        model = fit_estimator(ds, "soil", scaling=scaling, **SMALL | {"epochs": 1})
+        rows[scaling] = model.card["predictors"][0]
+    assert rows["moments"]["std"] > 0.2
+    assert rows["quartiles"]["std"] == pytest.approx(
+        (0.9 - rows["quartiles"]["mean"]) / 8, rel=0.01
+    )
+    assert rows["quartiles"]["mean"] < 0.14
+    with pytest.raises(InputError, match="scaling='odd'"):
+        fit_estimator(ds, "soil", scaling="odd", **SMALL)
+
+
+def test_fit_estimator_is_told_how_to_get_torch(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"xsm\[torch\]"):
+        fit_estimator(world(), "soil", **SMALL)
+    assert xsm.__version__
+
+
+def test_what_the_fit_writes_cannot_be_given():
+    with pytest.raises(InputError, match=r"card holds \['predictors', 'scores'\]"):
+        fit_estimator(world(), "soil", card={"scores": {}, "predictors": [], "author": "me"})

@@ -1,0 +1,1 @@
+"""Arrays larger than memory: tiles, chunks, the Dask engine, Zarr."""

@@ -1,0 +1,229 @@
+"""Write a lazy result to Zarr, region by region, and go on after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from xsm.conventions.grid import cf_axes, time_dim
+from xsm.errors import InputError, TimeAxisError
+from xsm.options import get_option
+from xsm.progress import bar
+
+KEPT = "xsm-kept-"  # begins the names of layers that all regions draw on
+Region = dict[Any, slice]
+
+
+def write_zarr(
+    obj: xr.Dataset,
+    path: str | Path,
+    *,
+    over: Iterable[Hashable] | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Compute a lazy Dataset chunk by chunk into a Zarr store; go on where an earlier call ended.
+
+    Only one region is in memory at a time, so a year of the globe needs no more of it than one
+    chunk of cells does. Filled gaps draw on statistics of the whole record besides: these are
+    computed once, at the start of each call, and kept, a tenth of the record.
+
+    Beside the store, ``<path>.progress.json`` lists the regions that are written; it goes when all
+    are. The same call after a crash, a full disk or a time limit writes the rest.
+
+    Parameters
+    ----------
+    obj : Dataset
+        Of Dask arrays, as from :func:`xsm.estimate` or :func:`xsm.gapfill` on chunked input.
+    path : str or Path
+        Folder of the store.
+    over : iterable of str, optional
+        Dimensions to walk over, a chunk at a time. Default: all that are chunked but time, or time
+        if no other is. An estimate draws on all days of a cell, so its time is better left whole;
+        filled gaps draw on four days and on many cells around, so ``over="time"`` reads less.
+    progress : bool, optional
+        Show a progress bar; default on a terminal.
+
+    Returns
+    -------
+    Path
+        The store.
+
+    Raises
+    ------
+    InputError
+        If nothing is lazy, a dimension of `over` is not one, chunks are not regular, or the store
+        is there already and not an unfinished one of the same Dataset.
+
+    Examples
+    --------
+    ::
+
+        ds = xr.open_mfdataset("predictors/*.nc", chunks={"lat": 100, "lon": 100})
+        xsm.write_zarr(ds.sm.estimate(model="mine"), "estimate.zarr")
+    """
+    if not isinstance(obj, xr.Dataset):
+        raise InputError(f"obj is a {type(obj).__name__}: expected a Dataset; see .to_dataset().")
+    dims = _walked(obj, over)
+    store = Path(path)
+    record = store.with_name(store.name + ".progress.json")
+    key = _identity(obj, dims)
+    obj = obj.drop_encoding()  # chunks and codecs of the files that the input came from
+    done = _begin(obj, dims, store, record, key)
+    regions = list(_regions(obj, dims))
+    if len(regions) > len(done):
+        obj = _with_kept(obj)
+    with bar("write", len(regions), get_option("progress", progress), "region") as shown:
+        for n, region in enumerate(regions):
+            if n not in done:
+                _write(obj, store, region)
+                done.append(n)
+                _replace(record, {"identity": key, "done": done})
+            shown.update(1)
+    _consolidate(store)
+    record.unlink()
+    return store
+
+
+def _walked(obj: xr.Dataset, over: Iterable[Hashable] | None) -> list[Hashable]:
+    """Dimensions to walk over, in the order of the Dataset."""
+    try:
+        chunks = obj.chunksizes
+    except ValueError as error:
+        raise InputError(f"the variables of obj differ in their chunks: {error}") from error
+    if not chunks:
+        raise InputError("obj holds no Dask array: expected lazy input; else use .to_zarr(path).")
+    if over is None:
+        several = [dim for dim, sizes in chunks.items() if len(sizes) > 1]
+        times = _times(obj)
+        return [dim for dim in several if dim not in times] or several
+    dims: list[Hashable] = [over] if isinstance(over, str) else list(over)
+    if strange := [dim for dim in dims if dim not in chunks]:
+        raise InputError(f"over={dims!r}: {strange} is no chunked dimension of {list(chunks)}.")
+    return dims
+
+
+def _times(obj: xr.Dataset) -> set[str]:
+    """Dimensions that are time, of any variable."""
+    found = set()
+    for da in obj.data_vars.values():
+        try:
+            found.add(time_dim(da, cf_axes(da), obj))
+        except TimeAxisError:
+            continue
+    return found
+
+
+def _with_kept(obj: xr.Dataset) -> xr.Dataset:
+    """`obj` with what all its regions draw on (statistics of a record) computed, once."""
+    import dask.array as da
+    from dask.base import compute_as_if_collection
+    from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+
+    lazy = {name: v.data for name, v in obj.data_vars.items() if isinstance(v.data, da.Array)}
+    graph = HighLevelGraph.merge(*(array.dask for array in lazy.values()))
+    layers = {n: layer for n, layer in graph.layers.items() if n.startswith(KEPT)}
+    if not layers:
+        return obj
+    keys = [key for layer in layers.values() for key in layer.get_output_keys()]
+    known = dict(zip(keys, compute_as_if_collection(da.Array, graph, keys), strict=True))
+    mine = {n: {key: known[key] for key in layer.get_output_keys()} for n, layer in layers.items()}
+    graph = HighLevelGraph(
+        {n: MaterializedLayer(mine[n]) if n in mine else x for n, x in graph.layers.items()},
+        {n: set() if n in mine else x for n, x in graph.dependencies.items()},
+    )
+    return obj.assign(
+        {
+            name: (obj[name].dims, da.Array(graph, a.name, a.chunks, meta=a._meta), obj[name].attrs)
+            for name, a in lazy.items()
+        }
+    )
+
+
+def _regions(obj: xr.Dataset, dims: list[Hashable]) -> Iterable[Region]:
+    edges = []
+    for dim in dims:
+        stops = list(itertools.accumulate(obj.chunksizes[dim]))
+        edges.append([slice(a, b) for a, b in zip([0, *stops[:-1]], stops, strict=True)])
+    for slices in itertools.product(*edges):
+        yield dict(zip(dims, slices, strict=True))
+
+
+def _begin(obj: xr.Dataset, dims: list[Hashable], store: Path, record: Path, key: str) -> list[int]:
+    """Regions written before; a new store has its coordinates and none."""
+    if record.exists():
+        found = json.loads(record.read_text())
+        if found["identity"] != key:
+            raise InputError(
+                f"path={str(store)!r} is the unfinished store of another Dataset or of other "
+                "chunks: delete it and its .progress.json, or choose another path."
+            )
+        return list(found["done"])
+    if store.exists():
+        raise InputError(f"path={str(store)!r} exists: delete it, or choose another path.")
+    store.parent.mkdir(parents=True, exist_ok=True)
+    partial = store.with_name(store.name + ".partial")
+    try:
+        # overwrites what an interrupted beginning left
+        _template(obj, dims).to_zarr(partial, mode="w", compute=False, consolidated=False)
+    except (ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"obj cannot be written in its chunks: {error} Make them regular with .chunk()."
+        ) from error
+    partial.rename(store)
+    _replace(record, {"identity": key, "done": []})
+    return []
+
+
+def _consolidate(store: Path) -> None:
+    """Gather the metadata of all variables in one place, as xarray's own stores have them."""
+    import warnings
+
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that format 3 does not know of it yet
+        zarr.consolidate_metadata(store)
+
+
+def _walks(variable: xr.Variable, dims: Iterable[Hashable]) -> bool:
+    """Whether it is written region by region; what lacks a dimension is written at the start."""
+    return variable.chunks is not None and set(dims) <= set(variable.dims)
+
+
+def _template(obj: xr.Dataset, dims: list[Hashable]) -> xr.Dataset:
+    whole = {n: v.compute() for n, v in obj.variables.items() if v.chunks and not _walks(v, dims)}
+    return obj.assign({n: v for n, v in whole.items() if n in obj.data_vars}).assign_coords(
+        {n: v for n, v in whole.items() if n in obj.coords}
+    )
+
+
+def _write(obj: xr.Dataset, store: Path, region: Region) -> None:
+    others = [name for name, v in obj.variables.items() if not _walks(v, region)]
+    part = obj.drop_vars(others).isel(region)
+    part.to_zarr(store, region=region or "auto", consolidated=False)
+
+
+def _replace(record: Path, content: Mapping[str, Any]) -> None:
+    """Write as a whole or not at all."""
+    new = record.with_name(record.name + ".new")
+    new.write_text(json.dumps(content))
+    os.replace(new, record)
+
+
+def _identity(obj: xr.Dataset, dims: list[Hashable]) -> str:
+    """Of the variables, chunks and attributes; the history holds the time of the call."""
+    attrs = {name: str(v) for name, v in obj.attrs.items() if name != "history"}
+    form = {
+        str(name): [list(map(str, v.dims)), list(v.shape), str(v.dtype), str(v.chunks)]
+        for name, v in obj.variables.items()
+    }
+    named = {str(n): {str(k): str(a) for k, a in v.attrs.items()} for n, v in obj.variables.items()}
+    text = json.dumps([form, named, attrs, list(map(str, dims))], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

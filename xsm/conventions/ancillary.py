@@ -1,0 +1,119 @@
+"""Categories (land cover, climate) on the places of the scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.conventions.grid import coordinate
+from xsm.conventions.nearest_cells import nearest_on_axis
+from xsm.conventions.record import STATION, GriddedRecord
+from xsm.errors import InputError
+
+
+def field_at(name: str, spec: Any, record: GriddedRecord, pairs: xr.Dataset) -> xr.DataArray | None:
+    """A category of each station: its own coordinate, else that of its cell.
+
+    Parameters
+    ----------
+    name : str
+        Of the stratum.
+    spec : None, str, or array
+        What is it told by; None: the coordinate or variable of this name.
+    record : GriddedRecord
+    pairs : Dataset
+        Of :func:`xsm.validation.in_situ.collocate`.
+    """
+    label = spec if isinstance(spec, str) else name
+    if (spec is None or isinstance(spec, str)) and label in pairs.coords:
+        return pairs[label]
+    if spec is not None and not isinstance(spec, str):
+        field = spec if isinstance(spec, xr.DataArray) else None
+        if field is None or STATION in field.dims:
+            values = np.asarray(spec)
+            if values.shape == (pairs.sizes[STATION],):
+                return xr.DataArray(values, dims=STATION, attrs=getattr(spec, "attrs", {}))
+            if field is None and values.shape != grid_shape(record):
+                raise InputError(
+                    f"by: {name} has the shape {values.shape}: expected one value for each of the "
+                    f"{pairs.sizes[STATION]} stations, or {grid_shape(record)}."
+                )
+        grid = grid_field(name, spec, record)
+    else:
+        grid = grid_field(name, label, record)
+    if grid is None:
+        return None
+    cell = pairs["cell"].values
+    values = np.asarray(grid.values).ravel()[np.maximum(cell, 0)]
+    missing = "" if values.dtype.kind in "OUT" else np.nan
+    values = np.where(cell >= 0, values, missing)
+    return xr.DataArray(values, dims=STATION, attrs=grid.attrs)
+
+
+def grid_field(name: str, spec: Any, record: GriddedRecord) -> xr.DataArray | None:
+    """A field (rows, columns) on the grid of a record.
+
+    Parameters
+    ----------
+    name : str
+        Of the stratum, for messages.
+    spec : None, str, DataArray or ndarray
+        A name is looked up in the Dataset of the record; a DataArray on another grid of latitudes
+        and longitudes is taken at the nearest cell.
+
+    Raises
+    ------
+    InputError
+        If it does not fit the grid.
+    """
+    if spec is None or isinstance(spec, str):
+        label = name if spec is None else spec
+        if record.ds is None or label not in record.ds.variables:
+            return None
+        spec = record.ds[label]
+    if not isinstance(spec, xr.DataArray):
+        values = np.asarray(spec)
+        if values.shape != grid_shape(record):
+            raise InputError(
+                f"by: {name} has the shape {values.shape}: expected {grid_shape(record)}."
+            )
+        return xr.DataArray(values, dims=record.space)
+    if set(spec.dims) == set(record.space):
+        same = all(
+            dim not in spec.coords
+            or dim not in record.da.coords
+            or spec[dim].size == record.da[dim].size
+            and np.allclose(spec[dim], record.da[dim])
+            for dim in record.space
+        )
+        if same and spec.transpose(*record.space).shape == grid_shape(record):
+            return spec.transpose(*record.space)
+    return _nearest(name, spec, record)
+
+
+def _nearest(name: str, field: xr.DataArray, record: GriddedRecord) -> xr.DataArray:
+    own = [coordinate(field, None, kind) for kind in ("latitude", "longitude")]
+    if own[0] is None or own[1] is None or own[0].ndim != 1 or field.ndim != 2:
+        raise InputError(
+            f"by: {name} has the dimensions {dict(field.sizes)}: expected those of the record, or "
+            "a map on 1-D latitudes and longitudes."
+        )
+    lat, lon = record.places()
+    if record.regular:
+        lat, lon = xr.broadcast(
+            xr.DataArray(lat.values, dims="y"), xr.DataArray(lon.values, dims="x")
+        )
+    row, in_row = nearest_on_axis(own[0].values, lat.values)
+    column, in_column = nearest_on_axis(own[1].values, lon.values, around=True)
+    values = field.transpose(own[0].dims[0], own[1].dims[0]).values[row, column]
+    missing = "" if values.dtype.kind in "OUT" else np.nan
+    values = np.where(in_row & in_column, values, missing)
+    return xr.DataArray(values, dims=record.space, attrs=field.attrs)
+
+
+def grid_shape(record: GriddedRecord) -> tuple[int, int]:
+    """Rows and columns."""
+    y, x = record.space
+    return record.da.sizes[y], record.da.sizes[x]

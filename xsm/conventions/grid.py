@@ -1,0 +1,287 @@
+"""Which dimensions are time, rows and columns, and whether the columns close around the globe."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xsm.conventions.time_axis import day_of_file
+from xsm.errors import GridError, TimeAxisError
+
+# Names tried where the attributes say nothing; lower case.
+TIME_NAMES = ("time", "date", "day", "days", "t", "datetime", "valid_time")
+Y_NAMES = (
+    "lat",
+    "latitude",
+    "nlat",
+    "rlat",
+    "nav_lat",
+    "y",
+    "yc",
+    "ydim",
+    "row",
+    "rows",
+    "northing",
+    "south_north",
+    "j",
+)
+X_NAMES = (
+    "lon",
+    "longitude",
+    "long",
+    "nlon",
+    "rlon",
+    "nav_lon",
+    "x",
+    "xc",
+    "xdim",
+    "col",
+    "cols",
+    "column",
+    "columns",
+    "easting",
+    "west_east",
+    "i",
+)
+
+
+class Layout(NamedTuple):
+    """The dimensions of a record."""
+
+    time: str
+    y: str
+    x: str
+    others: tuple[str, ...]  # orbit, depth, ...: each element is a record of its own
+    wrap: bool  # the last column is the neighbour of the first
+    seam: int = 0  # columns before this one lie beyond the last: 0..5, 350..360 across Greenwich
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Dimensions in the order of work: others, time, y, x."""
+        return (*self.others, self.time, self.y, self.x)
+
+
+def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
+    """Tell the dimensions of `da` apart: by CF attributes (cf-xarray), then by name, then by order.
+
+    Parameters
+    ----------
+    da : DataArray
+    ds : Dataset, optional
+        Where it comes from: 2-D latitudes and longitudes may be variables of it.
+
+    Raises
+    ------
+    TimeAxisError
+        If it has no time axis.
+    GridError
+        If it lies on points instead of a grid, a dimension is empty, or rows or columns are not in
+        order; longitudes may begin anew once, where the region crosses the edge of its count.
+    """
+    if empty := [str(dim) for dim, size in da.sizes.items() if size == 0]:
+        raise GridError(
+            f"{da.name} has no data: size 0 on {', '.join(empty)} ({dict(da.sizes)}). "
+            "Check the selection made before."
+        )
+    axes = cf_axes(da)
+    time = time_dim(da, axes, ds)
+    spatial = [str(dim) for dim in da.dims if dim != time]
+    lat, lon = (coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
+    if lat is not None and lon is not None and lat.dims == lon.dims and lat.ndim == 1:
+        raise GridError(
+            f"{da.name} lies on points: {lat.name} and {lon.name} both run along {lat.dims[0]!r} "
+            f"({lat.sizes[lat.dims[0]]} points). Expected a grid with rows and columns: put it on "
+            f'one first, such as ds.set_index({lat.dims[0]}=["{lat.name}", "{lon.name}"])'
+            f'.unstack("{lat.dims[0]}").'
+        )
+    if len(spatial) < 2:
+        raise GridError(
+            f"{da.name} has the dimensions {da.dims}: expected rows and columns (such as lat and "
+            "lon) beside time. A network fills from the neighbours of a cell; single series or "
+            "points have none."
+        )
+    y, x = _rows_and_columns(da, axes, spatial, lat, lon)
+    seam = _seam(da, x)
+    _check_order(da, y, x, seam)
+    others = tuple(dim for dim in spatial if dim not in (y, x))
+    return Layout(time, y, x, others, _closes(lon, x), seam)
+
+
+def cf_axes(da: xr.DataArray) -> dict[str, list[str]]:
+    """1-D dimensions by the attributes of their coordinates: {"T": [...], "Y": [...], ...}."""
+    import cf_xarray  # noqa: F401  (registers .cf)
+
+    found: dict[str, list[str]] = {}
+    for mapping in (da.cf.axes, da.cf.coordinates):
+        for key, names in mapping.items():
+            axis = {"time": "T", "latitude": "Y", "longitude": "X"}.get(key, key)
+            for name in names:
+                if da[name].ndim == 1 and str(da[name].dims[0]) not in found.setdefault(axis, []):
+                    found[axis].append(str(da[name].dims[0]))
+    return found
+
+
+def time_dim(da: xr.DataArray, axes: dict[str, list[str]], ds: xr.Dataset | None) -> str:
+    dates = [
+        str(coord.dims[0])
+        for coord in da.coords.values()
+        if coord.ndim == 1 and _is_date(coord.variable)
+    ]
+    named = [str(dim) for dim in da.dims if str(dim).lower() in TIME_NAMES]
+    found = [*axes.get("T", []), *dates, *named]
+    if found:
+        # a dimension that has dates is a better time than one that is only called so
+        return next((dim for dim in found if dim in dates), found[0])
+    where = f"{da.name} has no time axis: its dimensions are {tuple(da.dims)}. "
+    wanted = "Expected daily data of several days. "
+    scalar = next((n for n, c in da.coords.items() if c.ndim == 0 and _is_date(c.variable)), None)
+    if scalar is not None:
+        raise TimeAxisError(
+            where
+            + wanted
+            + f"It is the one day {str(da[scalar].values)[:10]}: fill the record before "
+            f'you select a day of it, or restore the axis with .expand_dims("{scalar}").'
+        )
+    day = day_of_file(xr.Dataset() if ds is None else ds)
+    told = f"The file says it is of {str(day)[:10]}. " if day is not None else ""
+    raise TimeAxisError(
+        where + wanted + told + "Open the files of all days as one record: "
+        "xr.open_mfdataset(files, preprocess=xsm.add_day); for this one: xsm.add_day(ds)."
+    )
+
+
+def time_of(da: xr.DataArray, dim: str) -> xr.DataArray:
+    """The dates along `dim`."""
+    if dim in da.coords:
+        return da[dim]
+    for name, coord in da.coords.items():
+        if coord.dims == (dim,) and _is_date(coord.variable):
+            return da[name]
+    raise TimeAxisError(
+        f"dimension {dim!r} of {da.name} has no dates: expected a coordinate. Set it: "
+        f'ds.assign_coords({dim}=pd.date_range("2015-04-01", periods={da.sizes[dim]})).'
+    )
+
+
+def _is_date(variable: xr.Variable) -> bool:
+    if np.issubdtype(variable.dtype, np.datetime64):
+        return True
+    if variable.dtype != object or variable.size == 0:
+        return False
+    return hasattr(variable[(0,) * variable.ndim].values.item(), "calendar")
+
+
+def coordinate(da: xr.DataArray, ds: xr.Dataset | None, kind: str) -> xr.DataArray | None:
+    """The latitude or longitude of `da`: a coordinate, or a variable of `ds` on its dimensions."""
+    names = Y_NAMES[:2] if kind == "latitude" else X_NAMES[:3]
+    units = f"degrees_{'north' if kind == 'latitude' else 'east'}"
+    pool = list(da.coords.values())
+    if ds is not None:
+        pool += [ds[name] for name in ds.variables if name not in da.coords and name != da.name]
+    for test in (
+        lambda v: v.attrs.get("standard_name") == kind,
+        lambda v: str(v.name).lower() in names,
+        lambda v: v.attrs.get("units") == units,
+    ):
+        for variable in pool:
+            if variable.ndim in (1, 2) and set(variable.dims) <= set(da.dims) and test(variable):
+                return variable
+    return None
+
+
+def _rows_and_columns(
+    da: xr.DataArray,
+    axes: dict[str, list[str]],
+    spatial: list[str],
+    lat: xr.DataArray | None,
+    lon: xr.DataArray | None,
+) -> tuple[str, str]:
+    def pick(axis: str, own: xr.DataArray | None, names: tuple[str, ...]) -> str | None:
+        by_cf = [dim for dim in axes.get(axis, []) if dim in spatial]
+        by_coordinate = [str(own.dims[0])] if own is not None and own.ndim == 1 else []
+        by_name = sorted(
+            (dim for dim in spatial if dim.lower() in names), key=lambda d: names.index(d.lower())
+        )
+        return next((d for d in [*by_cf, *by_coordinate, *by_name] if d in spatial), None)
+
+    y, x = pick("Y", lat, Y_NAMES), pick("X", lon, X_NAMES)
+    if y is not None and x is not None and y != x:
+        return y, x
+    for own in (lat, lon):
+        if own is not None and own.ndim == 2:
+            return str(own.dims[0]), str(own.dims[1])
+    left = [dim for dim in spatial if dim not in (y, x)]
+    if y is not None and x is None and len(left) == 1:
+        return y, left[0]
+    if x is not None and y is None and len(left) == 1:
+        return left[0], x
+    if len(spatial) == 2 and y is None and x is None:
+        return spatial[0], spatial[1]
+    raise GridError(
+        f"{da.name} has the dimensions {tuple(da.dims)}: which are rows and columns? Say it with "
+        'attributes, such as ds["name"].attrs["axis"] = "Y" and "X", or rename them to lat and lon.'
+    )
+
+
+def _seam(da: xr.DataArray, x: str) -> int:
+    """Where longitudes jump over a hole that their ends do not have between them; 0: nowhere."""
+    if not _is_axis(da, x) or da.sizes[x] < 3 or not in_degrees_east(da[x]):
+        return 0
+    values = np.asarray(da[x].to_numpy(), np.float64)
+    steps = np.diff(np.append(values, values[0]))
+    steps = (-steps if np.median(half_turn(steps)) < 0 else steps) % 360.0
+    at = int(steps[:-1].argmax())
+    usual = 1.5 * np.delete(steps, [at, -1]).max()
+    once_around = abs(steps.sum() - 360.0) < 1e-3
+    return at + 1 if once_around and steps[-1] <= usual < steps[at] else 0
+
+
+def _is_axis(da: xr.DataArray, dim: str) -> bool:
+    return dim in da.coords and np.issubdtype(da[dim].dtype, np.number)
+
+
+def _check_order(da: xr.DataArray, y: str, x: str, seam: int) -> None:
+    for dim in (y, x):
+        if not _is_axis(da, dim):
+            continue
+        values = np.asarray(da[dim].to_numpy(), np.float64)
+        values = np.roll(values, -seam) if dim == x else values
+        steps = half_turn(np.diff(values)) if in_degrees_east(da[dim]) else np.diff(values)
+        if steps.size and not ((steps > 0).all() or (steps < 0).all()):
+            down = np.median(steps) < 0
+            at = int(np.flatnonzero(steps >= 0 if down else steps <= 0)[0])
+            raise GridError(
+                f"{dim} is neither increasing nor decreasing: {values[at]:g} is followed by "
+                f"{values[at + 1]:g} (position {at}). Neighbours in the array must be neighbours "
+                f'on the ground: sort it with ds.sortby("{dim}") or drop repeated ones.'
+            )
+
+
+def in_degrees_east(coord: xr.DataArray) -> bool:
+    """Whether it is a longitude, by its standard name, unit or name."""
+    return (
+        coord.attrs.get("standard_name") in ("longitude", "grid_longitude")
+        or str(coord.attrs.get("units", "")).lower().startswith(("degrees_e", "degree_e"))
+        or str(coord.name).lower() in ("lon", "longitude", "long", "rlon", "nav_lon")
+    )
+
+
+def half_turn(steps: Any) -> Any:
+    """Steps of longitude (NumPy or xarray) in -180..180."""
+    return (steps + 180.0) % 360.0 - 180.0
+
+
+def _closes(lon: xr.DataArray | None, x: str) -> bool:
+    """Whether equal steps of longitude along `x` add up to 360 degrees."""
+    if lon is None or x not in lon.dims or lon.chunks is not None:
+        return False
+    rows = np.atleast_2d(np.asarray(lon.transpose(..., x).to_numpy(), np.float64))
+    values = rows[rows.shape[0] // 2]
+    if values.size < 3 or not np.isfinite(values).all():
+        return False
+    steps = half_turn(np.diff(values))
+    step = steps.mean()
+    regular = np.all(np.abs(steps - step) < 0.05 * abs(step))
+    return bool(regular and abs(values.size * abs(step) - 360.0) < 0.05 * abs(step))

@@ -1,0 +1,223 @@
+"""Which cells of a grid stand for a place, and their values."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.conventions.record import GriddedRecord, numbers
+from xsm.errors import InputError
+
+EARTH_RADIUS_KM = 6371.0
+BLOCK_BYTES = 64 * 2**20  # of a file that is read in blocks of days
+MATCHES = "'nearest', 'mean_2x2', or a radius in km"
+
+Index = NDArray[np.intp]
+
+
+class Cells(NamedTuple):
+    """Cells of P places, K each; -1 fills up where a place has fewer, or none."""
+
+    rows: Index  # (P, K)
+    columns: Index  # (P, K)
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """(P,): the place has a cell."""
+        return np.asarray((self.rows >= 0).any(axis=1))
+
+
+def find_cells(
+    record: GriddedRecord, lat: NDArray[Any], lon: NDArray[Any], match: str | float = "nearest"
+) -> Cells:
+    """Cells that stand for places.
+
+    Parameters
+    ----------
+    record : GriddedRecord
+    lat, lon : ndarray, (P,)
+        Degrees; longitudes from -180 or from 0.
+    match : {"nearest", "mean_2x2"} or float
+        The cell the place lies in, the four nearest cells, or all with a centre within so many km.
+
+    Raises
+    ------
+    InputError
+        If `match` is none of these.
+    GridError
+        If the grid has no latitudes and longitudes.
+    """
+    radius = None if isinstance(match, str) else _radius(match)
+    if isinstance(match, str) and match not in ("nearest", "mean_2x2"):
+        raise InputError(f"match={match!r}: expected {MATCHES}.")
+    lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
+    known = np.isfinite(lat) & np.isfinite(lon)
+    lat, lon = np.where(known, lat, 0.0), np.where(known, lon, 0.0)
+    find = _on_axes if record.regular else _on_surface
+    rows, columns = find(record, lat, lon, 1 if match == "nearest" else 2, radius)
+    return Cells(np.where(known[:, None], rows, -1), np.where(known[:, None], columns, -1))
+
+
+def _radius(match: Any) -> float:
+    if isinstance(match, bool) or not isinstance(match, int | float) or not match > 0:
+        raise InputError(f"match={match!r}: expected {MATCHES}.")
+    return float(match)
+
+
+def nearest_on_axis(
+    axis: NDArray[Any], values: NDArray[Any], *, around: bool = False
+) -> tuple[Index, NDArray[np.bool_]]:
+    """Nearest element of an ordered axis to each value, and whether the value is in its cell.
+
+    `around`: the axis is longitude, 360 degrees are none.
+    """
+    axis = np.asarray(axis, np.float64)
+    if around:  # 358, 359, 0, 1 rise
+        axis = np.unwrap(axis, period=360.0)
+    order = np.argsort(axis)
+    ordered = axis[order]
+    step = np.abs(np.diff(ordered)).max() if ordered.size > 1 else 1.0
+    if around:
+        start = ordered[0] - 0.5 * step
+        values = (values - start) % 360.0 + start
+        ordered = np.concatenate([ordered, ordered[:1] + 360.0])
+        order = np.concatenate([order, order[:1]])
+    at = np.clip(np.searchsorted(ordered, values), 1, max(ordered.size - 1, 1))
+    if ordered.size > 1:
+        at = at - (values - ordered[at - 1] <= ordered[at] - values)
+    else:
+        at = np.zeros(np.shape(values), np.intp)
+    inside = np.abs(ordered[at] - values) <= 0.5 * step * (1 + 1e-6)
+    return order[at], inside
+
+
+def _on_axes(
+    record: GriddedRecord, lat: NDArray[Any], lon: NDArray[Any], count: int, radius: float | None
+) -> tuple[Index, Index]:
+    lats, lons = (np.asarray(c.values, np.float64) for c in record.places())
+    row, in_row = nearest_on_axis(lats, lat)
+    column, in_column = nearest_on_axis(lons, lon, around=True)
+    inside = (in_row & in_column)[:, None]
+    if radius is None and count == 1:
+        return np.where(inside, row[:, None], -1), np.where(inside, column[:, None], -1)
+    found = []
+    for place in range(lat.size):
+        north = np.abs(lats - lat[place])
+        east = np.abs((lons - lon[place] + 180.0) % 360.0 - 180.0)
+        if radius is None:
+            near = np.argsort(north, kind="stable")[:2], np.argsort(east, kind="stable")[:2]
+            pairs = np.stack(np.meshgrid(*near, indexing="ij")).reshape(2, -1)
+        else:
+            rows = np.flatnonzero(north <= np.rad2deg(radius / EARTH_RADIUS_KM))
+            away = _distance(lats[rows, None], lons[None], lat[place], lon[place])
+            at, columns = np.nonzero(away <= radius)
+            pairs = np.stack([rows[at], columns])
+        found.append(pairs if inside[place] else pairs[:, :0])
+    return _padded(found)
+
+
+def _on_surface(
+    record: GriddedRecord, lat: NDArray[Any], lon: NDArray[Any], count: int, radius: float | None
+) -> tuple[Index, Index]:
+    """The same on 2-D latitudes and longitudes."""
+    from scipy.spatial import cKDTree
+
+    lats, lons = (np.asarray(c.transpose(*record.space).values) for c in record.places())
+    known = np.flatnonzero(np.isfinite(lats) & np.isfinite(lons))
+    points = _unit_vectors(lats.ravel()[known], lons.ravel()[known])
+    tree, places = cKDTree(points), _unit_vectors(lat, lon)
+    distance, nearest = tree.query(places)
+    inside = distance <= 1.02 * _half_diagonals(lats, lons).ravel()[known[nearest]]
+    if radius is not None:
+        chord = 2 * np.sin(min(radius / (2 * EARTH_RADIUS_KM), np.pi / 2))
+        groups = [
+            np.asarray(sorted(group), np.intp) for group in tree.query_ball_point(places, chord)
+        ]
+    else:
+        groups = list(np.asarray(tree.query(places, k=[1] if count == 1 else [1, 2, 3, 4])[1]))
+    found = [
+        np.stack(np.unravel_index(known[group if ok else group[:0]], lats.shape))
+        for group, ok in zip(groups, inside, strict=True)
+    ]
+    return _padded(found)
+
+
+def _half_diagonals(lats: NDArray[Any], lons: NDArray[Any]) -> NDArray[np.float64]:
+    """Half a diagonal of each cell (H, W), as a chord of the unit sphere."""
+    points = _unit_vectors(lats, lons)
+    square = np.zeros(lats.shape)
+    for axis in (0, 1):
+        step = np.linalg.norm(np.diff(points, axis=axis), axis=-1)
+        wide = [(1, 1) if a == axis else (0, 0) for a in (0, 1)]
+        step = np.pad(step, wide, constant_values=np.nan)
+        first, second = (
+            step.take(range(lats.shape[axis]), axis),
+            step.take(range(1, lats.shape[axis] + 1), axis),
+        )
+        square += np.nan_to_num(np.fmax(first, second)) ** 2
+    return np.asarray(0.5 * np.sqrt(square))
+
+
+def _padded(found: list[NDArray[Any]]) -> tuple[Index, Index]:
+    """Rows and columns (P, K) of index pairs (2, k) each."""
+    most = max([1, *(pairs.shape[1] for pairs in found)])
+    out = np.full((2, len(found), most), -1, np.intp)
+    for place, pairs in enumerate(found):
+        out[:, place, : pairs.shape[1]] = pairs
+    return out[0], out[1]
+
+
+def _unit_vectors(lat: NDArray[Any], lon: NDArray[Any]) -> NDArray[np.float64]:
+    lat, lon = np.deg2rad(np.asarray(lat, np.float64)), np.deg2rad(np.asarray(lon, np.float64))
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def _distance(lat: Any, lon: Any, lat0: float, lon0: float) -> NDArray[np.float64]:
+    """Great-circle distance, km."""
+    a, b = _unit_vectors(lat + 0 * lon, lon + 0 * lat), _unit_vectors(lat0, lon0)  # type: ignore[arg-type]
+    return 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(np.linalg.norm(a - b, axis=-1) / 2, 1.0))
+
+
+def read_series(record: GriddedRecord, cells: Cells, days: Index) -> NDArray[np.float32]:
+    """Mean over the cells of each place that have a value, (P, D), m3 m-3; NaN where none has.
+
+    Parameters
+    ----------
+    record : GriddedRecord
+    cells : Cells
+    days : ndarray of int, (D,)
+        Which days of the record.
+    """
+    valid = cells.rows >= 0
+    flat = np.where(valid, cells.rows * record.da.sizes[record.layout.x] + cells.columns, -1)
+    wanted, where = np.unique(flat, return_inverse=True)
+    where = where.reshape(flat.shape)
+    if wanted.size and wanted[0] == -1:
+        wanted, where = wanted[1:], where - 1
+    values = np.full((days.size, wanted.size + 1), np.nan, np.float32)  # the last one is "no cell"
+    if wanted.size:
+        rows, columns = np.unravel_index(wanted, [record.da.sizes[dim] for dim in record.space])
+        values[:, :-1] = _read(record, rows, columns, days)
+    series = values[:, np.where(valid, where, wanted.size)]  # (D, P, K)
+    number = np.isfinite(series).sum(axis=2)
+    total = np.where(np.isfinite(series), series, 0).sum(axis=2, dtype=np.float64)
+    mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return mean.T.astype(np.float32)
+
+
+def _read(record: GriddedRecord, rows: Index, columns: Index, days: Index) -> NDArray[np.float32]:
+    """Values (D, N) of N cells: of a Dask array the chunks that hold them, else block by block."""
+    y, x = record.space
+    at = {y: xr.DataArray(rows, dims="cell"), x: xr.DataArray(columns, dims="cell")}
+    if record.da.chunks is not None:
+        chosen = record.da.isel(at).isel({record.layout.time: days})
+        return np.asarray(numbers(chosen).transpose(record.layout.time, "cell").to_numpy())
+    size = max(int(BLOCK_BYTES / (8 * record.da.sizes[y] * record.da.sizes[x])), 1)
+    parts = []
+    for start in range(0, days.size, size):
+        block = record.da.isel({record.layout.time: days[start : start + size]}).load()
+        parts.append(numbers(block.isel(at)).transpose(record.layout.time, "cell").to_numpy())
+    return np.concatenate(parts)

@@ -1,0 +1,272 @@
+"""Which variables of a Dataset are the predictors, on one grid and in the units of a network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.conventions.align import on_days, on_grid, position
+from xsm.conventions.grid import cf_axes, time_dim, time_of
+from xsm.conventions.products import DAY_OF_YEAR, KNOWN, LAND_COVER, NO_SOIL, POSITION, known
+from xsm.conventions.time_axis import day_numbers, year_length
+from xsm.conventions.units import conversion
+from xsm.conventions.variables import check_decoded
+from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
+
+logger = logging.getLogger(__name__)
+
+REGRID = (None, "nearest", "linear")
+
+
+class Predictors(NamedTuple):
+    """Predictors found, ready to work on."""
+
+    # in units as they came, that of the days and cells first; those of DAY_OF_YEAR are not here
+    arrays: dict[str, xr.DataArray]
+    factors: dict[str, tuple[float, float]]  # to the unit of the network: factor, offset
+    units: dict[str, str]  # of the network
+    time: str  # dimension
+    days: NDArray[np.int64]  # since the first one
+    first: float  # phase of the first day in the year, 0..1
+    year: float  # mean length of a year of the calendar, days
+
+    @property
+    def base(self) -> xr.DataArray:
+        """One that has all days and cells."""
+        return next(da for da in self.arrays.values() if self.time in da.dims)
+
+    @property
+    def static(self) -> list[str]:
+        """Names of those that have no time."""
+        return [name for name, da in self.arrays.items() if self.time not in da.dims]
+
+
+def known_predictors(ds: xr.Dataset, features: Mapping[str, Any]) -> list[str]:
+    """Names of all predictors that `ds` or `features` offer, in the order of the table."""
+    found = [row.name for row in KNOWN if _candidates(ds, row.name)]
+    return list(dict.fromkeys([*found, *features]))
+
+
+def find_predictors(
+    ds: xr.Dataset,
+    wanted: Iterable[str],
+    features: Mapping[str, Any] | None = None,
+    *,
+    units: Mapping[str, str] | None = None,
+    regrid: str | None = None,
+) -> Predictors:
+    """Find each predictor: as `features` says, by its own name, by standard name, by product.
+
+    Parameters
+    ----------
+    ds : Dataset
+    wanted : iterable of str
+        Names of predictors; those of the table (``xsm.conventions.products.KNOWN``), of the calendar
+        and the position, or any other that `features` or a variable of `ds` bears.
+    features : mapping of str to str or DataArray, optional
+        Predictor -> variable of `ds`, or an array of its own time axis (and, with `regrid`, grid).
+    units : mapping of str to str, optional
+        What the network takes each in; default that of the table, or for other predictors the
+        variable's own.
+    regrid : {None, "nearest", "linear"}
+        How arrays on other rows and columns are brought to those of the first one with time.
+
+    Raises
+    ------
+    VariableNotFoundError
+        If predictors are missing; says which, what was tried, and what there is.
+    UnitError, TimeAxisError, GridError, InputError
+    """
+    if not isinstance(features or {}, Mapping):
+        raise InputError(
+            f"features={features!r}: expected a mapping, predictor -> variable or DataArray."
+        )
+    features = dict(features or {})
+    wanted = list(wanted)
+    if regrid not in REGRID:
+        raise InputError(f"regrid={regrid!r}: expected one of {REGRID}.")
+    if unknown := [name for name in features if name not in wanted]:
+        raise InputError(
+            f"features names {unknown}, which the model does not take: it takes {wanted}."
+        )
+    arrays: dict[str, xr.DataArray] = {}
+    for name in wanted:
+        if name not in (*DAY_OF_YEAR, *POSITION):
+            found = _one(ds, name, features)
+            if found is not None:
+                arrays[name] = _plain(found)
+    lost = [n for n in wanted if n not in (*arrays, *DAY_OF_YEAR, *POSITION)]
+    if lost:
+        raise VariableNotFoundError(_lost_message(ds, lost))
+    first = _base(arrays, ds, features)
+    base = arrays[first]
+    dim = time_dim(base, cf_axes(base), ds)
+    time = time_of(base, dim)
+    for name in wanted:
+        if name in POSITION:
+            arrays[name] = position(base, ds, name)
+    aligned = {
+        name: on_grid(on_days(arrays[name], base, dim), base, name, dim, regrid)
+        for name in dict.fromkeys([first, *wanted])
+        if name in arrays
+    }
+    targets = dict(units or {})
+    wished = {name: targets.get(name) or _units_of_table(name, da) for name, da in aligned.items()}
+    days = day_numbers(time)
+    days_of_year = year_length(time)
+    year = 365.2425 if days_of_year == 366 else float(days_of_year)
+    return Predictors(
+        aligned,
+        {name: _factor(da, name, wished[name]) for name, da in aligned.items()},
+        wished | {name: "1" for name in wanted if name in DAY_OF_YEAR},
+        dim,
+        days,
+        (float(time.dt.dayofyear.values[0]) - 1.0) / year,
+        year,
+    )
+
+
+def find_land_cover(
+    ds: xr.Dataset, land_cover: Any, found: Predictors, regrid: str | None = None
+) -> xr.DataArray | None:
+    """The IGBP classes on the cells of the predictors, if named, given, or known by name."""
+    if land_cover is None:
+        land_cover = next((name for name in LAND_COVER if name in ds.data_vars), None)
+        if land_cover is None:
+            return None
+        logger.info(
+            "land cover is variable %s: its IGBP classes %s stay empty", land_cover, NO_SOIL
+        )
+    cover = _given(ds, land_cover, "land_cover", "IGBP classes, ")
+    if found.time in cover.dims:
+        raise InputError(
+            f"land_cover ({cover.name}) has the dimensions {cover.dims}: expected classes without "
+            f"time. Select a day: land_cover=....isel({found.time}=0)."
+        )
+    return on_grid(cover, found.base, "land_cover", found.time, regrid and "nearest")
+
+
+def calendar_predictor(name: str, days: int, first: float, year: float) -> NDArray[np.float32]:
+    """One of DAY_OF_YEAR on `days` days in a row, (T,), without a step at the turn of a year."""
+    angle = 2 * np.pi * (first + np.arange(days) / year)
+    return (np.sin(angle) if name.endswith("sin") else np.cos(angle)).astype(np.float32)
+
+
+def _given(ds: xr.Dataset, given: Any, argument: str, what: str = "") -> xr.DataArray:
+    """The array, or the variable of that name."""
+    if isinstance(given, xr.DataArray):
+        return given
+    if not isinstance(given, str) or given not in ds.variables:
+        shown = repr(given) if isinstance(given, str) else f"<{type(given).__name__}>"
+        raise VariableNotFoundError(
+            f"{argument}={shown} is no variable of the input; expected {what}one of "
+            f"{[str(n) for n in ds.data_vars]}, or a DataArray."
+        )
+    return ds[given]
+
+
+def _candidates(ds: xr.Dataset, name: str) -> list[str]:
+    row = known(name)
+    if name in ds.data_vars:
+        return [name]
+    if row is None:
+        return []
+    for standard_name in row.standard_names:
+        named = [str(n) for n, v in ds.data_vars.items() if _standard_name(v) == standard_name]
+        if named:
+            return named
+    return [n for n in row.names if n in ds.data_vars][:1]
+
+
+def _standard_name(da: xr.DataArray) -> str:
+    return str(da.attrs.get("standard_name", ""))
+
+
+def _one(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArray | None:
+    if features.get(name) is not None:
+        return _given(ds, features[name], f"features[{name!r}]")
+    found = _candidates(ds, name)
+    if len(found) > 1:
+        raise VariableNotFoundError(
+            f"predictor {name!r}: {found} all have its standard name. "
+            f"Choose one: features={{{name!r}: {found[0]!r}}}."
+        )
+    if found and found[0] != name:
+        logger.info("predictor %s is variable %s", name, found[0])
+    return ds[found[0]] if found else None
+
+
+def _lost_message(ds: xr.Dataset, lost: list[str]) -> str:
+    tried = []
+    for name in lost:
+        row = known(name)
+        others = () if row is None else (*row.standard_names, *row.names)
+        tried.append(f"{name} (tried {', '.join(map(repr, (name, *others)))})")
+    return (
+        f"predictors not found: {'; '.join(tried)}. The input has "
+        f"{[str(n) for n in ds.data_vars]}: say which it is with features={{{lost[0]!r}: 'name'}}, "
+        "or fit a model without it: xsm.fit_estimator."
+    )
+
+
+def _base(arrays: Mapping[str, xr.DataArray], ds: xr.Dataset, features: Mapping[str, Any]) -> str:
+    """The predictor whose days and cells count: the first daily one, those of `ds` first."""
+    own = [n for n in arrays if not isinstance(features.get(n), xr.DataArray)]
+    timed = [n for n in dict.fromkeys([*own, *arrays]) if _has_time(arrays[n], ds)]
+    if not timed:
+        raise TimeAxisError(
+            f"none of the predictors {list(arrays)} has a time axis: expected daily data."
+        )
+    return next((n for n in timed if _is_daily(arrays[n], ds)), timed[0])
+
+
+def _has_time(da: xr.DataArray, ds: xr.Dataset) -> bool:
+    try:
+        return time_dim(da, cf_axes(da), ds) in da.dims
+    except TimeAxisError:
+        return False
+
+
+def _is_daily(da: xr.DataArray, ds: xr.Dataset) -> bool:
+    try:
+        return day_numbers(time_of(da, time_dim(da, cf_axes(da), ds))).size > 0
+    except TimeAxisError:
+        return False
+
+
+def _units_of_table(name: str, da: xr.DataArray) -> str:
+    row = known(name)
+    return row.units if row is not None else str(_own_units(da) or "1")
+
+
+def _plain(da: xr.DataArray) -> xr.DataArray:
+    """`da` in decoded numbers, without a pint unit, which becomes an attribute."""
+    if 0 in da.shape:
+        raise InputError(f"{da.name} is empty: {dict(da.sizes)}. Check the selection made before.")
+    check_decoded(da)
+    if da.dtype.kind not in "biuf":
+        raise InputError(f"{da.name} has dtype {da.dtype}: expected real numbers.")
+    if not (hasattr(da.data, "magnitude") and hasattr(da.data, "units")):
+        return da
+    return da.copy(data=da.data.magnitude).assign_attrs(units=str(da.data.units))
+
+
+def _own_units(da: xr.DataArray) -> str | None:
+    return None if da.attrs.get("units") is None else str(da.attrs["units"])
+
+
+def _factor(da: xr.DataArray, name: str, wanted: str) -> tuple[float, float]:
+    units = _own_units(da)
+    if units is None:
+        if known(name) is None:
+            return 1.0, 0.0
+        raise UnitError(
+            f"predictor {name!r} ({da.name}) has no attribute 'units': expected {wanted!r} or a "
+            f'unit that converts to it. Set it: ds["{da.name}"].attrs["units"] = "{wanted}".'
+        )
+    return conversion(units, wanted, f"predictor {name!r} ({da.name})")

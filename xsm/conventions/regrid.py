@@ -1,0 +1,267 @@
+"""Two gridded records brought onto the coarser of their grids, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.conventions.grid import half_turn
+from xsm.conventions.nearest_cells import find_cells, nearest_on_axis
+from xsm.conventions.record import GriddedRecord, numbers
+from xsm.errors import GridError, InputError
+
+METHODS = ("conservative", "nearest")
+COVERED = 0.5  # share of a coarse cell's area that must be observed for it to have a mean
+
+
+def cell_area(record: GriddedRecord) -> float:
+    """Mean area of a cell in square degrees (regular) or of the square of its spacing (2-D)."""
+    lat, lon = (np.asarray(c.values, np.float64) for c in record.places())
+    if record.regular:
+        return _step(lat) * _step(lon)
+    north = np.hypot(
+        np.diff(lat, axis=0), half_turn(np.diff(lon, axis=0)) * np.cos(np.deg2rad(lat[1:]))
+    )
+    east = np.hypot(
+        np.diff(lat, axis=1), half_turn(np.diff(lon, axis=1)) * np.cos(np.deg2rad(lat[:, 1:]))
+    )
+    # longitudes were shrunk to true distances here: undo it for the comparison with a regular grid
+    return float(np.nanmedian(north) * np.nanmedian(east) / np.cos(np.deg2rad(np.nanmean(lat))))
+
+
+def _step(axis: NDArray[Any]) -> float:
+    return float(np.abs(np.median(half_turn(np.diff(axis))))) if axis.size > 1 else 1.0
+
+
+def same_grid(a: GriddedRecord, b: GriddedRecord) -> bool:
+    """Whether two records lie on the same cells in the same order."""
+    shapes = [[r.da.sizes[dim] for dim in r.space] for r in (a, b)]
+    if shapes[0] != shapes[1]:
+        return False
+    if a.lat is None or b.lat is None or a.lon is None or b.lon is None:
+        return True  # nothing tells them apart
+    if a.lat.ndim != b.lat.ndim:
+        return False
+    pairs = [(r.transpose(*(d for d in s if d in r.dims)).values) for r, s in (
+        (a.lat, a.space), (b.lat, b.space), (a.lon, a.space), (b.lon, b.space))]  # fmt: skip
+    lat = np.allclose(pairs[0], pairs[1], rtol=0, atol=1e-4, equal_nan=True)
+    return bool(lat and np.allclose(half_turn(pairs[2] - pairs[3]), 0, atol=1e-4, equal_nan=True))
+
+
+def coarsest(records: Sequence[GriddedRecord]) -> GriddedRecord:
+    """The record whose cells are largest; of equal ones the first."""
+    areas = [cell_area(record) for record in records]
+    return records[int(np.argmax(np.round(areas, 6)))]
+
+
+def cropped(target: GriddedRecord, records: Sequence[GriddedRecord]) -> GriddedRecord:
+    """`target` without the rows and columns that lie outside another record; at least two stay."""
+    if not all(record.regular for record in (target, *records)):
+        return target
+    lat, lon = (np.asarray(c.values, np.float64) for c in target.places())
+    keep = [np.ones(lat.size, bool), np.ones(lon.size, bool)]
+    for record in records:
+        own = [np.asarray(c.values, np.float64) for c in record.places()]
+        # half a cell of the target beyond the centres of the record
+        for i, (axis, mine) in enumerate(((lat, own[0]), (lon, own[1]))):
+            reach = 0.5 * (_step(axis) + _step(mine))
+            distance = np.abs(half_turn(axis[:, None] - mine[None])).min(axis=1)
+            keep[i] &= distance < reach
+    index = [np.flatnonzero(k) for k in keep]
+    if any(part.size == 0 for part in index):
+        other = next((record for record in records if record is not target), target)
+        _check_overlap(False, other, target)
+    # two at least, so that the spacing stays known
+    cut = [slice(max(min(part[0], n - 2), 0), max(part[-1] + 1, min(part[0] + 2, n)))
+           for part, n in zip(index, (lat.size, lon.size), strict=True)]  # fmt: skip
+    if any(np.diff(part).max(initial=1) > 1 for part in index):
+        cut[1] = slice(None)  # the area goes over the edge of the map
+    at = dict(zip(target.space, cut, strict=True))
+    lat_cut, lon_cut = (c.isel(at, missing_dims="ignore") for c in target.places())
+    ds = None if target.ds is None else target.ds.isel(at, missing_dims="ignore")
+    whole = lon_cut.sizes == target.places()[1].sizes
+    layout = target.layout if whole else target.layout._replace(seam=0)
+    da = target.da.isel(at)
+    return replace(target, da=da, ds=ds, layout=layout, lat=lat_cut, lon=lon_cut)
+
+
+def _coincide(record: GriddedRecord, target: GriddedRecord) -> bool:
+    """Whether every cell of `target` is a cell of `record`."""
+    if not (record.regular and target.regular):
+        return False
+    for mine, theirs in zip(record.places(), target.places(), strict=True):
+        own, axis = np.asarray(mine.values, np.float64), np.asarray(theirs.values, np.float64)
+        if abs(_step(own) - _step(axis)) > 1e-4:
+            return False
+        if np.abs(half_turn(axis[:, None] - own[None])).min(axis=1).max() > 1e-4:
+            return False
+    return True
+
+
+def on_grid(
+    record: GriddedRecord, target: GriddedRecord, days: NDArray[np.intp], method: str
+) -> xr.DataArray:
+    """Some days of a record in m3 m-3 on the grid of another, (time, y, x) named like its.
+
+    Parameters
+    ----------
+    record, target : GriddedRecord
+    days : ndarray of int
+    method : {"conservative", "nearest"}
+        Mean of the observed area of a target cell, missing where less than half of it is observed
+        (both grids regular in latitude and longitude); or the cell nearest to its centre.
+
+    Raises
+    ------
+    InputError, GridError
+        Unknown method; a grid that is not regular with "conservative"; no common area.
+    """
+    if method not in METHODS:
+        raise InputError(f"regrid={method!r}: expected one of {', '.join(METHODS)}.")
+    together = days[-1] - days[0] + 1 == days.size
+    # a slice leaves the blocks of a Dask array as they are
+    chosen = slice(int(days[0]), int(days[-1]) + 1) if together else days
+    da = record.da.isel({record.layout.time: chosen})
+    names = dict(zip((record.layout.time, *record.space), ("time", *target.space), strict=True))
+    da = numbers(da).reset_coords(drop=True)
+    da = da.rename({old: new for old, new in names.items() if old != new})
+    da = da.drop_vars([dim for dim in target.space if dim in da.coords])
+    if same_grid(record, target):
+        return da
+    if method == "nearest" or _coincide(record, target):
+        return _nearest(da, record, target)
+    if not (record.regular and target.regular):
+        raise GridError(
+            f"regrid='conservative': {record.name if not record.regular else target.name} does not "
+            "lie on 1-D latitudes and longitudes; use regrid='nearest'."
+        )
+    return _conservative(da, record, target)
+
+
+def _nearest(da: xr.DataArray, record: GriddedRecord, target: GriddedRecord) -> xr.DataArray:
+    y, x = target.space
+    lat, lon = (np.asarray(c.values, np.float64) for c in target.places())
+    if record.regular and target.regular:
+        own = [np.asarray(c.values, np.float64) for c in record.places()]
+        rows, in_rows = nearest_on_axis(own[0], lat)
+        columns, in_columns = nearest_on_axis(own[1], lon, around=True)
+        _check_overlap(bool(in_rows.any() and in_columns.any()), record, target)
+        inside = xr.DataArray(in_rows[:, None] & in_columns, dims=(y, x))
+        return da.isel({y: rows, x: columns}).where(inside)
+    if target.regular:
+        lat, lon = (a.ravel() for a in np.meshgrid(lat, lon, indexing="ij"))
+    cells = find_cells(record, lat.ravel(), lon.ravel())
+    _check_overlap(bool(cells.inside.any()), record, target)
+    shape = tuple(target.da.sizes[dim] for dim in (y, x))
+    index = [
+        xr.DataArray(np.maximum(part[:, 0], 0).reshape(shape), dims=("_y", "_x"))
+        for part in (cells.rows, cells.columns)
+    ]
+    chosen = da.isel({y: index[0], x: index[1]}).rename({"_y": y, "_x": x})
+    return chosen.where(xr.DataArray(cells.inside.reshape(shape), dims=(y, x)))
+
+
+def _conservative(da: xr.DataArray, record: GriddedRecord, target: GriddedRecord) -> xr.DataArray:
+    y, x = target.space
+    (own_lat, own_lon), (lat, lon) = (
+        [np.asarray(c.values, np.float64) for c in r.places()] for r in (record, target)
+    )
+    rows = overlaps(np.sin(np.deg2rad(edges(own_lat, 90.0))), np.sin(np.deg2rad(edges(lat, 90.0))))
+    own_lon, lon = np.unwrap(own_lon, period=360.0), np.unwrap(lon, period=360.0)
+    columns = overlaps(edges(own_lon), edges(lon), around=360.0)
+    _check_overlap(bool(rows.nnz and columns.nnz), record, target)
+    whole = da if da.chunks is None else da.chunk({y: -1, x: -1})
+    return xr.apply_ufunc(
+        partial(_block_means, rows=rows, columns=columns),
+        whole,
+        input_core_dims=[[y, x]],
+        output_core_dims=[[y, x]],
+        exclude_dims={y, x},
+        dask="parallelized",
+        output_dtypes=[da.dtype],
+        dask_gufunc_kwargs={"output_sizes": {y: lat.size, x: lon.size}},
+        keep_attrs=True,
+    )
+
+
+def edges(axis: NDArray[Any], limit: float = np.inf) -> NDArray[np.float64]:
+    """Lower and upper edge of each cell, (N, 2), from its centres; N + 1 edges in a row.
+
+    Examples
+    --------
+    >>> edges(np.array([1.0, 2.0, 4.0])).tolist()
+    [[0.5, 1.5], [1.5, 3.0], [3.0, 5.0]]
+    """
+    axis = np.asarray(axis, np.float64)
+    steps = np.diff(axis) if axis.size > 1 else np.array([1.0])
+    middle = axis[:-1] + 0.5 * np.diff(axis)
+    line = np.concatenate([[axis[0] - 0.5 * steps[0]], middle, [axis[-1] + 0.5 * steps[-1]]])
+    line = np.clip(line, -limit, limit)
+    return np.sort(np.stack([line[:-1], line[1:]], axis=1), axis=1)
+
+
+def overlaps(own: NDArray[Any], target: NDArray[Any], *, around: float | None = None) -> Any:
+    """Sparse (targets, own): length that cells share, as a share of the target cell.
+
+    Parameters
+    ----------
+    own, target : ndarray, (N, 2), (M, 2)
+        Lower and upper edges.
+    around : float, optional
+        Length of the circle that the axis is.
+    """
+    from scipy import sparse
+
+    width = target[:, 1] - target[:, 0]
+    found = sparse.csr_array((target.shape[0], own.shape[0]))
+    order = np.argsort(own[:, 0])
+    low, high = own[order].T
+    for turn in (0.0,) if around is None else (-around, 0.0, around):
+        first = np.searchsorted(high + turn, target[:, 0], side="right")
+        last = np.searchsorted(low + turn, target[:, 1], side="left")
+        number = np.maximum(last - first, 0)
+        row = np.repeat(np.arange(target.shape[0]), number)
+        start = np.repeat(first - np.concatenate([[0], np.cumsum(number)[:-1]]), number)
+        column = start + np.arange(row.size)
+        shared = np.minimum(high[column] + turn, target[row, 1]) - np.maximum(
+            low[column] + turn, target[row, 0]
+        )
+        share = np.maximum(shared, 0.0) / width[row]
+        found = found + sparse.csr_array((share, (row, order[column])), shape=found.shape)
+    found.eliminate_zeros()
+    return found
+
+
+def _block_means(values: NDArray[Any], *, rows: Any, columns: Any) -> NDArray[Any]:
+    """Area means (..., M, N) of (..., H, W): the means of what is observed."""
+    shape = (*values.shape[:-2], rows.shape[0], columns.shape[0])
+    out = np.empty((int(np.prod(shape[:-2])), *shape[-2:]), values.dtype)
+    for i, day in enumerate(values.reshape(-1, *values.shape[-2:])):
+        seen = np.isfinite(day)
+        area = (columns @ (rows @ seen.astype(np.float64)).T).T
+        total = (columns @ (rows @ np.where(seen, day, 0).astype(np.float64)).T).T
+        mean = np.divide(total, area, out=np.full(area.shape, np.nan), where=area >= COVERED - 1e-9)
+        out[i] = mean
+    return out.reshape(shape)
+
+
+def _check_overlap(found: bool, record: GriddedRecord, target: GriddedRecord) -> None:
+    if not found:
+        raise InputError(
+            f"{record.name} and {target.name} have no area in common: {_extent(record)}; "
+            f"{_extent(target)}. Check the longitudes and the selection made before."
+        )
+
+
+def _extent(record: GriddedRecord) -> str:
+    lat, lon = record.places()
+    return (
+        f"{record.name} from {float(lat.min()):g} to {float(lat.max()):g} N, "
+        f"{float(lon.min()):g} to {float(lon.max()):g} E"
+    )

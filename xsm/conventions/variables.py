@@ -1,0 +1,160 @@
+"""Which variable of a Dataset is the soil moisture, and its numbers as a plain array."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xsm.conventions.products import PRODUCTS, STANDARD_NAMES, product_of
+from xsm.conventions.units import worth_of
+from xsm.errors import InputError, VariableNotFoundError
+
+logger = logging.getLogger(__name__)
+
+UNNAMED = "soil_moisture"
+
+
+class Found(NamedTuple):
+    """A soil-moisture variable, ready to work on."""
+
+    da: xr.DataArray  # as it came
+    data: Any  # its array without a pint unit: NumPy or Dask
+    worth: float  # one unit of it in m3 m-3
+    quantity: Any  # the pint Quantity it came as, or None
+    valid_range: tuple[float, float]  # in its own unit
+
+
+def choose(
+    obj: xr.Dataset | xr.DataArray, var: str | None = None
+) -> tuple[xr.DataArray, xr.Dataset | None]:
+    """The soil-moisture variable of `obj`, and the Dataset it is of (None for a DataArray).
+
+    Raises
+    ------
+    VariableNotFoundError
+        See :func:`find_variable`.
+    InputError
+        If `obj` is neither, or `var` is not the name of the DataArray.
+    """
+    if isinstance(obj, xr.Dataset):
+        return obj[find_variable(obj, var)], obj
+    if not isinstance(obj, xr.DataArray):
+        raise InputError(f"obj is a {type(obj).__name__}: expected an xarray Dataset or DataArray.")
+    if var is not None and var != obj.name:
+        raise InputError(f"var={var!r}, but the DataArray is called {obj.name!r}: leave var out.")
+    return obj, None
+
+
+def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
+    """Name of the soil-moisture variable.
+
+    Parameters
+    ----------
+    ds : Dataset
+    var : str, optional
+        The answer, where the user gives it; otherwise by standard name, then by the names of the
+        known products (``xsm.conventions.products.PRODUCTS``).
+
+    Raises
+    ------
+    VariableNotFoundError
+        If there is none, or several with the same right; says what was tried.
+    """
+    gridded = [str(name) for name, da in ds.data_vars.items() if da.ndim >= 2]
+    if var is not None:
+        if var not in ds.data_vars:
+            raise VariableNotFoundError(
+                f"var={var!r} is no data variable; expected one of {_listed(gridded)}."
+            )
+        return var
+    known = [name for row in PRODUCTS for name in row.names]
+    for standard_name in STANDARD_NAMES:
+        named = [n for n in gridded if ds[n].attrs.get("standard_name") == standard_name]
+        if len(named) > 1:
+            preferred = [n for n in known if n in named]
+            if not preferred:
+                raise VariableNotFoundError(
+                    f"var was not given, and {_listed(named)} all have the standard_name "
+                    f"{standard_name!r}. Choose one: var={named[0]!r}."
+                )
+            named = preferred
+        if named:
+            return _chosen(named, f"standard_name {standard_name!r}")
+    if names := [name for name in known if name in gridded]:
+        row = product_of(names[0])
+        return _chosen(names, "" if row is None else f"known from {row.title}")
+    raise VariableNotFoundError(
+        f"var was not given and no soil moisture was found. Tried the standard names "
+        f"{_listed(STANDARD_NAMES)} and the product names {_listed(known)}. "
+        f"The Dataset has {_listed(gridded)}: choose with var='name'."
+    )
+
+
+def _chosen(names: list[str], why: str) -> str:
+    others = f"; not {_listed(names[1:])}" if names[1:] else ""
+    logger.info("variable %s (%s%s)", names[0], why, others)
+    return names[0]
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(repr, names)) or "no variable with two dimensions or more"
+
+
+def read_variable(da: xr.DataArray, *, packed_range: bool = False) -> Found:
+    """Check that `da` is volumetric soil moisture in decoded numbers, and take its array out.
+
+    Raises
+    ------
+    UnitError
+        If the unit is missing and unknown, or is another quantity.
+    InputError
+        If the numbers are no decoded real numbers.
+    """
+    name = str(da.name or UNNAMED)
+    data = da.data
+    quantity = data if hasattr(data, "magnitude") and hasattr(data, "units") else None
+    if quantity is not None:
+        data = quantity.magnitude
+        units: str | None = str(quantity.units)
+    else:
+        units = None if da.attrs.get("units") is None else str(da.attrs["units"])
+    if hasattr(getattr(data, "_meta", None), "units"):
+        raise InputError(
+            f"{name} is a Dask array of pint quantities, which pint cannot work with: chunk it "
+            "before .pint.quantify(), or with .pint.chunk()."
+        )
+    if data.dtype.kind not in "fiu":
+        raise InputError(f"{name} has dtype {data.dtype}: expected real numbers.")
+    check_decoded(da)
+    each = worth_of(name, units, da.attrs, product_of(name))
+    return Found(da, data, each, quantity, _valid_range(da, each))
+
+
+def check_decoded(da: xr.DataArray) -> None:
+    """Raise an InputError if `da` holds the packed numbers of a file."""
+    packing = [k for k in ("_FillValue", "missing_value", "scale_factor") if k in da.attrs]
+    if packing:
+        raise InputError(
+            f"{da.name or UNNAMED} is not decoded: {', '.join(packing)} among its attributes. Open "
+            "the file with mask_and_scale=True (the default of xarray), or use xr.decode_cf(ds)."
+        )
+
+
+def _valid_range(da: xr.DataArray, each: float) -> tuple[float, float]:
+    """Physical range in the unit of `da`: 0 to 1 m3 m-3, or what its attributes say within it."""
+    low, high = 0.0, 1.0 / each
+    # CF gives the range in packed numbers where there is packing
+    if "scale_factor" not in da.encoding and "add_offset" not in da.encoding:
+        limits = np.ravel(np.asarray(da.attrs.get("valid_range", ()), dtype=object)).tolist()
+        if len(limits) != 2:
+            limits = [da.attrs.get("valid_min", low), da.attrs.get("valid_max", high)]
+        try:
+            own = float(limits[0]), float(limits[1])
+        except (TypeError, ValueError):
+            own = low, high
+        if max(low, own[0]) < min(high, own[1]):
+            return max(low, own[0]), min(high, own[1])
+    return low, high

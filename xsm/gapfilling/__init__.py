@@ -1,0 +1,1 @@
+"""Fill gaps: the task, statistics of a record, seasonal cycle, climatology."""

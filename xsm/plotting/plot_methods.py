@@ -1,0 +1,53 @@
+"""``scores.sm.plot``: find, call, return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xsm.plotting.boxplot import box
+from xsm.plotting.experiment_curves import curve, importance
+from xsm.plotting.maps import map
+from xsm.plotting.scatterplot import scatter
+from xsm.plotting.taylor_diagram import taylor
+from xsm.plotting.timeseries import series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Plot:
+    """Pictures of scores and experiments; each method is a function of ``xsm.plotting``."""
+
+    def __init__(self, scores: Any) -> None:
+        self._scores = scores
+
+    def map(self, metric: str | None = None, **options: Any) -> Axes:
+        """Draw a metric on the map; the options are those of :func:`xsm.plotting.map`."""
+        return map(self._scores, metric, **options)
+
+    def box(self, metric: str | None = None, **options: Any) -> Axes:
+        """Draw a box per group; the options are those of :func:`xsm.plotting.box`."""
+        return box(self._scores, metric, **options)
+
+    def taylor(self, **options: Any) -> Axes:
+        """Draw a Taylor diagram; the options are those of :func:`xsm.plotting.taylor`."""
+        return taylor(self._scores, **options)
+
+    def scatter(self, **options: Any) -> Axes:
+        """Draw the pairs; the options are those of :func:`xsm.plotting.scatter`."""
+        return scatter(self._scores, **options)
+
+    def series(self, station: str | int | None = None, **options: Any) -> Axes:
+        """Draw one station's record; the options are those of :func:`xsm.plotting.series`."""
+        return series(self._scores, station, **options)
+
+    def importance(self, **options: Any) -> Axes:
+        """Draw what :func:`xsm.experiments.importance` returned; see :func:`xsm.plotting.importance`."""
+        return importance(self._scores, **options)
+
+    def curve(self, **options: Any) -> Axes:
+        """Draw an experiment; the options are those of :func:`xsm.plotting.curve`."""
+        return curve(self._scores, **options)
+
+    def __repr__(self) -> str:
+        return "<xsm plots of scores: map, box, taylor, scatter, series, importance, curve>"
