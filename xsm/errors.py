@@ -30,5 +30,9 @@ class ModelError(XsmError, ValueError):
     """A model is not there, is of another schema, or its weights are not those of its card."""
 
 
+class BackendError(XsmError, ValueError):
+    """A backend asked for by name cannot run an operation that the call needs."""
+
+
 class MissingPackageError(XsmError, ImportError):
     """An optional package is not installed."""

@@ -100,11 +100,11 @@ def estimate(
     from xsm.conventions.predictors import find_land_cover, find_predictors
     from xsm.estimation.pixels import estimate_block, make_plan
     from xsm.estimation.result import assemble
-    from xsm.networks.device import Place
-    from xsm.networks.model import load_estimator, shortest_record
+    from xsm.networks.device import ExecutionConfig
+    from xsm.networks.model import load_model
 
-    place = Place(*map(get_option, ("backend", "device", "dtype"), (backend, device, dtype)))
-    found_model = load_estimator(model)
+    execution = ExecutionConfig(*map(get_option, ("backend", "device", "dtype"), (backend, device, dtype)))
+    found_model = load_model(model, "estimate")
     _tell(found_model)
     rows = found_model.card["predictors"]
     names = [row["name"] for row in rows]
@@ -117,7 +117,7 @@ def estimate(
     found = find_predictors(obj, names, features, units=units, regrid=regrid)
     length = int(found.days[-1]) + 1
     context = found_model.card["sequence"]["context"]
-    if length < (least := shortest_record(found_model.config["kind"], context)):
+    if length < (least := found_model.network.min_days(context)):
         raise InputError(
             f"the record is {length} days long: expected {least} or more, the network draws on the "
             "days before and after. Open a longer record."
@@ -132,7 +132,7 @@ def estimate(
         model=found_model,
         cover=cover is not None,
         mask_frozen=bool(mask_frozen),
-        place=place,
+        execution=execution,
     )
     mean, std, flag = _apply(block, arrays, found.time, get_option("progress", progress))
     said = "".join(

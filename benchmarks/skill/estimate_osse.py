@@ -29,7 +29,8 @@ from benchmarks.skill.records import ROOT
 from xsm.estimation.samples import Samples, read_samples
 from xsm.experiments.learning_curves import matched_by_distribution
 from xsm.metrics.score_table import pooled
-from xsm.networks.sequence_inference import CONTEXT, estimate_sequences
+from xsm.networks.registry import CONTEXT_DAYS
+from xsm.networks.sequence_inference import estimate_sequences
 from xsm.osse.cells import ALBEDO, FEATURES, TARGET, simulated_cells
 from xsm.training.ensemble import fit_samples
 from xsm.training.recipes.shipped_estimator import SETTINGS
@@ -165,7 +166,7 @@ def measured(run: Run, samples: Samples, path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     begin = time.perf_counter()
     part = parts_of(samples, run.split, run.seed)
-    inner = slice(CONTEXT, -CONTEXT)  # the year; the days around it are context
+    inner = slice(CONTEXT_DAYS, -CONTEXT_DAYS)  # the year; the days around it are context
     unseen = part >= 2 if run.split == "random" else part == 2
     found, std = estimates(run, chosen(samples, run.inputs), part, unseen)
     found, truth, test = found[:, inner], samples.y[unseen][:, inner], part[unseen] == 2

@@ -4,6 +4,7 @@ Every operation has a definition (``reference``, plain PyTorch) and compiled bac
 Importing this package imports none of torch, numba and triton; each arrives on first use.
 """
 
+from xsm_kernels.dispatch import backends
 from xsm_kernels.errors import ArgumentError, BackendError, KernelError
 from xsm_kernels.lstm import lstm
 from xsm_kernels.masked_conv3d import masked_conv3d
@@ -16,6 +17,7 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "KernelError",
+    "backends",
     "pointwise_layers",
     "lstm",
     "masked_conv3d",

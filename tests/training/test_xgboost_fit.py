@@ -9,7 +9,7 @@ from tests.estimation.worlds import world_with_reanalysis as world
 from xsm.errors import InputError, MissingPackageError
 from xsm.estimate import estimate
 from xsm.networks.model import load_model
-from xsm.networks.sequence_inference import standardised
+from xsm.networks.sequence_inference import standardise
 from xsm.training.fit_estimator import fit_estimator
 from xsm.training.xgboost_fit import PARAMETERS
 
@@ -37,7 +37,7 @@ def test_it_is_what_xgboost_itself_gives(package):
     trees = SMALL["trees"] | {"subsample": 1.0, "colsample_bytree": 1.0}
     model = fit_estimator(ds, "soil", **SMALL | {"trees": trees, "split": "none"})
     x = np.stack([np.broadcast_to(ds[n], ds.soil.shape) for n in model.config["features"]], -1)
-    z = standardised(x.reshape(-1, 4), model.card)
+    z = standardise(x.reshape(-1, 4), model.card)
     target = model.card["target"]
     y = (ds.soil.values.ravel() - target["location"]) / target["scale"]
     options = PARAMETERS | {k: v for k, v in trees.items() if k != "rounds"}

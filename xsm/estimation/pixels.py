@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from xsm.conventions.predictors import Predictors, calendar_predictor
 from xsm.conventions.products import DAY_OF_YEAR, NO_SOIL
 from xsm.errors import InputError
-from xsm.networks.device import Place
+from xsm.networks.device import CPU, ExecutionConfig
 from xsm.networks.model import Model
 from xsm.networks.sequence_inference import (
-    ANYWHERE,
     attention_weights,
     estimate_sequences,
     fill_short_gaps,
@@ -110,7 +109,7 @@ def estimate_block(
     model: Model,
     cover: bool,
     mask_frozen: bool,
-    place: Place = ANYWHERE,
+    execution: ExecutionConfig = CPU,
     step: Callable[[int], Any] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int8]]:
     """Mean, standard deviation (m3 m-3) and flag, each (..., N).
@@ -124,8 +123,8 @@ def estimate_block(
     cover : bool
     mask_frozen : bool
         No estimate where ``lst`` is below 0 degC.
-    place : Place
-        Where the network runs.
+    execution : ExecutionConfig
+        Backend, device and precision of the network.
     step : callable, optional
         Called with the number of pixels done.
     """
@@ -136,18 +135,18 @@ def estimate_block(
     values = np.full((2, soil.size, plan.days.size), np.nan, np.float32)
     flag = np.full(values.shape[1:], NOT_SOIL, np.int8)
     land = np.flatnonzero(soil)
-    count = PIXELS if place.device in (None, "cpu") else ON_DEVICE
+    count = PIXELS if execution.device in (None, "cpu") else ON_DEVICE
     for start in range(0, land.size, count):
         pixels = land[start : start + count]
         x = sequences(inputs, plan, pixels, shape)
-        values[:, pixels], flag[pixels] = _estimate_pixels(x, plan, model, mask_frozen, place)
+        values[:, pixels], flag[pixels] = _estimate_pixels(x, plan, model, mask_frozen, execution)
         if step is not None:
             step(pixels.size)
     full = (*shape, plan.days.size)
     return values[0].reshape(full), values[1].reshape(full), flag.reshape(full)
 
 
-def _estimate_pixels(x, plan, model, mask_frozen, place):
+def _estimate_pixels(x, plan, model, mask_frozen, execution):
     """Mean and standard deviation (2, B, N), and flag (B, N), of sequences (B, T, F)."""
     moving = [
         f
@@ -165,7 +164,7 @@ def _estimate_pixels(x, plan, model, mask_frozen, place):
     out = np.full((2, *flag.shape), np.nan, np.float32)
     work = usable.any(-1)
     if work.any():
-        mean, std = estimate_sequences(x[work], model, place)
+        mean, std = estimate_sequences(x[work], model, execution)
         out[:, work] = np.stack([mean, std])[:, :, plan.days]
     return np.where(flag <= MISSING_INPUT, out, np.float32(np.nan)), flag
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples, check_whole, read_samples
 from xsm.metrics.score_table import pooled
-from xsm.networks.model import check_kind
+from xsm.networks.registry import network
 from xsm.options import get_option
 
 RIVAL = "cdf_matching"
@@ -79,7 +79,7 @@ def sequence_length(
 
     lengths = _numbers(days, "days", 0, np.inf, whole=True)
     check_whole({"per_cell": (per_cell, 1), "seed": (seed, 0)})
-    check_kind(model)
+    network(model, argument="model")
     samples, part = _read(predictors, target, features, split, every, seed)
     longest = int(max(lengths))
     if samples.y.shape[1] <= 2 * longest:
@@ -154,7 +154,7 @@ def reduced_samples(
     parts = _numbers(shares, "shares", 1e-9, 1.0)
     check_whole({"seed": (seed, 0)})
     for name in models:
-        check_kind(name, "models")
+        network(name, argument="models")
     samples, part = _read(predictors, target, features, split, every, seed)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in models}
     if rival is not None:

@@ -94,10 +94,10 @@ def importance(
             raise InputError(f"{name}={value!r}: expected one of {', '.join(map(repr, allowed))}.")
     repeats = (5 if how == "permutation" else 1) if repeats is None else repeats
     from xsm.estimation.samples import check_whole, read_samples
-    from xsm.networks.model import load_estimator
+    from xsm.networks.model import load_model
 
     check_whole({"repeats": (repeats, 1), "seed": (seed, 0)})
-    found = load_estimator(model)
+    found = load_model(model, "estimate")
     names = [row["name"] for row in found.card["predictors"]]
     sets = _sets(names, groups or {})
     if target is None:

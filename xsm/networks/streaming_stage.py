@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from xsm.gapfilling.statistics import COUNT
-from xsm.networks.features import of_cells, standardised
+from xsm.networks.features import scaled_statistics, standardise
 from xsm.networks.model import Model
 from xsm.networks.partial_conv import reach
 from xsm_kernels import masked_mean, update_mask
@@ -132,14 +132,14 @@ class _Inputs:
         """What does not change from day to day, into every slot of the ring."""
         at = rings.cells.at
         first = 2 + 2 * len(self.scales)
-        fixed = of_cells(self.stats).reshape(len(self.stats), -1)[:, at].T
+        fixed = scaled_statistics(self.stats).reshape(len(self.stats), -1)[:, at].T
         for slot in range(rings.held["features"]):
             rings.rows("features", slot)[0][:, first : first + len(self.stats)] = fixed
 
     def write_days(self, rings: Rings, start: int, stop: int) -> None:
         """Anomalies, and their means over the squares, of days start..stop."""
         at = rings.cells.at
-        anomaly, observed = standardised(self.values[start:stop], self.stats)
+        anomaly, observed = standardise(self.values[start:stop], self.stats)
         channels = [anomaly, observed]
         for size in self.scales:
             channels += masked_mean(anomaly, observed, size, wrap_longitude=self.wrap)

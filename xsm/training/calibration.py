@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.networks.block_inference import LOG_VARIANCE, operations
-from xsm.networks.partial_conv import partial_conv_network
+from xsm.networks.block_inference import LOG_VARIANCE
+from xsm.networks.device import operations
+from xsm.networks.registry import network
 from xsm.training.patches import Sample
 
 LEVELS = {0.68: 0.9945, 0.95: 1.9600}  # half-widths of normal intervals, standard deviations
@@ -62,8 +63,13 @@ def _exact(ratio: NDArray[np.floating]) -> float:
 
 def _ratios(params, config, sample) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Absolute errors in predicted standard deviations, and log-variances, of the hidden cells."""
-    output, _ = partial_conv_network(
-        params, sample.inputs, config, operations(), land=sample.land[None, None, None]
+    row = network("partial_conv", "gapfill")
+    output, _ = row.apply(
+        params,
+        sample.inputs,
+        config,
+        operations(row.operations),
+        land=sample.land[None, None, None],
     )
     anomaly, log_variance = sample.inner(output)[0]
     log_variance = np.clip(log_variance, *LOG_VARIANCE)

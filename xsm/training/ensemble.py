@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples, check_whole
 from xsm.networks.model import Model, make_model
-from xsm.networks.recurrent import make_config
-from xsm.networks.xgboost_model import KIND, xgboost
+from xsm.networks.registry import network
 from xsm.training.estimator_card import cut_sequences, normalisation, scores
 from xsm.training.sequence_loop import Sequences, Settings, fit_sequences
 from xsm.training.xgboost_fit import fit_boosted
@@ -60,7 +59,7 @@ def fit_samples(
     on_epoch : callable, optional
         Called with the number of an epoch (or tree) and the error of the check.
     **options
-        Sizes of :func:`xsm.networks.recurrent.make_config`, and fields of
+        Sizes of the kind, see :mod:`xsm.networks.registry`, and fields of
         :class:`xsm.training.sequence_loop.Settings`.
 
     Returns
@@ -82,13 +81,14 @@ def fit_samples(
     settings = Settings(**{k: options.pop(k) for k in Settings._fields if k in options})
     config = configuration(kind, [row["name"] for row in samples.rows], **options)
     card = normalisation(samples, part, location, scale, scaling)
-    single = kind in ("dense", KIND)
+    row = network(kind)
+    single = row.days_alone
     train, held_out = (cut_sequences(samples, card, part == n, single=single) for n in (0, 1))
     train, check = thinned(train, share, seed), held_out if len(held_out.x) else None
     params: dict[str, np.ndarray] = {}
     curves = []
     for member in range(members):
-        if kind == KIND:
+        if row.initial_params is None:
             found, curve = fit_boosted(
                 train, check, trees or {}, seed + member, on_epoch, settings.balance
             )
@@ -96,7 +96,9 @@ def fit_samples(
             found, curve = fit_sequences(config, train, check, settings, seed + member, on_epoch)
         params |= {f"{member}/{name}": value for name, value in found.items()}
         curves.append(curve)
-    used: dict[str, Any] = settings._asdict() if kind != KIND else {"trees": dict(trees or {})}
+    used: dict[str, Any] = (
+        settings._asdict() if row.initial_params is not None else {"trees": dict(trees or {})}
+    )
     whole: dict[str, Any] = {
         "task": "estimate",
         "network": kind,
@@ -117,23 +119,13 @@ def configuration(kind: str, names: list[str], **sizes: Any) -> dict[str, Any]:
     InputError
         If the kind is unknown or the sizes do not fit.
     """
-    if kind == KIND:
-        return {"kind": KIND, "features": names}
-    try:
-        return make_config(kind, names, **sizes)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    row = network(kind)
+    return row.default_config(names, **{k: v for k, v in sizes.items() if k in row.sizes})
 
 
 def check_packages(kind: str) -> None:
     """Raise an ImportError that says what to install, if a fit of this kind cannot run."""
-    if kind == KIND:
-        xgboost()
-        return
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ImportError("fit_estimator needs torch: pip install 'xsm[torch]'.") from error
+    network(kind).import_for_training()
 
 
 def thinned(data: Sequences, share: float, seed: int) -> Sequences:

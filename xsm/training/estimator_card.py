@@ -12,13 +12,12 @@ from xsm.errors import InputError
 from xsm.estimation.samples import Samples
 from xsm.metrics.score_table import pooled
 from xsm.networks.model import Model
+from xsm.networks.registry import CONTEXT_DAYS, SEQUENCE_DAYS
 from xsm.networks.sequence_inference import (
-    CONTEXT,
     LIMIT,
-    YEAR,
     estimate_sequences,
     location_and_scale,
-    standardised,
+    standardise,
     windows,
 )
 from xsm.training.sequence_loop import Sequences
@@ -54,7 +53,7 @@ def normalisation(
             "depth_top": 0.0,
             "depth_bottom": 0.05,
         },
-        "sequence": {"days": YEAR, "context": CONTEXT},
+        "sequence": {"days": SEQUENCE_DAYS, "context": CONTEXT_DAYS},
     }
 
 
@@ -76,7 +75,7 @@ def cut_sequences(
     x, y = samples.x[cells], samples.y[cells]
     where, wide = location_and_scale(x, card)
     y = ((y - where) / wide).astype(np.float32)
-    z = standardised(x, card)
+    z = standardise(x, card)
     if single:
         seen = np.isfinite(y)
         return Sequences(z[seen][:, None], y[seen][:, None])
@@ -86,7 +85,7 @@ def cut_sequences(
     for window in cut:
         inner = np.full((len(y), longest), np.nan, np.float32)
         days = window.days.stop - window.days.start
-        inner[:, window.kept] = y[:, window.days][:, window.kept]
+        inner[:, window.core] = y[:, window.days][:, window.core]
         outer = np.zeros((len(z), longest, z.shape[2]), np.float32)
         outer[:, :days] = z[:, window.days]
         seen = np.isfinite(inner).any(axis=1)

@@ -92,7 +92,7 @@ def fit_estimator(
         How predictors are scaled: by mean and standard deviation, or by median and quartiles, so
         that a few extremes, such as the albedo of snow, do not squeeze all else.
     hidden, input, window : int, optional
-        Sizes; see :func:`xsm.networks.recurrent.recurrent_network`.
+        Sizes; see :mod:`xsm.networks.registry`.
     members : int
         Networks with seeds of their own, whose estimates are averaged.
     epochs, batch, rate, decay, dropout : optional
@@ -144,8 +144,8 @@ def fit_estimator(
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
     from xsm.networks.device import torch_device
-    from xsm.networks.model import check_kind, make_model, own_path, save_model, shortest_record
-    from xsm.networks.xgboost_model import KIND
+    from xsm.networks.model import make_model, model_path, save_model
+    from xsm.networks.registry import network
     from xsm.training.ensemble import check_numbers, check_packages, fit_samples
     from xsm.training.xgboost_fit import ROUNDS
 
@@ -155,23 +155,23 @@ def fit_estimator(
         "share": share, "balance": balance, "seed": seed,
     }  # fmt: skip
     check_numbers(options)
-    check_kind(model)
+    row = network(model, argument="model")
     if path is not None:
-        own_path(path)  # before hours of work
+        model_path(path)  # before hours of work
     if taken := sorted(WRITTEN & {*(card or {})}):
         raise InputError(f"card holds {taken}, which the fit writes itself: leave them out.")
     check_packages(model)
-    if model != KIND:
+    if row.torch_inference:
         torch_device(device)
     samples = read_samples(predictors, target, features, every=every, gap=gap)
     _check_samples(samples, location, scale)
-    if samples.y.shape[1] < (least := shortest_record(model)):
+    if samples.y.shape[1] < (least := row.min_days()):
         raise InputError(
             f"the predictors are {samples.y.shape[1]} days long: expected {least} or more for "
             f"model={model!r}. Use a longer record, or model='dense'."
         )
     part = split_cells(samples.lat, samples.lon, split, seed)
-    passes = int((trees or {}).get("rounds", ROUNDS)) if model == KIND else epochs
+    passes = int((trees or {}).get("rounds", ROUNDS)) if row.initial_params is None else epochs
     with bar("fit", members * passes, get_option("progress", progress), "epoch") as shown:
 
         def on_epoch(_epoch: int, error: float) -> None:

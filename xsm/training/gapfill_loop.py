@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from xsm.networks.block_inference import operations
-from xsm.networks.partial_conv import partial_conv_network
+from xsm.networks.device import operations
+from xsm.networks.registry import network
 from xsm.training.losses import gapfill_loss
 from xsm.training.patches import Sample, Sampler, stream
 
@@ -92,7 +92,7 @@ def fit(
     """
     import torch
 
-    ops = operations("reference", torch.bfloat16)
+    ops = operations(network("partial_conv", "gapfill").operations, "reference", torch.bfloat16)
     tensors = {k: torch.tensor(v, device=device, requires_grad=True) for k, v in params.items()}
     average = {key: value.detach().clone() for key, value in tensors.items()}
     optimiser = torch.optim.AdamW(tensors.values(), lr=rate, weight_decay=decay)
@@ -160,7 +160,7 @@ def _loss(samples, tensors, config, ops, device):
         for name in samples[0].inputs
     }
     land = stack(lambda s: s.land)[:, None, None]
-    output, _ = partial_conv_network(tensors, inputs, config, ops, land=land)
+    output, _ = network("partial_conv", "gapfill").apply(tensors, inputs, config, ops, land=land)
     return gapfill_loss(
         samples[0].inner(output),
         stack(lambda s: s.mean),

@@ -14,8 +14,8 @@ from xsm.errors import InputError
 from xsm.gapfilling.gap_patterns import PATTERNS, hide
 from xsm.gapfilling.seasonal_cycle import departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
-from xsm.networks.block_inference import operations
-from xsm.networks.features import features, pad_days
+from xsm.networks.device import operations
+from xsm.networks.features import pad_days
 from xsm.networks.model import Model
 
 ENOUGH = 5  # observations that make a cell worth sampling
@@ -100,7 +100,7 @@ class Sampler:
         self.records = [record.with_halo(halo) for record in records]
         self.model, self.patch, self.days, self.share = model, patch, days, hidden
         self.seed, self.rng = seed, np.random.default_rng(seed)
-        self.ops = operations()
+        self.ops = operations(model.network.operations)
         shares = np.array([record.share for record in records], float)
         self.odds = shares / shares.sum()
         # flat indices, into the unpadded cells, of those worth sampling
@@ -151,7 +151,7 @@ class Sampler:
     ) -> Sample:
         model = self.model
         days, halo = model.halo[0], model.halo[1]
-        margin = halo - max(model.config["scales"]) // 2  # of the layers alone
+        margin = model.network.reach(model.config)[1]  # of the layers alone
         outer = slice(halo - margin, -(halo - margin) or None)
         seen = np.where(hidden, np.float32(np.nan), values)
         stats, course = np.split(record_statistics(seen), [len(STATISTICS)])
@@ -162,7 +162,7 @@ class Sampler:
         start = int(self.rng.integers(length - wanted + 1))
         first, last = start - days, start + wanted + days
         context = seen[max(first, 0) : min(last, length)]
-        inputs = features(context, stats, self.ops, scales=model.config["scales"])
+        inputs = model.network.inputs(context, stats, model.config, self.ops)
         inputs = {k: (x[..., outer, outer], m[..., outer, outer]) for k, (x, m) in inputs.items()}
         inputs = pad_days(inputs, max(-first, 0), max(last - length, 0))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xsm.estimation.samples import Samples
 from xsm.networks.model import Model
-from xsm.training.ensemble import SIZES, fit_samples
+from xsm.training.ensemble import fit_samples
 from xsm.training.sequence_loop import Settings
 
 
@@ -24,10 +24,7 @@ def again(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> 
     config, training = model.config, model.card["training"]
     known = (*Settings._fields, "members", "share", "scaling", "trees")
     options: dict[str, Any] = {k: training[k] for k in known if k in training}
-    if config["kind"] != "xgboost":
-        options |= {k: config[k] for k in SIZES if k in config}
-    if config["kind"] == "transformer":
-        options.pop("input")  # as wide as the hidden layer
+    options |= {k: config[k] for k in model.network.sizes if k in config}
     target = {
         key: model.card["target"][key]
         for key in ("location", "scale")

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.networks.recurrent import initial_params, recurrent_network, recurrent_operations
+from xsm.networks.device import operations
+from xsm.networks.registry import network
 from xsm.training.losses import Weigh, rarity
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def fit_sequences(
     """
     import torch
 
-    start = initial_params(config, seed)
+    start = network(config["kind"]).initial_params(config, seed)
     tensors = {
         k: torch.tensor(v, device=settings.device, requires_grad=True) for k, v in start.items()
     }
@@ -156,8 +157,10 @@ def _loss(
     x, y = (torch.from_numpy(array[part][:, days]).to(device) for array in data)
     known = torch.isfinite(y)
     seen = int(known.sum())
-    ops = recurrent_operations()
-    found = recurrent_network(tensors, x, config, ops, dropout=dropout, weights=False)
+    row = network(config["kind"])
+    found = row.apply(
+        tensors, x, config, operations(row.operations), dropout=dropout, weights=False
+    )
     error = torch.where(known, found.mean - torch.nan_to_num(y), 0.0) ** 2
     spread = found.log_variance.clamp(-10.0, 5.0)
     # the variance learns from the error and cannot excuse it

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from xsm.networks.xgboost_model import packed, xgboost
+from xsm._lazy import optional_import
+from xsm.networks.xgboost_model import booster_params
 from xsm.training.losses import rarity
 from xsm.training.sequence_loop import Sequences
 
@@ -48,11 +49,11 @@ def fit_boosted(
     Returns
     -------
     params : dict of ndarray
-        See :func:`xsm.networks.xgboost_model.packed`.
+        See :func:`xsm.networks.xgboost_model.booster_params`.
     curve : dict
         ``epoch`` (tree), ``train`` and ``held_out``, standardised RMSE.
     """
-    package = xgboost()
+    package = optional_import("xgboost", "a fit of the kind 'xgboost'", "trees")
     options = PARAMETERS | dict(parameters) | {"seed": seed}
     rounds = int(options.pop("rounds", ROUNDS))
     weight = rarity(train.y, balance)(train.y[:, 0]) if balance else None
@@ -82,7 +83,7 @@ def fit_boosted(
     errors = {name: [round(v, 5) for v in history[name]["rmse"]] for _, name in sets}
     curve = {"epoch": [*range(1, len(errors["train"]) + 1)], "held_out": [], **errors}
     spread = errors[sets[-1][1]][last]
-    return packed(booster, 2 * math.log(max(spread, 1e-6))), curve
+    return booster_params(booster, 2 * math.log(max(spread, 1e-6))), curve
 
 
 def _days(data: Sequences) -> tuple[np.ndarray, np.ndarray]:

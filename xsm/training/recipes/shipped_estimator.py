@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from xsm.networks.model import Model
-from xsm.networks.recurrent import KINDS
+from xsm.networks.registry import kinds
 from xsm.osse.cells import FEATURES, TARGET, simulated_cells
 from xsm.training.fit_estimator import fit_estimator
 
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> Model:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="file of the model")
-    parser.add_argument("--kind", choices=KINDS, default="atlstm")
+    parser.add_argument("--kind", choices=kinds("estimate"), default="atlstm")
     parser.add_argument("--every", type=int, default=6, help="rows and columns of 0.25 degrees")
     parser.add_argument("--days", type=int, default=425)
     parser.add_argument("--epochs", type=int, default=SETTINGS["epochs"])

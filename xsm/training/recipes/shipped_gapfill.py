@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 
 from xsm.networks.model import Model, load_model, save_model
-from xsm.networks.partial_conv import NETWORKS, initial_params
+from xsm.networks.partial_conv import initial_params
+from xsm.networks.registry import network as find_network
 from xsm.training.calibration import calibrate
 from xsm.training.gapfill_loop import fit
 from xsm.training.patches import Record, Sampler
@@ -102,7 +103,7 @@ def train(
     -------
     Model
     """
-    config = NETWORKS[network]()
+    config = find_network("partial_conv", "gapfill").configs[network]()
     params = initial_params(config, seed) if start is None else load_model(start).params
     blank = Model({"name": network, "config": config}, params)
     real, unseen = amsr2_parts(amsr2)
@@ -144,7 +145,11 @@ def train(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="default")
+    parser.add_argument(
+        "--network",
+        choices=sorted(find_network("partial_conv", "gapfill").configs),
+        default="default",
+    )
     parser.add_argument("--amsr2", required=True, help="path of the AMSR2 month (NetCDF)")
     parser.add_argument("--out", required=True, help="path of the model to write")
     parser.add_argument("--steps", type=int, default=8000)
