@@ -1,8 +1,8 @@
 """Run a network on a GPU as a CUDA graph: captured once per shape, replayed on other values.
 
-A block of days launches some fifty kernels; a graph launches them at once. A captured function must
-neither wait for the device nor touch memory of the host, and its shapes are fixed. Inputs are padded
-with missing cells to multiples of :data:`STEPS`, so that few graphs serve all blocks.
+A block of days launches some fifty kernels; a graph launches them at once. A captured function
+must neither wait for the device nor touch memory of the host, and its shapes are fixed. Inputs are
+padded with missing cells to multiples of :data:`STEPS`, so that few graphs serve all blocks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _failed: set[Hashable] = set()  # keys of functions that could not be captured
 class CapturedGraph:
     """A function captured on tensors; later calls read their arguments from these tensors.
 
-    The tensors must hold realistic values already, because the runs before the capture tune kernels.
+    The tensors must hold realistic values already: the runs before the capture tune kernels.
     """
 
     def __init__(self, function: Function, inputs: Sequence[torch.Tensor]) -> None:
@@ -103,9 +103,8 @@ def replay(
     key = (key, device, torch.get_float32_matmul_precision(), *shapes)
     with _lock, torch.inference_mode(), _device_context(device):
         inputs = _graphs[key].inputs if key in _graphs else _empty(shapes, device)
-        for tensor, array, missing in zip(
-            inputs, (values, stats), (float("nan"), 0.0), strict=True
-        ):
+        arrays = (values, float("nan")), (stats, 0.0)
+        for tensor, (array, missing) in zip(inputs, arrays, strict=True):
             tensor.fill_(missing)
             source = torch.from_numpy(np.require(array, requirements=["C", "W"]))
             tensor[tuple(map(slice, array.shape))].copy_(source)

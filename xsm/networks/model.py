@@ -72,8 +72,8 @@ class Model:
             return network(self.kind, self.task)  # type: ignore[call-overload]
         except InputError as error:
             raise ModelError(
-                f"the card of model {self.name!r} names a network that this version of xsm does "
-                f"not have: {error} Fit the model again, or install the xsm that it was fitted with."
+                f"the card of model {self.card.get('name')!r} names an unknown network: {error} "
+                "Fit the model again, or install the version of xsm that wrote it."
             ) from error
 
     @cached_property
@@ -100,7 +100,7 @@ class Model:
 
 
 def make_model(name: str, card: dict[str, Any], params: dict[str, np.ndarray]) -> Model:
-    """Build a model from its parts; ``schema``, ``name`` and ``sha256`` of the card are set here."""
+    """Build a model from its parts; sets ``schema``, ``name`` and ``sha256`` of the card."""
     params = {key: _as_stored(value) for key, value in params.items()}
     rest = {k: v for k, v in card.items() if k not in ("schema", "name", "sha256")}
     fingerprint = hashlib.sha256(save(params)).hexdigest()

@@ -1,4 +1,4 @@
-"""LSTM networks: one direction (lstm), both (bilstm), both with attention over the days (atlstm)."""
+"""LSTM networks: forward (lstm), in both directions (bilstm), and with attention (atlstm)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def lstm_network(
     :class:`xsm.networks.registry.SequenceNetwork` for the arguments. With the `state` that an
     earlier call returned, the network of one direction continues where that call ended, exactly.
     """
-    y, state = ops.lstm(
-        input_layer(params, x, dropout), *lstm_weights(params, x), initial=state, mask=None
-    )
+    y, state = ops.lstm(input_layer(params, x, dropout), *lstm_weights(params, x), initial=state)
     return output_layer(params, y if dropout is None else dropout(y, "hidden"), state=state)
 
 
@@ -70,9 +68,7 @@ def atlstm_network(
     score is their scaled product, and context and state are projected together (Luong et al.,
     2015, doi 10.18653/v1/D15-1166).
     """
-    y, state = ops.lstm(
-        input_layer(params, x, dropout), *lstm_weights(params, x), initial=state, mask=None
-    )
+    y, state = ops.lstm(input_layer(params, x, dropout), *lstm_weights(params, x), initial=state)
     y = y if dropout is None else dropout(y, "hidden")
     attention = None
     if weights:

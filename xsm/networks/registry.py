@@ -58,6 +58,11 @@ class Network:
     torch_inference: bool = True
     renamed: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def gradient_trained(self) -> bool:
+        """Whether a fit minimises a loss of the outputs by gradients, from `initial_params`."""
+        return self.initial_params is not None
+
     def import_required(self) -> None:
         """Import what inference needs; a MissingPackageError says what to install."""
         if self.required_package is not None:

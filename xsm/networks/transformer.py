@@ -9,6 +9,7 @@ import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.errors import InputError
 from xsm.networks.attention import attend
 from xsm.networks.layers import (
     Config,
@@ -107,11 +108,13 @@ def make_config(
 
     Raises
     ------
-    ValueError
+    InputError
         If `hidden` is no multiple of twice the number of heads.
     """
     if hidden % (2 * heads):
-        raise ValueError(f"hidden={hidden} with heads={heads}: expected a multiple of 2 heads.")
+        raise InputError(
+            f"hidden={hidden} with heads={heads}: expected a multiple of twice the heads."
+        )
     return {
         "features": features,
         "hidden": int(hidden),

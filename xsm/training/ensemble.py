@@ -88,7 +88,7 @@ def fit_samples(
     params: dict[str, np.ndarray] = {}
     curves = []
     for member in range(members):
-        if row.initial_params is None:
+        if not row.gradient_trained:
             found, curve = fit_boosted(
                 train, check, trees or {}, seed + member, on_epoch, settings.balance
             )
@@ -97,7 +97,7 @@ def fit_samples(
         params |= {f"{member}/{name}": value for name, value in found.items()}
         curves.append(curve)
     used: dict[str, Any] = (
-        settings._asdict() if row.initial_params is not None else {"trees": dict(trees or {})}
+        settings._asdict() if row.gradient_trained else {"trees": dict(trees or {})}
     )
     whole: dict[str, Any] = {
         "task": "estimate",

@@ -171,7 +171,7 @@ def fit_estimator(
             f"model={model!r}. Use a longer record, or model='dense'."
         )
     part = split_cells(samples.lat, samples.lon, split, seed)
-    passes = int((trees or {}).get("rounds", ROUNDS)) if row.initial_params is None else epochs
+    passes = int((trees or {}).get("rounds", ROUNDS)) if not row.gradient_trained else epochs
     with bar("fit", members * passes, get_option("progress", progress), "epoch") as shown:
 
         def on_epoch(_epoch: int, error: float) -> None:
