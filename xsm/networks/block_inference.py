@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.gapfilling.seasonal_cycle import at_day, departures
+from xsm.gapfilling.seasonal_cycle import cycle_of_day, departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm.networks.device import Place, host, torch_device
 from xsm.networks.features import features
@@ -129,7 +129,7 @@ def fill_block(
     course = _crop(course, (rows, columns), wrap)
     mean = core[MEAN] + core[STD] * output[0]
     for t, day in enumerate(mean):
-        day += at_day(course, first + t)
+        day += cycle_of_day(course, first + t)
     log_variance = np.clip(output[1], *LOG_VARIANCE)
     std = core[STD] * np.exp(0.5 * log_variance) * _calibrated(log_variance, model)
     return np.where(mask, np.stack([mean, std]), np.float32(np.nan))
