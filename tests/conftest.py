@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from xsm.gapfilling import statistics
-from xsm.gapfilling.seasonal_cycle import at_day
+from xsm.gapfilling.seasonal_cycle import cycle_of_day
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,7 +46,6 @@ class WindowMean:
     """Stands in for a model: half the cell's mean, half the mean of 9 days x 5 x 5 cells."""
 
     halo = (4, 2, 2)
-    statistics_halo = 10
     name = "window-mean"
     identity = "window-mean (test)"
     card: dict = {}
@@ -69,7 +68,7 @@ def _fill_block(
     mean = total / np.maximum(number, 1)
     inner = stats[:, rows:-rows, columns:-columns]
     # a window that is told a wrong day has another course
-    course = np.stack([at_day(inner[5:], first + day) for day in range(len(mean))])
+    course = np.stack([cycle_of_day(inner[5:], first + day) for day in range(len(mean))])
     mean = 0.5 * mean + 0.5 * (inner[0] + course)
     spread = (0.1 + 0.001 * inner[2] + 0.1 * inner[1:5].sum(axis=0)) / np.maximum(number, 1)
     return np.where(number > 0, np.stack([mean, spread]), np.nan).astype(np.float32)
@@ -87,13 +86,13 @@ def network(monkeypatch) -> SimpleNamespace:
         calls.values.append(values.size)
         return _fill_block(values, stats, model, **settings)
 
-    def record_statistics(values, *, wrap=False):
+    def record_statistics(values):
         calls.record_statistics += 1
         calls.values.append(values.size)
-        return statistics.record_statistics(values, wrap=wrap)
+        return statistics.record_statistics(values)
 
     module.fill_block = fill_block
-    module.record_statistics = record_statistics
     module.load_model = lambda model="default": WindowMean()
     monkeypatch.setitem(sys.modules, "xsm.networks.block_inference", module)
+    monkeypatch.setattr("xsm.gapfilling.fill.record_statistics", record_statistics)
     return calls

@@ -72,16 +72,24 @@ def test_dask_changes_nothing(globe, filled):
 
 def test_days_alone_equal_the_record_around_them(globe, filled):
     """A window of nine days gives its middle day as the record does, statistics given."""
-    from xsm.blockwise import tiling as tiles
+    from functools import partial
+    from types import SimpleNamespace
 
-    record = tiles.Record(globe[SM].values, 1.0, np.arange(14), True)
-    model = tiles.numbers().load_model()
-    stats = tiles.map_record_statistics(record, model.statistics_halo, lambda values: None)
+    from xsm.blockwise.tiling import DailyArray, take_cells
+    from xsm.gapfilling.fill import predict_needed, tiled_statistics
+    from xsm.networks.block_inference import fill_block, load_model
+
+    record = DailyArray(globe[SM].values, 1.0, np.arange(14), True)
+    model = load_model()
+    task = SimpleNamespace(
+        predict=partial(fill_block, model=model), halo=model.halo, to_m3m3_factor=1.0, name=SM
+    )
+    stats = tiled_statistics(record, task)
     _, rows, columns = model.halo
-    around = tiles.take_cells(stats, slice(-rows, 24 + rows), slice(-columns, 40 + columns), True)
+    around = take_cells(stats, slice(-rows, 24 + rows), slice(-columns, 40 + columns), True)
     for day in (0, 6, 13):
         window = (slice(day, day + 1), slice(0, 24), slice(0, 40))
         need = (filled[FLAG].values == 1)[window]
         values = record.read(window, model.halo)
-        mean, _ = tiles.fill_window(values, around, need, day, model, {"backend": "auto"})
+        mean, _ = predict_needed(values, around, need, day, task)
         np.testing.assert_allclose(mean[need], filled[SM].values[window][need], **CLOSE)

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from xsm.blockwise.tiling import long_gaps
 from xsm.conventions.cf import BY_CLIMATOLOGY, BY_NETWORK, NOT_FILLED, NOT_LAND
 from xsm.errors import InputError
 from xsm.gapfilling.climatology import climatology
+from xsm.gapfilling.fill import long_gaps
 
 pytestmark = pytest.mark.usefixtures("network")
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"

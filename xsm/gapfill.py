@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from xsm.blockwise.tiling import Job, numbers
+from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.align import land_mask
-from xsm.conventions.cf import assemble
-from xsm.conventions.grid import layout_of, time_of
-from xsm.conventions.time_axis import day_numbers, gap_days, year_length
-from xsm.conventions.variables import UNNAMED, choose, read_variable
+from xsm.conventions.cf import call_text, filled_dataset
+from xsm.conventions.record import open_record
+from xsm.conventions.time_axis import gap_days
 from xsm.errors import InputError
 from xsm.options import get_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from xsm.networks.block_inference import Model
+    from xsm.networks.model import Model
 
 FALLBACKS = (None, "climatology")
 
@@ -39,43 +40,43 @@ def gapfill(
     dtype: str | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
-    """Fill the gaps of a daily record from the four days before and after and from the neighbours.
+    """Fill the gaps of a daily record from its neighbours in space and the four days on each side.
 
     Parameters
     ----------
     obj : Dataset or DataArray
         Daily volumetric soil moisture on a grid, any order and names of dimensions, with a unit
-        (m3 m-3, 1, %, percent). Dimensions other than time, rows and columns (orbit, depth) are
-        filled one by one. Dask arrays stay lazy; what they come from is read five times, to keep
-        memory small: persist an expensive computation.
+        (m3 m-3, 1, %, percent). Each element of other dimensions (orbit, depth) is filled on its
+        own. Dask arrays stay lazy; their source is read five times so that memory stays small:
+        persist an expensive computation. A large file opened without chunks is read in blocks.
     var : str, optional
         The variable, where neither a standard name nor a known product tells.
     model : str, Path or Model
-        A name that :func:`xsm.models` lists, or the file of a model of your own.
+        A name that :func:`xsm.models` lists, or the path of your own model.
     max_gap : span of time, optional
         ``"5D"``, a number of days, or a timedelta. A gap with more missing days in a row stays
-        empty whole; so does one at the ends of the record. Default: no limit.
+        empty as a whole, also at the ends of the record. Default: no limit.
     keep_observed : bool
-        Return observed values bit for bit. False replaces them by the network's estimate.
+        Return observed values bit for bit. False replaces them by the estimate of the network.
     uncertainty : bool
-        Return ``<var>_uncertainty`` too.
+        Also return ``<var>_uncertainty``.
     land : array of bool (rows, columns), or the name of a variable of `obj`, optional
-        Where values may be filled in. Default: where something was ever observed.
+        Where values may be filled in. Default: cells observed at least once.
     fallback : {None, "climatology"}
-        What fills gaps for which nine days hold nothing within reach: the mean of what the cell
-        showed within 15 days of that day of the year, in all years, if seen three times or more.
+        Fill gaps without any observation within reach of the network by the mean of the cell within
+        15 days of that day of the year, in all years, from three observations or more.
     backend, device, dtype, progress : optional
         See :class:`xsm.set_options`, which sets them for many calls.
 
     Returns
     -------
     Dataset
-        All of `obj` (for a DataArray: its coordinates) with
+        `obj` (for a DataArray: its coordinates) with
 
         - the filled variable under its own name; attributes, encoding, chunks, dtype and order of
-          dimensions as they came (integers become float32);
-        - ``<var>_uncertainty``, one standard deviation in the same unit, missing where observed;
-          where `obj` has a variable of this name, its values stay where nothing was filled;
+          dimensions are kept (integers become float32);
+        - ``<var>_uncertainty``, one standard deviation in the same unit, missing where observed; if
+          `obj` has a variable of this name, its values are kept where nothing was filled;
         - ``<var>_flag``: observed, filled_by_network, filled_by_climatology, not_filled, not_land.
 
     Raises
@@ -85,8 +86,9 @@ def gapfill(
 
     Notes
     -----
-    Days that the record lacks are worked on as missing and not returned. Infinite values count as
-    missing. A record without any observation comes back empty, flagged not_land.
+    Absent days count as missing and are not returned. Infinite values count as missing. A record
+    without any observation is returned empty, flagged not_land. The order in which rows and columns
+    are stored changes nothing.
     The network is a 3-D partial convolution after Zhang et al. (2021), doi
     10.5194/essd-13-1385-2021.
 
@@ -97,58 +99,59 @@ def gapfill(
         filled = ds.sm.gapfill(max_gap="10D")
         filled = xsm.gapfill(ds, var="my_moisture")
     """
+    from xsm.gapfilling.fill import fill
+    from xsm.gapfilling.task import GapfillTask
+    from xsm.networks.block_inference import fill_block, load_model
+
     if fallback not in FALLBACKS:
         raise InputError(f"fallback={fallback!r}: expected None or 'climatology'.")
-    da, ds = choose(obj, var)
-    found = read_variable(da)
-    layout = layout_of(da, ds)
-    time = time_of(da, layout.time)
-    days = day_numbers(time)
+    record = open_record(obj, var, consecutive=True)
+    network = load_model(model)
+    settings = {
+        "backend": get_option("backend", backend),
+        "device": get_option("device", device),
+        "dtype": get_option("dtype", dtype),
+    }
+    given = record.da
+    data = chunk_file_backed(given, record.layout.time)
     limit = gap_days(max_gap)
-    job = Job(
-        worth=found.worth,
-        valid_range=found.valid_range,
-        dtype=found.data.dtype if found.data.dtype.kind == "f" else np.dtype(np.float32),
+    days = record.axis.numbers
+    task = GapfillTask(
+        predict=partial(fill_block, model=network, **settings),
+        halo=network.halo,
+        to_m3m3_factor=record.variable.to_m3m3_factor,
+        valid_range=record.variable.valid_range,
+        dtype=data.dtype if data.dtype.kind == "f" else np.dtype(np.float32),
         days=days,
-        day_of_year=np.asarray(time.dt.dayofyear.values, np.int64),
-        year=year_length(time),
-        wrap=layout.wrap,
-        model=numbers().load_model(model),
-        land=_turned(land_mask(land, da, ds, layout), -layout.seam, -1),
+        day_of_year=record.day_of_year,
+        year_length=record.year_length,
+        wrap=record.layout.wrap,
+        land=land_mask(land, record),
         # no gap is longer than the record
         max_gap=None if limit is None or limit > days[-1] else limit,
         keep_observed=bool(keep_observed),
         climatology=fallback == "climatology",
-        settings={
-            "backend": get_option("backend", backend),
-            "device": get_option("device", device),
-            "dtype": get_option("dtype", dtype),
-        },
         tile=get_option("tile"),
         progress=get_option("progress", progress),
-        name=str(da.name or UNNAMED),
+        name=record.name,
     )
-    axes = [da.dims.index(dim) for dim in layout.order]
-    if da.chunks is None:
-        from xsm.gapfilling.fill import fill
-    else:
-        from xsm.gapfilling.dask_path import fill
-    arrays = fill(_turned(found.data, -layout.seam, axes[-1]), axes, job)
-    filled, spread, flag = (_turned(array, layout.seam, axes[-1]) for array in arrays)
+    filled, std, flag = map(record.to_stored_order, fill(data.data, task))
     options = {"max_gap": max_gap, "fallback": fallback, "keep_observed": keep_observed}
-    said = "".join(f", {k}={v!r}" for k, v in options.items() if v not in (None, True))
-    return assemble(
+    result = filled_dataset(
         obj,
-        found,
-        (filled, spread if uncertainty else None, flag),
-        model=job.model,
-        call=f"gapfill({job.name!r}{said})",
+        record.variable,
+        (filled, std if uncertainty else None, flag),
+        identity=str(getattr(network, "identity", network.name)),
+        call=call_text("gapfill", repr(record.name), options),
+        coverage_factors=_coverage_factors(network.card),
     )
+    if data is not given:  # a file that was read in blocks: the result is in memory, as for others
+        names = [n for n in result.data_vars if n == record.name or n.startswith(f"{record.name}_")]
+        result = result.assign(result[names].compute())
+    return result
 
 
-def _turned(array: Any, columns: int, axis: int) -> Any:
-    """`array`, from a region across the edge of its longitudes, with its columns as they lie."""
-    if array is None or columns == 0:
-        return array
-    turned = np.roll(array, columns, axis)
-    return turned.rechunk(array.chunks) if hasattr(array, "chunks") else turned
+def _coverage_factors(card: Mapping[str, Any]) -> dict[str, float]:
+    """How many standard deviations on each side hold 68 and 95 % of the errors."""
+    calibration = card.get("calibration", {})
+    return {k: calibration[f"factor_{k}"] for k in ("68", "95") if f"factor_{k}" in calibration}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.skill.records import Record
 from xsm.baselines.cell_mean import cell_mean
-from xsm.gapfilling.gap_patterns import hide
+from xsm.gapfilling.gap_patterns import sample_gaps
 from xsm.training.splits import Part, day_mask, region_mask
 
 # share of all retrievals hidden, by kind of gap
@@ -49,7 +49,7 @@ def draw(seen: NDArray[np.bool_], seed: int, purpose: int) -> NDArray[np.int8]:
     kind = np.full(seen.shape, -1, dtype=np.int8)
     for i, (name, fraction) in enumerate(FRACTIONS.items()):
         rng = np.random.default_rng([purpose, seed, i])
-        kind[hide(seen, name, fraction, rng) & (kind < 0)] = i
+        kind[sample_gaps(seen, name, fraction, rng) & (kind < 0)] = i
     return kind
 
 

@@ -86,8 +86,8 @@ def test_bad_input(tmp_path):
         xsm.write_zarr(lazy().load(), path)
     with pytest.raises(InputError, match="expected a Dataset"):
         xsm.write_zarr(lazy().sm, path)
-    with pytest.raises(InputError, match=r"over=\['depth'\]"):
-        xsm.write_zarr(lazy(), path, over="depth")
+    with pytest.raises(InputError, match=r"region_dims=\['depth'\]"):
+        xsm.write_zarr(lazy(), path, region_dims="depth")
     with pytest.raises(InputError, match="regular"):
         xsm.write_zarr(lazy()[["sm"]].chunk(lat=(1, 2, 1)), path, progress=False)
 
@@ -104,7 +104,7 @@ def test_an_estimate(tmp_path):
 def test_time_is_found_by_its_dates_not_its_name(tmp_path):
     ds = lazy().load().assign_coords(time=np.datetime64("2015-04-01", "ns") + np.arange(5))
     ds = ds.rename(time="valid_at").chunk(valid_at=2, lat=2)
-    assert writing._walked(ds, None) == ["lat"]
+    assert writing._region_dims(ds, None) == ["lat"]
     with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr", progress=False)) as found:
         xr.testing.assert_identical(found.load(), ds.load())
 
@@ -113,15 +113,15 @@ def test_time_is_found_by_its_dates_not_its_name(tmp_path):
 @pytest.mark.parametrize("over", [None, "time"])
 def test_filled_gaps_compute_the_statistics_once(record, tmp_path, over, monkeypatch):
     known = []
-    original = statistics.joined_moments
-    monkeypatch.setattr(statistics, "joined_moments", lambda x: known.append(1) or original(x))
+    original = statistics.merge_moments
+    monkeypatch.setattr(statistics, "merge_moments", lambda x: known.append(1) or original(x))
     part = xr.concat([record] * 4, "time").assign_coords(
         time=record["time"].values[0] + np.arange(48) * np.timedelta64(1, "D")
     )
     whole = part.sm.gapfill()
     known.clear()
     chunked = part.chunk(time=12, lat=5).sm.gapfill()
-    path = xsm.write_zarr(chunked, tmp_path / "g.zarr", over=over, progress=False)
+    path = xsm.write_zarr(chunked, tmp_path / "g.zarr", region_dims=over, progress=False)
     assert len(known) == 1
     with xr.open_zarr(path) as found:
         for name in whole.data_vars:

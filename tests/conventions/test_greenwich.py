@@ -20,15 +20,15 @@ def region(record) -> xr.Dataset:
 
 def test_the_seam_is_found_and_a_hole_is_none(region):
     counted = region.sortby("lon")
-    assert layout_of(region[SM]).seam == 0
-    assert layout_of(counted[SM]).seam == 6
-    assert layout_of(counted[SM].isel(lon=slice(None, None, -1))).seam == 10
+    assert layout_of(region[SM]).lon_origin == 0
+    assert layout_of(counted[SM]).lon_origin == 6
+    assert layout_of(counted[SM].isel(lon=slice(None, None, -1))).lon_origin == 10
     date_line = counted.assign_coords(lon=counted["lon"] - 180)
-    assert layout_of(date_line[SM]).seam == 6
+    assert layout_of(date_line[SM]).lon_origin == 6
     with_hole = region.assign_coords(lon=np.r_[10:18, 40:48])
-    assert layout_of(with_hole[SM]).seam == 0
+    assert layout_of(with_hole[SM]).lon_origin == 0
     wide = region.assign_coords(lon=np.r_[0:80:10.0, 280:360:10.0])
-    assert layout_of(wide[SM]).seam == 8
+    assert layout_of(wide[SM]).lon_origin == 8
     apart = region.assign_coords(lon=np.r_[20:28, 300:308])
     with pytest.raises(GridError, match="neither increasing nor decreasing: 27 is followed by 300"):
         layout_of(apart[SM])

@@ -5,14 +5,14 @@ import pytest
 import xarray as xr
 
 from tests.estimation.worlds import world
-from xsm.conventions.predictors import calendar_predictor, find_predictors, known_predictors
-from xsm.conventions.products import KNOWN
+from xsm.conventions.predictors import available_predictors, calendar_predictor, find_predictors
+from xsm.conventions.products import PREDICTORS
 from xsm.conventions.units import conversion
 from xsm.errors import GridError, InputError, TimeAxisError, UnitError, VariableNotFoundError
 
 
 def test_the_table_has_each_name_and_product_name_once():
-    names = [name for row in KNOWN for name in (row.name, *row.names)]
+    names = [name for row in PREDICTORS for name in (row.name, *row.names)]
     assert len(set(names)) == len(names)
     assert {"albedo_bsa_vis", "lst", "swvl1", "elevation", "slope", "sand", "silt"} <= set(names)
 
@@ -20,7 +20,7 @@ def test_the_table_has_each_name_and_product_name_once():
 def test_found_by_standard_name_and_by_product():
     ds = world().rename(lst="theta", precipitation="APCP_FORA")
     ds["theta"].attrs["standard_name"] = "surface_temperature"
-    assert known_predictors(ds, {}) == ["lst", "precipitation", "sand"]
+    assert available_predictors(ds, {}) == ["lst", "precipitation", "sand"]
     found = find_predictors(ds, ["precipitation", "lst", "sand"])
     assert found.arrays["lst"].name == "theta"
     assert found.arrays["precipitation"].name == "APCP_FORA"

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from xsm.conventions.grid import layout_of
-from xsm.conventions.time_axis import add_day, day_numbers, gap_days, year_length
+from xsm.conventions.time_axis import add_day, daily_axis, gap_days, year_length
 from xsm.errors import InputError, TimeAxisError
 
 T, H, W = 4, 3, 5
@@ -30,13 +30,13 @@ def times(values) -> xr.DataArray:
 
 def test_times_of_day_do_not_count():
     when = np.array(["2015-04-01T01:35", "2015-04-02T00:10", "2015-04-05T23:59"], "datetime64[ns]")
-    assert day_numbers(times(when)).tolist() == [0, 1, 4]
+    assert daily_axis(times(when)).numbers.tolist() == [0, 1, 4]
 
 
 @pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day", "proleptic_gregorian"])
 def test_days_of_any_calendar(calendar):
     when = xr.date_range("2016-02-27", periods=5, calendar=calendar, use_cftime=True)
-    assert day_numbers(times(when)).tolist() == [0, 1, 2, 3, 4]
+    assert daily_axis(times(when)).numbers.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_year_of_a_calendar():
@@ -49,35 +49,35 @@ def test_a_year_of_a_calendar():
 def test_repeated_days_are_shown():
     when = dates().insert(2, pd.Timestamp("2015-04-02T12:00"))
     with pytest.raises(TimeAxisError, match=r"1 repeated days \(2015-04-02, 2015-04-02T12:00:00\)"):
-        day_numbers(times(when))
+        daily_axis(times(when), consecutive=True)
 
 
 def test_unsorted_days_are_shown():
     when = dates()[[0, 2, 1, 3]]
     with pytest.raises(TimeAxisError, match=r"2015-04-03 before 2015-04-02.*sortby\(\"time\"\)"):
-        day_numbers(times(when))
+        daily_axis(times(when), consecutive=True)
 
 
 @pytest.mark.parametrize("freq", ["8D", "MS", "2D"])
 def test_composites_are_refused(freq):
     with pytest.raises(TimeAxisError, match="expected daily data.*asfreq"):
-        day_numbers(times(pd.date_range("2015-01-01", periods=5, freq=freq)))
+        daily_axis(times(pd.date_range("2015-01-01", periods=5, freq=freq)), consecutive=True)
 
 
 def test_hourly_data_are_refused():
     with pytest.raises(TimeAxisError, match="repeated days.*resample"):
-        day_numbers(times(pd.date_range("2015-01-01", periods=30, freq="h")))
+        daily_axis(times(pd.date_range("2015-01-01", periods=30, freq="h")), consecutive=True)
 
 
 @pytest.mark.parametrize("values", [np.arange(4), np.arange(4.0), np.array(["a", "b", "c", "d"])])
 def test_no_dates_are_refused(values):
     with pytest.raises(TimeAxisError, match="expected dates.*decode_cf"):
-        day_numbers(times(values))
+        daily_axis(times(values), consecutive=True)
 
 
 def test_missing_dates_are_refused():
     with pytest.raises(TimeAxisError, match="1 missing dates"):
-        day_numbers(times(np.array(["2015-04-01", "NaT"], "datetime64[ns]")))
+        daily_axis(times(np.array(["2015-04-01", "NaT"], "datetime64[ns]")), consecutive=True)
 
 
 def test_no_time_axis_says_how_to_get_one():

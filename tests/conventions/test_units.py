@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from xsm.conventions.products import PRODUCTS, product_of
-from xsm.conventions.units import worth, worth_of
+from xsm.conventions.units import to_m3m3_factor
 from xsm.conventions.variables import read_variable
 from xsm.errors import InputError, UnitError
 
@@ -37,8 +37,8 @@ from xsm.errors import InputError, UnitError
         ("volumetric percent", 0.01),
     ],
 )
-def test_worth_of_a_volumetric_unit(units, expected):
-    assert worth(units) == pytest.approx(expected, rel=1e-12)
+def test_factor_of_a_volumetric_unit(units, expected):
+    assert to_m3m3_factor(units) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_worth_of_a_volumetric_unit(units, expected):
 )
 def test_another_quantity_is_refused(units):
     with pytest.raises(UnitError, match="no volumetric soil moisture.*correct the attribute"):
-        worth(units, "x")
+        to_m3m3_factor(units, "x")
 
 
 @pytest.mark.parametrize("units", ["% saturation", "percent of saturation", "degree of saturation"])
 def test_saturation_by_its_unit_is_refused(units):
     with pytest.raises(UnitError, match="degree of saturation.*porosity"):
-        worth(units, "x")
+        to_m3m3_factor(units, "x")
 
 
 @pytest.mark.parametrize(
@@ -65,34 +65,34 @@ def test_saturation_by_its_unit_is_refused(units):
 )
 def test_saturation_by_its_names_is_refused(attrs):
     with pytest.raises(UnitError, match="degree of saturation.*porosity"):
-        worth_of("sm", "percent", attrs, product_of("sm"))
+        to_m3m3_factor("percent", "sm", attrs=attrs, product=product_of("sm"))
 
 
 def test_value_at_saturation_is_no_degree_of_saturation():
-    assert worth_of("x", "%", {"long_name": "moisture, at saturation 0.45"}, None) == 0.01
+    assert to_m3m3_factor("%", "x", attrs={"long_name": "moisture, at saturation 0.45"}) == 0.01
 
 
 def test_product_of_saturation_needs_a_volumetric_unit():
     with pytest.raises(UnitError, match="known as ASCAT"):
-        worth_of("ssm", "%", {}, product_of("ssm"))
+        to_m3m3_factor("%", "ssm", product=product_of("ssm"))
     with pytest.raises(UnitError, match="known as ASCAT"):
-        worth_of("ssm", None, {}, product_of("ssm"))
-    assert worth_of("ssm", "m3 m-3", {}, product_of("ssm")) == 1.0
+        to_m3m3_factor(None, "ssm", product=product_of("ssm"))
+    assert to_m3m3_factor("m3 m-3", "ssm", product=product_of("ssm")) == 1.0
 
 
 def test_missing_unit_is_taken_from_the_product():
-    assert worth_of("soil_moisture_c1", None, {}, product_of("soil_moisture_c1")) == 0.01
-    assert worth_of("soil_moisture", None, {}, product_of("soil_moisture")) == 1.0
+    assert to_m3m3_factor(None, product=product_of("soil_moisture_c1")) == 0.01
+    assert to_m3m3_factor(None, product=product_of("soil_moisture")) == 1.0
 
 
 def test_missing_unit_of_an_unknown_variable_is_an_error_that_shows_what_to_do():
     with pytest.raises(UnitError, match=r'has no attribute .units.*ds\["moist"\].attrs\["units"\]'):
-        worth_of("moist", None, {}, None)
+        to_m3m3_factor(None, "moist")
 
 
 def test_every_product_has_a_unit_that_is_understood():
     for row in PRODUCTS:
-        assert row.saturation or worth(row.units) in (1.0, 0.01), row
+        assert row.saturation or to_m3m3_factor(row.units) in (1.0, 0.01), row
 
 
 def variable(data, **attrs) -> xr.DataArray:
@@ -104,8 +104,8 @@ def test_pint_quantity_is_taken_apart():
     registry = pint.UnitRegistry()
     raw = np.full((2, 2, 2), 25.0, np.float32)
     found = read_variable(variable(registry.Quantity(raw, "percent")))
-    assert found.worth == 0.01
-    assert found.data is raw
+    assert found.to_m3m3_factor == 0.01
+    assert found.plain.data is raw
     assert found.quantity.units == registry.percent
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xsm.gapfilling.seasonal_cycle import departures, slow_course
+from xsm.gapfilling.seasonal_cycle import departures, seasonal_cycle
 from xsm.gapfilling.statistics import COUNT, HALO, MEAN, STATISTICS, STD, record_statistics
 
 
@@ -17,10 +17,10 @@ def test_mean_and_count_are_those_of_the_departures():
     values = field()
     stats = record_statistics(values)
     assert stats.shape == (len(STATISTICS) + 3, 16, 18)
-    np.testing.assert_array_equal(stats[len(STATISTICS) :], slow_course(values))
+    np.testing.assert_array_equal(stats[len(STATISTICS) :], seasonal_cycle(values))
     np.testing.assert_array_equal(stats[COUNT], np.isfinite(values).sum(0))
     np.testing.assert_allclose(
-        stats[MEAN], np.nanmean(departures(values, slow_course(values)), 0), rtol=1e-5
+        stats[MEAN], np.nanmean(departures(values, seasonal_cycle(values)), 0), rtol=1e-5
     )
 
 
@@ -28,7 +28,7 @@ def test_spread_of_a_long_record_is_the_standard_deviation():
     rng = np.random.default_rng(1)
     values = (0.3 + 0.08 * rng.standard_normal((400, 9, 9))).astype(np.float32)
     stats = record_statistics(values)
-    floor = np.sqrt(departures(values, slow_course(values)).var(0, ddof=1) + 0.01**2)
+    floor = np.sqrt(departures(values, seasonal_cycle(values)).var(0, ddof=1) + 0.01**2)
     np.testing.assert_allclose(stats[STD], floor, rtol=0.01)
 
 

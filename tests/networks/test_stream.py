@@ -7,7 +7,6 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm.blockwise import tiling as tiles
 from xsm.gapfilling.statistics import STATISTICS
 from xsm.networks import streaming_stage as stream
 from xsm.networks.block_inference import fill_block, record_statistics, run_network
@@ -150,7 +149,7 @@ def test_fill_block_leaves_out_what_is_not_needed(model):
 
 def test_memory_of_a_month_and_of_a_year(monkeypatch):
     """Bytes beyond input and output do not grow with the record."""
-    monkeypatch.setattr(tiles, "WHOLE_RECORD_VALUES", 20_000)
+    monkeypatch.setattr("xsm.blockwise.tiling.SERIES_VALUES", 20_000)
     model = small(default())
 
     def beyond(days):

@@ -6,7 +6,8 @@ import pytest
 import xarray as xr
 
 from tests.validation.samples import grid
-from xsm.conventions.record import calendar_days, open_record
+from xsm.conventions.record import open_record
+from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError, TimeAxisError
 from xsm.validation.temporal_matching import (
     centres,
@@ -77,10 +78,10 @@ def test_daily_values_go_by_calendar_day():
 
 def test_calendars_meet_by_day():
     noleap = xr.date_range("2016-02-28", periods=2, calendar="noleap", use_cftime=True)
-    days = calendar_days(xr.DataArray(noleap, dims="time", name="time"))
+    days = daily_axis(xr.DataArray(noleap, dims="time", name="time")).dates
     assert days.astype(str).tolist() == ["2016-02-28", "2016-03-01"]
     even = np.array([cftime.Datetime360Day(2016, 2, d) for d in (29, 30)])
-    days = calendar_days(xr.DataArray(even, dims="time", name="time"))
+    days = daily_axis(xr.DataArray(even, dims="time", name="time")).dates
     assert days.astype(str).tolist() == ["2016-02-29", "NaT"]
 
 

@@ -1,4 +1,4 @@
-"""Predictors on the days, rows and columns of one of them."""
+"""The one aligner: arrays brought to the days, rows and columns of another."""
 
 from __future__ import annotations
 
@@ -7,31 +7,64 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.grid import Layout, coordinate, half_turn, in_degrees_east
+from xsm.conventions.grid import coordinate, is_longitude, roll_longitude
+from xsm.conventions.record import GriddedRecord
 from xsm.errors import GridError, InputError, TimeAxisError, VariableNotFoundError
 
+TOLERANCE = 1e-4  # of labels, in their unit
 
-def place_of(base: xr.DataArray, ds: xr.Dataset, kind: str) -> xr.DataArray | None:
-    """Latitude or longitude of `base`: along its dimensions, or of the one place it is of."""
-    alone = [name for name, coord in base.coords.items() if coord.ndim == 0]
-    found = coordinate(base.expand_dims(alone), ds, kind)
-    if found is None:
+
+def match_labels(da: xr.DataArray, dim: str, like: xr.DataArray) -> xr.DataArray | None:
+    """`da` at the labels of ``like[dim]``, in their order; None if it lacks some of them.
+
+    Longitudes are compared around the globe. Without labels on either side, `da` itself.
+    """
+    if (
+        dim not in da.indexes
+        or dim not in like.indexes
+        or da.indexes[dim].equals(like.indexes[dim])
+    ):
+        return da
+    want = np.asarray(like.indexes[dim], np.float64)
+    if is_longitude(like[dim]):
+        da = roll_longitude(da, dim, 0.5 * float(want.min() + want.max()))
+    have = np.asarray(da.indexes[dim], np.float64)
+    order = np.argsort(have)
+    index = order[np.clip(np.searchsorted(have[order], want - TOLERANCE), 0, have.size - 1)]
+    if not np.allclose(have[index], want, rtol=0, atol=TOLERANCE):
         return None
-    return found.isel({dim: 0 for dim in found.dims if dim in alone}).reset_coords(drop=True)
+    if np.array_equal(index, np.arange(have.size)):
+        return da.assign_coords({dim: like[dim]})
+    return da.isel({dim: index}).assign_coords({dim: like[dim]})
 
 
-def position(base: xr.DataArray, ds: xr.Dataset, name: str) -> xr.DataArray:
-    """:func:`place_of` as a predictor."""
-    found = place_of(base, ds, name)
-    if found is None:
+def coordinate_of_cells(base: xr.DataArray, ds: xr.Dataset, kind: str) -> xr.DataArray | None:
+    """Latitude or longitude of `base`: along its dimensions, or of its single cell."""
+    scalars = [name for name, coord in base.coords.items() if coord.ndim == 0]
+    coord = coordinate(base.expand_dims(scalars), ds, kind)
+    if coord is None:
+        return None
+    return coord.isel({dim: 0 for dim in coord.dims if dim in scalars}).reset_coords(drop=True)
+
+
+def position_predictor(base: xr.DataArray, ds: xr.Dataset, name: str) -> xr.DataArray:
+    """:func:`coordinate_of_cells` as a predictor, degrees."""
+    coord = coordinate_of_cells(base, ds, name)
+    if coord is None:
         raise VariableNotFoundError(
             f"the model takes {name!r}, but the input has no such coordinate."
         )
-    return found.assign_attrs(units="degree")
+    return coord.assign_attrs(units="degree")
 
 
 def on_days(da: xr.DataArray, base: xr.DataArray, dim: str) -> xr.DataArray:
-    """`da` on the days of `base`; days it has not are missing, and interpolated if few."""
+    """`da` on the days of `base`; days that it lacks are missing.
+
+    Raises
+    ------
+    TimeAxisError
+        If its days are repeated, or it has no day in common with `base`.
+    """
     if dim not in da.dims or da[dim].equals(base[dim]):
         return da
     if not da.indexes[dim].is_unique:
@@ -48,16 +81,32 @@ def on_days(da: xr.DataArray, base: xr.DataArray, dim: str) -> xr.DataArray:
     return da.reindex({dim: base[dim]})
 
 
-def on_grid(
+def on_cells(
     da: xr.DataArray, base: xr.DataArray, name: str, time: str, regrid: str | None
 ) -> xr.DataArray:
-    """`da` on the rows and columns of `base`."""
+    """Predictor `name` on the rows and columns of `base`.
+
+    Parameters
+    ----------
+    da, base : DataArray
+    name : str
+        Of the predictor, for messages.
+    time : str
+        Dimension to leave alone.
+    regrid : {None, "nearest", "linear"}
+        How other rows and columns are interpolated; None refuses them.
+
+    Raises
+    ------
+    GridError
+        If it has other dimensions, or other rows and columns and `regrid` is None.
+    """
     if strange := [str(d) for d in da.dims if d not in base.dims]:
         raise GridError(
             f"predictor {name!r} has the dimensions {da.dims}, the others {base.dims}: "
             f"{strange} fits none. Select or rename."
         )
-    for dim in da.dims:
+    for dim in map(str, da.dims):
         if dim == time:
             continue
         if dim not in da.indexes or dim not in base.indexes:
@@ -68,44 +117,31 @@ def on_grid(
                     "bring them on one grid."
                 )
             continue
-        have, want = da.indexes[dim], base.indexes[dim]
-        if have.equals(want):
-            continue
-        if in_degrees_east(base[dim]):
-            da = _turned(da, str(dim), 0.5 * (want.min() + want.max()))
-            have = da.indexes[dim]
-        if len(have) == len(want) and np.allclose(have, want, rtol=0, atol=1e-4):
-            da = da.assign_coords({dim: base[dim]})
-        elif regrid is None:
+        matched = match_labels(da, dim, base)
+        if matched is None and regrid is None:
+            have, want = da.indexes[dim], base.indexes[dim]
             raise GridError(
                 f"predictor {name!r} has other {dim} ({have[0]:g} ... {have[-1]:g}, {len(have)}) "
                 f"than {base.name!r} ({want[0]:g} ... {want[-1]:g}, {len(want)}): bring them on "
                 'one grid, or ask for it with regrid="linear" or "nearest".'
             )
-        else:
-            da = da.interp({dim: base[dim]}, method=regrid)  # type: ignore[arg-type]
+        if matched is None:
+            if is_longitude(base[dim]):
+                want = base.indexes[dim]
+                da = roll_longitude(da, dim, 0.5 * float(want.min() + want.max()))
+            matched = da.interp({dim: base[dim]}, method=regrid)  # type: ignore[arg-type]
+        da = matched
     return da
 
 
-def _turned(da: xr.DataArray, dim: str, middle: float) -> xr.DataArray:
-    """`da` with its longitudes within half a turn of `middle`, in order."""
-    lon = half_turn(da[dim] - middle) + middle
-    if np.allclose(lon, da[dim]):
-        return da
-    return da.assign_coords({dim: lon.assign_attrs(da[dim].attrs)}).sortby(dim)
-
-
-def land_mask(land: Any, da: xr.DataArray, ds: xr.Dataset | None, layout: Layout) -> Any:
-    """`land` as an array of bool (rows, columns), NumPy or Dask, or None if it is None.
+def land_mask(land: Any, record: GriddedRecord) -> Any:
+    """`land` as an array of bool (rows, columns) in working order, or None if it is None.
 
     Parameters
     ----------
     land : None, str, DataArray or array_like
-        A string names a variable of `ds`.
-    da : DataArray
-        The record.
-    ds : Dataset or None
-    layout : Layout
+        A string names a variable of the record's Dataset; an array_like is in stored order.
+    record : GriddedRecord
 
     Raises
     ------
@@ -114,55 +150,84 @@ def land_mask(land: Any, da: xr.DataArray, ds: xr.Dataset | None, layout: Layout
     """
     if land is None:
         return None
-    shape = (da.sizes[layout.y], da.sizes[layout.x])
     if isinstance(land, str):
-        if ds is None or land not in ds.variables:
-            known = [] if ds is None else [str(n) for n, v in ds.variables.items() if v.ndim == 2]
-            raise InputError(f"land={land!r} is no variable of the input; expected one of {known}.")
-        land = ds[land]
-    if isinstance(land, xr.DataArray):
-        if set(land.dims) != {layout.y, layout.x}:
-            raise InputError(
-                f"land has the dimensions {land.dims}: expected {(layout.y, layout.x)}. "
-                "Select one day of it, or rename its dimensions."
-            )
-        land = land.transpose(layout.y, layout.x)
-        for dim in (layout.y, layout.x):
-            land = _on_labels(land, da, dim)
-        land = land.data
-    array = land if hasattr(land, "dtype") else np.asarray(land)
-    if array.shape != shape:
-        raise InputError(f"land has the shape {array.shape}: expected {shape} (rows, columns).")
-    if array.dtype != bool and not _is_mask(array):
+        land = _land_variable(land, record)
+    elif isinstance(land, xr.DataArray):
+        land = _unlabelled_to_working_order(land, record)
+    else:
+        array = land if hasattr(land, "dtype") else np.asarray(land)
+        _check_shape(array, record)
+        return _as_mask(record.layout.array_to_working_order(array))
+    if set(land.dims) != set(record.space):
+        raise InputError(
+            f"land has the dimensions {land.dims}: expected {record.space}. "
+            "Select one day of it, or rename its dimensions."
+        )
+    for dim in record.space:
+        matched = match_labels(land, dim, record.da)
+        if matched is None:
+            raise InputError(_other_labels(land, record.da, dim))
+        land = matched
+    array = land.transpose(*record.space).data
+    _check_shape(array, record)
+    return _as_mask(array)
+
+
+def _land_variable(name: str, record: GriddedRecord) -> xr.DataArray:
+    ds = record.ds
+    if ds is None or name not in ds.variables:
+        maps = [] if ds is None else [str(n) for n, v in ds.variables.items() if v.ndim == 2]
+        raise InputError(f"land={name!r} is no variable of the input; expected one of {maps}.")
+    return ds[name]
+
+
+def _unlabelled_to_working_order(land: xr.DataArray, record: GriddedRecord) -> xr.DataArray:
+    """A dimension without labels is stored as that of the record is."""
+    layout = record.layout
+    y, x = (dim not in land.indexes or dim not in record.da.indexes for dim in record.space)
+    stored_alike = layout._replace(
+        south_first=layout.south_first and y,
+        east_first=layout.east_first and x,
+        lon_origin=layout.lon_origin if x else 0,
+    )
+    return stored_alike.to_working_order(land)
+
+
+def _check_shape(array: Any, record: GriddedRecord) -> None:
+    if tuple(array.shape) != record.shape:
+        raise InputError(
+            f"land has the shape {tuple(array.shape)}: expected {record.shape} (rows, columns)."
+        )
+
+
+def _as_mask(array: Any) -> Any:
+    if array.dtype == bool:
+        return array
+    if not _is_mask(array):
         raise InputError(
             f"land has dtype {array.dtype} and other values than 0 and 1: expected True on land. "
-            "For a share of land pass a condition, such as land_fraction > 0.5."
+            "For a fraction of land pass a condition, such as land_fraction > 0.5."
         )
-    return array if array.dtype == bool else array == 1
+    return array == 1
 
 
-def _on_labels(land: xr.DataArray, da: xr.DataArray, dim: str) -> xr.DataArray:
-    """`land` with the labels of `da` along `dim`, in their order."""
-    if dim not in land.indexes or dim not in da.indexes:
-        return land
-    have, want = (np.asarray(index, np.float64) for index in (land.indexes[dim], da.indexes[dim]))
-    if have.shape == want.shape and np.allclose(have, want, rtol=0, atol=1e-4):
-        return land
-    order = np.argsort(have)
-    at = order[np.clip(np.searchsorted(have[order], want - 1e-4), 0, have.size - 1)]
-    if not np.allclose(have[at], want, rtol=0, atol=1e-4):
-        raise InputError(
-            f"land lies on other {dim} ({have[0]:g} ... {have[-1]:g}, {have.size}) than the record "
-            f"({want[0]:g} ... {want[-1]:g}, {want.size}): put it there first, such as "
-            f'land.sel({dim}=ds["{dim}"], method="nearest").'
-        )
-    return land.isel({dim: at})
+def _other_labels(land: xr.DataArray, base: xr.DataArray, dim: str) -> str:
+    have, want = land.indexes[dim], base.indexes[dim]
+    counted = ""
+    if is_longitude(base[dim]) and (max(have) > 180) != (max(want) > 180):
+        shift = f"({dim} + 180) % 360 - 180" if max(have) > 180 else f"{dim} % 360"
+        shift = shift.replace(dim, f'land["{dim}"]')
+        counted = f'.assign_coords({dim}={shift}).sortby("{dim}")'
+    return (
+        f"land lies on other {dim} ({have[0]:g} ... {have[-1]:g}, {have.size}) than the record "
+        f"({want[0]:g} ... {want[-1]:g}, {want.size}): put it there first, such as "
+        f'land{counted}.sel({dim}=ds["{dim}"], method="nearest").'
+    )
 
 
 def _is_mask(array: Any) -> bool:
     # a Dask array must say it by its type: looking at it would compute
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         return False
-    return bool(
-        np.isin(array[~np.isnan(array)] if array.dtype.kind == "f" else array, (0, 1)).all()
-    )
+    known = array[~np.isnan(array)] if array.dtype.kind == "f" else array
+    return bool(np.isin(known, (0, 1)).all())

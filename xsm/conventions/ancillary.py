@@ -100,7 +100,7 @@ def _nearest(name: str, field: xr.DataArray, record: GriddedRecord) -> xr.DataAr
             f"by: {name} has the dimensions {dict(field.sizes)}: expected those of the record, or "
             "a map on 1-D latitudes and longitudes."
         )
-    lat, lon = record.places()
+    lat, lon = record.coordinates()
     if record.regular:
         lat, lon = xr.broadcast(
             xr.DataArray(lat.values, dims="y"), xr.DataArray(lon.values, dims="x")

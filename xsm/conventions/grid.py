@@ -1,4 +1,4 @@
-"""Which dimensions are time, rows and columns, and whether the columns close around the globe."""
+"""The layout of a grid: its dimensions, their order on the ground, and longitude arithmetic."""
 
 from __future__ import annotations
 
@@ -48,19 +48,70 @@ X_NAMES = (
 
 
 class Layout(NamedTuple):
-    """The dimensions of a record."""
+    """The dimensions of a record and how it is stored.
+
+    The working order is ``(*others, time, y, x)`` with the northernmost row and the westernmost
+    column first.
+    """
 
     time: str
     y: str
     x: str
     others: tuple[str, ...]  # orbit, depth, ...: each element is a record of its own
-    wrap: bool  # the last column is the neighbour of the first
-    seam: int = 0  # columns before this one lie beyond the last: 0..5, 350..360 across Greenwich
+    wrap: bool  # the grid closes around the globe: the last column is the neighbour of the first
+    # index of the westernmost column where longitudes jump: 0..5, 350..360 across Greenwich
+    lon_origin: int = 0
+    south_first: bool = False
+    east_first: bool = False
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Dimensions in the order of work: others, time, y, x."""
+        """Dimensions in working order."""
         return (*self.others, self.time, self.y, self.x)
+
+    def to_working_order(self, obj: Any) -> Any:
+        """An xarray object with its rows north first and its columns west first."""
+        return _flipped(self._rolled(obj, -self.lon_origin), self._flips)
+
+    def to_stored_order(self, obj: Any) -> Any:
+        """The inverse of :meth:`to_working_order`, for objects with all columns of the grid."""
+        return self._rolled(_flipped(obj, self._flips), self.lon_origin)
+
+    def array_to_working_order(self, array: Any) -> Any:
+        """A NumPy or Dask array (..., H, W) with its rows north first, its columns west first."""
+        return self._flip_array(_roll_columns(array, -self.lon_origin))
+
+    def array_to_stored_order(self, array: Any) -> Any:
+        """The inverse of :meth:`array_to_working_order`."""
+        return _roll_columns(self._flip_array(array), self.lon_origin)
+
+    @property
+    def _flips(self) -> list[str]:
+        flips = ((self.y, self.south_first), (self.x, self.east_first))
+        return [dim for dim, flip in flips if flip]
+
+    def _rolled(self, obj: Any, columns: int) -> Any:
+        return (
+            obj.roll({self.x: columns}, roll_coords=True) if columns and self.x in obj.dims else obj
+        )
+
+    def _flip_array(self, array: Any) -> Any:
+        rows, columns = (
+            slice(None, None, -1 if f else 1) for f in (self.south_first, self.east_first)
+        )
+        return array[..., rows, columns] if self.south_first or self.east_first else array
+
+
+def _flipped(obj: Any, dims: list[str]) -> Any:
+    index = {dim: slice(None, None, -1) for dim in dims if dim in obj.dims}
+    return obj.isel(index) if index else obj
+
+
+def _roll_columns(array: Any, columns: int) -> Any:
+    if columns == 0:
+        return array
+    rolled = np.roll(array, columns, -1)
+    return rolled.rechunk(array.chunks) if hasattr(array, "chunks") else rolled
 
 
 def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
@@ -103,10 +154,18 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
             "points have none."
         )
     y, x = _rows_and_columns(da, axes, spatial, lat, lon)
-    seam = _seam(da, x)
-    _check_order(da, y, x, seam)
-    others = tuple(dim for dim in spatial if dim not in (y, x))
-    return Layout(time, y, x, others, _closes(lon, x), seam)
+    lon_origin = _lon_origin(da, x)
+    _check_order(da, y, x, lon_origin)
+    return Layout(
+        time,
+        y,
+        x,
+        others=tuple(dim for dim in spatial if dim not in (y, x)),
+        wrap=_closes_around_globe(lon, x),
+        lon_origin=lon_origin,
+        south_first=_mean_step(lat, y) > 0,
+        east_first=_mean_step(lon, x, around=True) < 0,
+    )
 
 
 def cf_axes(da: xr.DataArray) -> dict[str, list[str]]:
@@ -225,13 +284,13 @@ def _rows_and_columns(
     )
 
 
-def _seam(da: xr.DataArray, x: str) -> int:
-    """Where longitudes jump over a hole that their ends do not have between them; 0: nowhere."""
-    if not _is_axis(da, x) or da.sizes[x] < 3 or not in_degrees_east(da[x]):
+def _lon_origin(da: xr.DataArray, x: str) -> int:
+    """Index of the column after the jump of longitudes that begin anew within the axis; 0: none."""
+    if not _is_axis(da, x) or da.sizes[x] < 3 or not is_longitude(da[x]):
         return 0
     values = np.asarray(da[x].to_numpy(), np.float64)
     steps = np.diff(np.append(values, values[0]))
-    steps = (-steps if np.median(half_turn(steps)) < 0 else steps) % 360.0
+    steps = (-steps if np.median(wrap_longitude(steps)) < 0 else steps) % 360.0
     at = int(steps[:-1].argmax())
     usual = 1.5 * np.delete(steps, [at, -1]).max()
     once_around = abs(steps.sum() - 360.0) < 1e-3
@@ -242,13 +301,13 @@ def _is_axis(da: xr.DataArray, dim: str) -> bool:
     return dim in da.coords and np.issubdtype(da[dim].dtype, np.number)
 
 
-def _check_order(da: xr.DataArray, y: str, x: str, seam: int) -> None:
+def _check_order(da: xr.DataArray, y: str, x: str, lon_origin: int) -> None:
     for dim in (y, x):
         if not _is_axis(da, dim):
             continue
         values = np.asarray(da[dim].to_numpy(), np.float64)
-        values = np.roll(values, -seam) if dim == x else values
-        steps = half_turn(np.diff(values)) if in_degrees_east(da[dim]) else np.diff(values)
+        values = np.roll(values, -lon_origin) if dim == x else values
+        steps = wrap_longitude(np.diff(values)) if is_longitude(da[dim]) else np.diff(values)
         if steps.size and not ((steps > 0).all() or (steps < 0).all()):
             down = np.median(steps) < 0
             at = int(np.flatnonzero(steps >= 0 if down else steps <= 0)[0])
@@ -259,7 +318,7 @@ def _check_order(da: xr.DataArray, y: str, x: str, seam: int) -> None:
             )
 
 
-def in_degrees_east(coord: xr.DataArray) -> bool:
+def is_longitude(coord: xr.DataArray) -> bool:
     """Whether it is a longitude, by its standard name, unit or name."""
     return (
         coord.attrs.get("standard_name") in ("longitude", "grid_longitude")
@@ -268,12 +327,36 @@ def in_degrees_east(coord: xr.DataArray) -> bool:
     )
 
 
-def half_turn(steps: Any) -> Any:
-    """Steps of longitude (NumPy or xarray) in -180..180."""
-    return (steps + 180.0) % 360.0 - 180.0
+def wrap_longitude(lon: Any, centre: float = 0.0) -> Any:
+    """Longitudes, or steps of longitude, within half a turn of `centre`; NumPy or xarray.
+
+    Examples
+    --------
+    >>> wrap_longitude(350.0), wrap_longitude(-10.0, centre=180.0)
+    (-10.0, 350.0)
+    """
+    return (lon - centre + 180.0) % 360.0 - 180.0 + centre
 
 
-def _closes(lon: xr.DataArray | None, x: str) -> bool:
+def roll_longitude(da: xr.DataArray, dim: str, centre: float) -> xr.DataArray:
+    """`da` with its longitudes within half a turn of `centre`, ascending; itself if they are."""
+    lon = wrap_longitude(da[dim], centre)
+    if np.allclose(lon, da[dim]):
+        return da
+    return da.assign_coords({dim: lon.assign_attrs(da[dim].attrs)}).sortby(dim)
+
+
+def _mean_step(coord: xr.DataArray | None, dim: str, *, around: bool = False) -> float:
+    """Mean step of latitude or longitude along `dim`; 0 where it cannot be told without reading."""
+    if coord is None or dim not in coord.dims or coord.chunks is not None or coord.sizes[dim] < 2:
+        return 0.0
+    steps = np.diff(np.asarray(coord.transpose(..., dim).to_numpy(), np.float64), axis=-1)
+    steps = wrap_longitude(steps) if around else steps
+    steps = steps[np.isfinite(steps)]
+    return float(np.median(steps)) if steps.size else 0.0
+
+
+def _closes_around_globe(lon: xr.DataArray | None, x: str) -> bool:
     """Whether equal steps of longitude along `x` add up to 360 degrees."""
     if lon is None or x not in lon.dims or lon.chunks is not None:
         return False
@@ -281,7 +364,7 @@ def _closes(lon: xr.DataArray | None, x: str) -> bool:
     values = rows[rows.shape[0] // 2]
     if values.size < 3 or not np.isfinite(values).all():
         return False
-    steps = half_turn(np.diff(values))
+    steps = wrap_longitude(np.diff(values))
     step = steps.mean()
     regular = np.all(np.abs(steps - step) < 0.05 * abs(step))
     return bool(regular and abs(values.size * abs(step) - 360.0) < 0.05 * abs(step))

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.record import GriddedRecord, numbers
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
 
 EARTH_RADIUS_KM = 6371.0
@@ -97,7 +98,7 @@ def nearest_on_axis(
 def _on_axes(
     record: GriddedRecord, lat: NDArray[Any], lon: NDArray[Any], count: int, radius: float | None
 ) -> tuple[Index, Index]:
-    lats, lons = (np.asarray(c.values, np.float64) for c in record.places())
+    lats, lons = (np.asarray(c.values, np.float64) for c in record.coordinates())
     row, in_row = nearest_on_axis(lats, lat)
     column, in_column = nearest_on_axis(lons, lon, around=True)
     inside = (in_row & in_column)[:, None]
@@ -125,7 +126,7 @@ def _on_surface(
     """The same on 2-D latitudes and longitudes."""
     from scipy.spatial import cKDTree
 
-    lats, lons = (np.asarray(c.transpose(*record.space).values) for c in record.places())
+    lats, lons = (np.asarray(c.transpose(*record.space).values) for c in record.coordinates())
     known = np.flatnonzero(np.isfinite(lats) & np.isfinite(lons))
     points = _unit_vectors(lats.ravel()[known], lons.ravel()[known])
     tree, places = cKDTree(points), _unit_vectors(lat, lon)
@@ -214,10 +215,10 @@ def _read(record: GriddedRecord, rows: Index, columns: Index, days: Index) -> ND
     at = {y: xr.DataArray(rows, dims="cell"), x: xr.DataArray(columns, dims="cell")}
     if record.da.chunks is not None:
         chosen = record.da.isel(at).isel({record.layout.time: days})
-        return np.asarray(numbers(chosen).transpose(record.layout.time, "cell").to_numpy())
+        return np.asarray(to_m3m3(chosen).transpose(record.layout.time, "cell").to_numpy())
     size = max(int(BLOCK_BYTES / (8 * record.da.sizes[y] * record.da.sizes[x])), 1)
     parts = []
     for start in range(0, days.size, size):
         block = record.da.isel({record.layout.time: days[start : start + size]}).load()
-        parts.append(numbers(block.isel(at)).transpose(record.layout.time, "cell").to_numpy())
+        parts.append(to_m3m3(block.isel(at)).transpose(record.layout.time, "cell").to_numpy())
     return np.concatenate(parts)

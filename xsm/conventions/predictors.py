@@ -1,4 +1,4 @@
-"""Which variables of a Dataset are the predictors, on one grid and in the units of a network."""
+"""Predictors of an estimate: found in a Dataset, on one grid, with factors to the model's units."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.align import on_days, on_grid, position
+from xsm.conventions.align import on_cells, on_days, position_predictor
 from xsm.conventions.grid import cf_axes, time_dim, time_of
-from xsm.conventions.products import DAY_OF_YEAR, KNOWN, LAND_COVER, NO_SOIL, POSITION, known
-from xsm.conventions.time_axis import day_numbers, year_length
+from xsm.conventions.products import (
+    DAY_OF_YEAR,
+    LAND_COVER,
+    NO_SOIL,
+    POSITION,
+    PREDICTORS,
+    predictor_spec,
+)
+from xsm.conventions.time_axis import daily_axis, year_length
 from xsm.conventions.units import conversion
-from xsm.conventions.variables import check_decoded
+from xsm.conventions.variables import check_decoded, units_of, without_pint
 from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
 
 logger = logging.getLogger(__name__)
@@ -24,12 +31,12 @@ REGRID = (None, "nearest", "linear")
 
 
 class Predictors(NamedTuple):
-    """Predictors found, ready to work on."""
+    """Predictors on the days and cells of the first daily one."""
 
-    # in units as they came, that of the days and cells first; those of DAY_OF_YEAR are not here
+    # in the units of the input, the base predictor first; those of DAY_OF_YEAR are computed later
     arrays: dict[str, xr.DataArray]
-    factors: dict[str, tuple[float, float]]  # to the unit of the network: factor, offset
-    units: dict[str, str]  # of the network
+    factors: dict[str, tuple[float, float]]  # to the unit of the model: factor, offset
+    units: dict[str, str]  # of the model
     time: str  # dimension
     days: NDArray[np.int64]  # since the first one
     first: float  # phase of the first day in the year, 0..1
@@ -37,19 +44,19 @@ class Predictors(NamedTuple):
 
     @property
     def base(self) -> xr.DataArray:
-        """One that has all days and cells."""
+        """The first daily predictor: all others are on its days and cells."""
         return next(da for da in self.arrays.values() if self.time in da.dims)
 
     @property
     def static(self) -> list[str]:
-        """Names of those that have no time."""
+        """Names of the predictors without a time dimension."""
         return [name for name, da in self.arrays.items() if self.time not in da.dims]
 
 
-def known_predictors(ds: xr.Dataset, features: Mapping[str, Any]) -> list[str]:
-    """Names of all predictors that `ds` or `features` offer, in the order of the table."""
-    found = [row.name for row in KNOWN if _candidates(ds, row.name)]
-    return list(dict.fromkeys([*found, *features]))
+def available_predictors(ds: xr.Dataset, features: Mapping[str, Any]) -> list[str]:
+    """Names of all predictors that `ds` or `features` offer, in the order of the catalogue."""
+    in_dataset = [row.name for row in PREDICTORS if _candidates(ds, row.name)]
+    return list(dict.fromkeys([*in_dataset, *features]))
 
 
 def find_predictors(
@@ -66,13 +73,13 @@ def find_predictors(
     ----------
     ds : Dataset
     wanted : iterable of str
-        Names of predictors; those of the table (``xsm.conventions.products.KNOWN``), of the calendar
-        and the position, or any other that `features` or a variable of `ds` bears.
+        Names of predictors: of the catalogue (``xsm.conventions.products.PREDICTORS``), of the
+        calendar and the position, or of a variable of `ds` or an entry of `features`.
     features : mapping of str to str or DataArray, optional
         Predictor -> variable of `ds`, or an array of its own time axis (and, with `regrid`, grid).
     units : mapping of str to str, optional
-        What the network takes each in; default that of the table, or for other predictors the
-        variable's own.
+        Unit of each in the model; default that of the catalogue, or for other predictors that of
+        the variable.
     regrid : {None, "nearest", "linear"}
         How arrays on other rows and columns are brought to those of the first one with time.
 
@@ -97,37 +104,37 @@ def find_predictors(
     arrays: dict[str, xr.DataArray] = {}
     for name in wanted:
         if name not in (*DAY_OF_YEAR, *POSITION):
-            found = _one(ds, name, features)
-            if found is not None:
-                arrays[name] = _plain(found)
-    lost = [n for n in wanted if n not in (*arrays, *DAY_OF_YEAR, *POSITION)]
-    if lost:
-        raise VariableNotFoundError(_lost_message(ds, lost))
+            variable = _find(ds, name, features)
+            if variable is not None:
+                arrays[name] = _checked(variable)
+    missing = [n for n in wanted if n not in (*arrays, *DAY_OF_YEAR, *POSITION)]
+    if missing:
+        raise VariableNotFoundError(_missing_message(ds, missing))
     first = _base(arrays, ds, features)
     base = arrays[first]
     dim = time_dim(base, cf_axes(base), ds)
-    time = time_of(base, dim)
+    axis = daily_axis(time_of(base, dim), consecutive=True)
     for name in wanted:
         if name in POSITION:
-            arrays[name] = position(base, ds, name)
+            arrays[name] = position_predictor(base, ds, name)
     aligned = {
-        name: on_grid(on_days(arrays[name], base, dim), base, name, dim, regrid)
+        name: on_cells(on_days(arrays[name], base, dim), base, name, dim, regrid)
         for name in dict.fromkeys([first, *wanted])
         if name in arrays
     }
-    targets = dict(units or {})
-    wished = {name: targets.get(name) or _units_of_table(name, da) for name, da in aligned.items()}
-    days = day_numbers(time)
-    days_of_year = year_length(time)
-    year = 365.2425 if days_of_year == 366 else float(days_of_year)
+    model_units = {
+        name: (units or {}).get(name) or _catalogue_units(name, da) for name, da in aligned.items()
+    }
+    longest_year = year_length(axis.time)
+    year = 365.2425 if longest_year == 366 else float(longest_year)
     return Predictors(
-        aligned,
-        {name: _factor(da, name, wished[name]) for name, da in aligned.items()},
-        wished | {name: "1" for name in wanted if name in DAY_OF_YEAR},
-        dim,
-        days,
-        (float(time.dt.dayofyear.values[0]) - 1.0) / year,
-        year,
+        arrays=aligned,
+        factors={name: _factor(da, name, model_units[name]) for name, da in aligned.items()},
+        units=model_units | {name: "1" for name in wanted if name in DAY_OF_YEAR},
+        time=dim,
+        days=axis.numbers,
+        first=(float(axis.time.dt.dayofyear.values[0]) - 1.0) / year,
+        year=year,
     )
 
 
@@ -148,7 +155,7 @@ def find_land_cover(
             f"land_cover ({cover.name}) has the dimensions {cover.dims}: expected classes without "
             f"time. Select a day: land_cover=....isel({found.time}=0)."
         )
-    return on_grid(cover, found.base, "land_cover", found.time, regrid and "nearest")
+    return on_cells(cover, found.base, "land_cover", found.time, regrid and "nearest")
 
 
 def calendar_predictor(name: str, days: int, first: float, year: float) -> NDArray[np.float32]:
@@ -171,45 +178,46 @@ def _given(ds: xr.Dataset, given: Any, argument: str, what: str = "") -> xr.Data
 
 
 def _candidates(ds: xr.Dataset, name: str) -> list[str]:
-    row = known(name)
+    """Variables of `ds` that may be this predictor: by its name, standard name, product name."""
+    spec = predictor_spec(name)
     if name in ds.data_vars:
         return [name]
-    if row is None:
+    if spec is None:
         return []
-    for standard_name in row.standard_names:
+    for standard_name in spec.standard_names:
         named = [str(n) for n, v in ds.data_vars.items() if _standard_name(v) == standard_name]
         if named:
             return named
-    return [n for n in row.names if n in ds.data_vars][:1]
+    return [n for n in spec.names if n in ds.data_vars][:1]
 
 
 def _standard_name(da: xr.DataArray) -> str:
     return str(da.attrs.get("standard_name", ""))
 
 
-def _one(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArray | None:
+def _find(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArray | None:
     if features.get(name) is not None:
         return _given(ds, features[name], f"features[{name!r}]")
-    found = _candidates(ds, name)
-    if len(found) > 1:
+    candidates = _candidates(ds, name)
+    if len(candidates) > 1:
         raise VariableNotFoundError(
-            f"predictor {name!r}: {found} all have its standard name. "
-            f"Choose one: features={{{name!r}: {found[0]!r}}}."
+            f"predictor {name!r}: {candidates} all have its standard name. "
+            f"Choose one: features={{{name!r}: {candidates[0]!r}}}."
         )
-    if found and found[0] != name:
-        logger.info("predictor %s is variable %s", name, found[0])
-    return ds[found[0]] if found else None
+    if candidates and candidates[0] != name:
+        logger.info("predictor %s is variable %s", name, candidates[0])
+    return ds[candidates[0]] if candidates else None
 
 
-def _lost_message(ds: xr.Dataset, lost: list[str]) -> str:
+def _missing_message(ds: xr.Dataset, missing: list[str]) -> str:
     tried = []
-    for name in lost:
-        row = known(name)
-        others = () if row is None else (*row.standard_names, *row.names)
+    for name in missing:
+        spec = predictor_spec(name)
+        others = () if spec is None else (*spec.standard_names, *spec.names)
         tried.append(f"{name} (tried {', '.join(map(repr, (name, *others)))})")
     return (
         f"predictors not found: {'; '.join(tried)}. The input has "
-        f"{[str(n) for n in ds.data_vars]}: say which it is with features={{{lost[0]!r}: 'name'}}, "
+        f"{[str(n) for n in ds.data_vars]}: say which it is with features={{{missing[0]!r}: 'name'}}, "
         "or fit a model without it: xsm.fit_estimator."
     )
 
@@ -234,36 +242,31 @@ def _has_time(da: xr.DataArray, ds: xr.Dataset) -> bool:
 
 def _is_daily(da: xr.DataArray, ds: xr.Dataset) -> bool:
     try:
-        return day_numbers(time_of(da, time_dim(da, cf_axes(da), ds))).size > 0
+        daily_axis(time_of(da, time_dim(da, cf_axes(da), ds)), consecutive=True)
     except TimeAxisError:
         return False
+    return True
 
 
-def _units_of_table(name: str, da: xr.DataArray) -> str:
-    row = known(name)
-    return row.units if row is not None else str(_own_units(da) or "1")
+def _catalogue_units(name: str, da: xr.DataArray) -> str:
+    spec = predictor_spec(name)
+    return spec.units if spec is not None else units_of(da) or "1"
 
 
-def _plain(da: xr.DataArray) -> xr.DataArray:
-    """`da` in decoded numbers, without a pint unit, which becomes an attribute."""
+def _checked(da: xr.DataArray) -> xr.DataArray:
+    """`da` in decoded real numbers; a pint unit becomes an attribute."""
     if 0 in da.shape:
         raise InputError(f"{da.name} is empty: {dict(da.sizes)}. Check the selection made before.")
     check_decoded(da)
     if da.dtype.kind not in "biuf":
         raise InputError(f"{da.name} has dtype {da.dtype}: expected real numbers.")
-    if not (hasattr(da.data, "magnitude") and hasattr(da.data, "units")):
-        return da
-    return da.copy(data=da.data.magnitude).assign_attrs(units=str(da.data.units))
-
-
-def _own_units(da: xr.DataArray) -> str | None:
-    return None if da.attrs.get("units") is None else str(da.attrs["units"])
+    return without_pint(da)[0]
 
 
 def _factor(da: xr.DataArray, name: str, wanted: str) -> tuple[float, float]:
-    units = _own_units(da)
+    units = units_of(da)
     if units is None:
-        if known(name) is None:
+        if predictor_spec(name) is None:
             return 1.0, 0.0
         raise UnitError(
             f"predictor {name!r} ({da.name}) has no attribute 'units': expected {wanted!r} or a "

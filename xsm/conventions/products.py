@@ -55,7 +55,7 @@ def product_of(name: str) -> Product | None:
     return next((row for row in PRODUCTS if name in row.names), None)
 
 
-class Known(NamedTuple):
+class PredictorSpec(NamedTuple):
     """A predictor, the unit the networks take it in, and how products call it."""
 
     name: str
@@ -65,47 +65,47 @@ class Known(NamedTuple):
     static: bool = False
 
 
-def _albedo(sky: str, band: str, code: str) -> Known:
-    return Known(f"albedo_{sky}_{band}", "1", (f"ABD_{sky.upper()}_{code}",))
+def _albedo(sky: str, band: str, code: str) -> PredictorSpec:
+    return PredictorSpec(f"albedo_{sky}_{band}", "1", (f"ABD_{sky.upper()}_{code}",))
 
 
-KNOWN: tuple[Known, ...] = (
+PREDICTORS: tuple[PredictorSpec, ...] = (
     _albedo("bsa", "vis", "VIS"),
     _albedo("bsa", "nir", "NIR"),
     _albedo("bsa", "shortwave", "shortwave"),
     _albedo("wsa", "vis", "VIS"),
     _albedo("wsa", "nir", "NIR"),
     _albedo("wsa", "shortwave", "shortwave"),
-    Known("lst", "K", ("LST", "LST_Day_1km", "skt"), ("surface_temperature",)),
-    Known("swvl1", "m3 m-3", ("volumetric_soil_water_layer_1",)),
-    Known(
+    PredictorSpec("lst", "K", ("LST", "LST_Day_1km", "skt"), ("surface_temperature",)),
+    PredictorSpec("swvl1", "m3 m-3", ("volumetric_soil_water_layer_1",)),
+    PredictorSpec(
         "precipitation",
         "mm day-1",
         ("APCP_FORA", "pr", "precip"),
         ("lwe_precipitation_rate", "precipitation_flux"),
     ),
-    Known(
+    PredictorSpec(
         "shortwave_radiation",
         "W m-2",
         ("DSWRF_FORA", "rsds"),
         ("surface_downwelling_shortwave_flux_in_air",),
     ),
-    Known(
+    PredictorSpec(
         "longwave_radiation",
         "W m-2",
         ("DLWRF_FORA", "rlds"),
         ("surface_downwelling_longwave_flux_in_air",),
     ),
-    Known("air_temperature", "K", ("TMP_2_FORA", "t2m", "tas"), ("air_temperature",)),
-    Known("specific_humidity", "1", ("SPFH_2_FORA", "huss"), ("specific_humidity",)),
-    Known("eastward_wind", "m s-1", ("UGRD_10_FORA", "u10", "uas"), ("eastward_wind",)),
-    Known("northward_wind", "m s-1", ("VGRD_10_FORA", "v10", "vas"), ("northward_wind",)),
-    Known("ndvi", "1", ("NDVI",), ("normalized_difference_vegetation_index",)),
-    Known("elevation", "m", ("dem", "DEM", "elv"), ("surface_altitude",), static=True),
-    Known("slope", "degree", ("Slope",), ("ground_slope_angle",), static=True),
-    Known("sand", "1", ("Sand",), ("volume_fraction_of_sand_in_soil",), static=True),
-    Known("clay", "1", ("Clay",), ("volume_fraction_of_clay_in_soil",), static=True),
-    Known("silt", "1", ("Silt",), ("volume_fraction_of_silt_in_soil",), static=True),
+    PredictorSpec("air_temperature", "K", ("TMP_2_FORA", "t2m", "tas"), ("air_temperature",)),
+    PredictorSpec("specific_humidity", "1", ("SPFH_2_FORA", "huss"), ("specific_humidity",)),
+    PredictorSpec("eastward_wind", "m s-1", ("UGRD_10_FORA", "u10", "uas"), ("eastward_wind",)),
+    PredictorSpec("northward_wind", "m s-1", ("VGRD_10_FORA", "v10", "vas"), ("northward_wind",)),
+    PredictorSpec("ndvi", "1", ("NDVI",), ("normalized_difference_vegetation_index",)),
+    PredictorSpec("elevation", "m", ("dem", "DEM", "elv"), ("surface_altitude",), static=True),
+    PredictorSpec("slope", "degree", ("Slope",), ("ground_slope_angle",), static=True),
+    PredictorSpec("sand", "1", ("Sand",), ("volume_fraction_of_sand_in_soil",), static=True),
+    PredictorSpec("clay", "1", ("Clay",), ("volume_fraction_of_clay_in_soil",), static=True),
+    PredictorSpec("silt", "1", ("Silt",), ("volume_fraction_of_silt_in_soil",), static=True),
 )
 
 # Made from the coordinates; asked for by name only.
@@ -118,6 +118,6 @@ LAND_COVER = ("igbp", "IGBP", "land_cover", "Majority_Land_Cover_Type_1", "LC_Ty
 NO_SOIL = (0, 15, 17)
 
 
-def known(name: str) -> Known | None:
+def predictor_spec(name: str) -> PredictorSpec | None:
     """The row of this name."""
-    return next((row for row in KNOWN if row.name == name), None)
+    return next((row for row in PREDICTORS if row.name == name), None)

@@ -11,9 +11,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.grid import half_turn
+from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.nearest_cells import find_cells, nearest_on_axis
-from xsm.conventions.record import GriddedRecord, numbers
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.variables import to_m3m3
 from xsm.errors import GridError, InputError
 
 METHODS = ("conservative", "nearest")
@@ -22,21 +23,21 @@ COVERED = 0.5  # share of a coarse cell's area that must be observed for it to h
 
 def cell_area(record: GriddedRecord) -> float:
     """Mean area of a cell in square degrees (regular) or of the square of its spacing (2-D)."""
-    lat, lon = (np.asarray(c.values, np.float64) for c in record.places())
+    lat, lon = (np.asarray(c.values, np.float64) for c in record.coordinates())
     if record.regular:
         return _step(lat) * _step(lon)
     north = np.hypot(
-        np.diff(lat, axis=0), half_turn(np.diff(lon, axis=0)) * np.cos(np.deg2rad(lat[1:]))
+        np.diff(lat, axis=0), wrap_longitude(np.diff(lon, axis=0)) * np.cos(np.deg2rad(lat[1:]))
     )
     east = np.hypot(
-        np.diff(lat, axis=1), half_turn(np.diff(lon, axis=1)) * np.cos(np.deg2rad(lat[:, 1:]))
+        np.diff(lat, axis=1), wrap_longitude(np.diff(lon, axis=1)) * np.cos(np.deg2rad(lat[:, 1:]))
     )
     # longitudes were shrunk to true distances here: undo it for the comparison with a regular grid
     return float(np.nanmedian(north) * np.nanmedian(east) / np.cos(np.deg2rad(np.nanmean(lat))))
 
 
 def _step(axis: NDArray[Any]) -> float:
-    return float(np.abs(np.median(half_turn(np.diff(axis))))) if axis.size > 1 else 1.0
+    return float(np.abs(np.median(wrap_longitude(np.diff(axis))))) if axis.size > 1 else 1.0
 
 
 def same_grid(a: GriddedRecord, b: GriddedRecord) -> bool:
@@ -51,7 +52,9 @@ def same_grid(a: GriddedRecord, b: GriddedRecord) -> bool:
     pairs = [(r.transpose(*(d for d in s if d in r.dims)).values) for r, s in (
         (a.lat, a.space), (b.lat, b.space), (a.lon, a.space), (b.lon, b.space))]  # fmt: skip
     lat = np.allclose(pairs[0], pairs[1], rtol=0, atol=1e-4, equal_nan=True)
-    return bool(lat and np.allclose(half_turn(pairs[2] - pairs[3]), 0, atol=1e-4, equal_nan=True))
+    return bool(
+        lat and np.allclose(wrap_longitude(pairs[2] - pairs[3]), 0, atol=1e-4, equal_nan=True)
+    )
 
 
 def coarsest(records: Sequence[GriddedRecord]) -> GriddedRecord:
@@ -64,14 +67,14 @@ def cropped(target: GriddedRecord, records: Sequence[GriddedRecord]) -> GriddedR
     """`target` without the rows and columns that lie outside another record; at least two stay."""
     if not all(record.regular for record in (target, *records)):
         return target
-    lat, lon = (np.asarray(c.values, np.float64) for c in target.places())
+    lat, lon = (np.asarray(c.values, np.float64) for c in target.coordinates())
     keep = [np.ones(lat.size, bool), np.ones(lon.size, bool)]
     for record in records:
-        own = [np.asarray(c.values, np.float64) for c in record.places()]
+        own = [np.asarray(c.values, np.float64) for c in record.coordinates()]
         # half a cell of the target beyond the centres of the record
         for i, (axis, mine) in enumerate(((lat, own[0]), (lon, own[1]))):
             reach = 0.5 * (_step(axis) + _step(mine))
-            distance = np.abs(half_turn(axis[:, None] - mine[None])).min(axis=1)
+            distance = np.abs(wrap_longitude(axis[:, None] - mine[None])).min(axis=1)
             keep[i] &= distance < reach
     index = [np.flatnonzero(k) for k in keep]
     if any(part.size == 0 for part in index):
@@ -83,10 +86,10 @@ def cropped(target: GriddedRecord, records: Sequence[GriddedRecord]) -> GriddedR
     if any(np.diff(part).max(initial=1) > 1 for part in index):
         cut[1] = slice(None)  # the area goes over the edge of the map
     at = dict(zip(target.space, cut, strict=True))
-    lat_cut, lon_cut = (c.isel(at, missing_dims="ignore") for c in target.places())
+    lat_cut, lon_cut = (c.isel(at, missing_dims="ignore") for c in target.coordinates())
     ds = None if target.ds is None else target.ds.isel(at, missing_dims="ignore")
-    whole = lon_cut.sizes == target.places()[1].sizes
-    layout = target.layout if whole else target.layout._replace(seam=0)
+    whole = lon_cut.sizes == target.coordinates()[1].sizes
+    layout = target.layout if whole else target.layout._replace(lon_origin=0)
     da = target.da.isel(at)
     return replace(target, da=da, ds=ds, layout=layout, lat=lat_cut, lon=lon_cut)
 
@@ -95,11 +98,11 @@ def _coincide(record: GriddedRecord, target: GriddedRecord) -> bool:
     """Whether every cell of `target` is a cell of `record`."""
     if not (record.regular and target.regular):
         return False
-    for mine, theirs in zip(record.places(), target.places(), strict=True):
+    for mine, theirs in zip(record.coordinates(), target.coordinates(), strict=True):
         own, axis = np.asarray(mine.values, np.float64), np.asarray(theirs.values, np.float64)
         if abs(_step(own) - _step(axis)) > 1e-4:
             return False
-        if np.abs(half_turn(axis[:, None] - own[None])).min(axis=1).max() > 1e-4:
+        if np.abs(wrap_longitude(axis[:, None] - own[None])).min(axis=1).max() > 1e-4:
             return False
     return True
 
@@ -129,7 +132,7 @@ def on_grid(
     chosen = slice(int(days[0]), int(days[-1]) + 1) if together else days
     da = record.da.isel({record.layout.time: chosen})
     names = dict(zip((record.layout.time, *record.space), ("time", *target.space), strict=True))
-    da = numbers(da).reset_coords(drop=True)
+    da = to_m3m3(da).reset_coords(drop=True)
     da = da.rename({old: new for old, new in names.items() if old != new})
     da = da.drop_vars([dim for dim in target.space if dim in da.coords])
     if same_grid(record, target):
@@ -146,9 +149,9 @@ def on_grid(
 
 def _nearest(da: xr.DataArray, record: GriddedRecord, target: GriddedRecord) -> xr.DataArray:
     y, x = target.space
-    lat, lon = (np.asarray(c.values, np.float64) for c in target.places())
+    lat, lon = (np.asarray(c.values, np.float64) for c in target.coordinates())
     if record.regular and target.regular:
-        own = [np.asarray(c.values, np.float64) for c in record.places()]
+        own = [np.asarray(c.values, np.float64) for c in record.coordinates()]
         rows, in_rows = nearest_on_axis(own[0], lat)
         columns, in_columns = nearest_on_axis(own[1], lon, around=True)
         _check_overlap(bool(in_rows.any() and in_columns.any()), record, target)
@@ -170,7 +173,7 @@ def _nearest(da: xr.DataArray, record: GriddedRecord, target: GriddedRecord) -> 
 def _conservative(da: xr.DataArray, record: GriddedRecord, target: GriddedRecord) -> xr.DataArray:
     y, x = target.space
     (own_lat, own_lon), (lat, lon) = (
-        [np.asarray(c.values, np.float64) for c in r.places()] for r in (record, target)
+        [np.asarray(c.values, np.float64) for c in r.coordinates()] for r in (record, target)
     )
     rows = overlaps(np.sin(np.deg2rad(edges(own_lat, 90.0))), np.sin(np.deg2rad(edges(lat, 90.0))))
     own_lon, lon = np.unwrap(own_lon, period=360.0), np.unwrap(lon, period=360.0)
@@ -260,7 +263,7 @@ def _check_overlap(found: bool, record: GriddedRecord, target: GriddedRecord) ->
 
 
 def _extent(record: GriddedRecord) -> str:
-    lat, lon = record.places()
+    lat, lon = record.coordinates()
     return (
         f"{record.name} from {float(lat.min()):g} to {float(lat.max()):g} N, "
         f"{float(lon.min()):g} to {float(lon.max()):g} E"

@@ -1,9 +1,9 @@
-"""Days: where each stands in the record, gaps in days, the day that a file is of."""
+"""The time axis: the one check for daily data, calendars, gaps in days, the day of a file."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -15,71 +15,114 @@ _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]
 YEAR_LENGTHS = {"360_day": 360, "noleap": 365, "365_day": 365}
 
 
-def day_numbers(time: xr.DataArray) -> NDArray[np.int64]:
-    """Days since the first one, in any calendar; times of day do not count.
+class DailyAxis(NamedTuple):
+    """The days of a record, each once and in order.
+
+    time : (T,) the dates as they came, datetime64 or cftime
+    numbers : (T,) int64, days since the first one in the record's own calendar
+    dates : (T,) datetime64[D]; NaT for a day that the standard calendar lacks (30 February)
+    """
+
+    time: xr.DataArray
+    numbers: NDArray[np.int64]
+    dates: NDArray[np.datetime64]
+
+
+def daily_axis(
+    time: xr.DataArray, *, argument: str | None = None, consecutive: bool = False
+) -> DailyAxis:
+    """Check that dates are daily and count them; times of day do not count.
 
     Parameters
     ----------
     time : DataArray, (T,)
-        datetime64 or cftime.
-
-    Returns
-    -------
-    ndarray of int64, (T,)
-        Strictly increasing from 0.
+        datetime64 or cftime, any calendar.
+    argument : str, optional
+        Argument that `time` belongs to, for messages.
+    consecutive : bool
+        Refuse a record without two days in a row: composites of several days.
 
     Raises
     ------
     TimeAxisError
-        If these are no dates, or if they are repeated, unsorted or not daily.
+        If these are no dates, or if days are missing (NaT), repeated, unsorted or not daily.
     """
+    name = f"{argument}: {time.name}" if argument else str(time.name)
     values = np.asarray(time.values)
-    name = time.name
-    if values.dtype == object and values.size and hasattr(values.flat[0], "calendar"):
+    numbers = day_numbers(values, name)
+    _check_daily(numbers, values, name, str(time.name), consecutive)
+    return DailyAxis(time, numbers - numbers[0], calendar_dates(values))
+
+
+def is_cftime(values: NDArray[Any]) -> bool:
+    """Whether an array holds cftime dates."""
+    return values.dtype == object and values.size > 0 and hasattr(values.flat[0], "calendar")
+
+
+def day_numbers(values: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Days (T,) since a fixed date in the calendar of `values`; `name` is for the message."""
+    if is_cftime(values):
         import cftime
 
         calendar = values.flat[0].calendar
         numbers = cftime.date2num(values, "days since 1800-01-01", calendar)
-        days = np.floor(np.asarray(numbers, np.float64) + 1e-9).astype(np.int64)
-    elif np.issubdtype(values.dtype, np.datetime64):
-        if np.isnat(values).any():
-            raise TimeAxisError(
-                f"{name} holds {int(np.isnat(values).sum())} missing dates (NaT): drop those days."
-            )
-        days = values.astype("datetime64[D]").astype(np.int64)
-    else:
+        return np.floor(np.asarray(numbers, np.float64) + 1e-9).astype(np.int64)
+    if not np.issubdtype(values.dtype, np.datetime64):
+        coordinate = name.rpartition(": ")[2]
         raise TimeAxisError(
             f"{name} holds {values.dtype} such as {values[:1].tolist()}: expected dates. Decode "
-            f"them with xr.decode_cf(ds), or set them: ds.assign_coords({name}=pd.date_range(...))."
+            f"them with xr.decode_cf(ds), or set them: "
+            f"ds.assign_coords({coordinate}=pd.date_range(...))."
         )
-    _check_daily(days, values, name)
-    return days - days[0]
+    if np.isnat(values).any():
+        raise TimeAxisError(
+            f"{name} holds {int(np.isnat(values).sum())} missing dates (NaT): drop those days."
+        )
+    return values.astype("datetime64[D]").astype(np.int64)
 
 
-def _check_daily(days: NDArray[np.int64], values: NDArray[Any], name: Any) -> None:
+def calendar_dates(values: NDArray[Any]) -> NDArray[np.datetime64]:
+    """Dates (T,) as datetime64[D]; NaT for days that the standard calendar lacks."""
+    if not is_cftime(values):
+        return values.astype("datetime64[D]")
+    return np.array([_standard_date(date) for date in values], "datetime64[D]")
+
+
+def _standard_date(date: Any) -> str:
+    text = f"{date.year:04d}-{date.month:02d}-{date.day:02d}"
+    try:
+        np.datetime64(text, "D")
+    except ValueError:
+        return "NaT"
+    return text
+
+
+def _check_daily(
+    days: NDArray[np.int64], values: NDArray[Any], name: str, dim: str, consecutive: bool
+) -> None:
     unique, counts = np.unique(days, return_counts=True)
     if (counts > 1).any():
-        several = unique[counts > 1]
-        shown = "; ".join(_written(values[days == day][:3]) for day in several[:3])
-        more = "; ..." if several.size > 3 else ""
+        repeated = unique[counts > 1]
+        examples = "; ".join(_written(values[days == day][:3]) for day in repeated[:3])
+        more = "; ..." if repeated.size > 3 else ""
         raise TimeAxisError(
-            f"{name} has {several.size} repeated days ({shown}{more}): "
+            f"{name} has {repeated.size} repeated days ({examples}{more}): "
             "expected one time a day. Average them first, such as ds.resample"
-            f'({name}="1D").mean(), or put the orbits on a dimension of their own.'
+            f'({dim}="1D").mean(), or put the orbits on a dimension of their own.'
         )
     steps = np.diff(days)
     if (steps < 0).any():
         at = np.flatnonzero(steps < 0)
-        shown = "; ".join(_written(values[i : i + 2], " before ") for i in at[:3])
+        examples = "; ".join(_written(values[i : i + 2], " before ") for i in at[:3])
         raise TimeAxisError(
-            f"{name} is not sorted ({shown}{'; ...' if at.size > 3 else ''}): "
-            f'sort it with ds.sortby("{name}").'
+            f"{name} is not sorted ({examples}{'; ...' if at.size > 3 else ''}): "
+            f'sort it with ds.sortby("{dim}").'
         )
-    if steps.size > 1 and steps.min() > 1:
+    if consecutive and steps.size > 1 and steps.min() > 1:
         raise TimeAxisError(
             f"{name} has steps of {steps.min()} to {steps.max()} days and no two days in a row "
             f"({_written(values[:3])}, ...): expected daily data. If they are single days of a "
-            f'daily record, insert the others: ds.resample({name}="1D").asfreq(); composites '
+            f'daily record, insert the others: ds.resample({dim}="1D").asfreq(); composites '
             "of several days cannot be filled by a network of days."
         )
 

@@ -44,69 +44,41 @@ _MASS = re.compile(r"(?<![a-z])(kg|mg|g|gram|grams|kilogram|kilograms|milligram)
 _SATURATION = re.compile(r"(?<!at )(?<!at_)saturation|saturated|in_soil_pores", re.I)
 
 
-def worth(units: str, name: str = "the variable") -> float:
-    """What one of `units` is in m3 m-3.
+def to_m3m3_factor(
+    units: str | None,
+    name: str = "the variable",
+    *,
+    attrs: Mapping[Any, Any] | None = None,
+    product: Product | None = None,
+) -> float:
+    """Factor that converts values in `units` to m3 m-3.
 
     Parameters
     ----------
-    units : str
-        As in the attribute of a file.
+    units : str or None
+        As in the attribute of a file. None: the unit of `product`.
     name : str
-        Of the variable, for the message.
+        Of the variable, for messages.
+    attrs : mapping, optional
+        Attributes of the variable; a degree of saturation often shows in its long name alone.
+    product : Product, optional
+        The product that the variable is known from.
 
     Raises
     ------
     UnitError
-        If it is unknown, or no volume of water per volume of soil.
+        If the unit is missing and the product is unknown, if the unit is unknown, or if it is no
+        volume of water per volume of soil.
 
     Examples
     --------
-    >>> worth("m3 m-3"), worth("m³/m³"), worth("cm^3/cm^3"), worth("%"), worth("percent")
-    (1.0, 1.0, 1.0, 0.01, 0.01)
-    """
-    text = " ".join(str(units).split())
-    problem = (
-        f"{name} has units {units!r}, which is no volumetric soil moisture: expected {ACCEPTED}. "
-        "If the numbers are in one of these, correct the attribute; otherwise convert them first."
-    )
-    if _SATURATION.search(text):
-        raise UnitError(_saturation_message(name, f"units {units!r}"))
-    if _MASS.search(text):
-        raise UnitError(problem)
-    plain = re.sub(r"\s+", " ", text.lower().replace("%", "percent ")).strip()
-    parsed = _parse(_ALIASES.get(plain, plain if plain == "percent" else text))
-    if parsed is None or not parsed.dimensionless:
-        raise UnitError(problem)
-    # radian, decibel and ppm are dimensionless too
-    registry = _registry()
-    for part in dict(parsed._units):
-        if part != "percent" and registry.get_dimensionality(part) != {"[length]": 1}:
-            raise UnitError(problem)
-    return float(registry.Quantity(1.0, parsed).to("dimensionless").magnitude)
-
-
-def worth_of(
-    name: str, units: str | None, attrs: Mapping[Any, Any], product: Product | None
-) -> float:
-    """What one unit of a variable is in m3 m-3, by its own words or those of its product.
-
-    Parameters
-    ----------
-    name : str
-    units : str or None
-        None: not given.
-    attrs : mapping
-        Its attributes; a degree of saturation is often told by the long name alone.
-    product : Product or None
-
-    Raises
-    ------
-    UnitError
-        If the unit is missing and the product is unknown, or if it is no volumetric soil moisture.
+    >>> [to_m3m3_factor(u) for u in ("m3 m-3", "m³/m³", "cm^3/cm^3", "%", "percent")]
+    [1.0, 1.0, 1.0, 0.01, 0.01]
     """
     for key in ("standard_name", "long_name", "description", "unit_long", "title"):
-        if _SATURATION.search(str(attrs.get(key, ""))):
-            raise UnitError(_saturation_message(name, f"{key} {str(attrs[key])!r}"))
+        text = str((attrs or {}).get(key, ""))
+        if _SATURATION.search(text):
+            raise UnitError(_saturation_message(name, f"{key} {text!r}"))
     volumetric = units is not None and re.search(r"[mM](\^|\*\*)?[3³]", str(units))
     if product is not None and product.saturation and not volumetric:
         raise UnitError(_saturation_message(name, f"known as {product.title}, units {units!r}"))
@@ -117,7 +89,29 @@ def worth_of(
             f"{name} has no attribute 'units': expected {ACCEPTED}. "
             f'Set it: ds["{name}"].attrs["units"] = "m3 m-3".'
         )
-    return worth(units, name)
+    return _volumetric_factor(str(units), name)
+
+
+def _volumetric_factor(units: str, name: str) -> float:
+    text = " ".join(units.split())
+    problem = (
+        f"{name} has units {units!r}, which is no volumetric soil moisture: expected {ACCEPTED}. "
+        "If the numbers are in one of these, correct the attribute; otherwise convert them first."
+    )
+    if _SATURATION.search(text):
+        raise UnitError(_saturation_message(name, f"units {units!r}"))
+    if _MASS.search(text):
+        raise UnitError(problem)
+    lower = re.sub(r"\s+", " ", text.lower().replace("%", "percent ")).strip()
+    parsed = _parse(_ALIASES.get(lower, lower if lower == "percent" else text))
+    if parsed is None or not parsed.dimensionless:
+        raise UnitError(problem)
+    # radian, decibel and ppm are dimensionless too
+    registry = _registry()
+    for part in dict(parsed._units):
+        if part != "percent" and registry.get_dimensionality(part) != {"[length]": 1}:
+            raise UnitError(problem)
+    return float(registry.Quantity(1.0, parsed).to("dimensionless").magnitude)
 
 
 def _saturation_message(name: str, why: str) -> str:

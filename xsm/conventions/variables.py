@@ -9,20 +9,21 @@ import numpy as np
 import xarray as xr
 
 from xsm.conventions.products import PRODUCTS, STANDARD_NAMES, product_of
-from xsm.conventions.units import worth_of
+from xsm.conventions.units import to_m3m3_factor
 from xsm.errors import InputError, VariableNotFoundError
 
 logger = logging.getLogger(__name__)
 
+UNITS = "m3 m-3"
 UNNAMED = "soil_moisture"
 
 
-class Found(NamedTuple):
-    """A soil-moisture variable, ready to work on."""
+class SoilMoistureVariable(NamedTuple):
+    """A soil-moisture variable with its unit."""
 
     da: xr.DataArray  # as it came
-    data: Any  # its array without a pint unit: NumPy or Dask
-    worth: float  # one unit of it in m3 m-3
+    plain: xr.DataArray  # without a pint unit
+    to_m3m3_factor: float  # m3 m-3 per unit of the variable
     quantity: Any  # the pint Quantity it came as, or None
     valid_range: tuple[float, float]  # in its own unit
 
@@ -103,8 +104,8 @@ def _listed(names: Any) -> str:
     return ", ".join(map(repr, names)) or "no variable with two dimensions or more"
 
 
-def read_variable(da: xr.DataArray, *, packed_range: bool = False) -> Found:
-    """Check that `da` is volumetric soil moisture in decoded numbers, and take its array out.
+def read_variable(da: xr.DataArray) -> SoilMoistureVariable:
+    """Check that `da` is volumetric soil moisture in decoded numbers; no values are read.
 
     Raises
     ------
@@ -114,23 +115,64 @@ def read_variable(da: xr.DataArray, *, packed_range: bool = False) -> Found:
         If the numbers are no decoded real numbers.
     """
     name = str(da.name or UNNAMED)
+    plain, quantity = without_pint(da)
+    if plain.dtype.kind not in "fiu":
+        raise InputError(f"{name} has dtype {plain.dtype}: expected real numbers.")
+    check_decoded(da)
+    factor = to_m3m3_factor(units_of(plain), name, attrs=da.attrs, product=product_of(name))
+    return SoilMoistureVariable(da, plain, factor, quantity, _valid_range(da, factor))
+
+
+def to_m3m3(da: xr.DataArray) -> xr.DataArray:
+    """`da` in m3 m-3, float32 or float64, without a pint unit; lazy if it is a Dask array.
+
+    Raises
+    ------
+    UnitError, InputError
+        See :func:`read_variable`.
+    """
+    variable = read_variable(da)
+    data = variable.plain.data
+    dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)
+    data = data.astype(dtype)
+    if variable.to_m3m3_factor != 1.0:
+        data = data * dtype.type(variable.to_m3m3_factor)
+    out = da.copy(data=data)
+    out.attrs = {"units": UNITS, "long_name": str(da.attrs.get("long_name", da.name))}
+    return out
+
+
+def is_file_backed(da: xr.DataArray) -> bool:
+    """Whether the values are still in a file and not in Dask chunks."""
+    # xarray has no public way to ask this without reading the values: its lazy arrays, unlike
+    # NumPy, Dask and pint, are no duck arrays
+    return not hasattr(getattr(da.variable, "_data", da), "__array_function__")
+
+
+def units_of(da: xr.DataArray) -> str | None:
+    """The attribute ``units`` as text, or None."""
+    return None if da.attrs.get("units") is None else str(da.attrs["units"])
+
+
+def without_pint(da: xr.DataArray) -> tuple[xr.DataArray, Any]:
+    """`da` with its pint unit as an attribute instead, and the pint Quantity it held (or None).
+
+    Raises
+    ------
+    InputError
+        If it is a Dask array of pint quantities.
+    """
+    if is_file_backed(da):
+        return da, None
     data = da.data
-    quantity = data if hasattr(data, "magnitude") and hasattr(data, "units") else None
-    if quantity is not None:
-        data = quantity.magnitude
-        units: str | None = str(quantity.units)
-    else:
-        units = None if da.attrs.get("units") is None else str(da.attrs["units"])
     if hasattr(getattr(data, "_meta", None), "units"):
         raise InputError(
-            f"{name} is a Dask array of pint quantities, which pint cannot work with: chunk it "
-            "before .pint.quantify(), or with .pint.chunk()."
+            f"{da.name or UNNAMED} is a Dask array of pint quantities, which pint cannot work "
+            "with: chunk it before .pint.quantify(), or with .pint.chunk()."
         )
-    if data.dtype.kind not in "fiu":
-        raise InputError(f"{name} has dtype {data.dtype}: expected real numbers.")
-    check_decoded(da)
-    each = worth_of(name, units, da.attrs, product_of(name))
-    return Found(da, data, each, quantity, _valid_range(da, each))
+    if not (hasattr(data, "magnitude") and hasattr(data, "units")):
+        return da, None
+    return da.copy(data=data.magnitude).assign_attrs(units=str(data.units)), data
 
 
 def check_decoded(da: xr.DataArray) -> None:
@@ -143,9 +185,9 @@ def check_decoded(da: xr.DataArray) -> None:
         )
 
 
-def _valid_range(da: xr.DataArray, each: float) -> tuple[float, float]:
+def _valid_range(da: xr.DataArray, factor: float) -> tuple[float, float]:
     """Physical range in the unit of `da`: 0 to 1 m3 m-3, or what its attributes say within it."""
-    low, high = 0.0, 1.0 / each
+    low, high = 0.0, 1.0 / factor
     # CF gives the range in packed numbers where there is packing
     if "scale_factor" not in da.encoding and "add_offset" not in da.encoding:
         limits = np.ravel(np.asarray(da.attrs.get("valid_range", ()), dtype=object)).tolist()

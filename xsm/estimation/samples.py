@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.align import place_of
+from xsm.conventions.align import coordinate_of_cells
 from xsm.conventions.grid import time_of
-from xsm.conventions.predictors import find_predictors, known_predictors
+from xsm.conventions.predictors import available_predictors, find_predictors
 from xsm.conventions.products import DAY_OF_YEAR, product_of
-from xsm.conventions.units import worth_of
+from xsm.conventions.units import to_m3m3_factor
 from xsm.errors import InputError
 from xsm.estimation.pixels import loop_shape, make_plan, sequences
 
@@ -71,7 +71,9 @@ def read_samples(
         raise InputError(f"features={features!r}: expected a list of names, or a mapping.")
     mapping = features if isinstance(features, Mapping) else {}
     if names is None:
-        names = known_predictors(ds, mapping) if features is None else list(dict.fromkeys(features))
+        names = (
+            available_predictors(ds, mapping) if features is None else list(dict.fromkeys(features))
+        )
     if not names:
         raise InputError(
             f"no predictor is known among {[str(n) for n in ds.data_vars]}: name them, features=..."
@@ -98,9 +100,11 @@ def read_samples(
     ]
     plan = make_plan(found, rows)
     shape = loop_shape(arrays, plan.static)
-    worth = worth_of(str(y.name), y.attrs.get("units"), y.attrs, product_of(str(y.name)))
+    factor = to_m3m3_factor(
+        y.attrs.get("units"), str(y.name), attrs=y.attrs, product=product_of(str(y.name))
+    )
     truth = y.transpose(*space, found.time).values.reshape(-1, found.days.size)
-    truth = np.where(np.isfinite(truth), truth * worth, np.nan).astype(np.float32)
+    truth = np.where(np.isfinite(truth), truth * factor, np.nan).astype(np.float32)
     _check_range(truth, str(y.name))
     cells = np.flatnonzero(np.isfinite(truth).any(axis=1))
     x = sequences(arrays, plan, cells, shape)
@@ -183,7 +187,7 @@ def _places(
     like = xr.DataArray(np.zeros(shape), dims=space)
     found = []
     for n, kind in enumerate(("latitude", "longitude")):
-        own = place_of(base, ds, kind)
+        own = coordinate_of_cells(base, ds, kind)
         if own is None and space:
             dim = space[min(n, len(space) - 1)]
             own = xr.DataArray(np.arange(like.sizes[dim], dtype=float), dims=dim)

@@ -1,146 +1,463 @@
-"""Gap-filling of NumPy arrays, tile by tile."""
+"""Fill the gaps of a record, in memory or on Dask: the same functions on windows or on blocks.
+
+Statistics of the whole record come first, then the network on windows of days, rows and columns
+with their halo. Memory beyond input and output does not grow with the length of the record.
+"""
 
 from __future__ import annotations
 
+from functools import cache, partial
+from os import cpu_count
+from threading import BoundedSemaphore
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.blockwise.tiling import (
-    Job,
-    Record,
-    columns_of_days,
-    fill_window,
-    long_gaps,
-    map_record_statistics,
-    stats_of_days,
-    take_cells,
-    windows,
+from xsm.blockwise import dask_engine as engine
+from xsm.blockwise.chunks import (
+    align_chunks,
+    clone_graph,
+    drop_absent_days,
+    insert_absent_days,
+    with_days_around,
 )
-from xsm.conventions.cf import add_climatology, merged
+from xsm.blockwise.tiling import (
+    Bools,
+    DailyArray,
+    Floats,
+    Window,
+    bounding_box,
+    cut_cells,
+    inner,
+    pad_cells,
+    series_tile,
+    take_cells,
+    to_float32,
+    windows,
+    with_halo,
+)
+from xsm.conventions.cf import BY_CLIMATOLOGY, BY_NETWORK, NOT_FILLED, NOT_LAND, OBSERVED
 from xsm.errors import UnitError
 from xsm.gapfilling.climatology import WORKSPACE, climatology
+from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
+from xsm.gapfilling.statistics import (
+    HALO,
+    READINGS,
+    STATISTICS,
+    first_knot_day,
+    knots_of_block,
+    lazy_statistics,
+    record_statistics,
+)
+from xsm.gapfilling.task import GapfillTask
 from xsm.progress import bar
 
 PLAUSIBLE = (-0.5, 1.5)  # m3 m-3; beyond, the unit is wrong or a fill value was not decoded
+BLOCK_VALUES = 16_000_000  # float32 values of a Dask block, about, where chunks are smaller
 
-Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[np.int8]]
+Filled = tuple[Any, Any, Any]  # filled values, uncertainty, flag
 
 
-def fill(data: NDArray[Any], axes: list[int], job: Job) -> Arrays:
-    """Filled values, uncertainty and flags of a NumPy array, each in its dimensions.
+def fill(data: Any, task: GapfillTask) -> Filled:
+    """Filled values, uncertainty and flags of a record.
 
     Parameters
     ----------
-    data : ndarray
-        Any dimensions; `axes` are its others, time, rows and columns, in this order.
-    axes : list of int
-    job : Job
+    data : NumPy or Dask array, shape (..., N, H, W)
+        In working order and its own unit. Each element of the leading dimensions is a record.
+    task : GapfillTask
+
+    Returns
+    -------
+    filled, uncertainty, flag : arrays of the shape of `data`
+        Of ``task.dtype``, ``task.dtype`` and int8. Lazy, in the chunks of `data`, for Dask.
 
     Raises
     ------
     UnitError
-        If values are far from what soil moisture can be in the unit given.
+        If values in memory are far from what soil moisture can be in the unit given.
     """
-    data = np.asarray(data)
-    filled, spread = np.empty(data.shape, job.dtype), np.empty(data.shape, job.dtype)
-    outs = filled, spread, np.empty(data.shape, np.int8)
-    ordered = [np.transpose(array, axes) for array in (data, *outs)]
-    records = list(np.ndindex(ordered[0].shape[:-3]))
-    shape = Record(ordered[0][records[0]], job.worth, job.days, job.wrap).shape
-    steps = len(list(windows(shape, job.tile))) + len(list(windows(shape, columns_of_days(shape))))
-    with bar(f"gapfill {job.name}", len(records) * steps, job.progress) as progress:
+    if hasattr(data, "chunks"):
+        return _fill_dask(data, task)
+    return _fill_memory(np.asarray(data), task)
+
+
+# in memory
+
+
+def _fill_memory(data: NDArray[Any], task: GapfillTask) -> Filled:
+    outs = (
+        np.empty(data.shape, task.dtype),
+        np.empty(data.shape, task.dtype),
+        np.empty(data.shape, np.int8),
+    )
+    records = list(np.ndindex(data.shape[:-3]))
+    shape = (int(task.days[-1]) + 1, *data.shape[-2:])
+    steps = len(list(windows(shape, task.tile))) + len(list(windows(shape, series_tile(shape))))
+    with bar(f"gapfill {task.name}", len(records) * steps, task.progress) as progress:
         for index in records:
-            raw, *views = (array[index] for array in ordered)
-            _fill_record(raw, tuple(views), job, progress.update)
+            views = tuple(out[index] for out in outs)
+            _fill_record(data[index], views, task, progress.update)
     return outs
 
 
-def _fill_record(raw: NDArray[Any], outs: tuple[NDArray[Any], ...], job: Job, step: Any) -> None:
-    record = Record(raw, job.worth, job.days, job.wrap)
-
-    def check(values: NDArray[np.float32]) -> None:
-        _check_range(values, job)
-
-    stats = map_record_statistics(record, job.model.statistics_halo, check, step)
-    land = _ever_observed(raw) if job.land is None else np.asarray(job.land, bool)
-    for window in windows(record.shape, job.tile):
-        here = record.present(window[0])
-        if here.start < here.stop:
-            place = (here, *window[1:])
-            estimate = _estimate(record, stats, land, window, job)
-            long = _long_gaps(record, window, job)
-            result = merged(raw[place], estimate, land[window[1:]], long, job)
-            _write(outs, place, result)
+def _fill_record(raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any) -> None:
+    record = DailyArray(raw, task.to_m3m3_factor, task.days, task.wrap)
+    stats = tiled_statistics(record, task, step)
+    land = _ever_observed(raw) if task.land is None else np.asarray(task.land, bool)
+    for window in windows(record.shape, task.tile):
+        present = record.present(window[0])
+        if present.start < present.stop:
+            index = (present, *window[1:])
+            estimate = _predict_window(record, stats, land, window, task)
+            too_long = _long_gaps_of_window(record, window, task)
+            _write(outs, index, merge_fill(raw[index], estimate, land[window[1:]], too_long, task))
         step()
-    if job.climatology:
-        for window in windows(record.shape, columns_of_days(record.shape, WORKSPACE)):
-            place = (slice(None), *window[1:])
-            values = record.read(window)[job.days]
-            typical = climatology(values, job.day_of_year, job.year)
-            long = _long_gaps(record, window, job)
-            filled, spread, flag = (out[place] for out in outs)
-            _write(outs, place, add_climatology(filled, spread, flag, typical, long, job))
+    if task.climatology:
+        for window in windows(record.shape, series_tile(record.shape, WORKSPACE)):
+            index = (slice(None), *window[1:])
+            series = record.read(window)[task.days]
+            estimate = climatology(series, task.day_of_year, task.year_length)
+            too_long = _long_gaps_of_window(record, window, task)
+            filled = tuple(out[index] for out in outs)
+            _write(outs, index, add_climatology(*filled, estimate, too_long, task))
 
 
-def _write(outs: tuple[NDArray[Any], ...], place: Any, result: tuple[Any, ...]) -> None:
-    for out, part in zip(outs, result, strict=True):
-        out[place] = part
+def _write(outs: Filled, index: Any, results: Filled) -> None:
+    for out, result in zip(outs, results, strict=True):
+        out[index] = result
 
 
-def _estimate(
-    record: Record, stats: NDArray[np.float32], land: NDArray[np.bool_], window: Any, job: Job
+def tiled_statistics(
+    record: DailyArray, task: GapfillTask, step: Any = lambda: None
 ) -> NDArray[np.float32]:
+    """Statistics (S, H, W) of every cell, tile by tile; checks the range of all values."""
+    stats: NDArray[np.float32] | None = None
+    for window in windows(record.shape, series_tile(record.shape)):
+        values = record.read(window, (0, HALO, HALO))
+        _check_range(values, task)
+        part = inner(record_statistics(values), [HALO, HALO])
+        if stats is None:
+            stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
+        stats[:, window[1], window[2]] = part
+        step()
+    assert stats is not None
+    return stats
+
+
+def _predict_window(
+    record: DailyArray, stats: Floats, land: Bools, window: Window, task: GapfillTask
+) -> Floats:
     """Mean and standard deviation (2, n, h, w) of the days of `window` that the record has."""
     days, rows, columns = window
-    here = record.days[record.present(days)] - days.start
+    present = record.days[record.present(days)] - days.start
     need = np.zeros(tuple(part.stop - part.start for part in window), bool)
-    need[here] = land[rows, columns]
+    need[present] = land[rows, columns]
     if not need.any():
-        return np.full((2, here.size, *need.shape[1:]), np.nan, np.float32)
-    values = record.read(window, job.model.halo)
-    if job.keep_observed:
-        inner = tuple(slice(h, h + n) for h, n in zip(job.model.halo, need.shape, strict=True))
-        need &= ~np.isfinite(values[inner])
-    ahead, up, aside = job.model.halo
-    around, since = stats_of_days(stats, days.start - ahead, days.stop + ahead)
+        return np.full((2, present.size, *need.shape[1:]), np.nan, np.float32)
+    values = record.read(window, task.halo)
+    if task.keep_observed:
+        own = tuple(slice(h, h + n) for h, n in zip(task.halo, need.shape, strict=True))
+        need &= ~np.isfinite(values[own])
+    halo_days, halo_rows, halo_columns = task.halo
+    around, first_day = _stats_of_days(stats, days.start - halo_days, days.stop + halo_days)
     around = take_cells(
         around,
-        slice(rows.start - up, rows.stop + up),
-        slice(columns.start - aside, columns.stop + aside),
+        slice(rows.start - halo_rows, rows.stop + halo_rows),
+        slice(columns.start - halo_columns, columns.stop + halo_columns),
         record.wrap,
     )
-    return fill_window(values, around, need, days.start - since, job.model, job.settings)[:, here]
+    return predict_needed(values, around, need, days.start - first_day, task)[:, present]
 
 
-def _long_gaps(record: Record, window: Any, job: Job) -> NDArray[np.bool_] | None:
-    """Which cells of the days of `window` that the record has are in too long a gap."""
-    if job.max_gap is None:
+def _stats_of_days(stats: Floats, first: int, last: int) -> tuple[Floats, int]:
+    """Statistics with the seasonal cycle of some days only, and the day of its first knot."""
+    knots, first_day = knots_of_days(stats[len(STATISTICS) :], first, last)
+    return np.concatenate([stats[: len(STATISTICS)], knots]), first_day
+
+
+def _long_gaps_of_window(record: DailyArray, window: Window, task: GapfillTask) -> Bools | None:
+    """Cells of the days of `window` that the record has which are in too long a gap."""
+    if task.max_gap is None:
         return None
     days, rows, columns = window
-    first = max(days.start - job.max_gap, 0)
-    last = min(days.stop + job.max_gap, record.shape[0])
+    first = max(days.start - task.max_gap, 0)
+    last = min(days.stop + task.max_gap, record.shape[0])
     missing = np.isnan(record.read((slice(first, last), rows, columns)))
-    return long_gaps(missing, job.max_gap)[record.days[record.present(days)] - first]
+    return long_gaps(missing, task.max_gap)[record.days[record.present(days)] - first]
 
 
-def _ever_observed(raw: NDArray[Any]) -> NDArray[np.bool_]:
-    seen = np.zeros(raw.shape[1:], bool)
+def _ever_observed(raw: NDArray[Any]) -> Bools:
+    observed = np.zeros(raw.shape[1:], bool)
     for day in raw:
-        seen |= np.isfinite(day)
-    return seen
+        observed |= np.isfinite(day)
+    return observed
 
 
-def _check_range(values: NDArray[np.float32], job: Job) -> None:
-    seen = values[np.isfinite(values)]
-    if seen.size == 0:
+def _check_range(values: Floats, task: GapfillTask) -> None:
+    observed = values[np.isfinite(values)]
+    if observed.size == 0:
         return
-    low, high = float(seen.min()), float(seen.max())
+    low, high = float(observed.min()), float(observed.max())
     if low < PLAUSIBLE[0] or high > PLAUSIBLE[1]:
+        factor = task.to_m3m3_factor
         raise UnitError(
-            f"{job.name} goes from {low / job.worth:g} to {high / job.worth:g} in its own unit, "
+            f"{task.name} goes from {low / factor:g} to {high / factor:g} in its own unit, "
             f"which would be {low:g} to {high:g} m3 m-3: expected 0 to 1. Either its units "
             "attribute is wrong (percent taken for a fraction?), or a fill value was not decoded: "
             "set the attribute, or mask such values with .where()."
         )
+
+
+# on Dask: in parts of rows and columns, each read block of days by block of days with its
+# neighbourhood, once for each step of the statistics and once for the network
+
+
+def _fill_dask(data: Any, task: GapfillTask) -> Filled:
+    if data.ndim > 3:
+        records = [_fill_dask(record, task) for record in data]
+        filled, std, flag = (engine.stack(same) for same in zip(*records, strict=True))
+        return tuple(out.rechunk(data.chunks) for out in (filled, std, flag))  # type: ignore[return-value]
+    every_day = insert_absent_days(data, task.days)
+    days = align_chunks(every_day.chunks[0], KNOT, 2 * KNOT)
+    side = int((BLOCK_VALUES / max(days)) ** 0.5)
+    least = [max(side, 2 * margin) for margin in _part_margin(task)]
+    parts = engine.map_parts(partial(_fill_part, data, days=days, task=task), every_day, least)
+    filled, std, flag = (part.rechunk(data.chunks) for part in parts)
+    return filled, std, flag
+
+
+def _part_margin(task: GapfillTask) -> list[int]:
+    """Rows and columns around a part that its values depend on."""
+    return [halo + HALO for halo in task.halo[1:]]
+
+
+def _fill_part(
+    data: Any, cells: tuple[slice, slice], number: int, *, days: tuple[int, ...], task: GapfillTask
+) -> Filled:
+    """Filled values, uncertainty and flags of some rows and columns."""
+    margin = _part_margin(task)
+    rows, columns = (slice(c.start - m, c.stop + m) for c, m in zip(cells, margin, strict=True))
+
+    def read(reading: int) -> Any:
+        """The part and its margin on all days, m3 m-3, from a reading of its own."""
+        values = _lazy_m3m3(clone_graph(data, reading, number), task)
+        part, beyond = cut_cells(insert_absent_days(values, task.days), rows, columns, task.wrap)
+        sizes = [(n + sum(m),) for n, m in zip(part.shape[1:], beyond, strict=True)]
+        # padded block by block: one pad of the whole part would hold it in memory
+        return part.rechunk((days, -1, -1)).map_blocks(
+            pad_cells, beyond, chunks=(days, *sizes), dtype=np.float32, meta=values._meta
+        )
+
+    stats = lazy_statistics(read)
+    land = inner(stats.sums[0] > 0, margin) if task.land is None else _land_of_cells(task, cells)
+    raw = clone_graph(data, READINGS, number)[(slice(None), *cells)]
+    values = read(READINGS)
+    estimate = engine.map_days(
+        partial(_predict_block, task=task, beyond=_beyond_edges(cells, data.shape[1:], task)),
+        (with_days_around(values, task.halo[0], np.nan), "tyx"),
+        (stats.planes, "syx"),
+        *((knots, "tyx") for knots in engine.neighbour_blocks(stats.cycle)),
+        (land, "yx"),
+        (engine.block_starts(values), "t"),
+        outputs=2,
+        chunks=(days, *land.chunks),
+    )
+    estimate = drop_absent_days(estimate, task.days, axis=1).rechunk((2, *raw.chunks))
+    too_long = None if task.max_gap is None else _lazy_long_gaps(raw, task.days, task.max_gap)
+    result = merge_fill(raw, estimate, land.rechunk(raw.chunks[1:]), too_long, task)
+    if task.climatology:
+        typical = engine.map_series(
+            partial(climatology, day_of_year=task.day_of_year, year_length=task.year_length),
+            _lazy_m3m3(data[(slice(None), *cells)], task),
+            outputs=2,
+            workspace=WORKSPACE,
+        )
+        result = add_climatology(*result, typical, too_long, task)
+    return result
+
+
+def _lazy_m3m3(raw: Any, task: GapfillTask) -> Any:
+    meta = np.empty((0,) * raw.ndim, np.float32)
+    return raw.map_blocks(to_float32, task.to_m3m3_factor, dtype=np.float32, meta=meta)
+
+
+def _land_of_cells(task: GapfillTask, cells: tuple[slice, slice]) -> Any:
+    return engine.as_chunk(task.land[cells].astype(bool))
+
+
+def _beyond_edges(
+    cells: tuple[slice, slice], shape: tuple[int, int], task: GapfillTask
+) -> list[tuple[int, int]]:
+    """How many rows and columns of the halo of the network lie beyond the edges of the record."""
+    axes = zip(cells, shape, task.halo[1:], strict=True)
+    beyond = [(max(halo - c.start, 0), max(c.stop + halo - n, 0)) for c, n, halo in axes]
+    return [beyond[0], (0, 0) if task.wrap else beyond[1]]
+
+
+def _predict_block(
+    values: Any, planes: Any, *others: Any, task: GapfillTask, beyond: list[tuple[int, int]]
+) -> Floats:
+    """Mean and standard deviation (2, T, H, W) of a block of days and its neighbourhood."""
+    *knots, land, starts = others
+    stats = np.concatenate([planes, knots_of_block(*knots)])
+    values, stats = (inner(x, [HALO, HALO]) for x in (values, stats))
+    (top, bottom), (left, right) = beyond
+    height, width = stats.shape[1:]
+    stats[:, :top] = stats[:, height - bottom :] = np.nan  # no cells, so no statistics
+    stats[:, :, :left] = stats[:, :, width - right :] = np.nan
+    own = tuple(slice(h, n - h) for h, n in zip(task.halo, values.shape, strict=True))
+    need = np.broadcast_to(land, values[own].shape)
+    if task.keep_observed:
+        need = need & ~np.isfinite(values[own])
+    first = int(starts[0]) - first_knot_day(int(starts[0]))
+    out = np.empty((2, *need.shape), np.float32)
+    for window in windows(need.shape, task.tile):
+        outer = with_halo(window, task.halo)
+        with _network_slots():
+            out[(slice(None), *window)] = predict_needed(
+                values[outer],
+                stats[(slice(None), *outer[1:])],
+                need[window],
+                first + window[0].start,
+                task,
+            )
+    return out
+
+
+@cache
+def _network_slots() -> BoundedSemaphore:
+    """As many networks at once as processors allow: each uses several threads of its own."""
+    from xsm_kernels.threads import thread_count
+
+    return BoundedSemaphore(max((cpu_count() or 1) // thread_count(), 1))
+
+
+def _lazy_long_gaps(raw: Any, days: NDArray[np.int64], limit: int) -> Any:
+    """:func:`long_gaps` (N, H, W), in the chunks of `raw`."""
+    missing = ~insert_absent_days(np.isfinite(raw), days, missing=False)
+    too_long = engine.map_halo(long_gaps, missing, limit, outside=False, dtype=bool, limit=limit)
+    return drop_absent_days(too_long, days, axis=0).rechunk(raw.chunks)
+
+
+# of a window or a block
+
+
+def predict_needed(
+    values: Floats, stats: Floats, need: Bools, first: int, task: GapfillTask
+) -> Floats:
+    """Run the network on the smallest box that holds all cells whose value is needed.
+
+    Parameters
+    ----------
+    values : ndarray, shape (T + 2 ht, H + 2 hy, W + 2 hx)
+        m3 m-3, NaN where missing; the halo is ``task.halo``.
+    stats : ndarray, shape (S, H + 2 hy, W + 2 hx)
+        NaN for cells beyond the edges.
+    need : ndarray of bool, shape (T, H, W)
+    first : int
+        Day of ``need[0]``, counted from the first knot of the seasonal cycle in `stats`.
+    task : GapfillTask
+
+    Returns
+    -------
+    ndarray of float32, shape (2, T, H, W)
+        Mean and standard deviation, m3 m-3; NaN where nothing is needed or can be predicted.
+    """
+    out = np.full((2, *need.shape), np.nan, np.float32)
+    box = bounding_box(need)
+    if box is None:
+        return out
+    outer = with_halo(box, task.halo)
+    if not np.isfinite(values[outer]).any():
+        return out
+    estimate = task.predict(
+        values[outer],
+        _outside_as_unobserved(stats[(slice(None), *outer[1:])]),
+        need=need[box],
+        first=first + box[0].start,
+    )
+    # cells that are not needed would depend on the tiling
+    out[(slice(None), *box)] = np.where(need[box], estimate, np.float32(np.nan))
+    return out
+
+
+def _outside_as_unobserved(stats: Floats) -> Floats:
+    """Statistics where cells beyond the edges (NaN) have those of a cell never observed."""
+    outside = np.isnan(stats).all(axis=0)
+    if not outside.any():
+        return stats
+    unobserved = _unobserved_statistics()
+    padded = np.zeros(len(stats), np.float32)  # no seasonal cycle, however long the record
+    padded[: min(unobserved.size, padded.size)] = unobserved[: padded.size]
+    return np.where(outside, padded[:, None, None], stats)
+
+
+@cache
+def _unobserved_statistics() -> NDArray[np.float32]:
+    return record_statistics(np.full((1, 3, 3), np.nan, np.float32))[:, 1, 1]
+
+
+def merge_fill(raw: Any, estimate: Any, land: Any, too_long: Any, task: GapfillTask) -> Filled:
+    """Filled values, uncertainty and flags from the observations and the network's estimate.
+
+    Parameters
+    ----------
+    raw : array, shape (N, H, W)
+        In its own unit. NumPy or Dask, as the others.
+    estimate : array, shape (2, N, H, W)
+        Mean and standard deviation, m3 m-3, NaN where there is none.
+    land : array of bool, shape (H, W)
+    too_long : array of bool, shape (N, H, W), or None
+        Inside a gap that is too long to fill.
+    task : GapfillTask
+    """
+    observed = np.isfinite(raw)
+    usable = np.isfinite(estimate[0]) & land
+    usable = usable & ~observed if task.keep_observed else usable
+    usable = usable if too_long is None else usable & ~too_long
+    mean, std = _in_unit_of_variable(estimate, task)
+    nan = task.dtype.type(np.nan)
+    # an infinite value is no observation
+    filled = np.where(usable, mean, np.where(observed, raw.astype(task.dtype), nan))
+    empty = np.where(
+        observed, np.int8(OBSERVED), np.where(land, np.int8(NOT_FILLED), np.int8(NOT_LAND))
+    )
+    return filled, np.where(usable, std, nan), np.where(usable, np.int8(BY_NETWORK), empty)
+
+
+def add_climatology(
+    filled: Any, std: Any, flag: Any, estimate: Any, too_long: Any, task: GapfillTask
+) -> Filled:
+    """The same three with `estimate` (2, N, H, W; m3 m-3) where nothing was filled."""
+    usable = (flag == NOT_FILLED) & np.isfinite(estimate[0])
+    usable = usable if too_long is None else usable & ~too_long
+    mean, climatology_std = _in_unit_of_variable(estimate, task)
+    return (
+        np.where(usable, mean, filled),
+        np.where(usable, climatology_std, std),
+        np.where(usable, np.int8(BY_CLIMATOLOGY), flag),
+    )
+
+
+def _in_unit_of_variable(estimate: Any, task: GapfillTask) -> tuple[Any, Any]:
+    low, high = (task.dtype.type(limit) for limit in task.valid_range)
+    factor = task.to_m3m3_factor
+    scaled = estimate if factor == 1.0 else estimate * np.float32(1.0 / factor)
+    return np.clip(scaled[0].astype(task.dtype), low, high), scaled[1].astype(task.dtype)
+
+
+def long_gaps(missing: Bools, limit: int) -> Bools:
+    """Cells (T, H, W) inside a run of more than `limit` missing days."""
+    run = np.zeros(missing.shape[1:], np.int32)
+    length_so_far = np.empty(missing.shape, np.int32)
+    for day, absent in enumerate(missing):
+        run = np.where(absent, run + 1, 0)
+        length_so_far[day] = run
+    too_long = np.zeros(missing.shape, bool)
+    length = np.zeros_like(run)
+    for day in range(missing.shape[0] - 1, -1, -1):
+        length = np.where(missing[day], np.maximum(length, length_so_far[day]), 0)
+        too_long[day] = length > limit
+    return too_long

@@ -1,6 +1,7 @@
-"""Simulated gaps: what is hidden from a network so that its filling can be scored.
+"""Simulated gaps in the forms that real gaps have.
 
-Every pattern takes from what was observed; none of them looks at the values.
+A pattern chooses among the observed cells without regard to their values. Used to validate a fill
+against hidden values and to train networks.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import numpy as np
 from xsm.errors import InputError
 
 WINDOW = 40  # cells, the patch of SGD-SM (Zhang et al., 2021)
-PATIENCE = 30  # windows in a row that hide nothing: there is no more to hide
+MAX_EMPTY_DRAWS = 30  # windows in a row without a new cell: stop
 
 
-def hide(
+def sample_gaps(
     valid: np.ndarray, kind: str, fraction: float, rng: np.random.Generator | int
 ) -> np.ndarray:
     """Choose observed cells to hide.
@@ -26,11 +27,11 @@ def hide(
     valid : ndarray of bool, shape (T, H, W)
         True where there is a retrieval.
     kind : {"block", "swath", "cell", "long"}
-        ``block``: an ellipse or a rectangle inside a 40 x 40 window of one day. ``swath``: what the
-        swath of the next (or the last) day leaves out, inside a window of one day. ``cell``: single
+        ``block``: an ellipse or a rectangle inside a 40 x 40 window of one day. ``swath``: the cells
+        that the next (or previous) day misses, inside a window of one day. ``cell``: single
         cells. ``long``: the same small region on 5 to 14 consecutive days.
     fraction : float
-        Share of the observed cells to hide, between 0 and 1.
+        Fraction of the observed cells to hide, between 0 and 1.
     rng : numpy.random.Generator or int
         Source of randomness, or its seed.
 
@@ -47,32 +48,32 @@ def hide(
     Examples
     --------
     >>> valid = np.ones((5, 30, 30), bool)
-    >>> float(hide(valid, "cell", 0.1, 0).mean().round(1))
+    >>> float(sample_gaps(valid, "cell", 0.1, 0).mean().round(1))
     0.1
     """
-    if kind not in PATTERNS:
+    if kind not in GAP_PATTERNS:
         raise InputError(
-            f"kind={kind!r} is not a pattern of gaps: expected one of {sorted(PATTERNS)}."
+            f"kind={kind!r} is not a pattern of gaps: expected one of {sorted(GAP_PATTERNS)}."
         )
     if not 0 <= fraction < 1:
         raise InputError(
-            f"fraction={fraction!r}: expected a share of the observed cells in [0, 1)."
+            f"fraction={fraction!r}: expected a fraction of the observed cells in [0, 1)."
         )
     rng = np.random.default_rng(rng)
-    pattern = PATTERNS[kind]
+    pattern = GAP_PATTERNS[kind]
     if pattern is None:
         return valid & (rng.random(valid.shape) < fraction)
     hidden = np.zeros_like(valid, dtype=bool)
     wanted = fraction * np.count_nonzero(valid)
     centres = np.flatnonzero(valid)
-    taken, in_vain = 0, 0
-    while taken < wanted and in_vain < PATIENCE:
+    hidden_cells, empty_draws = 0, 0
+    while hidden_cells < wanted and empty_draws < MAX_EMPTY_DRAWS:
         t, y, x = np.unravel_index(rng.choice(centres), valid.shape)
         window, shape = pattern(valid, int(t), int(y), int(x), rng)
         new = valid[window] & shape & ~hidden[window]
         hidden[window] |= new
-        taken += int(np.count_nonzero(new))
-        in_vain = 0 if new.any() else in_vain + 1
+        hidden_cells += int(np.count_nonzero(new))
+        empty_draws = 0 if new.any() else empty_draws + 1
     return hidden
 
 
@@ -118,7 +119,7 @@ def _long(valid, t, y, x, rng):
     return window, _blob(valid[window].shape[1:], 4, 24, rng)[None]
 
 
-PATTERNS: dict[str, Callable[..., Any] | None] = {
+GAP_PATTERNS: dict[str, Callable[..., Any] | None] = {
     "block": _block,
     "swath": _swath,
     "cell": None,

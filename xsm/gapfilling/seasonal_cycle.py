@@ -1,7 +1,7 @@
-"""The slow course of a cell: its season, which a network of nine days cannot see.
+"""The seasonal cycle of each cell, which a network of nine days cannot see.
 
-A network fills departures from it, so a long record is as well known as a month of it, and a gap
-in winter is filled with winter.
+Networks fill departures from it. A long record is then predicted as well as a month, and a gap in
+winter is filled with winter values.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from xsm_kernels import masked_mean
 
 KNOT = 10  # days between two knots
-BIN = 5  # days that are taken together
-# standard deviation of a Gaussian kernel, days, and the square around, cells
+BIN = 5  # days averaged together
+# standard deviation of a Gaussian kernel in days, and size of a square of cells
 KERNELS = ((90, 9), (30, 9), (10, 9), (10, 1))
-REACH = 3 * KERNELS[0][0]  # days that a knot draws on, on each side
-PRIOR = 1.0  # weight of the wider kernel's course, in observations
+REACH = 3 * KERNELS[0][0]  # days on each side that a knot depends on
+PRIOR = 1.0  # weight of the cycle of the wider kernel, in observations
 
 Floats = NDArray[np.float32]
 
 
-def slow_course(values: NDArray[np.floating], *, wrap: bool = False) -> Floats:
+def seasonal_cycle(values: NDArray[np.floating], *, wrap: bool = False) -> Floats:
     """Departure of the season from the mean of each cell, at every tenth day.
 
-    Kernel means, from 90 days and the cells around to 10 days of the cell itself: each is drawn
-    towards the wider one where there are few observations, and the widest towards no departure.
+    Kernel means from 90 days and 9 x 9 cells down to 10 days of the cell itself. Each is shrunk
+    towards the wider one where observations are few, and the widest towards zero.
 
     Parameters
     ----------
@@ -40,28 +40,28 @@ def slow_course(values: NDArray[np.floating], *, wrap: bool = False) -> Floats:
         At days 0, 10, 20 ... up to the last day or beyond, m3 m-3; 0 where nothing was observed.
     """
     days = len(values)
-    number, total = bin_sums(values, level(*number_and_total(values)))
-    return course_at(knots(days), middles(0, days), number, total, wrap=wrap)
+    number, total = bin_sums(values, cell_level(*count_and_sum(values)))
+    return cycle_at_knots(knots(days), bin_centres(0, days), number, total, wrap=wrap)
 
 
-def number_and_total(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Number and sum (2, H, W) of the observations (T, H, W) of each cell; they add up."""
-    found = np.zeros((2, *values.shape[1:]))
+def count_and_sum(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Count and sum (2, H, W) of the observations (T, H, W) of each cell; additive over days."""
+    sums = np.zeros((2, *values.shape[1:]))
     for part in _binned(values):
-        found[0] += np.isfinite(part).sum(axis=0)
-        found[1] += np.nansum(part, axis=0, dtype=np.float64)
-    return found
+        sums[0] += np.isfinite(part).sum(axis=0)
+        sums[1] += np.nansum(part, axis=0, dtype=np.float64)
+    return sums
 
 
-def level(number: NDArray[np.floating], total: NDArray[np.floating]) -> NDArray[np.floating]:
+def cell_level(count: NDArray[np.floating], total: NDArray[np.floating]) -> NDArray[np.floating]:
     """Mean (H, W) of each cell; 0 where nothing was observed."""
-    return total / np.maximum(number, 1)
+    return total / np.maximum(count, 1)
 
 
 def bin_sums(
     values: NDArray[np.floating], mean: NDArray[np.floating]
 ) -> tuple[NDArray[np.uint8], Floats]:
-    """Number and sum of the departures from `mean` (H, W), in bins of five days, each (B, H, W)."""
+    """Count and sum of departures from `mean` (H, W) in bins of five days, each (B, H, W)."""
     parts = _binned(values)
     number = np.stack([np.isfinite(part).sum(axis=0, dtype=np.uint8) for part in parts])
     total = [
@@ -75,52 +75,52 @@ def _binned(values: NDArray[np.floating]) -> list[NDArray[np.floating]]:
     return [values[start : start + BIN] for start in range(0, len(values), BIN)]
 
 
-def middles(first: int, stop: int) -> NDArray[np.float64]:
-    """Middle day of each bin of the days `first` to `stop`; `first` begins one."""
+def bin_centres(first: int, stop: int) -> NDArray[np.float64]:
+    """Middle day of each bin of the days `first` to `stop`, the first of which starts at `first`."""
     starts = np.arange(first, stop, BIN)
     return (starts + np.minimum(starts + BIN, stop) - 1) / 2
 
 
 def knots(days: int) -> NDArray[np.int64]:
-    """Days of the knots of a record."""
+    """Days of the knots of a record of this length."""
     return np.arange(0, days - 1 + KNOT, KNOT)
 
 
-def course_at(
+def cycle_at_knots(
     knots: NDArray[np.integer],
-    middle: NDArray[np.floating],
+    centre: NDArray[np.floating],
     number: NDArray[np.number],
     total: Floats,
     *,
     wrap: bool = False,
 ) -> Floats:
-    """The course (K, H, W) at some knots.
+    """The cycle (K, H, W) at given knots.
 
     Parameters
     ----------
     knots : ndarray of int, shape (K,)
-    middle : ndarray, shape (B,)
-        Middle day of each bin: all within ``REACH`` days of the knots.
+    centre : ndarray, shape (B,)
+        Middle day of each bin; bins within ``REACH`` days of the knots suffice.
     number, total : ndarray, shape (B, H, W)
         :func:`bin_sums`.
     wrap : bool
     """
-    course = np.zeros((knots.size, *number.shape[1:]), np.float32)
+    cycle = np.zeros((knots.size, *number.shape[1:]), np.float32)
     for width, size in KERNELS:
-        seen, found = np.empty_like(course), np.empty_like(course)
+        weights, sums = np.empty_like(cycle), np.empty_like(cycle)
         for k, knot in enumerate(knots):
-            near = np.flatnonzero(abs(middle - knot) <= 3 * width)
+            near = np.flatnonzero(abs(centre - knot) <= 3 * width)
             part = slice(near[0], near[-1] + 1)
-            weight = np.exp(-0.5 * ((middle[part] - knot) / width) ** 2).astype(np.float32)
-            seen[k] = np.tensordot(weight, number[part].astype(np.float32), axes=1)
-            found[k] = np.tensordot(weight, total[part], axes=1)
-        seen, found = (box_sum(x, size, wrap) for x in (seen, found))
-        course = (found + PRIOR * course) / (seen + PRIOR)
-    return course
+            weight = np.exp(-0.5 * ((centre[part] - knot) / width) ** 2).astype(np.float32)
+            weights[k] = np.tensordot(weight, number[part].astype(np.float32), axes=1)
+            sums[k] = np.tensordot(weight, total[part], axes=1)
+        weights, sums = (box_sum(x, size, wrap) for x in (weights, sums))
+        cycle = (sums + PRIOR * cycle) / (weights + PRIOR)
+    return cycle
 
 
 def box_sum(field: NDArray[np.floating], size: int, wrap: bool) -> Floats:
-    """Sum over `size` x `size` cells around each of (..., H, W); nothing beyond the edges."""
+    """Sum over `size` x `size` cells around each of (..., H, W); zero beyond the edges."""
     x = np.ascontiguousarray(field, dtype=np.float32)
     if size == 1:
         return x
@@ -129,26 +129,26 @@ def box_sum(field: NDArray[np.floating], size: int, wrap: bool) -> Floats:
     return (mean * fraction * np.float32(size * size)).reshape(field.shape)
 
 
-def at_day(course: Floats, day: int) -> Floats:
-    """The course (H, W) of a day from that at the knots (K, H, W): linear, level beyond them."""
-    if len(course) == 0:
-        return np.zeros(course.shape[1:], np.float32)
-    place = min(max(day / KNOT, 0), len(course) - 1)
-    below = min(int(place), max(len(course) - 2, 0))
-    share = np.float32(place - below)
-    return (1 - share) * course[below] + share * course[min(below + 1, len(course) - 1)]
+def cycle_of_day(cycle: Floats, day: int) -> Floats:
+    """The cycle (H, W) of a day: linear between the knots (K, H, W), constant beyond them."""
+    if len(cycle) == 0:
+        return np.zeros(cycle.shape[1:], np.float32)
+    position = min(max(day / KNOT, 0), len(cycle) - 1)
+    below = min(int(position), max(len(cycle) - 2, 0))
+    weight = np.float32(position - below)
+    return (1 - weight) * cycle[below] + weight * cycle[min(below + 1, len(cycle) - 1)]
 
 
-def nearby(course: Floats, first: int, last: int) -> tuple[Floats, int]:
-    """The knots that days `first` to `last` need, and the day of the first of these knots."""
-    end = max(len(course) - 1, 0)
+def knots_of_days(cycle: Floats, first: int, last: int) -> tuple[Floats, int]:
+    """The knots that days `first` to `last` depend on, and the day of the first of them."""
+    end = max(len(cycle) - 1, 0)
     low, high = (min(max(knot, 0), end) for knot in (first // KNOT, last // KNOT + 1))
-    return course[low : high + 1], low * KNOT
+    return cycle[low : high + 1], low * KNOT
 
 
-def departures(values: NDArray[np.floating], course: Floats, first: int = 0) -> Floats:
-    """Values (T, H, W) less the course (K, H, W); `first` is the day of the first of them."""
+def departures(values: NDArray[np.floating], cycle: Floats, first: int = 0) -> Floats:
+    """Values (T, H, W) minus the cycle (K, H, W); `first` is the day of ``values[0]``."""
     out = values.astype(np.float32)
     for t, day in enumerate(out):
-        day -= at_day(course, first + t)
+        day -= cycle_of_day(cycle, first + t)
     return out

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.units import worth
+from xsm.conventions.units import to_m3m3_factor
 from xsm.errors import InputError, UnitError
 
 Dims = Hashable | Sequence[Hashable]
@@ -122,7 +122,7 @@ def _units(series: dict[str, xr.DataArray], any_units: bool) -> str | None:
 def _same_worth(units: set[str]) -> bool:
     """Whether these are spellings of one unit of soil moisture."""
     try:
-        return len({worth(text) for text in units}) == 1
+        return len({to_m3m3_factor(text) for text in units}) == 1
     except UnitError:
         return False
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.gapfilling.seasonal_cycle import at_day, departures
+from xsm.gapfilling.seasonal_cycle import cycle_of_day, departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm.networks.device import ExecutionConfig, operations, to_numpy
 from xsm.networks.model import Model, models, save_model
@@ -96,7 +96,7 @@ def fill_block(
     cycle = _crop(cycle, (rows, columns))
     mean = inner[MEAN] + inner[STD] * output[0]
     for t, day in enumerate(mean):
-        day += at_day(cycle, first + t)
+        day += cycle_of_day(cycle, first + t)
     log_variance = np.clip(output[1], *LOG_VARIANCE)
     std = inner[STD] * np.exp(0.5 * log_variance) * _calibration_factor(log_variance, model)
     return np.where(mask, np.stack([mean, std]), np.float32(np.nan))

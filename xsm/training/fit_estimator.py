@@ -76,7 +76,7 @@ def fit_estimator(
         themselves, such as sums of rain that fade away.
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
-        Default: all that are known (``xsm.conventions.products.KNOWN``). Any other variable of
+        Default: all that are known (``xsm.conventions.products.PREDICTORS``). Any other variable of
         `predictors` may be named too.
     split : {"random", "blocked", "none"}
         Which cells are held out for early stopping (20 %) and for the scores in the card (10 %):

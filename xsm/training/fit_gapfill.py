@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.blockwise.tiling import Record as Days
-from xsm.conventions.grid import layout_of, time_of
-from xsm.conventions.time_axis import day_numbers
-from xsm.conventions.variables import choose, read_variable
+from xsm.blockwise.tiling import DailyArray
+from xsm.conventions.record import open_record
 from xsm.errors import InputError
 from xsm.options import get_option
 from xsm.progress import bar
@@ -131,24 +129,20 @@ def fit_gapfill(
 
 def _records(obj: Any, var: str | None) -> tuple[list[np.ndarray], str, bool]:
     """Records (T, H, W), m3 m-3, all days; what they are; whether columns close."""
-    da, ds = choose(obj, var)
-    found, layout = read_variable(da), layout_of(da, ds)
-    time = time_of(da, layout.time)
-    days = day_numbers(time)
-    data = np.transpose(np.asarray(found.data), [list(da.dims).index(dim) for dim in layout.order])
-    data = np.roll(data, -layout.seam, axis=-1) if layout.seam else data
+    record = open_record(obj, var, consecutive=True)
+    data, factor = record.da.values, record.variable.to_m3m3_factor
     records = []
     for index in np.ndindex(data.shape[:-3]):
-        whole = Days(data[index], found.worth, days, layout.wrap)
-        records.append(whole.read(tuple(slice(0, n) for n in whole.shape)))  # type: ignore[arg-type]
+        every_day = DailyArray(data[index], factor, record.axis.numbers, record.layout.wrap)
+        records.append(every_day.read(tuple(slice(0, n) for n in every_day.shape)))  # type: ignore[arg-type]
     seen = sum(int(np.isfinite(values).sum()) for values in records)
     if seen < LEAST:
         raise InputError(
-            f"{da.name} has {seen} observations: expected {LEAST} or more to learn from. "
+            f"{record.name} has {seen} observations: expected {LEAST} or more to learn from. "
             "Use the shipped network, or a longer record."
         )
-    first, last = (str(time.values[i])[:10] for i in (0, -1))
-    return records, f"{da.name}, {first} to {last}", layout.wrap
+    first, last = (str(record.time.values[i])[:10] for i in (0, -1))
+    return records, f"{record.name}, {first} to {last}", record.layout.wrap
 
 
 def _held_out(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.gapfilling.gap_patterns import PATTERNS, hide
+from xsm.gapfilling.gap_patterns import GAP_PATTERNS, sample_gaps
 from xsm.gapfilling.seasonal_cycle import departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm.networks.device import operations
@@ -184,9 +184,11 @@ def mixed_holes(
 ) -> NDArray[np.bool_]:
     """Hide about `share` of the observed cells in a random mixture of all patterns."""
     hidden = np.zeros(valid.shape, bool)
-    for kind, part in zip(PATTERNS, rng.dirichlet(np.full(len(PATTERNS), 0.7)), strict=True):
+    for kind, part in zip(
+        GAP_PATTERNS, rng.dirichlet(np.full(len(GAP_PATTERNS), 0.7)), strict=True
+    ):
         if part * share > 0.003:
-            hidden |= hide(valid, kind, part * share, rng)
+            hidden |= sample_gaps(valid, kind, part * share, rng)
     return hidden
 
 

@@ -29,10 +29,10 @@ def validated(obj: Any, reference: Any, options: Options) -> xr.Dataset:
         **{k: options[k] for k in ("scaling", "anomalies", "p_values", "min_pairs", "seed")},
     )
     named(options["by"])  # says what is wrong before anything is read
-    record = open_record(obj, options["var"])
+    record = open_record(obj, options["var"], single=True)
     how, references = _kind(reference)
     grids = [
-        open_record(one, options["reference_var"], argument="reference")
+        open_record(one, options["reference_var"], argument="reference", single=True)
         for one in references
         if station_dim(one) is None
     ]

@@ -14,10 +14,11 @@ import xsm.metrics as statistics
 from xsm.baselines import BASELINES, baseline
 from xsm.baselines.cell_mean import cell_mean
 from xsm.conventions.ancillary import grid_field
-from xsm.conventions.record import UNITS, GriddedRecord, numbers
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.variables import UNITS, to_m3m3
 from xsm.errors import InputError
 from xsm.gapfill import gapfill
-from xsm.gapfilling.gap_patterns import PATTERNS, hide
+from xsm.gapfilling.gap_patterns import GAP_PATTERNS, sample_gaps
 from xsm.metrics.table import METRICS
 from xsm.progress import bar
 from xsm.validation.scoring import Request, scored
@@ -46,10 +47,10 @@ class Plan:
     def __post_init__(self) -> None:
         if unknown := [name for name in self.baselines if name not in BASELINES]:
             raise InputError(f"baselines holds {unknown}: expected some of {', '.join(BASELINES)}.")
-        unknown = [kind for kind in self.kinds if kind not in PATTERNS]
+        unknown = [kind for kind in self.kinds if kind not in GAP_PATTERNS]
         if unknown or not self.kinds:
             raise InputError(
-                f"kinds={self.kinds!r}: expected some of {', '.join(PATTERNS)} ({unknown})."
+                f"kinds={self.kinds!r}: expected some of {', '.join(GAP_PATTERNS)} ({unknown})."
             )
         if isinstance(self.draws, bool) or not isinstance(self.draws, int) or self.draws < 1:
             raise InputError(f"draws={self.draws!r}: expected a number of draws, 1 or more.")
@@ -130,7 +131,7 @@ def validate_gaps(
 
 def _in_memory(record: GriddedRecord) -> Values:
     """The record (T, H, W) as float32 in m3 m-3."""
-    values = np.asarray(numbers(record.da).values, np.float32)
+    values = np.asarray(to_m3m3(record.da).values, np.float32)
     return np.where(np.isfinite(values), values, np.float32(np.nan))
 
 
@@ -141,7 +142,7 @@ def _draws(values: Values, plan: Plan) -> Iterator[NDArray[np.int8]]:
         kind = np.full(seen.shape, -1, np.int8)
         for i, name in enumerate(plan.kinds):
             rng = np.random.default_rng([plan.seed, draw, i])
-            kind[hide(seen, name, KINDS.get(name, 0.01), rng) & (kind < 0)] = i
+            kind[sample_gaps(seen, name, KINDS.get(name, 0.01), rng) & (kind < 0)] = i
         yield kind
 
 

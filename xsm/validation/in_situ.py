@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from xsm.conventions.ancillary import field_at
 from xsm.conventions.nearest_cells import find_cells, read_series
-from xsm.conventions.record import UNITS, GriddedRecord
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.variables import UNITS
 from xsm.errors import InputError
 from xsm.metrics.status import ALL_MISSING, NO_OVERLAP_IN_TIME, OK, OUTSIDE_THE_GRID
 from xsm.validation.scoring import Request, explained, prepared, scored, unscaled_status

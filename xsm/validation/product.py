@@ -108,8 +108,7 @@ def common_days(records: Sequence[GriddedRecord]) -> list[NDArray[np.intp]]:
 
 def as_counted(scores: xr.Dataset, target: GriddedRecord) -> xr.Dataset:
     """Columns in the order in which the user counts them, where all of `target` are there."""
-    x, seam = target.space[1], target.layout.seam
-    return scores.roll({x: seam}, roll_coords=True) if seam and x in scores.dims else scores
+    return target.layout.to_stored_order(scores)
 
 
 def areas(record: GriddedRecord) -> xr.DataArray:
@@ -141,7 +140,7 @@ def _field(
         if found is not None:
             if same_grid(record, target):
                 return xr.DataArray(found.values, dims=target.space, attrs=found.attrs)
-            lat, lon = record.places()
+            lat, lon = record.coordinates()
             placed = found.assign_coords({str(c.name): c for c in (lat, lon)})
             return grid_field(name, placed, target)
     return None
@@ -177,7 +176,7 @@ def _region_means(
     regions: Mapping[str, Sequence[float]],
 ) -> dict[str, xr.DataArray]:
     """Daily means of both over what both have, (region, time)."""
-    lat, lon = target.places()
+    lat, lon = target.coordinates()
     if target.regular:
         lat, lon = (xr.DataArray(c.values, dims=c.dims) for c in (lat, lon))
     both = maps["estimate"].notnull() & maps["reference"].notnull()

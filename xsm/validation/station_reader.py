@@ -10,8 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.grid import coordinate
-from xsm.conventions.record import STATION, numbers
-from xsm.conventions.variables import choose
+from xsm.conventions.record import STATION
+from xsm.conventions.variables import choose, to_m3m3
 from xsm.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def open_stations(
         series, flag, about = _each_depth(series, flag, about, dim)
     keep = _in_layer(about, depth, series.sizes[dim])
     places = {name: (STATION, np.asarray(column)[keep]) for name, column in about.items()}
-    values = numbers(series.isel({dim: keep})).reset_coords(drop=True)
+    values = to_m3m3(series.isel({dim: keep})).reset_coords(drop=True)
     if flag is not None and flags is not None:
         values = values.where(_good(flag.isel({dim: keep}).transpose(dim, time), flags))
     values = values.drop_vars(dim, errors="ignore").rename({dim: STATION, time: "time"})

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.record import GriddedRecord, calendar_days
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError, TimeAxisError
 
 PAIRINGS = ("mean", "nearest")
@@ -81,7 +82,7 @@ def daily_index(time: xr.DataArray) -> Times | None:
     """
     values = np.asarray(time.values)
     if not np.issubdtype(values.dtype, np.datetime64):
-        return calendar_days(time, "reference")
+        return daily_axis(time, argument="reference").dates
     steps = np.diff(values)
     if (steps <= np.timedelta64(0)).any():
         at = int(np.flatnonzero(steps <= np.timedelta64(0))[0])

@@ -8,8 +8,7 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm.blockwise.rereading import read_again
-from xsm.gapfilling import dask_path as blocks
+from xsm.blockwise.chunks import clone_graph
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
 da = pytest.importorskip("dask.array")
@@ -179,14 +178,14 @@ def long_record() -> xr.Dataset:
 
 @pytest.mark.parametrize("columns", [64, 60], ids=["globe", "region"])
 def test_blocks_of_days_and_parts_of_the_globe_change_nothing(long_record, columns, monkeypatch):
-    monkeypatch.setattr(blocks, "WORK_VALUES", 1)
+    monkeypatch.setattr("xsm.gapfilling.fill.BLOCK_VALUES", 1)
     ds = long_record.isel(lon=slice(columns), time=np.r_[:30, 33:65])
     lazy = lazily(ds.chunk(time=7, lat=14, lon=16), max_gap=4)
     same(lazy, ds.sm.gapfill(max_gap=4))
 
 
 def test_a_part_asks_for_a_part_of_the_blocks(long_record, network, monkeypatch):
-    monkeypatch.setattr(blocks, "WORK_VALUES", 1)
+    monkeypatch.setattr("xsm.gapfilling.fill.BLOCK_VALUES", 1)
     lazy = lazily(long_record.chunk(time=20, lat=28, lon=32))
     lazy[SM][:20, 28:, :32].compute(scheduler="synchronous")
     part = network.fill_block
@@ -252,10 +251,10 @@ def test_files_are_read_as_arrays_in_memory(record, tmp_path):
 
 def test_a_second_reading_has_keys_of_its_own_and_copies_nothing_in_memory(record):
     in_memory = record[SM].chunk(time=3).data
-    assert read_again(in_memory, 1) is in_memory
+    assert clone_graph(in_memory, 1) is in_memory
     (computed,) = dask.optimize(in_memory.map_blocks(np.sqrt))
-    again = read_again(computed, 1)
+    again = clone_graph(computed, 1)
     keys = [{k for k in dict(x.dask) if k[0] == x.name} for x in (computed, again)]
     assert len(keys[0]) == len(keys[1]) == 4 and not keys[0] & keys[1]
-    assert read_again(computed, 1).name == again.name != read_again(computed, 2).name
+    assert clone_graph(computed, 1).name == again.name != clone_graph(computed, 2).name
     np.testing.assert_array_equal(again.compute(scheduler="synchronous"), np.sqrt(record[SM]))

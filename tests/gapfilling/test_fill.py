@@ -1,4 +1,4 @@
-"""Tiles and the globe: no seams, no date line, no work for nothing, no memory for long records."""
+"""A fill does not depend on tiles, storage order or the date line; its memory does not grow."""
 
 import tracemalloc
 
@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm.blockwise import tiling as tiles
+from xsm.gapfilling import statistics
 
 pytestmark = pytest.mark.usefixtures("network")
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"
@@ -23,7 +23,7 @@ def close(a: xr.Dataset, b: xr.Dataset) -> None:
 def test_tiles_equal_the_whole(record, tile, whole, monkeypatch):
     options = {"max_gap": 3, "fallback": "climatology"}
     expected = record.sm.gapfill(**options)
-    monkeypatch.setattr(tiles, "WHOLE_RECORD_VALUES", whole)
+    monkeypatch.setattr("xsm.blockwise.tiling.SERIES_VALUES", whole)
     with xsm.set_options(tile=tile):
         close(record.sm.gapfill(**options), expected)
 
@@ -110,11 +110,11 @@ def test_nothing_to_do_costs_nothing(record, network):
 
 
 def test_peak_memory_does_not_grow_with_the_record(monkeypatch):
-    monkeypatch.setattr(tiles, "WHOLE_RECORD_VALUES", 24_000)
-    # tiles as small as these would be mostly halo; the slow course is a tenth of the record
-    short = tiles.numbers().record_statistics
-    monkeypatch.setattr(tiles.numbers(), "record_statistics", lambda values: short(values)[:5])
-    monkeypatch.setattr(type(tiles.numbers().load_model()), "statistics_halo", 1)
+    monkeypatch.setattr("xsm.blockwise.tiling.SERIES_VALUES", 24_000)
+    # tiles as small as these would be mostly halo; the seasonal cycle is a tenth of the record
+    whole = statistics.record_statistics
+    monkeypatch.setattr("xsm.gapfilling.fill.record_statistics", lambda values: whole(values)[:5])
+    monkeypatch.setattr("xsm.gapfilling.fill.HALO", 1)
 
     def beyond_output(days: int) -> int:
         values = np.random.default_rng(5).random((days, 40, 40), np.float32)

@@ -1,0 +1,362 @@
+"""The engine for arrays larger than memory: a few verbs on Dask arrays, on Dask's public API.
+
+- :func:`reduce_time`: sums and other mergeable statistics over time, per cell;
+- :func:`map_days`: a function of blocks of days with whatever else they need;
+- :func:`map_halo`: a function of each block and its neighbours in time;
+- :func:`map_series` and :func:`map_pixels`: a function of whole series, some cells at a time;
+- :func:`map_parts`: a record in parts of rows and columns, each read with its neighbourhood.
+
+Arrays of records are (T, H, W). Nothing is computed by a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.blockwise.chunks import chunk_slices, join_chunks
+from xsm.blockwise.tiling import series_tile
+
+SHARED = "xsm-shared-"  # begins the names of layers that all regions of a store draw on
+SERIES_BLOCK = 64_000_000  # values of a block of whole series, about; larger ones are split
+
+
+def shared(x: Any) -> Any:
+    """`x` in a layer of its own, which :func:`xsm.write_zarr` computes once for all regions."""
+    from dask.base import tokenize
+
+    return x.map_blocks(_identity, name=f"{SHARED}{tokenize(x.name)}", dtype=x.dtype, meta=x._meta)
+
+
+def _identity(block: Any) -> Any:
+    return block
+
+
+def block_starts(x: Any) -> Any:
+    """Index of the first day of each block of `x` along time, as a Dask array of one each."""
+    import dask.array as da
+
+    return da.from_array(np.cumsum((0, *x.chunks[0][:-1])), chunks=1)
+
+
+def neighbour_blocks(x: Any) -> list[Any]:
+    """The block before each block of `x` in time, the block itself, and the block after.
+
+    References, not copies. Beyond the ends are empty blocks.
+    """
+    import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
+
+    sizes, cells = x.chunks[0], x.chunks[1:]
+    empty = np.empty((0, *x.shape[1:]), x.dtype)
+    out = [x]
+    for shift, position, chunks in ((-1, 0, (0, *sizes[:-1])), (1, 2, (*sizes[1:], 0))):
+        name = f"{x.name}-neighbour-{position}"
+        layer = {
+            (name, n, 0, 0): (x.name, n + shift, 0, 0) if 0 <= n + shift < len(sizes) else empty
+            for n in range(len(sizes))
+        }
+        graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
+        out.insert(position, da.Array(graph, name, (chunks, *cells), meta=empty))
+    return out
+
+
+def map_days(
+    function: Callable[..., Any],
+    *arrays: tuple[Any, str],
+    outputs: int,
+    chunks: tuple[Any, Any, Any],
+    dtype: Any = np.float32,
+) -> Any:
+    """Apply a function to blocks of days: (outputs, T, H, W).
+
+    Parameters
+    ----------
+    function : callable
+        Takes the blocks of `arrays`, returns (outputs, t, h, w).
+    *arrays : (dask array, str)
+        Each with its axes: ``t`` is split into the blocks of days, all others are whole.
+    outputs : int
+    chunks : (days, rows, columns)
+        Chunks of the result.
+    dtype : dtype
+    """
+    import dask.array as da
+
+    return da.blockwise(
+        function,
+        "otyx",
+        *(part for pair in arrays for part in pair),
+        new_axes={"o": outputs},
+        adjust_chunks=dict(zip("tyx", chunks, strict=True)),
+        concatenate=True,
+        align_arrays=False,
+        dtype=dtype,
+        meta=np.empty((0,) * 4, dtype),
+    )
+
+
+def reduce_time(
+    function: Callable[..., NDArray[np.float64]],
+    *arrays: tuple[Any, str],
+    outputs: int,
+    combine: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+) -> Any:
+    """Reduce blocks of days to planes (outputs, H, W).
+
+    Parameters
+    ----------
+    function : callable
+        Takes the blocks of `arrays`, returns planes (outputs, h, w), float64.
+    *arrays : (dask array, str)
+        As for :func:`map_days`.
+    outputs : int
+    combine : callable, optional
+        From the planes (N, outputs, h, w) of several blocks to those of all of them; default their
+        sum.
+    """
+    import dask.array as da
+
+    parts = da.blockwise(
+        partial(_one_block, function),
+        "toyx",
+        *(part for pair in arrays for part in pair),
+        new_axes={"o": outputs},
+        adjust_chunks={"t": 1},
+        concatenate=True,
+        align_arrays=False,
+        dtype=np.float64,
+        meta=np.empty((0,) * 4),
+    )
+    if combine is None:
+        return parts.sum(axis=0, split_every=4)
+    merge = partial(_combined, combine)
+    return da.reduction(
+        parts,
+        _unchanged,
+        merge,
+        combine=merge,
+        axis=0,
+        split_every=4,
+        dtype=np.float64,
+        meta=np.empty((0,) * 3),
+    )
+
+
+def _one_block(function: Any, *blocks: Any) -> NDArray[np.float64]:
+    return function(*blocks)[None]
+
+
+def _unchanged(part: Any, axis: Any, keepdims: bool) -> Any:
+    return part
+
+
+def _combined(combine: Any, parts: Any, axis: Any, keepdims: bool) -> NDArray[np.float64]:
+    merged = combine(parts)
+    return merged[None] if keepdims else merged
+
+
+def map_planes(function: Callable[..., Any], *planes: Any, outputs: int) -> Any:
+    """Apply a function to planes (S, H, W) in one chunk: (outputs, H, W), float32."""
+    import dask.array as da
+
+    return da.map_blocks(
+        function,
+        *planes,
+        chunks=((outputs,), *planes[0].chunks[1:]),
+        dtype=np.float32,
+        meta=np.empty((0,) * 3, np.float32),
+    )
+
+
+def combine_near_blocks(
+    function: Callable[..., Any],
+    parts: Any,
+    near: Sequence[NDArray[np.intp]],
+    arguments: Sequence[tuple[Any, ...]],
+    sizes: tuple[int, ...],
+) -> Any:
+    """Blocks made of several blocks: ``function(*arguments[n], [parts of near[n]])``.
+
+    Parameters
+    ----------
+    function : callable
+        Returns (sizes[n], H, W), float32.
+    parts : dask array
+        In blocks along its first axis; their values are passed as they are.
+    near : sequence of ndarray of int
+        Blocks of `parts` that each block of the result needs.
+    arguments : sequence of tuple
+    sizes : tuple of int
+        Length of each block of the result.
+    """
+    import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"near-{parts.name}"
+    layer = {
+        (name, n, 0, 0): (
+            partial(function, *arguments[n]),
+            [(parts.name, int(m), 0, 0) for m in near[n]],
+        )
+        for n in range(len(sizes))
+    }
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[parts])
+    return da.Array(graph, name, (sizes, *parts.chunks[1:]), meta=np.empty((0,) * 3, np.float32))
+
+
+def map_blocks_of_days(function: Callable[..., Any], *arrays: tuple[Any, str]) -> Any:
+    """Apply a function that returns any object to blocks of days; to be consumed by
+    :func:`combine_near_blocks` only."""
+    import dask.array as da
+
+    return da.blockwise(
+        function,
+        "tyx",
+        *(part for pair in arrays for part in pair),
+        concatenate=True,
+        align_arrays=False,
+        dtype=np.float32,
+        meta=np.empty((0,) * 3, np.float32),
+    )
+
+
+def map_halo(
+    function: Callable[..., Any], x: Any, depth: int, outside: Any, dtype: Any, **options: Any
+) -> Any:
+    """Apply a function to each block (t, h, w) with `depth` days of its neighbours in time.
+
+    The function keeps the shape; the days around are cut off again. Chunks are joined until they
+    hold `depth` days.
+    """
+    return join_chunks(x, [depth, 1, 1]).map_overlap(
+        function,
+        depth={0: depth, 1: 0, 2: 0},
+        boundary={0: outside, 1: "none", 2: "none"},
+        dtype=dtype,
+        meta=np.empty((0,) * 3, dtype),
+        **options,
+    )
+
+
+def map_series(function: Callable[..., Any], x: Any, outputs: int, workspace: int = 0) -> Any:
+    """Apply a function of whole series (T, h, w) to some cells at a time: (outputs, T, H, W).
+
+    The result has the chunks of `x`. `workspace` is what the function needs per cell, in values.
+    """
+    import dask.array as da
+
+    out = da.blockwise(
+        function,
+        "otyx",
+        x.rechunk(series_tile(x.shape, workspace)),
+        "tyx",
+        new_axes={"o": outputs},
+        dtype=np.float32,
+        meta=np.empty((0,) * 4, np.float32),
+    )
+    return out.rechunk((outputs, *x.chunks))
+
+
+def map_pixels(
+    function: Callable[..., Any],
+    arrays: Sequence[xr.DataArray],
+    time: str,
+    dtypes: Sequence[Any],
+) -> list[xr.DataArray]:
+    """Apply a function of whole series to some pixels at a time.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one NumPy array for each of `arrays`, (..., T) or (...) where it has no `time`;
+        returns a tuple of arrays (..., T).
+    arrays : sequence of DataArray
+        NumPy or Dask, on the same pixels; at least one has `time`.
+    time : str
+        The core dimension.
+    dtypes : sequence of dtype
+        Of the results.
+
+    Returns
+    -------
+    list of DataArray
+        In the dimensions, coordinates and chunks of the first array with `time`. Lazy if any of
+        `arrays` is.
+    """
+    base = next(da for da in arrays if time in da.dims)
+    lazy = any(da.chunks is not None for da in arrays)
+    if lazy:
+        arrays = [_whole_series(da, time, len(arrays)) for da in arrays]
+    results = xr.apply_ufunc(
+        function,
+        *(da.reset_coords(drop=True) for da in arrays),
+        input_core_dims=[[time] if time in da.dims else [] for da in arrays],
+        output_core_dims=[[time]] * len(dtypes),
+        dask="parallelized",
+        output_dtypes=list(dtypes),
+        join="override",
+    )
+    outs = []
+    for result in results:
+        result = result.transpose(*base.dims).assign_coords(base.coords)
+        outs.append(result.chunk(base.chunksizes) if base.chunks is not None else result)
+    return outs
+
+
+def _whole_series(da: xr.DataArray, time: str, count: int) -> xr.DataArray:
+    """`da` in chunks of whole series, of no more than SERIES_BLOCK values in `count` arrays."""
+    if time not in da.dims:
+        return da
+    whole = da.chunk({time: -1})
+    cells = max(int(SERIES_BLOCK / (da.sizes[time] * count)), 1)
+    for dim in (d for d in whole.dims if d != time):
+        others = [max(s) for d, s in whole.chunksizes.items() if d not in (dim, time)]
+        largest = max(whole.chunksizes[dim])
+        fitting = max(cells // max(int(np.prod(others)), 1), 1)
+        if largest > fitting:
+            whole = whole.chunk({dim: fitting})
+    return whole
+
+
+def map_parts(
+    function: Callable[[tuple[slice, slice], int], tuple[Any, ...]], x: Any, least: list[int]
+) -> tuple[Any, ...]:
+    """A record (N, H, W) in parts of rows and columns, put together again.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the rows and columns of a part and its number; returns arrays (n, h, w) of it.
+    x : dask array
+        The record, whose chunks of cells are joined until they hold `least` rows and columns.
+    least : (int, int)
+    """
+    import dask.array as da
+
+    rows, columns = map(chunk_slices, join_chunks(x, [1, *least]).chunks[1:])
+    parts = [
+        [function((y, x), n * len(columns) + m) for m, x in enumerate(columns)]
+        for n, y in enumerate(rows)
+    ]
+    count = len(parts[0][0])
+    return tuple(da.block([[part[i] for part in row] for row in parts]) for i in range(count))
+
+
+def stack(arrays: Sequence[Any]) -> Any:
+    """Dask arrays along a new first axis."""
+    import dask.array as da
+
+    return da.stack(arrays)
+
+
+def as_chunk(array: Any) -> Any:
+    """A NumPy or Dask array as a Dask array in one chunk."""
+    import dask.array as da
+
+    return da.asarray(array).rechunk(-1)

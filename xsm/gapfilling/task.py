@@ -1,0 +1,71 @@
+"""What a fill needs to know: one description for arrays in memory and on Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Predict = Callable[..., NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class GapfillTask:
+    """How to fill a record.
+
+    Attributes
+    ----------
+    predict : callable
+        The network: ``predict(values, stats, need=..., first=...)`` returns mean and standard
+        deviation (2, T, H, W), m3 m-3; see :func:`xsm.networks.block_inference.fill_block`.
+    halo : tuple of int
+        Days, rows and columns around a cell that `predict` depends on.
+    to_m3m3_factor : float
+        m3 m-3 per unit of the variable.
+    valid_range : tuple of float
+        Limits of filled values, in that unit.
+    dtype : numpy.dtype
+        Of the filled variable.
+    days : ndarray of int, shape (N,)
+        Days since the first, increasing; the others of ``0 .. days[-1]`` are absent.
+    day_of_year : ndarray of int, shape (N,)
+        From 1.
+    year_length : int
+        Days in the longest year of the calendar.
+    wrap : bool
+        Whether the last column is the neighbour of the first.
+    land : array of bool, shape (H, W), or None
+        Where values may be filled in; None: where one was ever observed.
+    max_gap : int or None
+        Longest gap to fill, days.
+    keep_observed : bool
+        Keep observed values; otherwise they are predicted too.
+    climatology : bool
+        Fill what the network cannot with the climatology of the cell.
+    tile : tuple of int
+        Days, rows and columns worked on at once.
+    progress : bool or None
+        See :func:`xsm.progress.bar`.
+    name : str
+        Of the variable.
+    """
+
+    predict: Predict
+    halo: tuple[int, int, int]
+    to_m3m3_factor: float
+    valid_range: tuple[float, float]
+    dtype: np.dtype[Any]
+    days: NDArray[np.int64]
+    day_of_year: NDArray[np.int64]
+    year_length: int
+    wrap: bool
+    land: Any
+    max_gap: int | None
+    keep_observed: bool
+    climatology: bool
+    tile: tuple[int, int, int]
+    progress: bool | None
+    name: str
