@@ -115,7 +115,7 @@ def test_bad_input(fitted):
             importance(model, ds, **{name: "odd"})
     with pytest.raises(InputError, match="repeats=0"):
         importance(model, ds, repeats=0)
-    with pytest.raises(InputError, match="every=0: expected a whole number"):
+    with pytest.raises(InputError, match="stride=0: expected a whole number"):
         importance(model, ds, every=0)
     for groups in (["lst"], {"weather": "lst"}):
         with pytest.raises(InputError, match="groups=.*expected a mapping, name -> list"):

@@ -115,7 +115,7 @@ def test_blocked_keeps_boxes_together():
 
 
 def test_every_takes_fewer_cells():
-    samples = read_samples(world(rows=6, columns=8), "soil", None, every=2)
+    samples = read_samples(world(rows=6, columns=8), "soil", None, stride=2)
     assert samples.y.shape == (12, 60)
     np.testing.assert_array_equal(np.unique(samples.lat), [38, 44, 50])
 

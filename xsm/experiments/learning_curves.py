@@ -174,7 +174,7 @@ def _read(predictors, target, features, split, every, seed) -> tuple[Samples, ND
 
     if split == "none":
         raise InputError("split='none': an experiment needs test cells, 'random' or 'blocked'.")
-    samples = read_samples(predictors, target, features, every=every)
+    samples = read_samples(predictors, target, features, stride=every)
     return samples, split_cells(samples.lat, samples.lon, split, seed)
 
 

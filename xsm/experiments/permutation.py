@@ -103,7 +103,7 @@ def importance(
     if target is None:
         target = str(found.card["target"].get("variable", "soil_moisture"))
     gap = max(int(row.get("gap", 0)) for row in found.card["predictors"])
-    samples = read_samples(data, target, features, names=names, every=every, gap=gap)
+    samples = read_samples(data, target, features, names=names, stride=every, max_interp_gap=gap)
     if how == "permutation":
         part = _part(samples, found) if cells == "test" else None
         result = _permuted(samples, part, found, sets, over, repeats, seed, progress)

@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from xsm.errors import InputError, ModelError
-from xsm.gapfilling.statistics import HALO
 from xsm.networks.registry import TASKS, Network, network
 
 SCHEMA = 1
@@ -80,14 +79,9 @@ class Model:
     def halo(self) -> tuple[int, int, int]:
         """Days, rows and columns around a cell that its filled value depends on.
 
-        The statistics of the record have a halo of their own, :attr:`statistics_halo`.
+        The statistics of the record are inputs, with a halo of their own.
         """
         return tuple(self.network.halo(self.config))
-
-    @property
-    def statistics_halo(self) -> int:
-        """Cells around a cell that its statistics depend on."""
-        return HALO
 
     @property
     def identity(self) -> str:

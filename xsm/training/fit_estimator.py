@@ -163,7 +163,7 @@ def fit_estimator(
     check_packages(model)
     if row.torch_inference:
         torch_device(device)
-    samples = read_samples(predictors, target, features, every=every, gap=gap)
+    samples = read_samples(predictors, target, features, stride=every, max_interp_gap=gap)
     _check_samples(samples, location, scale)
     if samples.y.shape[1] < (least := row.min_days()):
         raise InputError(
