@@ -92,6 +92,13 @@ def test_kinds_and_sizes_that_do_not_exist_are_refused():
     }
 
 
+def test_boosted_trees_have_no_initial_parameters():
+    row = network("xgboost")
+    assert not row.gradient_trained
+    with pytest.raises(InputError, match="'xgboost' is not trained from initial parameters"):
+        row.initial_params(row.default_config(FEATURES))
+
+
 def test_a_package_that_a_kind_needs_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "xgboost", None)
     for run_import, wording in (
@@ -130,7 +137,7 @@ def _window_mean(params, inputs, config, ops, *, land=None):
 WINDOW_MEAN = GapfillNetwork(
     kind="window_mean",
     apply=_window_mean,
-    initial_params=None,
+    init=None,
     inputs=_inputs,
     reach=_reach,
     halo=_reach,

@@ -173,7 +173,7 @@ def _estimate_pixels(x, layout, model, mask_frozen, execution):
 def usable_days(present: NDArray[np.bool_], dynamic: Sequence[int]) -> NDArray[np.bool_]:
     """Days (B, T) with all static predictors and at least one dynamic one, of (B, T, F)."""
     static = [f for f in range(present.shape[-1]) if f not in dynamic]
-    return present[:, :, list(dynamic)].any(-1) & present[:, :, static].all(-1)
+    return np.asarray(present[:, :, list(dynamic)].any(-1) & present[:, :, static].all(-1))
 
 
 def pixel_attention(

@@ -34,8 +34,9 @@ class Network:
     task : {"gapfill", "estimate"}
     apply : callable
         The network, a pure function; see :class:`GapfillNetwork` and :class:`SequenceNetwork`.
-    initial_params : callable or None
-        ``initial_params(config, seed)``: parameters to start a training from, float32 by name.
+    init : callable or None
+        ``init(config, seed)``: parameters to start a training from, float32 by name. None for a
+        kind that is not trained by gradients.
     operations : tuple of str
         Operations of :mod:`xsm_kernels` that `apply` takes from ``ops``.
     required_package : str or None
@@ -51,7 +52,7 @@ class Network:
     kind: str
     task: Task
     apply: Callable[..., Any]
-    initial_params: Callable[..., dict[str, Any]] | None
+    init: Callable[..., dict[str, Any]] | None
     operations: tuple[str, ...] = ()
     required_package: str | None = None
     training_package: str = "torch"
@@ -60,8 +61,20 @@ class Network:
 
     @property
     def gradient_trained(self) -> bool:
-        """Whether a fit minimises a loss of the outputs by gradients, from `initial_params`."""
-        return self.initial_params is not None
+        """Whether a fit minimises a loss of the outputs by gradients."""
+        return self.init is not None
+
+    def initial_params(self, config: Config, seed: int = 0) -> dict[str, Any]:
+        """Parameters to start a training from, float32 by name.
+
+        Raises
+        ------
+        InputError
+            If this kind is not trained by gradients.
+        """
+        if self.init is None:
+            raise InputError(f"network={self.kind!r} is not trained from initial parameters.")
+        return self.init(config, seed)
 
     def import_required(self) -> None:
         """Import what inference needs; a MissingPackageError says what to install."""
@@ -184,7 +197,7 @@ NETWORKS: dict[str, Network] = {
         GapfillNetwork(
             kind="partial_conv",
             apply=partial_conv.partial_conv_network,
-            initial_params=partial_conv.initial_params,
+            init=partial_conv.initial_params,
             inputs=partial_conv.inputs,
             reach=partial_conv.reach,
             halo=partial_conv.halo,
@@ -196,7 +209,7 @@ NETWORKS: dict[str, Network] = {
         SequenceNetwork(
             kind="lstm",
             apply=recurrent.lstm_network,
-            initial_params=recurrent.lstm_params,
+            init=recurrent.lstm_params,
             make_config=recurrent.lstm_config,
             sizes=("hidden", "input"),
             operations=("lstm",),
@@ -206,7 +219,7 @@ NETWORKS: dict[str, Network] = {
         SequenceNetwork(
             kind="bilstm",
             apply=recurrent.lstm_network,
-            initial_params=recurrent.bilstm_params,
+            init=recurrent.bilstm_params,
             make_config=recurrent.lstm_config,
             sizes=("hidden", "input"),
             operations=("lstm",),
@@ -214,7 +227,7 @@ NETWORKS: dict[str, Network] = {
         SequenceNetwork(
             kind="atlstm",
             apply=recurrent.atlstm_network,
-            initial_params=recurrent.atlstm_params,
+            init=recurrent.atlstm_params,
             make_config=recurrent.atlstm_config,
             sizes=("hidden", "input", "window"),
             operations=("lstm", "self_attention"),
@@ -224,7 +237,7 @@ NETWORKS: dict[str, Network] = {
         SequenceNetwork(
             kind="transformer",
             apply=transformer.transformer_network,
-            initial_params=transformer.initial_params,
+            init=transformer.initial_params,
             make_config=transformer.make_config,
             sizes=("hidden", "heads", "window"),
             attention=True,
@@ -233,7 +246,7 @@ NETWORKS: dict[str, Network] = {
         SequenceNetwork(
             kind="dense",
             apply=dense.dense_network,
-            initial_params=dense.initial_params,
+            init=dense.initial_params,
             make_config=dense.make_config,
             sizes=("hidden", "input"),
             looks_ahead=False,
@@ -242,7 +255,7 @@ NETWORKS: dict[str, Network] = {
         SequenceNetwork(
             kind="xgboost",
             apply=xgboost_model.xgboost_model,
-            initial_params=None,
+            init=None,
             make_config=xgboost_model.make_config,
             sizes=(),
             required_package="xgboost",
