@@ -62,7 +62,7 @@ def estimate(
     uncertainty : bool
         Return ``<name>_uncertainty`` too.
     attention : bool
-        Return the attention weights ``attention`` (time, attended) too, for networks with
+        Return the attention weights ``attention`` (time, attended_time) too, for networks with
         attention. Needs a single pixel and no more days than pass through the network together.
     backend, device, dtype, progress : optional
         As for :class:`xsm.set_options`, for this call. ``device="cuda"`` runs on a GPU.

@@ -182,7 +182,7 @@ def pixel_attention(
     model: Model,
     execution: ExecutionConfig = CPU,
 ) -> xr.DataArray:
-    """Attention weights of one pixel: (time, attended), or (time, offset) for a window.
+    """Attention weights of one pixel: (time, attended_time), or (time, offset) for a window.
 
     Raises
     ------
@@ -215,8 +215,8 @@ def pixel_attention(
     window = model.config.get("window")
     coords: dict[str, Any] = {time: base[time]}
     if window is None:
-        dims = (time, "attended")
-        coords["attended"] = ("attended", base[time].values)
+        dims = (time, "attended_time")
+        coords["attended_time"] = ("attended_time", base[time].values)
     else:
         dims = (time, "offset")
         coords["offset"] = np.arange(-window, window + 1)
