@@ -176,7 +176,7 @@ def _estimate_block(
 @cache
 def _turns() -> BoundedSemaphore:
     """As many networks at once as there are processors for: each has threads of its own."""
-    from xsm_kernels.threads import thread_count
+    from xsm_kernels import thread_count
 
     return BoundedSemaphore(max((cpu_count() or 1) // thread_count(), 1))
 
