@@ -9,7 +9,7 @@ import xsm
 import xsm_kernels
 from tests.estimation.worlds import NAMES, any_model, world
 from tests.networks.test_block_inference import fill, record
-from tests.networks.test_stream import MODELS
+from tests.networks.test_streamed_features import MODELS
 from xsm.errors import BackendError, InputError, MissingPackageError, XsmError
 from xsm.networks.device import CPU, ExecutionConfig, operations, torch_device
 from xsm.networks.registry import NETWORKS, kinds, network

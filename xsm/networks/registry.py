@@ -204,7 +204,7 @@ NETWORKS: dict[str, Network] = {
             configs={"default": partial_conv.default, "sgd-sm": partial_conv.sgd_sm},
             operations=("masked_conv3d", "masked_mean"),
             fused_operations=("pointwise_layers",),
-            streaming="xsm.networks.streaming_stage:stream",
+            streaming="xsm.networks.streamed_features:stream",
         ),
         SequenceNetwork(
             kind="lstm",
