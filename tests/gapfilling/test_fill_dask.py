@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm.blockwise.chunks import clone_graph
+from xsm.gapfilling import fill
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
 da = pytest.importorskip("dask.array")
@@ -249,12 +249,17 @@ def test_files_are_read_as_arrays_in_memory(record, tmp_path):
         same(lazily(store), expected)
 
 
-def test_a_second_reading_has_keys_of_its_own_and_copies_nothing_in_memory(record):
-    in_memory = record[SM].chunk(time=3).data
-    assert clone_graph(in_memory, 1) is in_memory
-    (computed,) = dask.optimize(in_memory.map_blocks(np.sqrt))
-    again = clone_graph(computed, 1)
-    keys = [{k for k in dict(x.dask) if k[0] == x.name} for x in (computed, again)]
-    assert len(keys[0]) == len(keys[1]) == 4 and not keys[0] & keys[1]
-    assert clone_graph(computed, 1).name == again.name != clone_graph(computed, 2).name
-    np.testing.assert_array_equal(again.compute(scheduler="synchronous"), np.sqrt(record[SM]))
+def test_a_large_file_without_chunks_is_read_in_blocks(record, tmp_path, monkeypatch):
+    record.to_netcdf(tmp_path / "record.nc")
+    expected = record.sm.gapfill(fallback="climatology")
+    calls = []
+    lazily_filled = fill._fill_dask
+    monkeypatch.setattr(fill, "_fill_dask", lambda *a: calls.append(1) or lazily_filled(*a))
+    monkeypatch.setattr("xsm.blockwise.chunks.BLOCK_BYTES", record[SM].nbytes // 4)
+    with xr.open_dataset(tmp_path / "record.nc") as opened:
+        out = opened.sm.gapfill(fallback="climatology")
+        assert calls == [1]
+        for name in NAMES:
+            assert out[name].chunks is None
+            assert out[name].dtype == expected[name].dtype
+            np.testing.assert_allclose(out[name], expected[name], rtol=2e-6, err_msg=name)

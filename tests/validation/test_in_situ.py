@@ -241,7 +241,7 @@ def test_what_is_wrong_with_stations_is_said():
         validate(ds, ref.drop_vars("lat"))
     with pytest.raises(TimeAxisError, match="repeated or unsorted"):
         validate(ds, ref.isel(time=[0, 1, 1, 2]))
-    with pytest.raises(TimeAxisError, match="repeats a day"):
+    with pytest.raises(TimeAxisError, match="has 1 repeated day"):
         validate(ds.isel(time=[0, 1, 1, 2]), ref)
     for wrong in ({"pairing": "median"}, {"sensors": "best"}, {"window": "x"}, {"match": "far"}):
         with pytest.raises(InputError, match=next(iter(wrong))):

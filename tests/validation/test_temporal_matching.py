@@ -86,7 +86,7 @@ def test_calendars_meet_by_day():
 
 
 @pytest.mark.parametrize(
-    ("order", "fault"), [([0, 1, 1, 2], "repeats a day"), ([0, 2, 1], "is not sorted")]
+    ("order", "fault"), [([0, 1, 1, 2], "has 1 repeated day"), ([0, 2, 1], "is not sorted")]
 )
 def test_days_once_and_in_order(order, fault):
     with pytest.raises(TimeAxisError, match=fault):

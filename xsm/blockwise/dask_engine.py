@@ -275,7 +275,7 @@ def map_pixels(
     ----------
     function : callable
         Takes one NumPy array for each of `arrays`, (..., T) or (...) where it has no `time`;
-        returns a tuple of arrays (..., T).
+        returns an array (..., T) for each of `dtypes`, several of them as a tuple.
     arrays : sequence of DataArray
         NumPy or Dask, on the same pixels; at least one has `time`.
     time : str
@@ -303,7 +303,7 @@ def map_pixels(
         join="override",
     )
     outs = []
-    for result in results:
+    for result in results if len(dtypes) > 1 else (results,):
         result = result.transpose(*base.dims).assign_coords(base.coords)
         outs.append(result.chunk(base.chunksizes) if base.chunks is not None else result)
     return outs

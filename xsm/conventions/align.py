@@ -14,10 +14,13 @@ from xsm.errors import GridError, InputError, TimeAxisError, VariableNotFoundErr
 TOLERANCE = 1e-4  # of labels, in their unit
 
 
-def match_labels(da: xr.DataArray, dim: str, like: xr.DataArray) -> xr.DataArray | None:
+def match_labels(
+    da: xr.DataArray, dim: str, like: xr.DataArray, *, same_spacing: bool = False
+) -> xr.DataArray | None:
     """`da` at the labels of ``like[dim]``, in their order; None if it lacks some of them.
 
-    Longitudes are compared around the globe. Without labels on either side, `da` itself.
+    Longitudes are compared around the globe. Without labels on either side, `da` itself. With
+    `same_spacing`, labels picked out of a finer grid do not match.
     """
     if (
         dim not in da.indexes
@@ -32,6 +35,8 @@ def match_labels(da: xr.DataArray, dim: str, like: xr.DataArray) -> xr.DataArray
     order = np.argsort(have)
     index = order[np.clip(np.searchsorted(have[order], want - TOLERANCE), 0, have.size - 1)]
     if not np.allclose(have[index], want, rtol=0, atol=TOLERANCE):
+        return None
+    if same_spacing and np.any(np.abs(np.diff(index)) > 1):
         return None
     if np.array_equal(index, np.arange(have.size)):
         return da.assign_coords({dim: like[dim]})
@@ -117,7 +122,7 @@ def on_cells(
                     "bring them on one grid."
                 )
             continue
-        matched = match_labels(da, dim, base)
+        matched = match_labels(da, dim, base, same_spacing=True)
         if matched is None and regrid is None:
             have, want = da.indexes[dim], base.indexes[dim]
             raise GridError(

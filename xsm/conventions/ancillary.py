@@ -1,4 +1,4 @@
-"""Categories (land cover, climate) on the places of the scores."""
+"""Ancillary fields (land cover, climate class) at stations and on the cells of a record."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from xsm.errors import InputError
 
 
 def field_at(name: str, spec: Any, record: GriddedRecord, pairs: xr.Dataset) -> xr.DataArray | None:
-    """A category of each station: its own coordinate, else that of its cell.
+    """A category of each station: its own coordinate, else the value of its cell.
 
     Parameters
     ----------
     name : str
         Of the stratum.
     spec : None, str, or array
-        What is it told by; None: the coordinate or variable of this name.
+        Name of a coordinate or variable, or values; None: of the name of the stratum.
     record : GriddedRecord
     pairs : Dataset
         Of :func:`xsm.validation.in_situ.collocate`.
@@ -35,10 +35,10 @@ def field_at(name: str, spec: Any, record: GriddedRecord, pairs: xr.Dataset) -> 
             values = np.asarray(spec)
             if values.shape == (pairs.sizes[STATION],):
                 return xr.DataArray(values, dims=STATION, attrs=getattr(spec, "attrs", {}))
-            if field is None and values.shape != grid_shape(record):
+            if field is None and values.shape != record.shape:
                 raise InputError(
                     f"by: {name} has the shape {values.shape}: expected one value for each of the "
-                    f"{pairs.sizes[STATION]} stations, or {grid_shape(record)}."
+                    f"{pairs.sizes[STATION]} stations, or {record.shape}."
                 )
         grid = grid_field(name, spec, record)
     else:
@@ -75,10 +75,8 @@ def grid_field(name: str, spec: Any, record: GriddedRecord) -> xr.DataArray | No
         spec = record.ds[label]
     if not isinstance(spec, xr.DataArray):
         values = np.asarray(spec)
-        if values.shape != grid_shape(record):
-            raise InputError(
-                f"by: {name} has the shape {values.shape}: expected {grid_shape(record)}."
-            )
+        if values.shape != record.shape:
+            raise InputError(f"by: {name} has the shape {values.shape}: expected {record.shape}.")
         return xr.DataArray(values, dims=record.space)
     if set(spec.dims) == set(record.space):
         same = all(
@@ -88,14 +86,14 @@ def grid_field(name: str, spec: Any, record: GriddedRecord) -> xr.DataArray | No
             and np.allclose(spec[dim], record.da[dim])
             for dim in record.space
         )
-        if same and spec.transpose(*record.space).shape == grid_shape(record):
+        if same and spec.transpose(*record.space).shape == record.shape:
             return spec.transpose(*record.space)
     return _nearest(name, spec, record)
 
 
 def _nearest(name: str, field: xr.DataArray, record: GriddedRecord) -> xr.DataArray:
-    own = [coordinate(field, None, kind) for kind in ("latitude", "longitude")]
-    if own[0] is None or own[1] is None or own[0].ndim != 1 or field.ndim != 2:
+    field_lat, field_lon = (coordinate(field, None, kind) for kind in ("latitude", "longitude"))
+    if field_lat is None or field_lon is None or field_lat.ndim != 1 or field.ndim != 2:
         raise InputError(
             f"by: {name} has the dimensions {dict(field.sizes)}: expected those of the record, or "
             "a map on 1-D latitudes and longitudes."
@@ -105,15 +103,9 @@ def _nearest(name: str, field: xr.DataArray, record: GriddedRecord) -> xr.DataAr
         lat, lon = xr.broadcast(
             xr.DataArray(lat.values, dims="y"), xr.DataArray(lon.values, dims="x")
         )
-    row, in_row = nearest_on_axis(own[0].values, lat.values)
-    column, in_column = nearest_on_axis(own[1].values, lon.values, around=True)
-    values = field.transpose(own[0].dims[0], own[1].dims[0]).values[row, column]
+    row, in_row = nearest_on_axis(field_lat.values, lat.values)
+    column, in_column = nearest_on_axis(field_lon.values, lon.values, around=True)
+    values = field.transpose(field_lat.dims[0], field_lon.dims[0]).values[row, column]
     missing = "" if values.dtype.kind in "OUT" else np.nan
     values = np.where(in_row & in_column, values, missing)
     return xr.DataArray(values, dims=record.space, attrs=field.attrs)
-
-
-def grid_shape(record: GriddedRecord) -> tuple[int, int]:
-    """Rows and columns."""
-    y, x = record.space
-    return record.da.sizes[y], record.da.sizes[x]

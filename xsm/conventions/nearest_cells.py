@@ -1,4 +1,4 @@
-"""Which cells of a grid stand for a place, and their values."""
+"""The cells of a grid that represent a point, and their series."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
 
 EARTH_RADIUS_KM = 6371.0
 BLOCK_BYTES = 64 * 2**20  # of a file that is read in blocks of days
-MATCHES = "'nearest', 'mean_2x2', or a radius in km"
+MATCH_OPTIONS = "'nearest', 'mean_2x2', or a radius in km"
 
 Index = NDArray[np.intp]
 
 
 class Cells(NamedTuple):
-    """Cells of P places, K each; -1 fills up where a place has fewer, or none."""
+    """K cells for each of P points; -1 where a point has fewer, or none."""
 
     rows: Index  # (P, K)
     columns: Index  # (P, K)
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """(P,): the place has a cell."""
+        """Whether each point has a cell, (P,)."""
         return np.asarray((self.rows >= 0).any(axis=1))
 
 
 def find_cells(
     record: GriddedRecord, lat: NDArray[Any], lon: NDArray[Any], match: str | float = "nearest"
 ) -> Cells:
-    """Cells that stand for places.
+    """Cells that represent points.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ def find_cells(
     lat, lon : ndarray, (P,)
         Degrees; longitudes from -180 or from 0.
     match : {"nearest", "mean_2x2"} or float
-        The cell the place lies in, the four nearest cells, or all with a centre within so many km.
+        The cell that holds the point, the four nearest cells, or all with a centre within this
+        distance in km.
 
     Raises
     ------
@@ -53,30 +55,30 @@ def find_cells(
     """
     radius = None if isinstance(match, str) else _radius(match)
     if isinstance(match, str) and match not in ("nearest", "mean_2x2"):
-        raise InputError(f"match={match!r}: expected {MATCHES}.")
+        raise InputError(f"match={match!r}: expected {MATCH_OPTIONS}.")
     lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
-    known = np.isfinite(lat) & np.isfinite(lon)
-    lat, lon = np.where(known, lat, 0.0), np.where(known, lon, 0.0)
+    valid = np.isfinite(lat) & np.isfinite(lon)
+    lat, lon = np.where(valid, lat, 0.0), np.where(valid, lon, 0.0)
     find = _on_axes if record.regular else _on_surface
     rows, columns = find(record, lat, lon, 1 if match == "nearest" else 2, radius)
-    return Cells(np.where(known[:, None], rows, -1), np.where(known[:, None], columns, -1))
+    return Cells(np.where(valid[:, None], rows, -1), np.where(valid[:, None], columns, -1))
 
 
 def _radius(match: Any) -> float:
     if isinstance(match, bool) or not isinstance(match, int | float) or not match > 0:
-        raise InputError(f"match={match!r}: expected {MATCHES}.")
+        raise InputError(f"match={match!r}: expected {MATCH_OPTIONS}.")
     return float(match)
 
 
 def nearest_on_axis(
     axis: NDArray[Any], values: NDArray[Any], *, around: bool = False
 ) -> tuple[Index, NDArray[np.bool_]]:
-    """Nearest element of an ordered axis to each value, and whether the value is in its cell.
+    """Nearest element of an ordered axis to each value, and whether the value lies in its cell.
 
-    `around`: the axis is longitude, 360 degrees are none.
+    With `around` the axis is longitude, with a period of 360 degrees.
     """
     axis = np.asarray(axis, np.float64)
-    if around:  # 358, 359, 0, 1 rise
+    if around:  # 358, 359, 0, 1 ascend
         axis = np.unwrap(axis, period=360.0)
     order = np.argsort(axis)
     ordered = axis[order]
@@ -86,13 +88,13 @@ def nearest_on_axis(
         values = (values - start) % 360.0 + start
         ordered = np.concatenate([ordered, ordered[:1] + 360.0])
         order = np.concatenate([order, order[:1]])
-    at = np.clip(np.searchsorted(ordered, values), 1, max(ordered.size - 1, 1))
+    index = np.clip(np.searchsorted(ordered, values), 1, max(ordered.size - 1, 1))
     if ordered.size > 1:
-        at = at - (values - ordered[at - 1] <= ordered[at] - values)
+        index = index - (values - ordered[index - 1] <= ordered[index] - values)
     else:
-        at = np.zeros(np.shape(values), np.intp)
-    inside = np.abs(ordered[at] - values) <= 0.5 * step * (1 + 1e-6)
-    return order[at], inside
+        index = np.zeros(np.shape(values), np.intp)
+    inside = np.abs(ordered[index] - values) <= 0.5 * step * (1 + 1e-6)
+    return order[index], inside
 
 
 def _on_axes(
@@ -104,46 +106,47 @@ def _on_axes(
     inside = (in_row & in_column)[:, None]
     if radius is None and count == 1:
         return np.where(inside, row[:, None], -1), np.where(inside, column[:, None], -1)
-    found = []
-    for place in range(lat.size):
-        north = np.abs(lats - lat[place])
-        east = np.abs((lons - lon[place] + 180.0) % 360.0 - 180.0)
+    pairs_of_points = []
+    for point in range(lat.size):
+        north = np.abs(lats - lat[point])
+        east = np.abs(wrap_longitude(lons - lon[point]))
         if radius is None:
             near = np.argsort(north, kind="stable")[:2], np.argsort(east, kind="stable")[:2]
             pairs = np.stack(np.meshgrid(*near, indexing="ij")).reshape(2, -1)
         else:
             rows = np.flatnonzero(north <= np.rad2deg(radius / EARTH_RADIUS_KM))
-            away = _distance(lats[rows, None], lons[None], lat[place], lon[place])
-            at, columns = np.nonzero(away <= radius)
-            pairs = np.stack([rows[at], columns])
-        found.append(pairs if inside[place] else pairs[:, :0])
-    return _padded(found)
+            distance = _distance(lats[rows, None], lons[None], lat[point], lon[point])
+            index, columns = np.nonzero(distance <= radius)
+            pairs = np.stack([rows[index], columns])
+        pairs_of_points.append(pairs if inside[point] else pairs[:, :0])
+    return _padded(pairs_of_points)
 
 
 def _on_surface(
     record: GriddedRecord, lat: NDArray[Any], lon: NDArray[Any], count: int, radius: float | None
 ) -> tuple[Index, Index]:
-    """The same on 2-D latitudes and longitudes."""
+    """:func:`_on_axes` for 2-D latitudes and longitudes."""
     from scipy.spatial import cKDTree
 
     lats, lons = (np.asarray(c.transpose(*record.space).values) for c in record.coordinates())
-    known = np.flatnonzero(np.isfinite(lats) & np.isfinite(lons))
-    points = _unit_vectors(lats.ravel()[known], lons.ravel()[known])
-    tree, places = cKDTree(points), _unit_vectors(lat, lon)
-    distance, nearest = tree.query(places)
-    inside = distance <= 1.02 * _half_diagonals(lats, lons).ravel()[known[nearest]]
+    valid = np.flatnonzero(np.isfinite(lats) & np.isfinite(lons))
+    tree = cKDTree(_unit_vectors(lats.ravel()[valid], lons.ravel()[valid]))
+    points = _unit_vectors(lat, lon)
+    distance, nearest = tree.query(points)
+    inside = distance <= 1.02 * _half_diagonals(lats, lons).ravel()[valid[nearest]]
     if radius is not None:
         chord = 2 * np.sin(min(radius / (2 * EARTH_RADIUS_KM), np.pi / 2))
         groups = [
-            np.asarray(sorted(group), np.intp) for group in tree.query_ball_point(places, chord)
+            np.asarray(sorted(group), np.intp) for group in tree.query_ball_point(points, chord)
         ]
     else:
-        groups = list(np.asarray(tree.query(places, k=[1] if count == 1 else [1, 2, 3, 4])[1]))
-    found = [
-        np.stack(np.unravel_index(known[group if ok else group[:0]], lats.shape))
-        for group, ok in zip(groups, inside, strict=True)
-    ]
-    return _padded(found)
+        groups = list(np.asarray(tree.query(points, k=[1] if count == 1 else [1, 2, 3, 4])[1]))
+    return _padded(
+        [
+            np.stack(np.unravel_index(valid[group if ok else group[:0]], lats.shape))
+            for group, ok in zip(groups, inside, strict=True)
+        ]
+    )
 
 
 def _half_diagonals(lats: NDArray[Any], lons: NDArray[Any]) -> NDArray[np.float64]:
@@ -152,8 +155,8 @@ def _half_diagonals(lats: NDArray[Any], lons: NDArray[Any]) -> NDArray[np.float6
     square = np.zeros(lats.shape)
     for axis in (0, 1):
         step = np.linalg.norm(np.diff(points, axis=axis), axis=-1)
-        wide = [(1, 1) if a == axis else (0, 0) for a in (0, 1)]
-        step = np.pad(step, wide, constant_values=np.nan)
+        margins = [(1, 1) if a == axis else (0, 0) for a in (0, 1)]
+        step = np.pad(step, margins, constant_values=np.nan)
         first, second = (
             step.take(range(lats.shape[axis]), axis),
             step.take(range(1, lats.shape[axis] + 1), axis),
@@ -162,12 +165,12 @@ def _half_diagonals(lats: NDArray[Any], lons: NDArray[Any]) -> NDArray[np.float6
     return np.asarray(0.5 * np.sqrt(square))
 
 
-def _padded(found: list[NDArray[Any]]) -> tuple[Index, Index]:
-    """Rows and columns (P, K) of index pairs (2, k) each."""
-    most = max([1, *(pairs.shape[1] for pairs in found)])
-    out = np.full((2, len(found), most), -1, np.intp)
-    for place, pairs in enumerate(found):
-        out[:, place, : pairs.shape[1]] = pairs
+def _padded(pairs_of_points: list[NDArray[Any]]) -> tuple[Index, Index]:
+    """Rows and columns (P, K) from index pairs (2, k) of each point."""
+    most = max([1, *(pairs.shape[1] for pairs in pairs_of_points)])
+    out = np.full((2, len(pairs_of_points), most), -1, np.intp)
+    for point, pairs in enumerate(pairs_of_points):
+        out[:, point, : pairs.shape[1]] = pairs
     return out[0], out[1]
 
 
@@ -183,26 +186,26 @@ def _distance(lat: Any, lon: Any, lat0: float, lon0: float) -> NDArray[np.float6
 
 
 def read_series(record: GriddedRecord, cells: Cells, days: Index) -> NDArray[np.float32]:
-    """Mean over the cells of each place that have a value, (P, D), m3 m-3; NaN where none has.
+    """Mean of the cells of each point that have a value, (P, D), m3 m-3; NaN where none has.
 
     Parameters
     ----------
     record : GriddedRecord
     cells : Cells
     days : ndarray of int, (D,)
-        Which days of the record.
+        Positions of the days to read.
     """
     valid = cells.rows >= 0
     flat = np.where(valid, cells.rows * record.da.sizes[record.layout.x] + cells.columns, -1)
-    wanted, where = np.unique(flat, return_inverse=True)
-    where = where.reshape(flat.shape)
-    if wanted.size and wanted[0] == -1:
-        wanted, where = wanted[1:], where - 1
-    values = np.full((days.size, wanted.size + 1), np.nan, np.float32)  # the last one is "no cell"
-    if wanted.size:
-        rows, columns = np.unravel_index(wanted, [record.da.sizes[dim] for dim in record.space])
+    unique, index = np.unique(flat, return_inverse=True)
+    index = index.reshape(flat.shape)
+    if unique.size and unique[0] == -1:
+        unique, index = unique[1:], index - 1
+    values = np.full((days.size, unique.size + 1), np.nan, np.float32)  # the last is "no cell"
+    if unique.size:
+        rows, columns = np.unravel_index(unique, record.shape)
         values[:, :-1] = _read(record, rows, columns, days)
-    series = values[:, np.where(valid, where, wanted.size)]  # (D, P, K)
+    series = values[:, np.where(valid, index, unique.size)]  # (D, P, K)
     number = np.isfinite(series).sum(axis=2)
     total = np.where(np.isfinite(series), series, 0).sum(axis=2, dtype=np.float64)
     mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
@@ -210,15 +213,15 @@ def read_series(record: GriddedRecord, cells: Cells, days: Index) -> NDArray[np.
 
 
 def _read(record: GriddedRecord, rows: Index, columns: Index, days: Index) -> NDArray[np.float32]:
-    """Values (D, N) of N cells: of a Dask array the chunks that hold them, else block by block."""
+    """Values (D, N) of N cells: from the chunks of a Dask array, else in blocks of days."""
     y, x = record.space
-    at = {y: xr.DataArray(rows, dims="cell"), x: xr.DataArray(columns, dims="cell")}
+    index = {y: xr.DataArray(rows, dims="cell"), x: xr.DataArray(columns, dims="cell")}
     if record.da.chunks is not None:
-        chosen = record.da.isel(at).isel({record.layout.time: days})
-        return np.asarray(to_m3m3(chosen).transpose(record.layout.time, "cell").to_numpy())
+        series = record.da.isel(index).isel({record.layout.time: days})
+        return np.asarray(to_m3m3(series).transpose(record.layout.time, "cell").to_numpy())
     size = max(int(BLOCK_BYTES / (8 * record.da.sizes[y] * record.da.sizes[x])), 1)
     parts = []
     for start in range(0, days.size, size):
         block = record.da.isel({record.layout.time: days[start : start + size]}).load()
-        parts.append(to_m3m3(block.isel(at)).transpose(record.layout.time, "cell").to_numpy())
+        parts.append(to_m3m3(block.isel(index)).transpose(record.layout.time, "cell").to_numpy())
     return np.concatenate(parts)

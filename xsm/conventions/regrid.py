@@ -18,7 +18,7 @@ from xsm.conventions.variables import to_m3m3
 from xsm.errors import GridError, InputError
 
 METHODS = ("conservative", "nearest")
-COVERED = 0.5  # share of a coarse cell's area that must be observed for it to have a mean
+MIN_COVERAGE = 0.5  # fraction of the area of a coarse cell that must be observed
 
 
 def cell_area(record: GriddedRecord) -> float:
@@ -32,7 +32,7 @@ def cell_area(record: GriddedRecord) -> float:
     east = np.hypot(
         np.diff(lat, axis=1), wrap_longitude(np.diff(lon, axis=1)) * np.cos(np.deg2rad(lat[:, 1:]))
     )
-    # longitudes were shrunk to true distances here: undo it for the comparison with a regular grid
+    # spacings were scaled to true distances: undo it to compare with a regular grid
     return float(np.nanmedian(north) * np.nanmedian(east) / np.cos(np.deg2rad(np.nanmean(lat))))
 
 
@@ -46,7 +46,7 @@ def same_grid(a: GriddedRecord, b: GriddedRecord) -> bool:
     if shapes[0] != shapes[1]:
         return False
     if a.lat is None or b.lat is None or a.lon is None or b.lon is None:
-        return True  # nothing tells them apart
+        return True
     if a.lat.ndim != b.lat.ndim:
         return False
     pairs = [(r.transpose(*(d for d in s if d in r.dims)).values) for r, s in (
@@ -58,33 +58,33 @@ def same_grid(a: GriddedRecord, b: GriddedRecord) -> bool:
 
 
 def coarsest(records: Sequence[GriddedRecord]) -> GriddedRecord:
-    """The record whose cells are largest; of equal ones the first."""
+    """The record with the largest cells, the first of several."""
     areas = [cell_area(record) for record in records]
     return records[int(np.argmax(np.round(areas, 6)))]
 
 
 def cropped(target: GriddedRecord, records: Sequence[GriddedRecord]) -> GriddedRecord:
-    """`target` without the rows and columns that lie outside another record; at least two stay."""
+    """`target` without the rows and columns outside another record; at least two are kept."""
     if not all(record.regular for record in (target, *records)):
         return target
     lat, lon = (np.asarray(c.values, np.float64) for c in target.coordinates())
     keep = [np.ones(lat.size, bool), np.ones(lon.size, bool)]
     for record in records:
-        own = [np.asarray(c.values, np.float64) for c in record.coordinates()]
+        axes = [np.asarray(c.values, np.float64) for c in record.coordinates()]
         # half a cell of the target beyond the centres of the record
-        for i, (axis, mine) in enumerate(((lat, own[0]), (lon, own[1]))):
-            reach = 0.5 * (_step(axis) + _step(mine))
-            distance = np.abs(wrap_longitude(axis[:, None] - mine[None])).min(axis=1)
+        for i, (axis, other) in enumerate(((lat, axes[0]), (lon, axes[1]))):
+            reach = 0.5 * (_step(axis) + _step(other))
+            distance = np.abs(wrap_longitude(axis[:, None] - other[None])).min(axis=1)
             keep[i] &= distance < reach
     index = [np.flatnonzero(k) for k in keep]
     if any(part.size == 0 for part in index):
         other = next((record for record in records if record is not target), target)
         _check_overlap(False, other, target)
-    # two at least, so that the spacing stays known
+    # at least two, so that the spacing is defined
     cut = [slice(max(min(part[0], n - 2), 0), max(part[-1] + 1, min(part[0] + 2, n)))
            for part, n in zip(index, (lat.size, lon.size), strict=True)]  # fmt: skip
     if any(np.diff(part).max(initial=1) > 1 for part in index):
-        cut[1] = slice(None)  # the area goes over the edge of the map
+        cut[1] = slice(None)  # the area crosses the edge of the map
     at = dict(zip(target.space, cut, strict=True))
     lat_cut, lon_cut = (c.isel(at, missing_dims="ignore") for c in target.coordinates())
     ds = None if target.ds is None else target.ds.isel(at, missing_dims="ignore")
@@ -98,8 +98,8 @@ def _coincide(record: GriddedRecord, target: GriddedRecord) -> bool:
     """Whether every cell of `target` is a cell of `record`."""
     if not (record.regular and target.regular):
         return False
-    for mine, theirs in zip(record.coordinates(), target.coordinates(), strict=True):
-        own, axis = np.asarray(mine.values, np.float64), np.asarray(theirs.values, np.float64)
+    for coords in zip(record.coordinates(), target.coordinates(), strict=True):
+        own, axis = (np.asarray(c.values, np.float64) for c in coords)
         if abs(_step(own) - _step(axis)) > 1e-4:
             return False
         if np.abs(wrap_longitude(axis[:, None] - own[None])).min(axis=1).max() > 1e-4:
@@ -110,15 +110,16 @@ def _coincide(record: GriddedRecord, target: GriddedRecord) -> bool:
 def on_grid(
     record: GriddedRecord, target: GriddedRecord, days: NDArray[np.intp], method: str
 ) -> xr.DataArray:
-    """Some days of a record in m3 m-3 on the grid of another, (time, y, x) named like its.
+    """Some days of a record in m3 m-3 on the grid of another, with its names of dimensions.
 
     Parameters
     ----------
     record, target : GriddedRecord
     days : ndarray of int
     method : {"conservative", "nearest"}
-        Mean of the observed area of a target cell, missing where less than half of it is observed
-        (both grids regular in latitude and longitude); or the cell nearest to its centre.
+        Area mean of what is observed within a target cell, missing where less than half of its area
+        is observed (both grids regular in latitude and longitude); or the cell nearest to its
+        centre.
 
     Raises
     ------
@@ -127,10 +128,10 @@ def on_grid(
     """
     if method not in METHODS:
         raise InputError(f"regrid={method!r}: expected one of {', '.join(METHODS)}.")
-    together = days[-1] - days[0] + 1 == days.size
-    # a slice leaves the blocks of a Dask array as they are
-    chosen = slice(int(days[0]), int(days[-1]) + 1) if together else days
-    da = record.da.isel({record.layout.time: chosen})
+    consecutive = days[-1] - days[0] + 1 == days.size
+    # a slice keeps the chunks of a Dask array
+    index = slice(int(days[0]), int(days[-1]) + 1) if consecutive else days
+    da = record.da.isel({record.layout.time: index})
     names = dict(zip((record.layout.time, *record.space), ("time", *target.space), strict=True))
     da = to_m3m3(da).reset_coords(drop=True)
     da = da.rename({old: new for old, new in names.items() if old != new})
@@ -151,9 +152,9 @@ def _nearest(da: xr.DataArray, record: GriddedRecord, target: GriddedRecord) -> 
     y, x = target.space
     lat, lon = (np.asarray(c.values, np.float64) for c in target.coordinates())
     if record.regular and target.regular:
-        own = [np.asarray(c.values, np.float64) for c in record.coordinates()]
-        rows, in_rows = nearest_on_axis(own[0], lat)
-        columns, in_columns = nearest_on_axis(own[1], lon, around=True)
+        own_lat, own_lon = (np.asarray(c.values, np.float64) for c in record.coordinates())
+        rows, in_rows = nearest_on_axis(own_lat, lat)
+        columns, in_columns = nearest_on_axis(own_lon, lon, around=True)
         _check_overlap(bool(in_rows.any() and in_columns.any()), record, target)
         inside = xr.DataArray(in_rows[:, None] & in_columns, dims=(y, x))
         return da.isel({y: rows, x: columns}).where(inside)
@@ -210,19 +211,19 @@ def edges(axis: NDArray[Any], limit: float = np.inf) -> NDArray[np.float64]:
 
 
 def overlaps(own: NDArray[Any], target: NDArray[Any], *, around: float | None = None) -> Any:
-    """Sparse (targets, own): length that cells share, as a share of the target cell.
+    """Sparse (targets, own): length that two cells share, as a fraction of the target cell.
 
     Parameters
     ----------
     own, target : ndarray, (N, 2), (M, 2)
         Lower and upper edges.
     around : float, optional
-        Length of the circle that the axis is.
+        Period of the axis: 360 for longitudes.
     """
     from scipy import sparse
 
     width = target[:, 1] - target[:, 0]
-    found = sparse.csr_array((target.shape[0], own.shape[0]))
+    total = sparse.csr_array((target.shape[0], own.shape[0]))
     order = np.argsort(own[:, 0])
     low, high = own[order].T
     for turn in (0.0,) if around is None else (-around, 0.0, around):
@@ -235,27 +236,29 @@ def overlaps(own: NDArray[Any], target: NDArray[Any], *, around: float | None = 
         shared = np.minimum(high[column] + turn, target[row, 1]) - np.maximum(
             low[column] + turn, target[row, 0]
         )
-        share = np.maximum(shared, 0.0) / width[row]
-        found = found + sparse.csr_array((share, (row, order[column])), shape=found.shape)
-    found.eliminate_zeros()
-    return found
+        fraction = np.maximum(shared, 0.0) / width[row]
+        total = total + sparse.csr_array((fraction, (row, order[column])), shape=total.shape)
+    total.eliminate_zeros()
+    return total
 
 
 def _block_means(values: NDArray[Any], *, rows: Any, columns: Any) -> NDArray[Any]:
-    """Area means (..., M, N) of (..., H, W): the means of what is observed."""
+    """Area means (..., M, N) of what is observed of (..., H, W)."""
     shape = (*values.shape[:-2], rows.shape[0], columns.shape[0])
     out = np.empty((int(np.prod(shape[:-2])), *shape[-2:]), values.dtype)
     for i, day in enumerate(values.reshape(-1, *values.shape[-2:])):
-        seen = np.isfinite(day)
-        area = (columns @ (rows @ seen.astype(np.float64)).T).T
-        total = (columns @ (rows @ np.where(seen, day, 0).astype(np.float64)).T).T
-        mean = np.divide(total, area, out=np.full(area.shape, np.nan), where=area >= COVERED - 1e-9)
+        observed = np.isfinite(day)
+        area = (columns @ (rows @ observed.astype(np.float64)).T).T
+        total = (columns @ (rows @ np.where(observed, day, 0).astype(np.float64)).T).T
+        mean = np.divide(
+            total, area, out=np.full(area.shape, np.nan), where=area >= MIN_COVERAGE - 1e-9
+        )
         out[i] = mean
     return out.reshape(shape)
 
 
-def _check_overlap(found: bool, record: GriddedRecord, target: GriddedRecord) -> None:
-    if not found:
+def _check_overlap(overlap: bool, record: GriddedRecord, target: GriddedRecord) -> None:
+    if not overlap:
         raise InputError(
             f"{record.name} and {target.name} have no area in common: {_extent(record)}; "
             f"{_extent(target)}. Check the longitudes and the selection made before."

@@ -1,0 +1,112 @@
+"""Attributes, flags and history of what goes out."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xsm._version import __version__
+from xsm.conventions.cf import (
+    ESTIMATE_FLAGS,
+    FILL_FLAGS,
+    call_text,
+    estimate_dataset,
+    filled_dataset,
+    flag_attrs,
+    history_line,
+)
+from xsm.conventions.variables import read_variable
+from xsm.errors import InputError
+
+
+def test_flags_are_numbered_in_order():
+    attrs = flag_attrs("origin", FILL_FLAGS)
+    assert attrs["flag_values"].dtype == np.int8
+    assert attrs["flag_values"].tolist() == [0, 1, 2, 3, 4]
+    assert attrs["flag_meanings"].split()[3] == "not_filled"
+    assert attrs["standard_name"] == "status_flag"
+
+
+def test_history_grows_from_the_top():
+    first = history_line("gapfill('sm')")
+    assert first.endswith(f"xsm {__version__} gapfill('sm')")
+    both = history_line("estimate()", first).splitlines()
+    assert both[1] == first and "estimate()" in both[0]
+
+
+def test_calls_show_what_differs_from_the_default():
+    options = {"max_gap": "5D", "fallback": None, "keep_observed": True}
+    assert call_text("gapfill", "'sm'", options) == "gapfill('sm', max_gap='5D')"
+    assert call_text("gapfill", "'sm'", {"keep_observed": False}) == (
+        "gapfill('sm', keep_observed=False)"
+    )
+
+
+@pytest.fixture
+def cube() -> xr.DataArray:
+    values = np.full((2, 2, 2), 30.0, np.float32)
+    attrs = {"units": "percent", "standard_name": "moisture", "ancillary_variables": "quality"}
+    return xr.DataArray(values, dims=("time", "y", "x"), name="sm", attrs=attrs)
+
+
+def arrays(shape=(2, 2, 2)):
+    flag = np.ones(shape, np.int8)
+    return np.full(shape, 20.0), np.full(shape, 2.0), flag
+
+
+def test_a_filled_record_keeps_the_input_and_says_what_was_done(cube):
+    ds = cube.to_dataset().assign(other=3).assign_attrs(history="made")
+    out = filled_dataset(
+        ds, read_variable(cube), arrays(), identity="net", call="call", coverage_factors={"68": 0.9}
+    )
+    assert set(out.data_vars) == {"sm", "other", "sm_uncertainty", "sm_flag"}
+    assert out["sm"].attrs["ancillary_variables"] == "quality sm_uncertainty sm_flag"
+    assert out["sm"].attrs["gapfill_model"] == "net"
+    assert out["sm_uncertainty"].attrs["units"] == "percent"
+    assert out["sm_uncertainty"].attrs["standard_name"] == "moisture standard_error"
+    assert out["sm_uncertainty"].attrs["coverage_factor_68"] == 0.9
+    assert out.attrs["history"].splitlines()[1] == "made"
+    assert "sm_flag" not in ds and ds["sm"].attrs == cube.attrs
+    with pytest.raises(InputError, match="already has a variable 'sm_flag'"):
+        filled_dataset(
+            out, read_variable(cube), arrays(), identity="", call="", coverage_factors={}
+        )
+
+
+def test_uncertainty_of_the_product_stays_where_nothing_was_filled(cube):
+    own = xr.full_like(cube, 0.05).assign_attrs(units="m3 m-3")
+    ds = cube.to_dataset().assign(sm_uncertainty=own)
+    filled, std, flag = arrays()
+    flag[0] = 0
+    out = filled_dataset(
+        ds, read_variable(cube), (filled, std, flag), identity="", call="", coverage_factors={}
+    )
+    np.testing.assert_allclose(out["sm_uncertainty"][0], 0.05)
+    np.testing.assert_allclose(out["sm_uncertainty"][1], 0.02, rtol=1e-6)  # 2 percent
+    assert out["sm_uncertainty"].attrs["units"] == "m3 m-3"
+
+
+def test_an_estimate_has_its_layer():
+    mean = xr.DataArray(np.full(3, 0.2, np.float32), dims="time")
+    target = {"depth_top": 0.0, "depth_bottom": 0.05}
+    out = estimate_dataset(
+        xr.Dataset(),
+        mean,
+        mean * 0.1,
+        mean.astype(np.int8),
+        target=target,
+        identity="net",
+        call="c",
+    )
+    assert list(out.data_vars) == [
+        "soil_moisture",
+        "soil_moisture_uncertainty",
+        "soil_moisture_flag",
+    ]
+    assert float(out["depth"]) == 0.025 and out["depth"].attrs["positive"] == "down"
+    assert "0-5 cm" in out["soil_moisture"].attrs["long_name"]
+    assert out["soil_moisture_flag"].attrs["flag_meanings"].split() == list(ESTIMATE_FLAGS)
+    assert out.attrs["Conventions"].startswith("CF-")
+    named = estimate_dataset(
+        xr.Dataset(), mean, None, mean, target=target | {"name": "sm"}, identity="", call=""
+    )
+    assert list(named.data_vars) == ["sm", "sm_flag"]
