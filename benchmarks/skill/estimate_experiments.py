@@ -24,7 +24,8 @@ from xsm.osse.cells import ALBEDO, FEATURES, TARGET
 RESULT = ROOT / "benchmarks" / "results" / "estimate_experiments.json"
 GROUPS = {"albedo": ALBEDO, "soil texture": ("sand", "clay", "silt")}
 STRIDE = {"importance": 20, "length": 12, "samples": 6}
-SHORT = {k: v for k, v in NETWORK.items() if k != "min_crop_days"} | {"epochs": 10, "batch_size": 128}
+SHORT = {k: v for k, v in NETWORK.items() if k != "min_crop_days"}
+SHORT |= {"epochs": 10, "batch_size": 128}
 
 
 def rows_of(result: xr.Dataset) -> dict[str, Any]:
@@ -43,12 +44,14 @@ def experiments(ds: xr.Dataset) -> dict[str, Any]:
     )
     seconds["importance"] = time.perf_counter() - begin
     found["length"] = sequence_length(
-        ds, TARGET, (0, 1, 3, 7, 15, 30), days_per_cell=12, stride=STRIDE["length"], **common, **SHORT
-    )
+        ds, TARGET, (0, 1, 3, 7, 15, 30), days_per_cell=12, stride=STRIDE["length"],
+        **common, **SHORT,
+    )  # fmt: skip
     seconds["length"] = time.perf_counter() - begin - sum(seconds.values())
     found["samples"] = reduced_samples(
-        ds, TARGET, (1.0, 0.3, 0.1, 0.03), stride=STRIDE["samples"], trees=TREES, **common, **NETWORK
-    )
+        ds, TARGET, (1.0, 0.3, 0.1, 0.03), stride=STRIDE["samples"], trees=TREES,
+        **common, **NETWORK,
+    )  # fmt: skip
     seconds["samples"] = time.perf_counter() - begin - sum(seconds.values())
     return {name: rows_of(result) for name, result in found.items()} | {
         "seconds": {name: round(value) for name, value in seconds.items()}

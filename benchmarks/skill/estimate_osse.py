@@ -41,7 +41,7 @@ EARTH = {"seed": 601, "stride": 4, "resolution": 0.25, "days": 425}
 CELLS = (4500, 400)  # train, held out; of 70 and 20 % of all, for the cost
 WET = 0.4  # m3 m-3
 NETWORK = {k: v for k, v in SETTINGS.items() if k != "split"}  # of the shipped network
-DENSITY_POWER = 0.3  # of the balanced runs
+BALANCED = {"density_power": 0.3}  # option of the balanced runs
 TREES = {"rounds": 400}
 OPTIONS = {
     "lstm": NETWORK,
@@ -127,10 +127,8 @@ def estimates(
         if run.model == "raw":
             return reanalysis[cells], None
         return matched_by_distribution(reanalysis, samples.y, part == 0)[cells], None
-    options = OPTIONS[run.model] | ({"density_power": DENSITY_POWER} if run.balanced else {})
-    model = fit_ensemble(
-        samples, part, run.model, seed=run.seed, fraction=run.share, **options
-    )
+    options = OPTIONS[run.model] | (BALANCED if run.balanced else {})
+    model = fit_ensemble(samples, part, run.model, seed=run.seed, fraction=run.share, **options)
     x = samples.x[cells]
     found = [estimate_sequences(x[n : n + 64], model) for n in range(0, len(x), 64)]
     return np.concatenate([mean for mean, _ in found]), np.concatenate([std for _, std in found])
@@ -156,7 +154,7 @@ def scores(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[
 
 def place(run: Run, folder: Path) -> Path:
     """File of the scores of a run; another one if any setting is another."""
-    options = OPTIONS.get(run.model, {}) | ({"density_power": DENSITY_POWER} if run.balanced else {})
+    options = OPTIONS.get(run.model, {}) | (BALANCED if run.balanced else {})
     settings = run._asdict() | {"options": options, "cells": CELLS, "earth": EARTH}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     return folder / f"{run.model}_{run.split}_{run.seed}_{digest}.json"
@@ -198,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows.append(measured(run, samples, path))
         _log.info("%s", rows[-1])
         result = provenance() | {
-            "settings": {"earth": EARTH, "options": OPTIONS, "wet": WET, "density_power": DENSITY_POWER},
+            "settings": {"earth": EARTH, "options": OPTIONS, "wet": WET, **BALANCED},
             "rows": rows,
         }
         given.out.parent.mkdir(parents=True, exist_ok=True)

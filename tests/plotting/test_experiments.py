@@ -20,11 +20,12 @@ def made_importance():
 
 def made_curve():
     values = np.array([[0.03, 0.02, 0.018], [0.04, 0.04, 0.04]])
+    attrs = {"units": "1", "long_name": "fraction of cells"}
     return xr.Dataset(
         {"rmse": (("estimate", "fraction"), values, {"units": "m3 m-3", "long_name": "RMSE"})},
         {
             "estimate": ["atlstm", "cdf_matching"],
-            "fraction": ("fraction", [0.03, 0.1, 1.0], {"units": "1", "long_name": "fraction of cells"}),
+            "fraction": ("fraction", [0.03, 0.1, 1.0], attrs),
         },
     )
 

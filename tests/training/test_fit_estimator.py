@@ -245,7 +245,7 @@ def test_quartiles_do_not_depend_on_extremes():
 
 def test_a_missing_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingPackageError, match=r"xsm\[train\]"):
+    with pytest.raises(MissingPackageError, match=r"xsm\[torch\]"):
         fit_estimator(world(), "soil", **SMALL)
     assert xsm.__version__
 

@@ -124,7 +124,7 @@ def test_path_and_device_are_checked_before_the_record_is_read(start, monkeypatc
     with pytest.raises(InputError, match="device='tpux'"):
         xsm.fit_gapfill(record(), start=start, device="tpux")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingPackageError, match=r"xsm\[train\]"):
+    with pytest.raises(MissingPackageError, match=r"xsm\[torch\]"):
         xsm.fit_gapfill(record(), start=start)
 
 

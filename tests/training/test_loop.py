@@ -116,5 +116,5 @@ def test_curve_is_what_the_card_holds():
 
 def test_a_missing_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingPackageError, match=r"xsm\[train\]"):
+    with pytest.raises(MissingPackageError, match=r"xsm\[torch\]"):
         fit()

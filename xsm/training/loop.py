@@ -99,7 +99,7 @@ def train(
     MissingPackageError
         If torch is not installed.
     """
-    torch = optional_import("torch", "a fit of a network", "train")
+    torch = optional_import("torch", "a fit of a network", "torch")
     tensors = {k: torch.tensor(v, device=device, requires_grad=True) for k, v in params.items()}
     checked = tensors
     if ema_decay is not None:

@@ -68,7 +68,7 @@ def fit_patches(
     curve : Curve
         Errors in m3 m-3.
     """
-    torch = optional_import("torch", "a fit of a gap-filling network", "train")
+    torch = optional_import("torch", "a fit of a gap-filling network", "torch")
     ops = operations(model.network.operations, "reference", torch.bfloat16)
     running = math.nan
 

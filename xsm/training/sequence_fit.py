@@ -82,7 +82,7 @@ def fit_sequences(
     curve : dict
         ``epoch``, and the RMSE (standardised) of each, ``train`` and ``held_out``.
     """
-    torch = optional_import("torch", "a fit of a network of sequences", "train")
+    torch = optional_import("torch", "a fit of a network of sequences", "torch")
     dropout_random = torch.Generator(device=settings.device).manual_seed(seed)
     steps_per_epoch = math.ceil(len(training.x) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
