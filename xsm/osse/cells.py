@@ -17,7 +17,7 @@ FEATURES = (*ALBEDO, "lst", "swvl1", "elevation", "slope", "sand", "clay", "silt
 def simulated_cells(
     seed: int,
     *,
-    every: int = 6,
+    stride: int = 6,
     days: int = 425,
     start: str = "2014-12-02",
     resolution: float = 0.25,
@@ -29,8 +29,8 @@ def simulated_cells(
     ----------
     seed : int
         Of the Earth and its weather.
-    every : int
-        Keep every so many rows and columns.
+    stride : int
+        Keep every `stride`-th row and column.
     days : int
     start : str
     resolution : float
@@ -52,7 +52,7 @@ def simulated_cells(
     grid = make_grid(np.arange(-60 + half, 84, resolution), np.arange(-180 + half, 180, resolution))
     world = World(grid, seed)
     lattice = np.zeros(grid.shape, bool)
-    lattice[every // 2 :: every, every // 2 :: every] = True
+    lattice[stride // 2 :: stride, stride // 2 :: stride] = True
     kept = lattice[world.land]  # of the land cells
     names = [*variables, TARGET]
     makers = daily_makers(world, [name for name in names if name in DAILY])

@@ -13,7 +13,7 @@ from xsm.plotting.style import COLOURS, INK, QUIET, axes_for, heading, label, ti
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-RIVALS = ("cdf_matching",)  # drawn dashed
+BASELINES = ("cdf_matching",)  # drawn dashed
 
 
 def importance(
@@ -77,7 +77,7 @@ def curve(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw the result of an experiment: a line per estimate, rivals dashed.
+    """Draw the result of an experiment: a line per estimate, baselines dashed.
 
     Parameters
     ----------
@@ -107,20 +107,20 @@ def curve(
     da = da.transpose("estimate", along).sortby(along)
     ax = axes_for(ax, (5.6, 3.8))
     for n, name in enumerate(str(v) for v in da["estimate"].values):
-        rival = name in RIVALS
+        baseline = name in BASELINES
         ax.plot(
             da[along].values,
             da.values[n],
-            marker=None if rival else "o",
-            ls="--" if rival else "-",
+            marker=None if baseline else "o",
+            ls="--" if baseline else "-",
             ms=4,
             lw=1.6,
-            color=QUIET if rival else COLOURS[n % len(COLOURS)],
+            color=QUIET if baseline else COLOURS[n % len(COLOURS)],
             label=name.replace("_", " "),
         )
-    if along == "share":
+    if along == "fraction":
         ax.set_xscale("log")
-        ax.set_xticks(da[along].values, [f"{share:g}" for share in da[along].values])
+        ax.set_xticks(da[along].values, [f"{fraction:g}" for fraction in da[along].values])
         ax.minorticks_off()
     if metric == "rmse":
         ax.set_ylim(0.0, 1.08 * float(da.max()))
