@@ -191,7 +191,8 @@ def test_a_gapfilling_network_of_another_architecture_fills_gaps(with_window_mea
     lazy = xsm.gapfill(ds.chunk(time=8, lat=4), model=tmp_path / "mine")
     xr.testing.assert_allclose(lazy["sm"].compute(), filled["sm"], atol=1e-6)
     # half the anomaly is another value: the parameters are those of the file
-    half = make_model("half", {"network": "window_mean", "config": CONFIG}, PARAMS | {"factor": PARAMS["factor"] / 2})  # fmt: skip  # noqa: E501
+    halved = PARAMS | {"factor": PARAMS["factor"] / 2}
+    half = make_model("half", {"network": "window_mean", "config": CONFIG}, halved)
     other = xsm.gapfill(ds, model=half, progress=False)
     assert not np.allclose(other["sm"], filled["sm"], equal_nan=True)
 

@@ -14,10 +14,10 @@ from xsm.errors import InputError
 from xsm.gapfilling.seasonal_cycle import cycle_of_day, departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
 from xsm.networks.device import ExecutionConfig, operations, to_numpy
-from xsm.networks.model import Model, models, save_model
+from xsm.networks.model import Model
 from xsm.networks.model import load_model as load_any_model
 
-__all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "save_model"]
+__all__ = ["Model", "fill_block", "load_model", "record_statistics", "run_network"]
 
 logger = logging.getLogger(__name__)
 
