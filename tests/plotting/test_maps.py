@@ -10,7 +10,7 @@ from tests.plotting.scores_made_up import product, seasons, stations
 from xsm import plotting
 from xsm.errors import InputError
 from xsm.plotting import geography
-from xsm.plotting.style import colours
+from xsm.plotting.style import colour_scale
 
 REAL_COAST_LINES = geography.coast_lines  # before the fixture puts none in its place
 
@@ -84,7 +84,7 @@ def test_a_projected_grid_is_drawn_at_its_own_latitudes_and_longitudes():
 
 def test_colours_of_a_ratio_lie_about_one_and_end_at_zero():
     ratio = xr.DataArray(np.linspace(0.8, 4, 50), name="std_ratio")
-    limits, extend = colours(ratio)
+    limits, extend = colour_scale(ratio)
     assert (limits["vmin"], limits["vmax"], extend) == (0, 2, "max")
 
 

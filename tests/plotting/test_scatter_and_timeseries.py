@@ -6,7 +6,7 @@ import pytest
 from tests.plotting.scores_made_up import stations
 from xsm import plotting
 from xsm.errors import InputError
-from xsm.plotting.timeseries import typical_station
+from xsm.plotting.timeseries import median_station
 
 
 def line(ax, name):
@@ -84,9 +84,9 @@ def test_the_band_is_1_96_standard_deviations_on_each_side():
 def test_the_station_taken_is_the_median_one():
     scores = stations(25)
     r = scores["pearson_r"].values
-    assert r[typical_station(scores)] == np.sort(r[np.isfinite(r)])[12]
+    assert r[median_station(scores)] == np.sort(r[np.isfinite(r)])[12]
     bare = scores[["estimate", "reference"]]
-    assert typical_station(bare) == int(bare["estimate"].notnull().sum("time").values.argmax())
+    assert median_station(bare) == int(bare["estimate"].notnull().sum("time").values.argmax())
 
 
 @pytest.mark.parametrize("draw", [plotting.scatter, plotting.series])

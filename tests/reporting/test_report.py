@@ -15,8 +15,8 @@ from tests.plotting.scores_made_up import product, seasons, simulated, stations
 from xsm.compare import compare
 from xsm.errors import InputError
 from xsm.report import report
-from xsm.reporting.identity import digest
-from xsm.reporting.page import VOID
+from xsm.reporting.html_page import VOID_ELEMENTS
+from xsm.reporting.score_provenance import digest
 
 pytest.importorskip("matplotlib", reason="drawing needs xsm[plot]")
 
@@ -43,7 +43,7 @@ class Reader(HTMLParser):
         attributes = dict(attrs)
         assert len(attributes) == len(attrs)
         self.tags.append(tag)
-        self.open += [] if tag in VOID else [tag]
+        self.open += [] if tag in VOID_ELEMENTS else [tag]
         self.ids += [attributes["id"]] if "id" in attributes else []
         self.links += [attributes["href"]] if "href" in attributes else []
         self.images += [attributes] if tag == "img" else []

@@ -54,9 +54,8 @@ def test_a_line_per_estimate_and_the_rival_dashed():
 def test_other_results_are_told_apart():
     with pytest.raises(InputError, match=r"expected the Dataset of xsm\.experiments\.importance"):
         plotting.importance(made_curve())
-    with pytest.raises(
-        InputError, match=r"expected the Dataset of xsm\.experiments\.sequence_length"
-    ):
+    expected = r"expected the Dataset of xsm\.experiments\.sequence_length"
+    with pytest.raises(InputError, match=expected):
         plotting.curve(made_importance())
     with pytest.raises(InputError, match="metric='no'"):
         plotting.curve(made_curve(), metric="no")

@@ -8,7 +8,7 @@ import pytest
 from tests.plotting.scores_made_up import product, stations
 from xsm import plotting
 from xsm.plotting import Plot
-from xsm.plotting.selection import metrics_of, names_of
+from xsm.plotting.selection import metric_names, role_names
 
 
 @pytest.mark.parametrize("name", ["map", "box", "taylor", "scatter", "series"])
@@ -27,7 +27,7 @@ def test_metrics_are_told_from_their_companions():
     scores = stations()
     for name in ("pearson_r_low", "pearson_r_high", "p_pearson_r", "summary_rmsd"):
         scores[name] = scores["pearson_r"]
-    assert metrics_of(scores) == ["pearson_r", "bias", "rmsd", "ubrmsd"]
+    assert metric_names(scores) == ["pearson_r", "bias", "rmsd", "ubrmsd"]
 
 
 def test_importing_the_plots_does_not_import_matplotlib():
@@ -43,6 +43,6 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
 
 def test_estimate_and_reference_of_one_name_are_told_apart():
     scores = stations().assign_attrs(estimate_name="soil_moisture", reference_name="soil_moisture")
-    assert names_of(scores) == ["soil_moisture (estimate)", "soil_moisture (reference)"]
+    assert role_names(scores) == ["soil_moisture (estimate)", "soil_moisture (reference)"]
     legend = plotting.series(scores).get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == names_of(scores)[::-1]
+    assert [text.get_text() for text in legend.get_texts()] == role_names(scores)[::-1]
