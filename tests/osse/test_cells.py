@@ -12,7 +12,7 @@ from xsm.training.recipes import shipped_estimator as estimator_default
 
 @pytest.fixture(scope="module")
 def cells():
-    return simulated_cells(7, every=3, days=70, resolution=4.0)
+    return simulated_cells(7, stride=3, days=70, resolution=4.0)
 
 
 def test_they_are_cells_of_the_nature_run(cells):

@@ -36,7 +36,7 @@ def test_orbits_of_a_cycle():
 
 @pytest.mark.parametrize("which", ["ascending", "descending"])
 def test_the_edges_are_half_a_swath_from_the_track(which):
-    sensor = replace(SENSORS["amsr2"][0], repeat=0, orbits=1)  # an Earth that does not turn
+    sensor = replace(SENSORS["amsr2"][0], cycle_days=0, cycle_orbits=1)  # Earth at rest
     inclination, away = np.deg2rad(sensor.inclination), 600.0
     lat = np.array([-50.0, -10.0, 0.0, 35.0, 60.0])
     sign = -1 if which == "ascending" else 1
