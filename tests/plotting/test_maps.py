@@ -10,7 +10,6 @@ from tests.plotting.scores_made_up import product, seasons, stations
 from xsm import plotting
 from xsm.errors import InputError
 from xsm.plotting import geography
-from xsm.plotting.style import colour_scale
 
 REAL_COAST_LINES = geography.coast_lines  # before the fixture puts none in its place
 
@@ -80,12 +79,6 @@ def test_a_projected_grid_is_drawn_at_its_own_latitudes_and_longitudes():
     corners = mesh.get_coordinates()
     centre = (corners[5, 7] + corners[6, 8]) / 2
     np.testing.assert_allclose(centre, [x[5, 7], (y + x / 50)[5, 7]], atol=0.02)
-
-
-def test_colours_of_a_ratio_lie_about_one_and_end_at_zero():
-    ratio = xr.DataArray(np.linspace(0.8, 4, 50), name="std_ratio")
-    limits, extend = colour_scale(ratio)
-    assert (limits["vmin"], limits["vmax"], extend) == (0, 2, "max")
 
 
 def test_a_difference_of_two_scores_is_signed_and_a_given_centre_is_kept():

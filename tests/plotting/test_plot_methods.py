@@ -8,7 +8,7 @@ import pytest
 from tests.plotting.scores_made_up import product, stations
 from xsm import plotting
 from xsm.plotting import Plot
-from xsm.plotting.selection import metric_names, role_names
+from xsm.plotting.selection import role_names
 
 
 @pytest.mark.parametrize("name", ["map", "box", "taylor", "scatter", "series"])
@@ -21,13 +21,6 @@ def test_each_method_is_a_function_of_the_same_name(name):
 
 def test_a_single_variable_can_be_drawn():
     assert Plot(product()["rmsd"]).map().collections
-
-
-def test_metrics_are_told_from_their_companions():
-    scores = stations()
-    for name in ("pearson_r_low", "pearson_r_high", "p_pearson_r", "summary_rmsd"):
-        scores[name] = scores["pearson_r"]
-    assert metric_names(scores) == ["pearson_r", "bias", "rmsd", "ubrmsd"]
 
 
 def test_importing_the_plots_does_not_import_matplotlib():

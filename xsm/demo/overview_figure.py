@@ -119,7 +119,8 @@ def _draw_series(ax: Axes, data: xr.Dataset, cell: tuple[int, int]) -> None:
     ax.plot(days, series["estimated"], color="#d95f0e", lw=1.2, label="estimated")
     position = format_position(series["lat"].item(), series["lon"].item())
     ax.set_title(f"Cell of median error, {position}", loc="left", fontsize=10)
-    ax.legend(ncols=5, fontsize=8, frameon=False)
+    # right of the title, so that it covers no data
+    ax.legend(ncols=5, fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.97))
     ax.set_ylabel(UNITS, fontsize=9)
     ax.tick_params(labelsize=8)
     format_dates(ax)

@@ -45,12 +45,20 @@ def draw_field(
 def draw_land(ax: Axes, land: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray) -> None:
     """Draw grey land, pale sea and the coast between them, from a land mask (H, W; bool)."""
     x, y, values = _arrays(land.astype(float), lat, lon)
+    if x.ndim == 1:  # contours reach from centre to centre: extend them to the edges of the cells
+        x, y, values = _extend_to_edge(x), _extend_to_edge(y), np.pad(values, 1, mode="edge")
     transform = cartopy_transform(ax)
     shades: dict[str, Any] = {"levels": [-0.5, 0.5, 1.5], "colors": [SEA, LAND], "zorder": 0.4}
     ax.contourf(x, y, values, **shades, **transform)
     if np.ptp(values):
         line: dict[str, Any] = {"levels": [0.5], "colors": COAST, "linewidths": 0.7, "zorder": 1.5}
         ax.contour(x, y, values, **line, **transform)
+
+
+def _extend_to_edge(centres: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Add the outer edge of the first and of the last cell to the centres of cells."""
+    half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] / 2 if centres.size > 1 else np.zeros(2)
+    return np.concatenate([[centres[0] - half[0]], centres, [centres[-1] + half[1]]])
 
 
 def _arrays(field: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray) -> tuple[Any, Any, Any]:

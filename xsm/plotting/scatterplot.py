@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,7 +98,8 @@ def scatter(
         framealpha=0.85,
         edgecolor="none",
     )
-    ylabel, xlabel = (f"{name} ({units})" if units else name for name in role_names(scores))
+    labels = (f"{name} ({units})" if units else name for name in role_names(scores))
+    ylabel, xlabel = (textwrap.fill(label, 44) for label in labels)
     ax.set_ylabel(ylabel, fontsize=10)
     ax.set_xlabel(xlabel, fontsize=10)
     default = None if station is None else station_label(scores, station_index(scores, station))

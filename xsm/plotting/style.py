@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,6 +159,11 @@ def add_colour_bar(ax: Axes, mappable: Any, text: str, **options: Any) -> None:
 
 
 def set_title(ax: Axes, title: str | None, default: str | None = None) -> None:
-    """Set the title, left-aligned: `title`, or `default` where it is None; "" draws none."""
+    """Set the title, left-aligned: `title`, or `default` where it is None; "" draws none.
+
+    Long titles are wrapped to the width of the axes.
+    """
     if text := default if title is None else title:
-        ax.set_title(text, loc="left", fontsize=11, color=DARK)
+        inches = ax.get_position().width * ax.figure.get_figwidth()
+        width = max(int(11 * inches), 24)  # characters of 11 points
+        ax.set_title(textwrap.fill(text, width), loc="left", fontsize=11, color=DARK)

@@ -174,7 +174,7 @@ def _draw_frame(ax: Axes, limit: float, negative: bool) -> None:
     ax.set_xticks(xticks, [f"{abs(tick):g}" for tick in xticks])
     ax.set_yticks(yticks, [f"{tick:g}" for tick in yticks])
     ax.spines[:].set_visible(False)
-    ax.tick_params(labelsize=9, length=0)
+    ax.tick_params(labelsize=9, length=0, pad=8)  # below the star
     ax.set_xlabel("standard deviation over that of the reference", fontsize=10)
 
 
