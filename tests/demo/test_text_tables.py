@@ -41,8 +41,8 @@ def test_ground_table_scores_all_on_the_same_cells(data):
 
 def test_validation_table_has_a_line_for_each_method_and_each_set_of_stations():
     gaps = xr.Dataset(
-        {"rmsd": (("filler", "kind"), [[0.01, 0.02], [0.03, 0.04]])},
-        coords={"filler": ["default", "linear"], "kind": ["block", "all"]},
+        {"rmsd": (("fill_method", "gap_pattern"), [[0.01, 0.02], [0.03, 0.04]])},
+        coords={"fill_method": ["default", "linear"], "gap_pattern": ["block", "all"]},
     )
     one = xr.Dataset(
         {

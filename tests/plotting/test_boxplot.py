@@ -77,7 +77,7 @@ def test_bars_of_simulated_gaps_best_method_on_top():
     ax = plotting.box(scores, "rmsd")
     assert labels(ax) == ["network", "window_mean", "linear", "climatology"]
     assert ax.yaxis_inverted()
-    best = scores["rmsd"].sel(filler="network").values
+    best = scores["rmsd"].sel(fill_method="network").values
     drawn = {bar.get_y(): bar.get_width() for bar in ax.patches}
     np.testing.assert_allclose([drawn[y] for y in sorted(drawn)][:4], best)
     legend = ax.figure.legends[0]

@@ -16,11 +16,11 @@ def groups(ax):
 
 
 def test_a_method_lies_at_its_correlation_and_ratio():
-    scores = simulated().sel({"kind": "all"})
+    scores = simulated().sel({"gap_pattern": "all"})
     found = groups(plotting.taylor(scores))
     assert list(found) == ["linear", "climatology", "network", "window_mean"]
     for name, ((x, y),) in found.items():
-        one = scores.sel(filler=name)
+        one = scores.sel(fill_method=name)
         assert np.hypot(x, y) == pytest.approx(one["std_ratio"].item())
         assert x / np.hypot(x, y) == pytest.approx(one["pearson_r"].item())
 

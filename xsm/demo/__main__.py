@@ -107,7 +107,7 @@ def _validate(ds: xr.Dataset, filled: xr.Dataset, estimated: xr.Dataset) -> dict
     stations = open_stations(ds, N_STATIONS)
     records = {"as retrieved": ds, "gap-filled": filled, "estimated": estimated}
     return {
-        "Simulated gaps": ds[NAME].sm.validate(draws=1, progress=False),
+        "Simulated gaps": ds[NAME].sm.validate(gaps={"n_realizations": 1}, progress=False),
         **{
             f"Stations, {name}": record[NAME].sm.validate(stations, keep_pairs=True)
             for name, record in records.items()

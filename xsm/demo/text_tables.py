@@ -94,10 +94,10 @@ def validation_table(validations: dict[str, xr.Dataset]) -> str:
         The simulated gaps first, then the scores at stations.
     """
     gaps, *in_situ = validations.values()
-    patterns = gaps["kind"].values.tolist()
+    patterns = gaps["gap_pattern"].values.tolist()
     lines = [f"{'hidden retrievals, RMSE':<24}" + "".join(f"{name:>9}" for name in patterns)]
-    for method in gaps["filler"].values.tolist():
-        values = gaps["rmsd"].sel(filler=method).values
+    for method in gaps["fill_method"].values.tolist():
+        values = gaps["rmsd"].sel(fill_method=method).values
         lines.append(f"{method:<24}" + "".join(f"{value:>9.4f}" for value in values))
     heads = ("stations, medians", "n", "pairs", "R", "ubRMSE")
     lines += ["", "{:<24}{:>9}{:>9}{:>9}{:>9}".format(*heads)]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.plotting.selection import (
+    GAP_DIMS,
     comparison_title,
     datasets_by_name,
     select_metric,
@@ -74,11 +75,11 @@ def box(
     """
     arrays = {name: select_metric(ds, metric) for name, ds in datasets_by_name(scores).items()}
     first = next(iter(arrays.values()))
-    if "filler" in first.dims:
+    if "fill_method" in first.dims:
         if len(arrays) > 1:
             raise InputError(
                 f"scores has simulated gaps of {list(arrays)}: draw one at a time, or join them "
-                'along "filler" with xr.concat.'
+                'along "fill_method" with xr.concat.'
             )
         return _draw_bars(scores, first, ax=ax, title=title)
     grouped = {name: values_by_group(da, by) for name, da in arrays.items()}
@@ -154,11 +155,13 @@ def _draw_bars(
 
     ``<metric>_low`` and ``<metric>_high`` of `scores` become whiskers.
     """
-    da = select_stratum(da, {"filler", "kind"})
-    da = (da if "kind" in da.dims else da.expand_dims(kind=[""])).transpose("filler", "kind")
-    patterns = [str(pattern) for pattern in da["kind"].values]
-    da = da.isel(filler=_best_first(da, patterns))
-    n_methods = da.sizes["filler"]
+    da = select_stratum(da, set(GAP_DIMS))
+    if "gap_pattern" not in da.dims:
+        da = da.expand_dims(gap_pattern=[""])
+    da = da.transpose(*GAP_DIMS)
+    patterns = [str(pattern) for pattern in da["gap_pattern"].values]
+    da = da.isel(fill_method=_best_first(da, patterns))
+    n_methods = da.sizes["fill_method"]
     ax = axes_for(ax, (6.0, 1.2 + 0.16 * da.size + 0.14 * n_methods))
     height = 0.82 / len(patterns)
     bars = []
@@ -166,13 +169,12 @@ def _draw_bars(
         y = np.arange(n_methods) + (k - (len(patterns) - 1) / 2) * height
         colour = DARK if pattern == "all" else COLOURS[k % len(COLOURS)]
         values = da.values[:, k]
-        bars.append(
-            ax.barh(y, values, 0.86 * height, color=colour, label=pattern.replace("_", " "))
-        )
+        label = pattern.replace("_", " ")
+        bars.append(ax.barh(y, values, 0.86 * height, color=colour, label=label))
         if (ends := _interval(scores, da, pattern)) is not None:
             reach = np.clip(np.stack([values - ends[0], ends[1] - values]), 0, None)
             ax.errorbar(values, y, xerr=reach, fmt="none", ecolor="#999999", elinewidth=1.2)
-    ax.set_yticks(range(n_methods), [str(name) for name in da["filler"].values])
+    ax.set_yticks(range(n_methods), [str(name) for name in da["fill_method"].values])
     ax.invert_yaxis()
     style_rows(ax, da)
     if len(patterns) > 1:
@@ -183,7 +185,8 @@ def _draw_bars(
 
 def _best_first(da: xr.DataArray, patterns: list[str]) -> NDArray[np.intp]:
     """Order of the fill methods: by the total over gap patterns, else by their mean."""
-    total = da.isel(kind=patterns.index("all")) if "all" in patterns else da.mean("kind")
+    has_total = "all" in patterns
+    total = da.sel(gap_pattern="all") if has_total else da.mean("gap_pattern")
     return np.argsort(lower_is_better(da, total.values), kind="stable")
 
 
@@ -194,6 +197,6 @@ def _interval(
     names = [f"{da.name}_low", f"{da.name}_high"]
     if not isinstance(scores, xr.Dataset) or not set(names) <= set(scores.data_vars):
         return None
-    arrays = (select_stratum(scores[name], {"filler", "kind"}) for name in names)
-    ends = [end.sel(kind=pattern) if "kind" in end.dims else end for end in arrays]
-    return np.stack([end.sel({"filler": da["filler"]}).values for end in ends])
+    arrays = (select_stratum(scores[name], set(GAP_DIMS)) for name in names)
+    ends = [end.sel(gap_pattern=pattern) if "gap_pattern" in end.dims else end for end in arrays]
+    return np.stack([end.sel({"fill_method": da["fill_method"]}).values for end in ends])

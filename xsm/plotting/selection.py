@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.plotting.style import lower_is_better
 
+GAP_DIMS = ("fill_method", "gap_pattern")  # of the scores of simulated gaps
 DEFAULT_METRICS = ("pearson_r", "ubrmsd", "rmsd", "bias")  # in order of preference
 TOTALS = ("all", "all year")  # labels of a stratum that holds all values
 _NOT_METRICS = ("n_obs", "status", "estimate", "reference", "land")
-_NOT_METRIC_PREFIXES = ("p_", "summary_", "estimate_", "annual_", "seam_", "share_", "coverage_")
+_NOT_METRIC_PREFIXES = ("p_", "summary_", "estimate_", "annual_", "edge_", "fraction_", "coverage_")
 
 
 def metric_names(scores: xr.Dataset) -> list[str]:
@@ -96,7 +97,7 @@ def sample_dims(da: xr.DataArray) -> set[str]:
 
     All other dimensions are strata, such as the season.
     """
-    for candidates in ({"station"}, {"filler", "kind"}):
+    for candidates in ({"station"}, {*GAP_DIMS}):
         if dims := {str(dim) for dim in da.dims} & candidates:
             return dims
     # strata have text labels

@@ -44,9 +44,9 @@ def taylor(
         With ``pearson_r`` and ``std_ratio``, or with the matched pairs ``estimate`` and
         ``reference``.
     by : str, optional
-        What the colours mean: ``"filler"``, ``"network"``, another coordinate of the stations, or
-        a stratum. Default: the fill method, else the network. For a mapping it is always the name
-        of the Dataset.
+        What the colours mean: ``"fill_method"``, ``"network"``, another coordinate of the
+        stations, or a stratum. Default: the fill method, else the network. For a mapping it is
+        always the name of the Dataset.
     ax : matplotlib Axes, optional
         Plain axes, not polar.
     title : str, optional
@@ -106,9 +106,9 @@ def taylor(
 def _points_by_group(scores: xr.Dataset, by: str | None) -> dict[str, NDArray[np.floating]]:
     """Correlation and ratio (2, n) of each group."""
     r, ratio = correlation_and_ratio(scores)
-    sample = {str(dim) for dim in ("station", "filler") if dim in r.dims}
+    sample = {str(dim) for dim in ("station", "fill_method") if dim in r.dims}
     if by is None:
-        groupings = [n for n in ("filler", "network") if n in r.coords and r[n].ndim == 1]
+        groupings = [n for n in ("fill_method", "network") if n in r.coords and r[n].ndim == 1]
         by = next(iter(groupings), "")
     keep = {*sample, by}
     r, ratio = (

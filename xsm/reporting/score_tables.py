@@ -109,26 +109,26 @@ def split_networks(scores: xr.Dataset) -> dict[str, xr.Dataset]:
 
 def names_by_fill_method(scores: xr.Dataset) -> list[str]:
     """Metrics of simulated gaps, then the fractions filled and inside the interval."""
-    fractions = [str(n) for n in scores.data_vars if str(n).startswith(("share_", "coverage_"))]
+    fractions = [str(n) for n in scores.data_vars if str(n).startswith(("fraction_", "coverage_"))]
     return [
         *metric_names(scores),
-        *(n for n in fractions if {"filler", "kind"} <= {*scores[n].dims}),
+        *(n for n in fractions if {"fill_method", "gap_pattern"} <= {*scores[n].dims}),
     ]
 
 
 def fill_methods(scores: xr.Dataset, metric: str) -> Table:
     """One metric of simulated gaps: a row per fill method, a column per gap pattern."""
-    da = scores[metric].transpose("filler", "kind")
+    da = scores[metric].transpose("fill_method", "gap_pattern")
     digits = _digits({"": scores}, metric)
     rows = [
         [str(name), *(number(value, digits, metric) for value in values)]
-        for name, values in zip(da["filler"].values, da.values, strict=True)
+        for name, values in zip(da["fill_method"].values, da.values, strict=True)
     ]
-    patterns = [str(pattern).replace("_", " ") for pattern in da["kind"].values]
+    patterns = [str(pattern).replace("_", " ") for pattern in da["gap_pattern"].values]
     caption = f"{_head(scores, metric)} by gap pattern"
     if "n_obs" in scores:
         counts = scores["n_obs"]
-        counts = counts.max("filler") if "filler" in counts.dims else counts
+        counts = counts.max("fill_method") if "fill_method" in counts.dims else counts
         n = ", ".join(f"{int(c):,} {p}" for p, c in zip(patterns, counts.values, strict=True))
         caption += f"; hidden values: {n}"
     return Table(caption + ".", ["fill method", *patterns], rows)
@@ -136,7 +136,7 @@ def fill_methods(scores: xr.Dataset, metric: str) -> Table:
 
 def filled_record_tests(scores: xr.Dataset) -> Table | None:
     """Tests of the filled record of each fill method: edge discontinuity, annual cycle."""
-    names = [str(n) for n, da in scores.data_vars.items() if da.dims == ("filler",)]
+    names = [str(n) for n, da in scores.data_vars.items() if da.dims == ("fill_method",)]
     if not names:
         return None
     table = _by_label(scores, names, "Tests of the filled record.")
@@ -269,11 +269,7 @@ def _by_label(scores: xr.Dataset, names: list[str], caption: str) -> Table:
     dim = scores[names[0]].dims[0]
     columns = [[number(value, 3, name) for value in scores[name].values] for name in names]
     rows = [[str(label), *row] for label, *row in zip(scores[dim].values, *columns, strict=True)]
-    return Table(caption, [_dim_text(str(dim)), *(_head(scores, n) for n in names)], rows)
-
-
-def _dim_text(dim: str) -> str:
-    return {"filler": "fill method"}.get(dim, dim.replace("_", " "))
+    return Table(caption, [str(dim).replace("_", " "), *(_head(scores, n) for n in names)], rows)
 
 
 def _median_and_quartiles(da: xr.DataArray | None, digits: int) -> str:
