@@ -27,7 +27,7 @@ def report(
     Parameters
     ----------
     scores : Dataset, or mapping of names to Datasets
-        What ``validate`` returns, and what :func:`xsm.compare` returns. Station scores or maps of
+        Results of ``validate`` and of :func:`xsm.compare`. Station scores or maps of
         several products are also set side by side.
     path : str or Path
         File to write, such as ``"report.html"``. An existing file is replaced.

@@ -26,10 +26,10 @@ def test_stations_lie_where_they_are_and_have_the_colour_of_their_score():
     scores = stations()
     ax = plotting.map(scores, "pearson_r")
     (points,) = [p for p in of_type(ax, PathCollection) if p.get_array() is not None]
-    known = np.isfinite(scores["pearson_r"].values)
-    xy = np.stack([scores["lon"].values, scores["lat"].values], axis=1)[known]
+    scored = np.isfinite(scores["pearson_r"].values)
+    xy = np.stack([scores["lon"].values, scores["lat"].values], axis=1)[scored]
     np.testing.assert_array_equal(points.get_offsets(), xy)
-    np.testing.assert_array_equal(points.get_array(), scores["pearson_r"].values[known])
+    np.testing.assert_array_equal(points.get_array(), scores["pearson_r"].values[scored])
     assert ax.get_title(loc="right") == "× no score: 1 of 24"
     assert ax.get_title(loc="left") == "AMSR2, filled against in situ"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.osse.earth_grid import Grid
 
 _ROWS, _COLS = 21600, 43200  # 30 arc-seconds, north first
@@ -66,7 +67,7 @@ def land_fraction(grid: Grid) -> np.ndarray:
     south = np.clip(grid.lat - grid.dlat / 2, -90, 90)
     north = np.clip(grid.lat + grid.dlat / 2, -90, 90)
     # a cell may cross the date line: add the row total for each full revolution
-    centre = (grid.lon + 180.0) % 360.0 - 180.0
+    centre = wrap_longitude(grid.lon)
     west, east = centre - grid.dlon / 2, centre + grid.dlon / 2
     total = table[:, -1:]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.errors import InputError
 from xsm.osse.attributes import COORDINATES
 from xsm.osse.earth_grid import EARTH_RADIUS_KM, Grid, make_days, make_grid, restore_order
@@ -155,7 +156,7 @@ def swath_mask(sensor: Sensor, grid: Grid, day: int) -> np.ndarray:
         nodes = node_longitudes(sensor, day, direction)
         for left, right in _strips(sensor):
             a = edge_offset(sensor, grid.lat, left, direction)
-            b = a + (edge_offset(sensor, grid.lat, right, direction) - a + 180.0) % 360.0 - 180.0
+            b = a + wrap_longitude(edge_offset(sensor, grid.lat, right, direction) - a)
             west = np.minimum(a, b)[:, None] + nodes  # (H, n)
             width_degrees = np.abs(b - a)[:, None]
             start = (west - grid.lon[0]) % 360.0

@@ -126,7 +126,7 @@ def _random_positions(axis: np.ndarray, index: np.ndarray, rng: np.random.Genera
 
 
 def _network_names(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """Three networks: the northern third, and the western and eastern half of the rest."""
+    """Three networks: the northern third, and the western and eastern half of the others."""
     north = lat >= np.quantile(lat, 2 / 3)
     middle = np.median(lon[~north]) if (~north).any() else 0.0
     return np.where(north, NETWORKS[0], np.where(lon <= middle, NETWORKS[1], NETWORKS[2]))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.osse.earth_grid import KM_PER_DEGREE, Grid
 from xsm.osse.fields import RandomField, ZonalSynthesis
 
@@ -54,7 +55,7 @@ def ridges(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
         reach = 3.0 * width / KM_PER_DEGREE
         rows = np.flatnonzero((lat > min(lat0, lat1) - reach) & (lat < max(lat0, lat1) + reach))
         middle = (lon0 + lon1) / 2
-        east = (lon - middle + 180.0) % 360.0 - 180.0
+        east = wrap_longitude(lon - middle)
         cols = np.flatnonzero(np.abs(east) < abs(lon1 - lon0) / 2 + reach / shrink)
         if rows.size == 0 or cols.size == 0:
             continue

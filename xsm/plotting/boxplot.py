@@ -52,7 +52,7 @@ def box(
     Parameters
     ----------
     scores : Dataset, DataArray, or mapping of names to them
-        What ``validate`` returns. The Datasets of a mapping are drawn side by side in each group,
+        Results of ``validate``. The Datasets of a mapping are drawn side by side in each group,
         in a colour each.
     metric : str, optional
         Name of the variable; the correlation or the first one where not given.

@@ -12,6 +12,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.grid import wrap_longitude
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
@@ -120,7 +122,7 @@ def format_longitude(x: float, digits: str = "g") -> str:
     >>> format_longitude(-10), format_longitude(350), format_longitude(0)
     ('10°W', '10°W', '0°')
     """
-    x = (x + 180.0) % 360.0 - 180.0
+    x = wrap_longitude(x)
     hemisphere = "W" if x < 0 else "E" if x else ""
     return f"{abs(x):{digits}}°{hemisphere if abs(x) < 180 else ''}"
 

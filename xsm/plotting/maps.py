@@ -44,12 +44,12 @@ def map(
     center: float | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw one metric on the map.
+    """Draw one metric on a map.
 
     Parameters
     ----------
     scores : Dataset or DataArray
-        What ``validate`` returns, or one variable of it, or a difference of two such variables.
+        Result of ``validate``, or one variable of it, or a difference of two such variables.
         Points are drawn along ``station`` (with coordinates ``lat`` and ``lon``), else cells.
     metric : str, optional
         Name of the variable; the correlation or the first one where not given.
@@ -107,15 +107,15 @@ def map(
 
 def _lat_lon(da: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Return latitude and longitude of `da`, degrees."""
-    found = []
+    coords = []
     for axis in ("latitude", "longitude"):
         if (coord := coordinate(da, None, axis)) is None:
             raise InputError(
                 f"{da.name} has no {axis}: its coordinates are {list(da.coords)}. Assign one, such "
                 f'as ds.assign_coords({axis[:3]}=("station", values)).'
             )
-        found.append(coord)
-    return found[0], found[1]
+        coords.append(coord)
+    return coords[0], coords[1]
 
 
 def _extent(

@@ -164,6 +164,6 @@ def set_title(ax: Axes, title: str | None, default: str | None = None) -> None:
     Long titles are wrapped to the width of the axes.
     """
     if text := default if title is None else title:
-        inches = ax.get_position().width * ax.figure.get_figwidth()
+        inches = ax.get_window_extent().width / ax.figure.dpi
         width = max(int(11 * inches), 24)  # characters of 11 points
         ax.set_title(textwrap.fill(text, width), loc="left", fontsize=11, color=DARK)
