@@ -1,4 +1,4 @@
-"""Land fraction from the real land mask: known places, consistent under regridding."""
+"""Land fraction from the real land mask: known land and sea, consistent under regridding."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_a_coarse_cell_is_the_mean_of_its_fine_cells_across_the_date_line_too():
     coarse = land_fraction(make_grid([66, 68], np.arange(176, 187, 2)))
     mean = fine.reshape(2, 4, 6, 4).mean((1, 3))
     np.testing.assert_allclose(coarse, mean, atol=1e-5)
-    east = land_fraction(make_grid([66, 68], [-179, -177]))  # the same places, other longitudes
+    east = land_fraction(make_grid([66, 68], [-179, -177]))  # the same cells
     np.testing.assert_allclose(east, land_fraction(make_grid([66, 68], [181, 183])), atol=1e-5)
 
 

@@ -128,9 +128,9 @@ def test_cf_attributes(nature):
 
 
 def test_any_orientation_gives_the_same_cells(nature):
-    turned = nature_run(LAT[::-1], LON[::-1], TIME, seed=5, variables=["soil_moisture"])
-    np.testing.assert_array_equal(turned.lat, LAT[::-1])
-    xr.testing.assert_identical(turned.sortby(["lat", "lon"]).soil_moisture, nature.soil_moisture)
+    flipped = nature_run(LAT[::-1], LON[::-1], TIME, seed=5, variables=["soil_moisture"])
+    np.testing.assert_array_equal(flipped.lat, LAT[::-1])
+    xr.testing.assert_identical(flipped.sortby(["lat", "lon"]).soil_moisture, nature.soil_moisture)
 
 
 def test_longitudes_of_0_to_360_are_the_same_places():

@@ -18,15 +18,15 @@ def nature() -> xr.Dataset:
 
 
 def test_observed_where_a_swath_passes_over_thawed_land(nature):
-    seen = observe(nature, "amsr2").soil_moisture.notnull().values
+    observed = observe(nature, "amsr2").soil_moisture.notnull().values
     swath = observed_mask(LAT, LON, TIME, "amsr2").values
-    assert not seen[~swath].any()
-    assert not seen[:, ~nature.land.values].any()
-    assert not seen[(nature.snow > 4).values].any()
-    assert not seen[(nature.air_temperature < -2).values].any()
+    assert not observed[~swath].any()
+    assert not observed[:, ~nature.land.values].any()
+    assert not observed[(nature.snow > 4).values].any()
+    assert not observed[(nature.air_temperature < -2).values].any()
     thawed = swath & ((nature.air_temperature > 6) & (nature.snow < 1)).values
     thawed &= (nature.land_fraction > 0.6).values
-    assert seen[thawed].mean() > 0.9
+    assert observed[thawed].mean() > 0.9
 
 
 def test_retrievals_are_rounded_clipped_and_float32(nature):
@@ -46,17 +46,17 @@ def test_errors_have_their_own_seed(nature):
 
 def test_smap_and_cci_are_less_noisy_than_amsr2(nature):
     def noise(sensor: str) -> float:
-        seen = observe(nature, sensor).soil_moisture
-        change = (seen - nature.soil_moisture).diff("time")
+        observed = observe(nature, sensor).soil_moisture
+        change = (observed - nature.soil_moisture).diff("time")
         return float(change.std())
 
     assert noise("cci") < noise("smap") < noise("amsr2")
 
 
 def test_any_orientation_gives_the_same_retrievals(nature):
-    turned = observe(nature.isel(lat=slice(None, None, -1)), "amsr2").soil_moisture
-    np.testing.assert_array_equal(turned.lat, LAT[::-1])
-    xr.testing.assert_equal(turned.sortby("lat"), observe(nature, "amsr2").soil_moisture)
+    flipped = observe(nature.isel(lat=slice(None, None, -1)), "amsr2").soil_moisture
+    np.testing.assert_array_equal(flipped.lat, LAT[::-1])
+    xr.testing.assert_equal(flipped.sortby("lat"), observe(nature, "amsr2").soil_moisture)
 
 
 def test_a_nature_run_without_what_is_needed_is_named(nature):

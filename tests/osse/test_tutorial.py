@@ -35,7 +35,7 @@ def test_iberia_has_what_the_other_parts_expect(iberia):
 
 
 def test_truth_has_no_noise(iberia):
-    """The truth of a dry day only changes as the soil dries; the retrieval jumps about."""
+    """The truth changes smoothly from day to day, the retrieval does not."""
 
     def jump(x):
         return float(abs(x - (x.shift(time=1) + x.shift(time=-1)) / 2).mean())

@@ -35,8 +35,8 @@ def test_a_box_per_network_best_first():
 
 def test_networks_are_in_order_of_skill_for_a_correlation_too():
     ax = plotting.box(stations(30), "pearson_r")
-    found = [value for _, value in sorted(medians(ax).items())]
-    assert found == sorted(found, reverse=True)
+    values = [value for _, value in sorted(medians(ax).items())]
+    assert values == sorted(values, reverse=True)
 
 
 def test_few_values_are_points_and_no_box():
@@ -108,6 +108,6 @@ def test_best_bias_is_the_smallest_either_way():
         ({"a": simulated(), "b": simulated()}, {}, "draw one at a time"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(scores, options, message):
+def test_what_cannot_be_drawn_raises(scores, options, message):
     with pytest.raises(InputError, match=message):
         plotting.box(scores, "pearson_r", **options)

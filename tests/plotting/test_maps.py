@@ -11,7 +11,7 @@ from xsm import plotting
 from xsm.errors import InputError
 from xsm.plotting import geography
 
-REAL_COAST_LINES = geography.coast_lines  # before the fixture puts none in its place
+REAL_COAST_LINES = geography.coast_lines  # before the fixture replaces it
 
 
 def of_type(ax, kind):
@@ -44,7 +44,7 @@ def test_a_bias_of_zero_is_drawn_in_the_middle_of_a_diverging_map():
     assert colour_bar(ax).get_ylabel() == "mean difference (m³\xa0m⁻³)"
 
 
-def test_one_odd_cell_does_not_take_the_colours():
+def test_an_outlier_does_not_compress_the_colour_scale():
     scores = product()
     scores["rmsd"][3, 9] = 50.0
     ax = plotting.map(scores, "rmsd")
@@ -53,7 +53,7 @@ def test_one_odd_cell_does_not_take_the_colours():
     assert mesh.colorbar.extend == "both"
 
 
-def test_cells_keep_their_place_whatever_the_order_of_dimensions():
+def test_cells_keep_their_position_whatever_the_order_of_dimensions():
     scores = product()
     meshes = [
         of_type(plotting.map(one, "rmsd"), QuadMesh)[0]
@@ -129,7 +129,7 @@ def test_the_stratum_of_all_is_taken_and_else_one_has_to_be_selected():
         (lambda s: (s.values, None), "expected the Dataset that validate returns"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(change, message):
+def test_what_cannot_be_drawn_raises(change, message):
     with pytest.raises(InputError, match=message):
         plotting.map(*change(product()))
 

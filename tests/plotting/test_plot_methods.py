@@ -1,4 +1,4 @@
-"""The accessor's methods, and that matplotlib is asked for only when something is drawn."""
+"""The accessor's methods, and that matplotlib is imported only when something is drawn."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
         plotting.box(stations())
 
 
-def test_estimate_and_reference_of_one_name_are_told_apart():
+def test_estimate_and_reference_of_one_name_have_their_roles_in_the_legend():
     scores = stations().assign_attrs(estimate_name="soil_moisture", reference_name="soil_moisture")
     assert role_names(scores) == ["soil_moisture (estimate)", "soil_moisture (reference)"]
     legend = plotting.series(scores).get_legend()

@@ -10,8 +10,8 @@ from xsm.plotting.timeseries import median_station
 
 
 def line(ax, name):
-    (found,) = [one for one in ax.lines if one.get_label() == name]
-    return found
+    (artist,) = [line for line in ax.lines if line.get_label() == name]
+    return artist
 
 
 def test_density_counts_every_pair_but_the_extremes():
@@ -37,7 +37,7 @@ def test_statistics_are_those_of_the_drawn_pairs():
 ROLES = ("estimate", "reference")
 
 
-def test_the_fit_is_least_squares_and_the_legend_says_it():
+def test_the_fit_is_least_squares_and_stands_in_the_legend():
     scores = stations(3, days=50)
     scores["estimate"] = 0.5 * scores["reference"] + 0.1
     scores["estimate"].attrs["units"] = "m3 m-3"
@@ -90,7 +90,7 @@ def test_the_station_taken_is_the_median_one():
 
 
 @pytest.mark.parametrize("draw", [plotting.scatter, plotting.series])
-def test_what_is_missing_is_said(draw):
+def test_what_is_missing_raises(draw):
     with pytest.raises(InputError, match="keep_pairs=True"):
         draw(stations().drop_vars("estimate"))
     with pytest.raises(InputError, match="station='nowhere' is not in scores"):

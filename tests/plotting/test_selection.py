@@ -19,7 +19,7 @@ from xsm.plotting.selection import (
 )
 
 
-def test_metrics_are_told_from_their_companions():
+def test_metrics_exclude_intervals_p_values_and_summaries():
     scores = stations()
     for name in ("pearson_r_low", "pearson_r_high", "p_pearson_r", "summary_rmsd"):
         scores[name] = scores["pearson_r"]

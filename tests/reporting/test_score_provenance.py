@@ -61,6 +61,6 @@ def test_settings_are_those_that_were_given(text, expected):
 
 
 def test_versions_begin_with_xsm():
-    found = dict(versions())
-    assert next(iter(found)) == "xsm" and found["xsm"] == __version__
-    assert found["xarray"] == xr.__version__
+    table = dict(versions())
+    assert next(iter(table)) == "xsm" and table["xsm"] == __version__
+    assert table["xarray"] == xr.__version__
