@@ -37,7 +37,7 @@ from xsm.training.refit import without
 from xsm.training.splits import split_cells
 
 _log = logging.getLogger(__name__)
-EARTH = {"seed": 601, "every": 4, "resolution": 0.25, "days": 425}
+EARTH = {"seed": 601, "stride": 4, "resolution": 0.25, "days": 425}
 CELLS = (4500, 400)  # train, held out; of 70 and 20 % of all, for the cost
 WET = 0.4  # m3 m-3
 NETWORK = {k: v for k, v in SETTINGS.items() if k != "split"}  # of the shipped network

@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("estimate")
     small = {"hidden": 4, "input": 4, "epochs": 1, "batch": 16, "dropout": 0.0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(osse, "EARTH", {"seed": 7, "every": 2, "resolution": 4.0, "days": 70})
+        patch.setattr(osse, "EARTH", {"seed": 7, "stride": 2, "resolution": 4.0, "days": 70})
         patch.setattr(osse, "CELLS", (40, 20))
         patch.setattr(osse, "WET", 0.15)
         patch.setattr(osse, "RUNS", RUNS)

@@ -12,15 +12,15 @@ from xsm.training.recipes import shipped_estimator as estimator_default
 
 @pytest.fixture(scope="module")
 def cells():
-    return simulated_cells(7, every=3, days=70, resolution=4.0)
+    return simulated_cells(7, stride=3, days=70, resolution=4.0)
 
 
 def test_they_are_cells_of_the_nature_run(cells):
     lat, lon = np.arange(-58, 84, 4.0), np.arange(-178, 180, 4.0)
     whole = nature_run(lat, lon, cells.time.values, seed=7, variables=["lst", TARGET, "clay"])
-    place = {"lat": cells.lat, "lon": cells.lon, "method": "nearest"}
+    nearest = {"lat": cells.lat, "lon": cells.lon, "method": "nearest"}
     for name in ("lst", TARGET, "clay"):
-        np.testing.assert_allclose(cells[name], whole[name].sel(**place), atol=1e-4)
+        np.testing.assert_allclose(cells[name], whole[name].sel(**nearest), atol=1e-4)
         assert cells[name].attrs["units"] == whole[name].attrs["units"]
 
 

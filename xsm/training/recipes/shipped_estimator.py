@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> Model:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     model = fit_estimator(
-        simulated_cells(SEED, every=given.every, days=given.days),
+        simulated_cells(SEED, stride=given.every, days=given.days),
         TARGET,
         given.out,
         model=given.kind,

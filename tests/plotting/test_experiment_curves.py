@@ -41,7 +41,7 @@ def test_the_greatest_is_on_top():
     assert "R2 of the whole model 0.9" in ax.get_title(loc="left")
 
 
-def test_a_line_per_estimate_and_the_rival_dashed():
+def test_a_line_per_estimate_and_the_baseline_dashed():
     ax = plotting.curve(made_curve())
     assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.03, 0.02, 0.018])
@@ -51,12 +51,11 @@ def test_a_line_per_estimate_and_the_rival_dashed():
     assert ax.get_ylim()[1] > 0.042
 
 
-def test_other_results_are_told_apart():
+def test_other_results_raise():
     with pytest.raises(InputError, match=r"expected the Dataset of xsm\.experiments\.importance"):
         plotting.importance(made_curve())
-    with pytest.raises(
-        InputError, match=r"expected the Dataset of xsm\.experiments\.sequence_length"
-    ):
+    expected = r"expected the Dataset of xsm\.experiments\.sequence_length"
+    with pytest.raises(InputError, match=expected):
         plotting.curve(made_importance())
     with pytest.raises(InputError, match="metric='no'"):
         plotting.curve(made_curve(), metric="no")
