@@ -28,7 +28,7 @@ HEAVY = {
     "tqdm",
     "triton",
 }
-MODULE_BUDGET = 34
+MODULE_BUDGET = 28
 
 PROBE = """
 import json, sys

@@ -1,10 +1,9 @@
-"""The report: one page that stands alone, says what was compared, and opens in a browser."""
+"""The report: one self-contained HTML page with tables, figures and provenance."""
 
 import base64
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,56 +11,15 @@ import pytest
 import xarray as xr
 
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
+from tests.reporting.html_reader import Reader
 from xsm.compare import compare
 from xsm.errors import InputError
 from xsm.report import report
-from xsm.reporting.identity import digest
-from xsm.reporting.page import VOID
+from xsm.reporting.score_provenance import digest
 
 pytest.importorskip("matplotlib", reason="drawing needs xsm[plot]")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-class Reader(HTMLParser):
-    """Elements, ids, links, pictures and text of a page; fails where tags do not match."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.images: list[dict] = []
-        self.rows: list[list[str]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        assert len(attributes) == len(attrs)
-        self.tags.append(tag)
-        self.open += [] if tag in VOID else [tag]
-        self.ids += [attributes["id"]] if "id" in attributes else []
-        self.links += [attributes["href"]] if "href" in attributes else []
-        self.images += [attributes] if tag == "img" else []
-        self.rows += [[]] if tag == "tr" else []
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] in ("td", "th"):
-            self.rows[-1][-1] += data
-        if not self.open or self.open[-1] != "style":
-            self.words.append(data)
-
-    def row(self, name: str) -> list[str]:
-        return next(row for row in self.rows if row and row[0] == name)
 
 
 SETS = {"At <b>stations</b> & more": stations, "Maps": product, "Gaps": simulated}
@@ -92,21 +50,21 @@ def test_nothing_is_fetched_and_nothing_runs(page, read):
     assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in read.images)
 
 
-def test_every_picture_is_an_svg_with_words_for_those_who_cannot_see_it(read):
+def test_every_figure_is_an_svg_with_alternative_text(read):
     assert len(read.images) >= 12
     for image in read.images:
         root = ElementTree.fromstring(base64.b64decode(image["src"].partition(",")[2]))
         assert root.tag.endswith("svg") and len(image["alt"]) > 10
 
 
-def test_text_of_others_is_escaped(page, read):
+def test_text_of_the_scores_is_escaped(page, read):
     text = page.read_text(encoding="utf-8")
     assert "<b>stations</b>" not in text and "At <b>stations</b> & more" in read.words
     assert "Station <3> & sons" not in text
     assert read.row("Station <3> & sons")[1] == "REMEDHUS"
 
 
-def test_it_says_what_was_compared_and_how(read):
+def test_the_page_gives_what_was_compared_and_how(read):
     scores = stations()
     assert read.row("Estimate")[1] == "AMSR2, filled"
     assert read.row("Period")[1] == "2015-04-01 to 2015-06-29"
@@ -129,7 +87,7 @@ def test_medians_and_quartiles_per_network(read):
     assert head[3:5] == ["R", "bias (m³\xa0m⁻³)"]
 
 
-def test_the_layer_sensed_is_said_per_network(tmp_path):
+def test_the_soil_layer_is_given_per_network(tmp_path):
     depth = {"RSMN": 0.05, "REMEDHUS": 0.05, "SMOSMANIA": 0.2}
     scores = stations()
     sensed = [depth[n] for n in scores["network"].values]
@@ -167,20 +125,20 @@ def test_several_products_are_set_side_by_side_and_strata_are_rows(tmp_path):
     assert [image["alt"][:15] for image in read.images] == ["Mean difference"] * 2
 
 
-def test_a_comparison_is_a_section_with_who_won_and_how_sure(tmp_path):
+def test_a_comparison_is_a_section_with_who_won_and_p_values(tmp_path):
     new, old = stations(30, shift=0.0), stations(30, shift=0.1)
-    found = compare(new, old, metric=["bias", "pearson_r"], names=["new", "old"])
-    path = report({"new": new, "old": old, "new or old": found}, tmp_path / "c.html")
+    comparison = compare(new, old, metric=["bias", "pearson_r"], names=["new", "old"])
+    path = report({"new": new, "old": old, "new or old": comparison}, tmp_path / "c.html")
     read = Reader(path.read_text(encoding="utf-8"))
     assert "new or old" in read.words and read.row("name a")[1] == "new"
     head = next(row for row in read.rows if row[:2] == ["network", "stations"] and "tied" in row)
     assert head[2:6] == ["median, new", "median, old", "won by new", "tied"]
     assert head[6:] == ["p, paired t (holm)", "p, Wilcoxon (holm)"]
     rows = [row for row in read.rows if row[0] == "all" and len(row) == len(head)]
-    won = found.share_won.sel(group="all").values
+    won = comparison.share_won.sel(group="all").values
     assert [row[4] for row in rows] == [f"{100 * share:.0f} %" for share in won]
     assert rows[0][1] == "29" and rows[0][6:] == ["< 0.001", "< 0.001"]
-    assert rows[1][7] == f"{found.p_wilcoxon_corrected.sel(group='all').values[1]:.3f}"
+    assert rows[1][7] == f"{comparison.p_wilcoxon_corrected.sel(group='all').values[1]:.3f}"
 
 
 def test_the_same_scores_have_the_same_pictures_and_hash(tmp_path):
@@ -233,13 +191,13 @@ def test_scores_without_any_number_still_give_a_page(tmp_path):
         (product(), {"metrics": ["skill"]}, r"no scores hold \['skill'\]"),
     ],
 )
-def test_bad_scores_are_said_and_nothing_is_written(tmp_path, scores, options, message):
+def test_bad_scores_raise_and_nothing_is_written(tmp_path, scores, options, message):
     with pytest.raises(InputError, match=message):
         report(scores, tmp_path / "report.html", **options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_that_cannot_be_written_is_said(tmp_path):
+def test_a_path_that_cannot_be_written_raises(tmp_path):
     with pytest.raises(InputError, match="the folder .*missing.* does not exist"):
         report(product(), tmp_path / "missing" / "report.html")
     with pytest.raises(InputError, match="is a folder: expected a file"):
@@ -247,8 +205,8 @@ def test_a_path_that_cannot_be_written_is_said(tmp_path):
 
 
 def test_it_opens_in_a_browser(page, tmp_path):
-    """All pictures are decoded, nothing sticks out, and no message is logged."""
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    """All pictures are decoded, nothing overflows, and no message is logged."""
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
         pytest.skip(f"no browser: looked for {', '.join(BROWSERS)}")
     probe = tmp_path / "probe.html"
@@ -262,8 +220,8 @@ def test_it_opens_in_a_browser(page, tmp_path):
     command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probe.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    found = re.search(r"<title>(\d+) (\d+) (\w+) (\d+)</title>", done.stdout)
-    assert found is not None, done.stderr
+    match = re.search(r"<title>(\d+) (\d+) (\w+) (\d+)</title>", done.stdout)
+    assert match is not None, done.stderr
     images = len(Reader(page.read_text(encoding="utf-8")).images)
-    assert found.groups()[:3] == (str(images), str(images), "true")
-    assert int(found[4]) >= 10
+    assert match.groups()[:3] == (str(images), str(images), "true")
+    assert int(match[4]) >= 10

@@ -1,4 +1,4 @@
-"""The accessor ``.sm``: find, call, return."""
+"""The accessor ``.sm``: each method calls the public function of the same name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class SoilMoisture:
-    """Methods of this package on an xarray object ``obj``: ``obj.sm``.
+    """The functions of xsm as methods of an xarray object: ``obj.sm``.
 
-    On a Dataset with a variable called ``sm`` (ESA CCI, C3S) ``ds.sm`` is this accessor; the
+    On a Dataset with a variable called ``sm`` (ESA CCI, C3S) ``ds.sm`` is this accessor and the
     variable is ``ds["sm"]``. Each method is also a function: ``xsm.gapfill(obj)``.
     """
 
@@ -38,13 +38,13 @@ class SoilMoisture:
 
     @property
     def plot(self) -> Plot:
-        """Pictures of scores: ``scores.sm.plot.map()``, see :class:`xsm.plotting.Plot`."""
+        """Plots of scores: ``scores.sm.plot.map()``, see :class:`xsm.plotting.Plot`."""
         from xsm.plotting import Plot
 
         return Plot(self._obj)
 
     def __getattr__(self, name: str) -> Any:
-        hint = "" if name.startswith("_") else '; the variable "sm", if meant, is ds["sm"]'
+        hint = "" if name.startswith("_") else '; a variable called "sm" is ds["sm"]'
         raise AttributeError(f"the accessor .sm of xsm has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
@@ -54,6 +54,6 @@ class SoilMoisture:
 
 
 def register() -> None:
-    """Give every Dataset and DataArray the accessor ``.sm``."""
+    """Register the accessor ``.sm`` on Dataset and DataArray."""
     xr.register_dataset_accessor("sm")(SoilMoisture)
     xr.register_dataarray_accessor("sm")(SoilMoisture)

@@ -1,5 +1,4 @@
-"""What the library raises: each message names the argument, its value, what was expected, and the
-next step."""
+"""Errors of the package. Messages name the argument, its value, what was expected, the next step."""
 
 
 class XsmError(Exception):
@@ -11,23 +10,23 @@ class InputError(XsmError, ValueError):
 
 
 class VariableNotFoundError(InputError):
-    """No variable of soil moisture could be told from the others."""
+    """The soil-moisture variable cannot be identified."""
 
 
 class UnitError(InputError):
-    """A variable has no unit, or one that is no volumetric soil moisture."""
+    """A variable has no unit, or a unit that cannot be converted."""
 
 
 class TimeAxisError(InputError):
-    """There is no time axis, or its days are repeated, unsorted or not daily."""
+    """The time axis is missing, or its days are repeated, unsorted or not daily."""
 
 
 class GridError(InputError):
-    """The data lie on no grid: points, an empty dimension, unordered coordinates."""
+    """The data are not on a grid: points, an empty dimension, unordered coordinates."""
 
 
 class ModelError(XsmError, ValueError):
-    """A model is not there, is of another schema, or its weights are not those of its card."""
+    """A model does not exist, has another schema, or its weights do not match its card."""
 
 
 class BackendError(XsmError, ValueError):

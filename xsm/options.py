@@ -1,4 +1,4 @@
-"""Defaults that a user may set for a block of code or for the session."""
+"""Defaults that a user sets for a block of code or for the session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULTS: dict[str, Any] = {
 _current: ContextVar[dict[str, Any]] = ContextVar("xsm_options", default=_DEFAULTS)
 
 
-class set_options:  # noqa: N801  (a function to its users, as in xarray)
+class set_options:  # noqa: N801  (used like a function, as in xarray)
     """Set defaults, until the end of the ``with`` block or of the session.
 
     Parameters
@@ -65,7 +65,7 @@ class set_options:  # noqa: N801  (a function to its users, as in xarray)
 
 
 def get_option(name: str, given: Any = None) -> Any:
-    """`given` if it is not None, else the option `name` in force; checked."""
+    """`given` if it is not None, else the current option `name`; checked."""
     if given is None:
         return _current.get()[name]
     _check(name, given)

@@ -1,4 +1,4 @@
-"""One progress bar."""
+"""The progress bar of all long computations."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def bar(title: str, total: int, show: bool | None, unit: str = "tile") -> Iterat
     from tqdm import tqdm
 
     hidden = not (sys.stderr.isatty() if show is None else show)
-    with tqdm(total=total, desc=title, unit=unit, disable=hidden, file=sys.stderr) as shown:
-        yield shown
+    with tqdm(total=total, desc=title, unit=unit, disable=hidden, file=sys.stderr) as progress:
+        yield progress

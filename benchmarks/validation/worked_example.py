@@ -24,7 +24,7 @@ from xsm.baselines import baseline
 from xsm.compare import compare
 from xsm.gapfill import gapfill
 from xsm.osse import nature_run, observe
-from xsm.osse.simulated_stations import stations
+from xsm.osse.simulated_stations import simulate_stations
 from xsm.validate import validate
 from xsm.validation import representative
 
@@ -38,7 +38,7 @@ SCORES = ("pearson_r", "rmsd", "mae", "bias", "ubrmsd")
 def measure(days: int, draws: int, model: Any = "default") -> Result:
     """All tables as numbers."""
     ds = _simulated_earth(days)
-    sites = stations(ds, STATIONS, seed=SEED)
+    sites = simulate_stations(ds, STATIONS, seed=SEED)
     record = ds[["soil_moisture"]]
     linear = baseline("linear")(record.soil_moisture.values)
     records = {

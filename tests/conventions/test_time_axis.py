@@ -89,7 +89,7 @@ def test_no_time_axis_says_how_to_get_one():
 
 def test_one_day_of_a_record_says_so():
     da = array(time=dates()).isel(time=1)
-    with pytest.raises(TimeAxisError, match="the one day 2015-04-02.*before"):
+    with pytest.raises(TimeAxisError, match="the single day 2015-04-02.*before"):
         layout_of(da)
 
 

@@ -18,9 +18,9 @@ def cells():
 def test_they_are_cells_of_the_nature_run(cells):
     lat, lon = np.arange(-58, 84, 4.0), np.arange(-178, 180, 4.0)
     whole = nature_run(lat, lon, cells.time.values, seed=7, variables=["lst", TARGET, "clay"])
-    place = {"lat": cells.lat, "lon": cells.lon, "method": "nearest"}
+    nearest = {"lat": cells.lat, "lon": cells.lon, "method": "nearest"}
     for name in ("lst", TARGET, "clay"):
-        np.testing.assert_allclose(cells[name], whole[name].sel(**place), atol=1e-4)
+        np.testing.assert_allclose(cells[name], whole[name].sel(**nearest), atol=1e-4)
         assert cells[name].attrs["units"] == whole[name].attrs["units"]
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 from xsm.errors import InputError
 from xsm.osse import nature_run
 from xsm.osse.attributes import ATTRIBUTES, DAILY
-from xsm.osse.water import DEPTH_MM
+from xsm.osse.world import DEPTH_MM
 
 LAT, LON = np.arange(36.25, 44, 0.5), np.arange(-9.75, 4, 0.5)
 TIME = pd.date_range("2015-04-01", periods=6)
@@ -29,9 +29,9 @@ def test_the_same_seed_gives_the_same_earth_and_another_another(nature):
 
 
 def test_known_values_of_the_random_numbers():
-    from xsm.osse.fields import generator
+    from xsm.osse.fields import random_generator
 
-    first = generator(0, "storms/0", 16526).standard_normal(3, dtype=np.float32)
+    first = random_generator(0, "storms/0", 16526).standard_normal(3, dtype=np.float32)
     np.testing.assert_allclose(first, [-0.13189939, -0.9268528, -0.29859594], rtol=1e-6)
 
 
@@ -128,9 +128,9 @@ def test_cf_attributes(nature):
 
 
 def test_any_orientation_gives_the_same_cells(nature):
-    turned = nature_run(LAT[::-1], LON[::-1], TIME, seed=5, variables=["soil_moisture"])
-    np.testing.assert_array_equal(turned.lat, LAT[::-1])
-    xr.testing.assert_identical(turned.sortby(["lat", "lon"]).soil_moisture, nature.soil_moisture)
+    flipped = nature_run(LAT[::-1], LON[::-1], TIME, seed=5, variables=["soil_moisture"])
+    np.testing.assert_array_equal(flipped.lat, LAT[::-1])
+    xr.testing.assert_identical(flipped.sortby(["lat", "lon"]).soil_moisture, nature.soil_moisture)
 
 
 def test_longitudes_of_0_to_360_are_the_same_places():

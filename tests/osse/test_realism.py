@@ -39,8 +39,8 @@ def test_swaths_fall_where_the_real_ones_did():
 
     with xr.open_dataset(REAL) as ds:
         part = ds["soil_moisture_x"].isel(time=slice(0, 30, 6)).sel(lat=slice(20, -30))
-        seen = part.notnull().values
+        observed = part.notnull().values
         swath = observed_mask(part.lat, part.lon, ds.time.values, "amsr2").values[::6]
-    often = seen.sum(0) >= 2
-    assert (swath | ~seen)[:, often].mean() > 0.97  # nothing seen outside the swaths
-    assert (seen | ~swath)[:, often].mean() > 0.85  # a part of the real month was removed
+    often = observed.sum(0) >= 2
+    assert (swath | ~observed)[:, often].mean() > 0.97  # nothing observed outside the swaths
+    assert (observed | ~swath)[:, often].mean() > 0.85  # a part of the real month was removed

@@ -11,6 +11,7 @@ from xsm.osse.earth_grid import EARTH_RADIUS_KM
 from xsm.osse.satellites import edge_offset, node_longitudes
 
 LAT, LON = np.arange(-59.5, 60), np.arange(-179.5, 180)
+EQUATOR, MIDDLE, HIGH = slice(58, 62), slice(103, 107), slice(118, 120)  # rows of LAT
 
 
 def days(start: str, count: int) -> np.ndarray:
@@ -19,10 +20,10 @@ def days(start: str, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("name", "period"), [("amsr2", 16), ("smap", 8)])
 def test_the_swaths_repeat_after_the_cycle_and_not_before(name, period):
-    seen = observed_mask(LAT, LON, days("2015-04-01", period + 1), name).values
-    np.testing.assert_array_equal(seen[0], seen[period])
+    observed = observed_mask(LAT, LON, days("2015-04-01", period + 1), name).values
+    np.testing.assert_array_equal(observed[0], observed[period])
     for earlier in range(1, period):
-        assert (seen[0] != seen[earlier]).mean() > 0.02
+        assert (observed[0] != observed[earlier]).mean() > 0.02
 
 
 def test_orbits_of_a_cycle():
@@ -36,7 +37,7 @@ def test_orbits_of_a_cycle():
 
 @pytest.mark.parametrize("which", ["ascending", "descending"])
 def test_the_edges_are_half_a_swath_from_the_track(which):
-    sensor = replace(SENSORS["amsr2"][0], repeat=0, orbits=1)  # an Earth that does not turn
+    sensor = replace(SENSORS["amsr2"][0], cycle_days=0, cycle_orbits=1)  # Earth at rest
     inclination, away = np.deg2rad(sensor.inclination), 600.0
     lat = np.array([-50.0, -10.0, 0.0, 35.0, 60.0])
     sign = -1 if which == "ascending" else 1
@@ -49,19 +50,19 @@ def test_the_edges_are_half_a_swath_from_the_track(which):
 
 
 def test_coverage_by_latitude():
-    seen = observed_mask(LAT, LON, days("2015-04-01", 16), "amsr2").mean(("time", "lon")).values
-    equator, middle, high = seen[58:62].mean(), seen[103:107].mean(), seen[118:120].mean()
-    # 1,600 km of the 2,752 km between tracks, seen aslant
+    observed = observed_mask(LAT, LON, days("2015-04-01", 16), "amsr2").mean(("time", "lon")).values
+    equator, middle, high = (observed[rows].mean() for rows in (EQUATOR, MIDDLE, HIGH))
+    # 1,600 km of the 2,752 km between tracks, crossed obliquely
     assert equator == pytest.approx(1600 / 2752 / np.cos(np.deg2rad(12)), abs=0.02)
     assert equator < middle < high <= 1
-    np.testing.assert_allclose(seen, seen[::-1], atol=0.03)
+    np.testing.assert_allclose(observed, observed[::-1], atol=0.03)
 
 
 def test_gaps_are_lenses_that_close_poleward_and_shift():
-    seen = observed_mask(np.arange(-79.5, 80), LON, days("2015-04-01", 2), "amsr2").values
-    gaps = (~seen).sum(-1)
+    observed = observed_mask(np.arange(-79.5, 80), LON, days("2015-04-01", 2), "amsr2").values
+    gaps = (~observed).sum(-1)
     assert 4 * gaps[0, 140] < gaps[0, 80]
-    best = max(range(-20, 21), key=lambda k: (np.roll(seen[0], k, -1) == seen[1]).mean())
+    best = max(range(-20, 21), key=lambda k: (np.roll(observed[0], k, -1) == observed[1]).mean())
     step = 360 * 16 / 233  # 14.5625 orbits a day: 9/16 of a step east is 7/16 of one west
     assert min(abs(best - step * 9 / 16), abs(best + step * 7 / 16)) < 1
 

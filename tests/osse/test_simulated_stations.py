@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from xsm.errors import InputError
-from xsm.osse.simulated_stations import stations
+from xsm.osse.simulated_stations import simulate_stations
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def ground():
 
 
 def test_stations_lie_in_land_cells_of_their_own(ground):
-    ds = stations(ground, 20, seed=1)
+    ds = simulate_stations(ground, 20, seed=1)
     assert dict(ds.sizes) == {"station": 20, "time": 400}
     rows = np.abs(ds.lat.values[:, None] - ground.lat.values).argmin(1)
     columns = np.abs(ds.lon.values[:, None] - ground.lon.values).argmin(1)
@@ -38,7 +38,7 @@ def test_stations_lie_in_land_cells_of_their_own(ground):
 
 
 def test_good_values_follow_the_ground(ground):
-    ds = stations(ground, 30)
+    ds = simulate_stations(ground, 30)
     good = ds.soil_moisture.where(ds.flag == 1)
     truth = ground.soil_moisture_ground.sel(lat=ds.lat, lon=ds.lon, method="nearest")
     r = xr.corr(good, truth.drop_vars(["lat", "lon"]), "time")
@@ -52,18 +52,19 @@ def test_good_values_follow_the_ground(ground):
 
 
 def test_same_seed_same_stations(ground):
-    xr.testing.assert_identical(stations(ground, 5, seed=2), stations(ground, 5, seed=2))
-    assert not stations(ground, 5, seed=2).lat.equals(stations(ground, 5, seed=3).lat)
+    first, same, other = (simulate_stations(ground, 5, seed=seed) for seed in (2, 2, 3))
+    xr.testing.assert_identical(first, same)
+    assert not first.lat.equals(other.lat)
 
 
 def test_all_the_land_there_is(ground):
-    assert stations(ground, 1000).sizes["station"] == 44
+    assert simulate_stations(ground, 1000).sizes["station"] == 44
 
 
 def test_wrong_input_says_so(ground):
     with pytest.raises(InputError, match="soil_moisture_ground"):
-        stations(ground.drop_vars("soil_moisture_ground"))
+        simulate_stations(ground.drop_vars("soil_moisture_ground"))
     with pytest.raises(InputError, match="n=0"):
-        stations(ground, 0)
+        simulate_stations(ground, 0)
     with pytest.raises(InputError, match="no land"):
-        stations(ground * np.nan)
+        simulate_stations(ground * np.nan)

@@ -127,19 +127,27 @@ def product(rows: int = 14, columns: int = 20) -> xr.Dataset:
 
 
 def simulated() -> xr.Dataset:
-    """Scores per filler and kind of simulated gap, with intervals of the RMSD."""
+    """Scores per fill method and gap pattern, with intervals of the RMSD."""
     methods = ["linear", "climatology", "network", "window_mean"]
     kinds = ["block", "swath", "cell", "all"]
     level = np.array([0.11, 0.13, 0.07, 0.10])[:, None] * np.array([1.0, 0.9, 0.8, 0.95])
     values = {"rmsd": level, "bias": level - 0.1, "pearson_r": 1 - 2 * level}
-    ds = _scored(xr.Dataset(coords={"filler": methods, "kind": kinds}), ("filler", "kind"), values)
-    ds["std_ratio"] = (("filler", "kind"), 1.2 - 3 * level)
+    ds = _scored(
+        xr.Dataset(coords={"fill_method": methods, "gap_pattern": kinds}),
+        ("fill_method", "gap_pattern"),
+        values,
+    )
+    ds["std_ratio"] = (("fill_method", "gap_pattern"), 1.2 - 3 * level)
     for end, factor in (("low", 0.95), ("high", 1.06)):
-        ds[f"rmsd_{end}"] = (("filler", "kind"), factor * level, {"units": SM})
-    ds["n_obs"] = (("filler", "kind"), np.full(level.shape, 1234))
-    ds["seam_ratio"] = ("filler", [1.4, 1.1, 1.0, 1.3], {"long_name": "seam ratio", "units": "1"})
-    ds["share_filled"] = (("filler", "kind"), np.full(level.shape, 0.987))
+        ds[f"rmsd_{end}"] = (("fill_method", "gap_pattern"), factor * level, {"units": SM})
+    ds["n_obs"] = (("fill_method", "gap_pattern"), np.full(level.shape, 1234))
+    ds["edge_discontinuity"] = (
+        "fill_method",
+        [1.4, 1.1, 1.0, 1.3],
+        {"long_name": "edge discontinuity", "units": "1"},
+    )
+    ds["fraction_filled"] = (("fill_method", "gap_pattern"), np.full(level.shape, 0.987))
     cycle = {"long_name": "amplitude of the annual harmonic", "units": SM}
     ds["annual_amplitude_original"] = ((), 0.08, cycle)
-    ds["annual_amplitude_filled"] = ("filler", [0.06, 0.07, 0.079, 0.064], cycle)
+    ds["annual_amplitude_filled"] = ("fill_method", [0.06, 0.07, 0.079, 0.064], cycle)
     return ds.assign_attrs(_attrs("simulated_gaps", reference="the hidden cells"))

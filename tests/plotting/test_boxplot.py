@@ -35,8 +35,8 @@ def test_a_box_per_network_best_first():
 
 def test_networks_are_in_order_of_skill_for_a_correlation_too():
     ax = plotting.box(stations(30), "pearson_r")
-    found = [value for _, value in sorted(medians(ax).items())]
-    assert found == sorted(found, reverse=True)
+    values = [value for _, value in sorted(medians(ax).items())]
+    assert values == sorted(values, reverse=True)
 
 
 def test_few_values_are_points_and_no_box():
@@ -77,7 +77,7 @@ def test_bars_of_simulated_gaps_best_method_on_top():
     ax = plotting.box(scores, "rmsd")
     assert labels(ax) == ["network", "window_mean", "linear", "climatology"]
     assert ax.yaxis_inverted()
-    best = scores["rmsd"].sel(filler="network").values
+    best = scores["rmsd"].sel(fill_method="network").values
     drawn = {bar.get_y(): bar.get_width() for bar in ax.patches}
     np.testing.assert_allclose([drawn[y] for y in sorted(drawn)][:4], best)
     legend = ax.figure.legends[0]
@@ -108,6 +108,6 @@ def test_best_bias_is_the_smallest_either_way():
         ({"a": simulated(), "b": simulated()}, {}, "draw one at a time"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(scores, options, message):
+def test_what_cannot_be_drawn_raises(scores, options, message):
     with pytest.raises(InputError, match=message):
         plotting.box(scores, "pearson_r", **options)

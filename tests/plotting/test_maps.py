@@ -10,9 +10,8 @@ from tests.plotting.scores_made_up import product, seasons, stations
 from xsm import plotting
 from xsm.errors import InputError
 from xsm.plotting import geography
-from xsm.plotting.style import colours
 
-REAL_COAST_LINES = geography.coast_lines  # before the fixture puts none in its place
+REAL_COAST_LINES = geography.coast_lines  # before the fixture replaces it
 
 
 def of_type(ax, kind):
@@ -27,10 +26,10 @@ def test_stations_lie_where_they_are_and_have_the_colour_of_their_score():
     scores = stations()
     ax = plotting.map(scores, "pearson_r")
     (points,) = [p for p in of_type(ax, PathCollection) if p.get_array() is not None]
-    known = np.isfinite(scores["pearson_r"].values)
-    xy = np.stack([scores["lon"].values, scores["lat"].values], axis=1)[known]
+    scored = np.isfinite(scores["pearson_r"].values)
+    xy = np.stack([scores["lon"].values, scores["lat"].values], axis=1)[scored]
     np.testing.assert_array_equal(points.get_offsets(), xy)
-    np.testing.assert_array_equal(points.get_array(), scores["pearson_r"].values[known])
+    np.testing.assert_array_equal(points.get_array(), scores["pearson_r"].values[scored])
     assert ax.get_title(loc="right") == "× no score: 1 of 24"
     assert ax.get_title(loc="left") == "AMSR2, filled against in situ"
 
@@ -45,7 +44,7 @@ def test_a_bias_of_zero_is_drawn_in_the_middle_of_a_diverging_map():
     assert colour_bar(ax).get_ylabel() == "mean difference (m³\xa0m⁻³)"
 
 
-def test_one_odd_cell_does_not_take_the_colours():
+def test_an_outlier_does_not_compress_the_colour_scale():
     scores = product()
     scores["rmsd"][3, 9] = 50.0
     ax = plotting.map(scores, "rmsd")
@@ -54,7 +53,7 @@ def test_one_odd_cell_does_not_take_the_colours():
     assert mesh.colorbar.extend == "both"
 
 
-def test_cells_keep_their_place_whatever_the_order_of_dimensions():
+def test_cells_keep_their_position_whatever_the_order_of_dimensions():
     scores = product()
     meshes = [
         of_type(plotting.map(one, "rmsd"), QuadMesh)[0]
@@ -80,12 +79,6 @@ def test_a_projected_grid_is_drawn_at_its_own_latitudes_and_longitudes():
     corners = mesh.get_coordinates()
     centre = (corners[5, 7] + corners[6, 8]) / 2
     np.testing.assert_allclose(centre, [x[5, 7], (y + x / 50)[5, 7]], atol=0.02)
-
-
-def test_colours_of_a_ratio_lie_about_one_and_end_at_zero():
-    ratio = xr.DataArray(np.linspace(0.8, 4, 50), name="std_ratio")
-    limits, extend = colours(ratio)
-    assert (limits["vmin"], limits["vmax"], extend) == (0, 2, "max")
 
 
 def test_a_difference_of_two_scores_is_signed_and_a_given_centre_is_kept():
@@ -136,7 +129,7 @@ def test_the_stratum_of_all_is_taken_and_else_one_has_to_be_selected():
         (lambda s: (s.values, None), "expected the Dataset that validate returns"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(change, message):
+def test_what_cannot_be_drawn_raises(change, message):
     with pytest.raises(InputError, match=message):
         plotting.map(*change(product()))
 

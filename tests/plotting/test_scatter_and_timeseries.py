@@ -6,12 +6,12 @@ import pytest
 from tests.plotting.scores_made_up import stations
 from xsm import plotting
 from xsm.errors import InputError
-from xsm.plotting.timeseries import typical_station
+from xsm.plotting.timeseries import median_station
 
 
 def line(ax, name):
-    (found,) = [one for one in ax.lines if one.get_label() == name]
-    return found
+    (artist,) = [line for line in ax.lines if line.get_label() == name]
+    return artist
 
 
 def test_density_counts_every_pair_but_the_extremes():
@@ -37,7 +37,7 @@ def test_statistics_are_those_of_the_drawn_pairs():
 ROLES = ("estimate", "reference")
 
 
-def test_the_fit_is_least_squares_and_the_legend_says_it():
+def test_the_fit_is_least_squares_and_stands_in_the_legend():
     scores = stations(3, days=50)
     scores["estimate"] = 0.5 * scores["reference"] + 0.1
     scores["estimate"].attrs["units"] = "m3 m-3"
@@ -84,13 +84,13 @@ def test_the_band_is_1_96_standard_deviations_on_each_side():
 def test_the_station_taken_is_the_median_one():
     scores = stations(25)
     r = scores["pearson_r"].values
-    assert r[typical_station(scores)] == np.sort(r[np.isfinite(r)])[12]
+    assert r[median_station(scores)] == np.sort(r[np.isfinite(r)])[12]
     bare = scores[["estimate", "reference"]]
-    assert typical_station(bare) == int(bare["estimate"].notnull().sum("time").values.argmax())
+    assert median_station(bare) == int(bare["estimate"].notnull().sum("time").values.argmax())
 
 
 @pytest.mark.parametrize("draw", [plotting.scatter, plotting.series])
-def test_what_is_missing_is_said(draw):
+def test_what_is_missing_raises(draw):
     with pytest.raises(InputError, match="keep_pairs=True"):
         draw(stations().drop_vars("estimate"))
     with pytest.raises(InputError, match="station='nowhere' is not in scores"):

@@ -129,7 +129,7 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
         If it has no time axis.
     GridError
         If it lies on points instead of a grid, a dimension is empty, or rows or columns are not in
-        order; longitudes may begin anew once, where the region crosses the edge of its count.
+        order; longitudes may jump by 360 degrees once (0..5, 350..360).
     """
     if empty := [str(dim) for dim, size in da.sizes.items() if size == 0]:
         raise GridError(
@@ -172,41 +172,48 @@ def cf_axes(da: xr.DataArray) -> dict[str, list[str]]:
     """1-D dimensions by the attributes of their coordinates: {"T": [...], "Y": [...], ...}."""
     import cf_xarray  # noqa: F401  (registers .cf)
 
-    found: dict[str, list[str]] = {}
+    dims: dict[str, list[str]] = {}
     for mapping in (da.cf.axes, da.cf.coordinates):
         for key, names in mapping.items():
             axis = {"time": "T", "latitude": "Y", "longitude": "X"}.get(key, key)
             for name in names:
-                if da[name].ndim == 1 and str(da[name].dims[0]) not in found.setdefault(axis, []):
-                    found[axis].append(str(da[name].dims[0]))
-    return found
+                if da[name].ndim == 1 and str(da[name].dims[0]) not in dims.setdefault(axis, []):
+                    dims[axis].append(str(da[name].dims[0]))
+    return dims
 
 
 def time_dim(da: xr.DataArray, axes: dict[str, list[str]], ds: xr.Dataset | None) -> str:
+    """The time dimension of `da`: by CF attributes, by dates, then by name.
+
+    Raises
+    ------
+    TimeAxisError
+        If there is none.
+    """
     dates = [
         str(coord.dims[0])
         for coord in da.coords.values()
         if coord.ndim == 1 and _is_date(coord.variable)
     ]
     named = [str(dim) for dim in da.dims if str(dim).lower() in TIME_NAMES]
-    found = [*axes.get("T", []), *dates, *named]
-    if found:
-        # a dimension that has dates is a better time than one that is only called so
-        return next((dim for dim in found if dim in dates), found[0])
-    where = f"{da.name} has no time axis: its dimensions are {tuple(da.dims)}. "
-    wanted = "Expected daily data of several days. "
+    candidates = [*axes.get("T", []), *dates, *named]
+    if candidates:
+        # prefer a dimension with dates to one with the name only
+        return next((dim for dim in candidates if dim in dates), candidates[0])
+    problem = (
+        f"{da.name} has no time axis: its dimensions are {tuple(da.dims)}. "
+        "Expected daily data of several days. "
+    )
     scalar = next((n for n, c in da.coords.items() if c.ndim == 0 and _is_date(c.variable)), None)
     if scalar is not None:
         raise TimeAxisError(
-            where
-            + wanted
-            + f"It is the one day {str(da[scalar].values)[:10]}: fill the record before "
+            problem + f"It is the single day {str(da[scalar].values)[:10]}: fill the record before "
             f'you select a day of it, or restore the axis with .expand_dims("{scalar}").'
         )
     day = day_of_file(xr.Dataset() if ds is None else ds)
-    told = f"The file says it is of {str(day)[:10]}. " if day is not None else ""
+    date = f"The day of the file is {str(day)[:10]}. " if day is not None else ""
     raise TimeAxisError(
-        where + wanted + told + "Open the files of all days as one record: "
+        problem + date + "Open the files of all days as one record: "
         "xr.open_mfdataset(files, preprocess=xsm.add_day); for this one: xsm.add_day(ds)."
     )
 

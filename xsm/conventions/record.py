@@ -122,7 +122,7 @@ def open_record(
     ----------
     obj : Dataset or DataArray
     var : str, optional
-        The variable, where it cannot be told.
+        The variable, where it cannot be identified.
     argument : str
         Name of the argument that `obj` was passed as, for messages.
     consecutive : bool

@@ -209,7 +209,7 @@ def add_day(ds: xr.Dataset, day: Any = None, *, dim: str = "time") -> xr.Dataset
     Raises
     ------
     TimeAxisError
-        If `day` is not given and the file does not tell.
+        If `day` is not given and neither file name nor attributes contain it.
 
     Examples
     --------
@@ -225,6 +225,6 @@ def add_day(ds: xr.Dataset, day: Any = None, *, dim: str = "time") -> xr.Dataset
     if when is None:
         raise TimeAxisError(
             f"add_day: neither the file name ({ds.encoding.get('source')!r}) nor the attributes "
-            "tell the day. Give it: xsm.add_day(ds, '2015-04-01')."
+            "contain the day. Pass it: xsm.add_day(ds, '2015-04-01')."
         )
     return ds.drop_vars(dim, errors="ignore").expand_dims({dim: [when]})

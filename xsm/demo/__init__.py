@@ -1,1 +1,1 @@
-"""The demonstration: ``python -m xsm.demo``."""
+"""The demonstration: ``python -m xsm.demo``. Importing this package runs nothing."""

@@ -1,6 +1,7 @@
-"""Observing-system simulation: a simulated Earth whose soil moisture is known everywhere.
+"""Observing-system simulation experiments: a simulated Earth with known soil moisture.
 
-`nature_run` makes the truth, `observe` what a satellite sees of it, `observed_mask` the swaths.
+`nature_run` simulates the truth, `observe` the retrievals of a satellite, and `observed_mask` its
+swaths.
 """
 
 from xsm._lazy import lazy_exports

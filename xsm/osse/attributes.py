@@ -1,4 +1,6 @@
-"""CF names, units and titles of the simulated variables, as data."""
+"""CF attributes of the simulated variables and coordinates."""
+
+import itertools
 
 import numpy as np
 
@@ -11,7 +13,7 @@ LIKE_SOIL_MOISTURE = {k: v for k, v in SOIL_MOISTURE.items() if k != "standard_n
 
 ATTRIBUTES: dict[str, dict] = {
     "soil_moisture": SOIL_MOISTURE | {"long_name": "soil moisture, 0-5 cm"},
-    # one variable carries the standard name, so that it is found without being named
+    # only soil_moisture has the standard name, so that functions of xsm find it by default
     "swvl1": LIKE_SOIL_MOISTURE | {"long_name": "soil moisture of a simulated reanalysis, layer 1"},
     "lst": {
         "standard_name": "surface_temperature",
@@ -81,25 +83,20 @@ ATTRIBUTES: dict[str, dict] = {
         "long_name": "share of land in the cell",
     },
 }
-for _sky, _title in (("bsa", "black-sky"), ("wsa", "white-sky")):
-    for _band, _range in (
-        ("vis", "0.3-0.7 um"),
-        ("nir", "0.7-5 um"),
-        ("shortwave", "0.3-5 um"),
-    ):
-        ATTRIBUTES[f"albedo_{_sky}_{_band}"] = {
-            "standard_name": "surface_albedo",
-            "units": "1",
-            "long_name": f"{_title} albedo, {_range}",
-        }
+_SKIES = {"bsa": "black-sky", "wsa": "white-sky"}
+_BANDS = {"vis": "0.3-0.7 um", "nir": "0.7-5 um", "shortwave": "0.3-5 um"}
+ALBEDO = tuple(f"albedo_{sky}_{band}" for sky, band in itertools.product(_SKIES, _BANDS))
+ATTRIBUTES |= {
+    f"albedo_{sky}_{band}": {
+        "standard_name": "surface_albedo",
+        "units": "1",
+        "long_name": f"{_SKIES[sky]} albedo, {_BANDS[band]}",
+    }
+    for sky, band in itertools.product(_SKIES, _BANDS)
+}
 
-DAILY = tuple(
-    name
-    for name in ATTRIBUTES
-    if name
-    not in {"elevation", "slope", "sand", "clay", "silt", "porosity", "land", "land_fraction"}
-)
-STATIC = tuple(name for name in ATTRIBUTES if name not in DAILY)
+STATIC = ("elevation", "slope", "sand", "clay", "silt", "porosity", "land", "land_fraction")
+DAILY = tuple(name for name in ATTRIBUTES if name not in STATIC)
 
 COORDINATES: dict[str, dict] = {
     "lat": {

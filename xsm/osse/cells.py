@@ -1,4 +1,4 @@
-"""Cells of a simulated Earth, spread over all climates, with their predictors and their soil."""
+"""Land cells of a simulated Earth in all climates, with their predictors and soil moisture."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-TARGET = "soil_moisture"  # of the ground: nothing of a retrieval is in it
-ALBEDO = tuple(
-    f"albedo_{sky}_{band}" for sky in ("bsa", "wsa") for band in ("vis", "nir", "shortwave")
-)
+from xsm.osse.attributes import ALBEDO, ATTRIBUTES, COORDINATES
+
+TARGET = "soil_moisture"  # of the ground, not of a retrieval
 FEATURES = (*ALBEDO, "lst", "swvl1", "elevation", "slope", "sand", "clay", "silt")
 
 
@@ -23,14 +22,14 @@ def simulated_cells(
     resolution: float = 0.25,
     variables: Sequence[str] = FEATURES,
 ) -> xr.Dataset:
-    """Simulate the whole Earth and keep some of its land cells.
+    """Simulate the whole Earth and return a regular sample of its land cells.
 
     Parameters
     ----------
     seed : int
-        Of the Earth and its weather.
+        Selects the Earth and its weather.
     stride : int
-        Keep every `stride`-th row and column.
+        Distance between the sampled rows and columns, in cells.
     days : int
     start : str
     resolution : float
@@ -43,27 +42,26 @@ def simulated_cells(
     Dataset, (time, cell)
         The predictors and ``soil_moisture``, m3 m-3, 0-5 cm; coordinates lat and lon.
     """
-    from xsm.osse.attributes import ATTRIBUTES, COORDINATES, DAILY
     from xsm.osse.earth_grid import make_days, make_grid
-    from xsm.osse.nature import daily_makers
+    from xsm.osse.nature import daily_functions
     from xsm.osse.world import World
 
     half = resolution / 2
     grid = make_grid(np.arange(-60 + half, 84, resolution), np.arange(-180 + half, 180, resolution))
     world = World(grid, seed)
-    lattice = np.zeros(grid.shape, bool)
-    lattice[stride // 2 :: stride, stride // 2 :: stride] = True
-    kept = lattice[world.land]  # of the land cells
+    sample = np.zeros(grid.shape, bool)
+    sample[stride // 2 :: stride, stride // 2 :: stride] = True
+    sample = sample[world.land]  # of the land cells
     names = [*variables, TARGET]
-    makers = daily_makers(world, [name for name in names if name in DAILY])
-    daily = {name: np.empty((days, int(kept.sum())), np.float32) for name in makers}
+    functions = daily_functions(world, names)
+    daily = {name: np.empty((days, int(sample.sum())), np.float32) for name in functions}
     stamps = make_days(np.datetime64(start) + np.arange(days))
-    for t, state in enumerate(world.days(stamps)):
-        for name, make in makers.items():
-            daily[name][t] = make(state)[kept]
+    for t, state in enumerate(world.simulate(stamps)):
+        for name, function in functions.items():
+            daily[name][t] = function(state)[sample]
     data: dict = {name: (("time", "cell"), values) for name, values in daily.items()}
-    data |= {n: ("cell", world.static[n][world.land][kept]) for n in names if n not in daily}
-    rows, columns = (index[kept] for index in np.nonzero(world.land))
+    data |= {n: ("cell", world.static[n][world.land][sample]) for n in names if n not in daily}
+    rows, columns = (index[sample] for index in np.nonzero(world.land))
     out = xr.Dataset(
         data,
         {

@@ -1,4 +1,4 @@
-"""The real land mask, read without ever holding its gigabyte in memory."""
+"""Land fraction of grid cells, from a 1 km land mask that is read as a stream."""
 
 import zipfile
 from functools import lru_cache
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.osse.earth_grid import Grid
 
 _ROWS, _COLS = 21600, 43200  # 30 arc-seconds, north first
@@ -15,7 +16,7 @@ _STRIDE = 3  # every third sample of a block, 16 samples a block
 
 
 def _mask_file() -> Path:
-    """Locate the archive of the package global-land-mask without importing it."""
+    """Path of the archive of global-land-mask; importing the package would load 1 GB."""
     spec = find_spec("global_land_mask")
     if spec is None or spec.origin is None:
         raise ImportError("xsm.osse needs the land mask: pip install global-land-mask")
@@ -24,18 +25,18 @@ def _mask_file() -> Path:
 
 @lru_cache(maxsize=1)
 def _cumulative_land() -> np.ndarray:
-    """Summed-area table of land share, (1801, 3601), south first, 0.1 degree, read once."""
-    share = np.empty((_ROWS // _BLOCK, _COLS // _BLOCK), np.float32)
+    """Summed-area table of the land fraction, (1801, 3601), south first, 0.1 degree."""
+    fraction = np.empty((_ROWS // _BLOCK, _COLS // _BLOCK), np.float32)
     per_block = _BLOCK // _STRIDE
     with zipfile.ZipFile(_mask_file()) as archive, archive.open("mask.npy") as stream:
         np.lib.format.read_magic(stream)
         np.lib.format.read_array_header_1_0(stream)
-        for block in range(share.shape[0]):
+        for block in range(fraction.shape[0]):
             rows = np.frombuffer(stream.read(_BLOCK * _COLS), np.uint8).reshape(_BLOCK, _COLS)
             sample = rows[1::_STRIDE, 1::_STRIDE].reshape(per_block, -1, per_block)
-            share[block] = 1.0 - sample.mean(axis=(0, 2), dtype=np.float32)  # stored: 1 = sea
-    table = np.zeros((share.shape[0] + 1, share.shape[1] + 1))
-    table[1:, 1:] = share[::-1].cumsum(0, dtype=float).cumsum(1)
+            fraction[block] = 1.0 - sample.mean(axis=(0, 2), dtype=np.float32)  # stored: 1 = sea
+    table = np.zeros((fraction.shape[0] + 1, fraction.shape[1] + 1))
+    table[1:, 1:] = fraction[::-1].cumsum(0, dtype=float).cumsum(1)
     return table
 
 
@@ -51,7 +52,7 @@ def _integral(table: np.ndarray, lat_edge: np.ndarray, lon_edge: np.ndarray) -> 
 
 
 def land_fraction(grid: Grid) -> np.ndarray:
-    """Share of land in every cell.
+    """Land fraction of each cell.
 
     Returns
     -------
@@ -65,16 +66,19 @@ def land_fraction(grid: Grid) -> np.ndarray:
     table = _cumulative_land()
     south = np.clip(grid.lat - grid.dlat / 2, -90, 90)
     north = np.clip(grid.lat + grid.dlat / 2, -90, 90)
-    # a cell may cross the dateline: unwrap with whole turns of the row total
-    centre = (grid.lon + 180.0) % 360.0 - 180.0
+    # a cell may cross the date line: add the row total for each full revolution
+    centre = wrap_longitude(grid.lon)
     west, east = centre - grid.dlon / 2, centre + grid.dlon / 2
     total = table[:, -1:]
 
-    def turn(lat_edge: np.ndarray, lon_edge: np.ndarray) -> np.ndarray:
-        whole = np.floor((lon_edge + 180.0) / 360.0)
-        inside = _integral(table, lat_edge, lon_edge - 360.0 * whole)
-        return inside + whole * _integral(np.repeat(total, 2, 1), lat_edge, np.array([-180.0]))
+    def integral(lat_edge: np.ndarray, lon_edge: np.ndarray) -> np.ndarray:
+        revolutions = np.floor((lon_edge + 180.0) / 360.0)
+        inside = _integral(table, lat_edge, lon_edge - 360.0 * revolutions)
+        return inside + revolutions * _integral(
+            np.repeat(total, 2, 1), lat_edge, np.array([-180.0])
+        )
 
-    box = turn(north, east) - turn(north, west) - turn(south, east) + turn(south, west)
+    box = integral(north, east) - integral(north, west)
+    box = box - integral(south, east) + integral(south, west)
     area = ((north - south) * 10.0)[:, None] * (grid.dlon * 10.0)
     return np.clip(box / area, 0.0, 1.0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The regular latitude-longitude grid and the daily axis that a simulation runs on."""
+"""The regular latitude-longitude grid and the daily time axis of a simulation."""
 
 from dataclasses import dataclass
 
@@ -20,15 +20,15 @@ class Grid:
     lon : ndarray (W,)
     dlat, dlon : float
         Cell sizes in degrees.
-    wrap : bool
-        True if the longitudes go once around the Earth.
+    is_global : bool
+        True if the longitudes span 360 degrees.
     """
 
     lat: np.ndarray
     lon: np.ndarray
     dlat: float
     dlon: float
-    wrap: bool
+    is_global: bool
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -37,7 +37,7 @@ class Grid:
 
 
 def _axis(values, name: str, low: float, high: float) -> tuple[np.ndarray, float]:
-    """Check one axis; return it ascending with its step."""
+    """Check one axis; return it in ascending order, and its step."""
     axis = np.asarray(values, dtype=float)
     if axis.ndim != 1 or axis.size == 0:
         raise InputError(f"{name} has shape {axis.shape}; expected a 1-D array of cell centres")
@@ -71,7 +71,7 @@ def make_grid(lat, lon) -> Grid:
     Raises
     ------
     InputError
-        If an axis is not 1-D, finite, in range and regular, or is longer than the Earth.
+        If an axis is not 1-D, finite, in range and regular, or longitudes span more than 360.
 
     Examples
     --------
@@ -80,14 +80,16 @@ def make_grid(lat, lon) -> Grid:
     """
     lat_axis, dlat = _axis(lat, "lat", -90.0, 90.0)
     lon_axis, dlon = _axis(lon, "lon", -180.0, 360.0)
-    around = dlon * lon_axis.size
-    if around > 360.0 + 0.01 * dlon:
-        raise InputError(f"lon spans {around:g} degrees; expected at most 360")
-    return Grid(lat_axis, lon_axis, dlat, dlon, bool(abs(around - 360.0) < 0.5 * dlon))
+    span = dlon * lon_axis.size
+    if span > 360.0 + 0.01 * dlon:
+        raise InputError(
+            f"lon spans {span:g} degrees; expected at most 360: leave out repeated columns"
+        )
+    return Grid(lat_axis, lon_axis, dlat, dlon, bool(abs(span - 360.0) < 0.5 * dlon))
 
 
-def blur(values: np.ndarray, grid: Grid, sigma_km: float) -> np.ndarray:
-    """Gaussian average over neighbours, each row by its own width in cells.
+def gaussian_blur(values: np.ndarray, grid: Grid, sigma_km: float) -> np.ndarray:
+    """Smooth with a Gaussian of equal width in km on each row.
 
     Parameters
     ----------
@@ -99,33 +101,33 @@ def blur(values: np.ndarray, grid: Grid, sigma_km: float) -> np.ndarray:
     Returns
     -------
     ndarray (H, W)
-        Beyond the grid the nearest cell goes on, or the other side of the Earth.
+        The edge cells are repeated beyond a regional grid; a global grid is periodic.
     """
     height, width = grid.shape
-    pad = 0 if grid.wrap else min(width, 64)
-    wide = np.pad(values, ((0, 0), (pad, pad)), mode="edge")
+    pad = 0 if grid.is_global else min(width, 64)
+    padded = np.pad(values, ((0, 0), (pad, pad)), mode="edge")
     parallel = np.maximum(np.cos(np.deg2rad(grid.lat)), 0.05)
     cells = sigma_km / (grid.dlon * KM_PER_DEGREE * parallel)
-    wave = 2 * np.pi * np.fft.rfftfreq(wide.shape[1])
+    wave = 2 * np.pi * np.fft.rfftfreq(padded.shape[1])
     damping = np.exp(-0.5 * (cells[:, None] * wave[None, :]) ** 2)
-    smooth = np.fft.irfft(np.fft.rfft(wide, axis=1) * damping, wide.shape[1], axis=1)
+    smooth = np.fft.irfft(np.fft.rfft(padded, axis=1) * damping, padded.shape[1], axis=1)
     smooth = smooth[:, pad : pad + width]
     sigma = sigma_km / (grid.dlat * KM_PER_DEGREE)
     reach = int(np.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-6)) ** 2)
     kernel /= kernel.sum()
-    tall = np.pad(smooth, ((reach, reach), (0, 0)), mode="edge")
-    out = sum(k * tall[i : i + height] for i, k in enumerate(kernel))
+    padded = np.pad(smooth, ((reach, reach), (0, 0)), mode="edge")
+    out = sum(k * padded[i : i + height] for i, k in enumerate(kernel))
     return np.asarray(out, np.float32)
 
 
 def make_days(time) -> np.ndarray:
-    """Return the days of a daily axis as integers since 1970-01-01.
+    """Convert a daily time axis to integers, days since 1970-01-01.
 
     Parameters
     ----------
     time : array_like (T,)
-        Consecutive days, anything that converts to datetime64.
+        Consecutive days that convert to datetime64.
 
     Returns
     -------
@@ -149,20 +151,23 @@ def make_days(time) -> np.ndarray:
             f"(pandas.date_range, strings as 2015-04-01): {error}"
         ) from error
     if stamps.ndim != 1 or stamps.size == 0 or np.isnat(stamps).any():
-        raise InputError(f"time has shape {stamps.shape}; expected a 1-D array of valid days")
+        raise InputError(
+            f"time has shape {stamps.shape}; expected a 1-D array of valid days: use "
+            "pandas.date_range(start, periods=n)"
+        )
     days = stamps.astype("int64")
     step = np.diff(days)
     if (step != 1).any():
-        where = int(np.argmax(step != 1))
+        i = int(np.argmax(step != 1))
         raise InputError(
-            f"time steps from {stamps[where]} to {stamps[where + 1]}; expected consecutive days: "
+            f"time steps from {stamps[i]} to {stamps[i + 1]}; expected consecutive days: "
             f"use pandas.date_range(start, periods=n)"
         )
     return days
 
 
-def orient(out, lat, lon):
-    """Put an xarray object on an ascending grid into the order of cells that the caller gave."""
+def restore_order(out, lat, lon):
+    """Reorder an xarray object on an ascending grid to the directions of `lat` and `lon`."""
     lat, lon = np.asarray(lat, float), np.asarray(lon, float)
     if (np.diff(lat) < 0).any():
         out = out.isel(lat=np.argsort(np.argsort(lat)))

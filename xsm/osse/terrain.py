@@ -1,11 +1,12 @@
-"""Terrain and soil: the great ranges as ridges, everything smaller as correlated fields."""
+"""Terrain and soil texture: mountain ranges as ridges, smaller scales as random fields."""
 
 import numpy as np
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.osse.earth_grid import KM_PER_DEGREE, Grid
-from xsm.osse.fields import Canvas, Field
+from xsm.osse.fields import RandomField, ZonalSynthesis
 
-# rough ridge lines: (lat, lon) to (lat, lon), crest height m, half width km
+# approximate ridge lines: (lat, lon) to (lat, lon), crest height m, half width km
 RANGES = (
     (-53, -72, -18, -69, 2600, 170),  # southern Andes
     (-18, -69, 8, -76, 3300, 190),  # northern Andes
@@ -44,9 +45,9 @@ RANGES = (
 
 
 def ridges(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """Smooth height of the great ranges, (H, W), m.
+    """Smooth height of the mountain ranges, (H, W), m.
 
-    The lines and heights are read off an atlas; they stand in for a terrain model.
+    Lines and heights are estimates from an atlas, in place of a terrain model.
     """
     height = np.zeros((lat.size, lon.size), np.float32)
     for lat0, lon0, lat1, lon1, crest, width in RANGES:
@@ -54,7 +55,7 @@ def ridges(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
         reach = 3.0 * width / KM_PER_DEGREE
         rows = np.flatnonzero((lat > min(lat0, lat1) - reach) & (lat < max(lat0, lat1) + reach))
         middle = (lon0 + lon1) / 2
-        east = (lon - middle + 180.0) % 360.0 - 180.0
+        east = wrap_longitude(lon - middle)
         cols = np.flatnonzero(np.abs(east) < abs(lon1 - lon0) / 2 + reach / shrink)
         if rows.size == 0 or cols.size == 0:
             continue
@@ -69,11 +70,13 @@ def ridges(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     return height
 
 
-def elevation(canvas: Canvas, seed: int) -> np.ndarray:
-    """Surface altitude over land, (H, W), m: ridges times relief plus rolling lowland."""
-    broad = ridges(canvas.grid.lat, canvas.grid.lon)
-    relief = Field(canvas, seed, "relief", [350, 120, 45, 22], [0.35, 0.3, 0.2, 0.15]).draw()
-    low = Field(canvas, seed, "lowland", [900, 250, 60], [0.5, 0.35, 0.15]).draw()
+def elevation(synthesis: ZonalSynthesis, seed: int) -> np.ndarray:
+    """Surface altitude over land, (H, W), m: ridges times local relief, plus lowland."""
+    broad = ridges(synthesis.grid.lat, synthesis.grid.lon)
+    relief = RandomField(
+        synthesis, seed, "relief", [350, 120, 45, 22], [0.35, 0.3, 0.2, 0.15]
+    ).draw()
+    low = RandomField(synthesis, seed, "lowland", [900, 250, 60], [0.5, 0.35, 0.15]).draw()
     high = broad * np.exp(0.30 * relief - 0.045)
     return (np.maximum(high + 230.0 * np.exp(0.7 * low + 0.25 * relief), 1.0)).astype(np.float32)
 
@@ -84,21 +87,21 @@ def slope(height: np.ndarray, grid: Grid) -> np.ndarray:
         return np.zeros_like(height)
     north = np.gradient(height, axis=0) / (grid.dlat * KM_PER_DEGREE * 1000)
     parallel = np.maximum(np.cos(np.deg2rad(grid.lat)), 0.05)[:, None]
-    padded = np.pad(height, ((0, 0), (1, 1)), mode="wrap" if grid.wrap else "edge")
+    padded = np.pad(height, ((0, 0), (1, 1)), mode="wrap" if grid.is_global else "edge")
     across = padded[:, 2:] - padded[:, :-2]
     steps = np.full(height.shape[1], 2.0)
-    if not grid.wrap:
+    if not grid.is_global:
         steps[[0, -1]] = 1.0
     east = across / steps / (grid.dlon * KM_PER_DEGREE * 1000 * parallel)
     return np.rad2deg(np.arctan(np.hypot(north, east))).astype(np.float32)
 
 
-def texture(canvas: Canvas, seed: int, dryness: np.ndarray) -> dict[str, np.ndarray]:
-    """Soil texture and porosity from correlated fields; deserts are sandier.
+def texture(synthesis: ZonalSynthesis, seed: int, dryness: np.ndarray) -> dict[str, np.ndarray]:
+    """Soil texture and porosity from random fields, sandier where dry.
 
     Parameters
     ----------
-    canvas : Canvas
+    synthesis : ZonalSynthesis
     seed : int
     dryness : ndarray (H, W)
         0 (humid) to 1 (desert).
@@ -112,9 +115,9 @@ def texture(canvas: Canvas, seed: int, dryness: np.ndarray) -> dict[str, np.ndar
     ----------
     Porosity: Cosby et al., Water Resour. Res. 20, 682, 1984, 0.489 - 0.126 x sand.
     """
-    lengths, shares = [500, 150, 40], [0.4, 0.35, 0.25]
-    a = Field(canvas, seed, "sand", lengths, shares).draw()
-    b = Field(canvas, seed, "clay", lengths, shares).draw()
+    lengths, fractions = [500, 150, 40], [0.4, 0.35, 0.25]
+    a = RandomField(synthesis, seed, "sand", lengths, fractions).draw()
+    b = RandomField(synthesis, seed, "clay", lengths, fractions).draw()
     sand = np.exp(0.55 * a + 0.9 * dryness)
     clay = 0.55 * np.exp(0.45 * b - 0.5 * dryness)
     total = sand + clay + 0.9

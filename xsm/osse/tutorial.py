@@ -1,20 +1,21 @@
-"""Datasets made on the spot: a simulated Earth, seen by a simulated satellite.
+"""Tutorial datasets: a simulated Earth, observed by a simulated satellite.
 
-Nothing is downloaded. Same name and seed, same data.
+Nothing is downloaded. The same name and seed give the same data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from xsm.errors import InputError
+from xsm.osse.attributes import ALBEDO
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """A named data set: region (south, north, west, east; degrees), resolution, period, sensor."""
+    """A named dataset: region (south, north, west, east; degrees), resolution, period, sensor."""
 
     region: tuple[float, float, float, float]
     resolution: float
@@ -41,20 +42,17 @@ RECIPES: dict[str, _Recipe] = {
         _EUROPE, 0.25, "2016-05-01", 123, "cci", False, "merged sensors over Europe"
     ),
 }
-_TRUTHS = {
+_TRUTH_TITLES = {
     "soil_moisture_truth": "what the sensor would retrieve without noise, rounding or gaps",
     "soil_moisture_ground": "soil moisture in the ground, 0-5 cm",
 }
-_ALBEDO = tuple(
-    f"albedo_{sky}_{band}" for sky in ("bsa", "wsa") for band in ("vis", "nir", "shortwave")
-)
 COVARIATES = (
-    "lst", *_ALBEDO, "swvl1", "precipitation", "ndvi", "elevation", "slope", "sand", "clay", "silt",
+    "lst", *ALBEDO, "swvl1", "precipitation", "ndvi", "elevation", "slope", "sand", "clay", "silt",
 )  # fmt: skip
 
 
-def _chosen(covariates: bool | Sequence[str]) -> tuple[str, ...]:
-    """Names of the covariates asked for."""
+def _covariate_names(covariates: bool | Sequence[str]) -> tuple[str, ...]:
+    """Names of the requested covariates."""
     if isinstance(covariates, (bool, np.bool_)):
         return COVARIATES if covariates else ()
     names = [covariates] if isinstance(covariates, str) else list(covariates)
@@ -66,7 +64,7 @@ def _chosen(covariates: bool | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in COVARIATES if name in names)
 
 
-def _positive(value, name: str, low: float, high: float) -> None:
+def _check_number(value, name: str, low: float, high: float) -> None:
     if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
         raise InputError(f"{name} is {value!r}; expected a number from {low:g} to {high:g}")
 
@@ -88,28 +86,28 @@ def open_dataset(
     covariates: bool | Sequence[str] | None = None,
     truth: bool = True,
 ) -> xr.Dataset:
-    """Simulate a named data set.
+    """Simulate a named dataset.
 
     Parameters
     ----------
     name : {"amsr2-iberia", "global-month", "smap-conus", "cci-europe"}
     seed : int, default 0
-        Names the Earth and its weather.
+        Selects the Earth and its weather.
     days, start, resolution : int, str, float, optional
-        Length, first day and cell size (degrees) other than the recipe's.
+        Number of days, first day and cell size (degrees); default those of the dataset.
     covariates : bool or sequence of str, optional
-        True for all of `COVARIATES`, False for none; by default all for "amsr2-iberia" and
-        none for the larger ones.
+        True for all of `COVARIATES`, False for none. Default: all for "amsr2-iberia", none for
+        the others.
     truth : bool, default True
         Include `soil_moisture_truth` and `soil_moisture_ground`.
 
     Returns
     -------
     xarray.Dataset
-        `soil_moisture` (time, lat, lon) float32 in m3 m-3 with the gaps of the sensor,
-        `soil_moisture_truth`, what that sensor would see of all land without noise (its lasting
-        bias included: no gap-filling can know it), `soil_moisture_ground`, what is in the soil,
-        `land` (lat, lon) bool, and the covariates. Latitudes run north to south as in the products.
+        `soil_moisture` (time, lat, lon) float32 in m3 m-3 with the gaps of the sensor;
+        `soil_moisture_truth`, the retrieval of all land without noise, with the systematic bias of
+        the sensor; `soil_moisture_ground`, the soil moisture in the ground; `land` (lat, lon)
+        bool; and the covariates. Latitudes run from north to south as in the products.
 
     Raises
     ------
@@ -127,11 +125,11 @@ def open_dataset(
     if name not in RECIPES:
         raise InputError(f"name is {name!r}; expected one of {list(RECIPES)}")
     recipe = RECIPES[name]
-    names = _chosen(recipe.covariates if covariates is None else covariates)
+    names = _covariate_names(recipe.covariates if covariates is None else covariates)
     days = recipe.days if days is None else days
     resolution = recipe.resolution if resolution is None else resolution
-    _positive(days, "days", 1, 20000)
-    _positive(resolution, "resolution", 0.01, 10.0)
+    _check_number(days, "days", 1, 20000)
+    _check_number(resolution, "resolution", 0.01, 10.0)
     south, north, west, east = recipe.region
     rows = max(int(round((north - south) / resolution)), 1)
     cols = max(int(round((east - west) / resolution)), 1)
@@ -144,7 +142,7 @@ def open_dataset(
 
 
 def open_stations(ds: xr.Dataset, n: int = 40, *, seed: int = 0) -> xr.Dataset:
-    """Simulated stations in the ground of a data set; see :func:`xsm.osse.simulated_stations.stations`.
+    """Simulate stations; see :func:`xsm.osse.simulated_stations.simulate_stations`.
 
     Parameters
     ----------
@@ -152,43 +150,53 @@ def open_stations(ds: xr.Dataset, n: int = 40, *, seed: int = 0) -> xr.Dataset:
         From :func:`open_dataset`.
     n : int
         Number of stations.
-    seed : int
+    seed : int, default 0
 
     Returns
     -------
     Dataset, (station, time)
     """
-    from xsm.osse.simulated_stations import stations
+    from xsm.osse.simulated_stations import simulate_stations
 
-    return stations(ds, n, seed=seed)
+    return simulate_stations(ds, n, seed=seed)
 
 
-def _simulate(lat, lon, time, sensor: str, seed: int, names, truth: bool) -> xr.Dataset:
-    """Nature and retrieval in one pass over the days, so that only what is asked for is kept."""
-    from xsm.osse.attributes import DAILY, LIKE_SOIL_MOISTURE
+def _simulate(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    time: np.ndarray,
+    sensor: str,
+    seed: int,
+    names: Sequence[str],
+    truth: bool,
+) -> xr.Dataset:
+    """Nature run and retrievals in one pass, which stores the requested variables only."""
+    from xsm.osse.attributes import LIKE_SOIL_MOISTURE
     from xsm.osse.earth_grid import make_days, make_grid
-    from xsm.osse.nature import assemble, check_seed, daily_makers
+    from xsm.osse.fields import check_seed
+    from xsm.osse.nature import assemble_dataset, daily_functions, daily_maps
     from xsm.osse.retrieval import Retrieval
-    from xsm.osse.world import World
+    from xsm.osse.world import DailyState, World
 
-    grid, stamps, seed = make_grid(lat, lon), make_days(time), check_seed(seed)
+    grid, days, seed = make_grid(lat, lon), make_days(time), check_seed(seed)
     world = World(grid, seed)
-    height = world.static["elevation"]
-    see = Retrieval(grid, world.canvas, world.land, world.fraction, height, sensor, seed)
-    makers = daily_makers(world, [n for n in names if n in DAILY])
-    kept = ["soil_moisture", *(_TRUTHS if truth else []), *makers]
-    maps = {n: np.full((stamps.size, *grid.shape), np.nan, np.float32) for n in kept}
-    for t, day in enumerate(world.days(stamps)):
-        seen = see(day.day, day.theta, day.ndvi, day.temperature, day.snow)
-        maps["soil_moisture"][t][world.land] = seen
-        if truth:
-            maps["soil_moisture_truth"][t][world.land] = see.expected(day.theta, day.ndvi)
-            maps["soil_moisture_ground"][t][world.land] = day.theta
-        for name, make in makers.items():
-            maps[name][t][world.land] = make(day)
-    out = assemble(world, stamps, maps, [*names, "land"], seed)
-    out.soil_moisture.attrs["long_name"] = f"simulated {sensor} soil moisture, 0-5 cm"
-    for name, title in _TRUTHS.items() if truth else ():
+    elevation = world.static["elevation"]
+    retrieval = Retrieval(
+        grid, world.synthesis, world.land, world.land_fraction, elevation, sensor, seed
+    )
+
+    def retrieve(state: DailyState) -> np.ndarray:
+        return retrieval.retrieve(state.day, state.theta, state.ndvi, state.temperature, state.snow)
+
+    functions: dict[str, Callable[[DailyState], np.ndarray]] = {"soil_moisture": retrieve}
+    if truth:
+        functions["soil_moisture_truth"] = lambda s: retrieval.expected(s.theta, s.ndvi)
+        functions["soil_moisture_ground"] = lambda s: s.theta
+    functions |= daily_functions(world, names)
+    maps = daily_maps(world, days, functions)
+    out = assemble_dataset(world, days, maps, [*names, "land"], seed)
+    out["soil_moisture"].attrs["long_name"] = f"simulated {sensor} soil moisture, 0-5 cm"
+    for name, title in _TRUTH_TITLES.items() if truth else ():
         out[name].attrs = LIKE_SOIL_MOISTURE | {"long_name": title}
     out.attrs["sensor"] = sensor
     return out

@@ -1,6 +1,6 @@
-"""Pictures of scores and records: each function takes ``ax=None`` and returns the axes.
+"""Pictures of scores and experiments: each function takes ``ax=None`` and returns the axes.
 
-matplotlib is imported when the first picture is drawn: ``pip install 'xsm[plot]'``.
+matplotlib is imported when the first picture is drawn. Install it with ``pip install 'xsm[plot]'``.
 """
 
 from xsm._lazy import lazy_exports

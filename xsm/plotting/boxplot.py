@@ -1,4 +1,4 @@
-"""How a score is distributed over stations or cells, group by group."""
+"""How a score is distributed over stations or cells per group, and bars of simulated gaps."""
 
 from __future__ import annotations
 
@@ -6,17 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.plotting.bars import bars
-from xsm.plotting.groups import grouped, named
-from xsm.plotting.selection import against, pick
-from xsm.plotting.style import COLOURS, INK, QUIET, axes_for, heading, label, middle, tidy
+from xsm.plotting.selection import (
+    GAP_DIMS,
+    comparison_title,
+    datasets_by_name,
+    select_metric,
+    select_stratum,
+    values_by_group,
+)
+from xsm.plotting.style import (
+    COLOURS,
+    DARK,
+    GREY,
+    axes_for,
+    legend_above,
+    lower_is_better,
+    set_title,
+    style_rows,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FEW = 5  # fewer values than this are drawn as points: a box would pretend
+MIN_BOX_SIZE = 5  # smaller groups are drawn as points: quartiles of so few values mislead
+MAX_OUTLIERS_FROM = 2000  # outliers are drawn for up to so many values
 
 
 def box(
@@ -29,18 +45,20 @@ def box(
 ) -> Axes:
     """Draw a box per group: quartiles and median, whiskers from the 5th to the 95th percentile.
 
-    Groups of fewer than five values are drawn as points. Simulated gaps, which have one score per
-    method and kind of gap, are drawn as bars, with their intervals where they were asked for.
+    Groups of fewer than five values are drawn as points. Simulated gaps have one score per fill
+    method and gap pattern. They are drawn as bars, with confidence intervals where `scores` has
+    them.
 
     Parameters
     ----------
     scores : Dataset, DataArray, or mapping of names to them
-        What ``validate`` returns; of a mapping each has a colour, side by side in every group.
+        Results of ``validate``. The Datasets of a mapping are drawn side by side in each group,
+        in a colour each.
     metric : str, optional
         Name of the variable; the correlation or the first one where not given.
     by : str, optional
         What to group by: a stratum such as ``"season"``, or a coordinate of the stations such as
-        ``"network"`` (in order of the median). Found where not given.
+        ``"network"`` (in order of the median). Default: the stratum, else the network.
     ax : matplotlib Axes, optional
     title : str, optional
 
@@ -51,95 +69,134 @@ def box(
     Raises
     ------
     InputError
-        If the metric or the group is not there, or nothing is finite.
-    ImportError
+        If the metric or the group is not in `scores`, or no value is finite.
+    MissingPackageError
         If matplotlib is not installed.
     """
-    sets = {name: pick(one, metric) for name, one in named(scores).items()}
-    first = next(iter(sets.values()))
-    if "filler" in first.dims:
-        if len(sets) > 1:
+    arrays = {name: select_metric(ds, metric) for name, ds in datasets_by_name(scores).items()}
+    first = next(iter(arrays.values()))
+    if "fill_method" in first.dims:
+        if len(arrays) > 1:
             raise InputError(
-                f"scores has simulated gaps of {list(sets)}: draw one at a time, or join them "
-                'along "filler" with xr.concat.'
+                f"scores has simulated gaps of {list(arrays)}: draw one at a time, or join them "
+                'along "fill_method" with xr.concat.'
             )
-        return bars(scores, first, ax=ax, title=title)
-    data = {name: grouped(da, by) for name, da in sets.items()}
-    by = next(iter(data.values()))[1]
-    every = [item for groups, _ in data.values() for item in groups.items()]
-    labels = list(dict.fromkeys(group for group, values in every if values.size))
+        return _draw_bars(scores, first, ax=ax, title=title)
+    grouped = {name: values_by_group(da, by) for name, da in arrays.items()}
+    by = next(iter(grouped.values()))[1]
+    series = [groups for groups, _ in grouped.values()]
+    labels = list(
+        dict.fromkeys(label for groups in series for label, values in groups.items() if values.size)
+    )
     if not labels:
         raise InputError(f"{first.name} has no finite value: see scores['status'].")
-    ax = axes_for(ax, (5.8, 1.3 + max(len(labels), 2) * (0.18 + 0.24 * len(data))))
-    width = 0.8 / len(data)
-    for i, (groups, _) in enumerate(data.values()):
-        at = {group: k + (i - (len(data) - 1) / 2) * width for k, group in enumerate(labels)}
-        _draw(
-            ax, {k: groups[k] for k in labels if k in groups}, at, width, COLOURS[i % len(COLOURS)]
-        )
-    counts = [
-        " | ".join(
-            f"{groups[label].size:,}" if label in groups else "0" for groups, _ in data.values()
-        )
-        for label in labels
-    ]
+    ax = axes_for(ax, (5.8, 1.3 + max(len(labels), 2) * (0.18 + 0.24 * len(series))))
+    width = 0.8 / len(series)
+    for i, groups in enumerate(series):
+        offset = (i - (len(series) - 1) / 2) * width
+        rows = {k + offset: groups[label] for k, label in enumerate(labels) if label in groups}
+        _draw_boxes(ax, rows, width, COLOURS[i % len(COLOURS)])
     ax.set_yticks(
-        range(len(labels)), [f"{a}\nn = {n}" for a, n in zip(labels, counts, strict=True)]
+        range(len(labels)), [f"{label}\nn = {_counts(series, label)}" for label in labels]
     )
     ax.set_ylim(len(labels) - 0.4, -0.6)
-    _name_colours(ax, list(data))
-    if (best := middle(first)) is not None:
-        ax.axvline(best, color=INK, lw=0.8, zorder=0.9)
-    ax.grid(axis="x", color="#e3e3e3", lw=0.7)
-    ax.set_axisbelow(True)
-    ax.set_xlabel(label(first), fontsize=10)
+    if len(series) > 1:
+        _draw_legend(ax, list(grouped))
+    style_rows(ax, first)
     if by not in ("", "network", "stratum"):
         ax.set_ylabel(by.replace("_", " "), fontsize=10)
-    tidy(ax).tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    heading(ax, title, against(scores) if isinstance(scores, xr.Dataset) else None)
+    set_title(ax, title, comparison_title(scores) if isinstance(scores, xr.Dataset) else None)
     return ax
 
 
-def _draw(ax: Axes, groups: dict, at: dict[str, float], width: float, colour: str) -> None:
-    many = {group: values for group, values in groups.items() if values.size >= FEW}
-    line: dict[str, Any] = {"color": INK, "lw": 0.9}
-    if many:
+def _draw_boxes(
+    ax: Axes, rows: dict[float, NDArray[np.floating]], width: float, colour: str
+) -> None:
+    """Draw values at their position on y: a box, or points where they are few."""
+    boxes = {y: values for y, values in rows.items() if values.size >= MIN_BOX_SIZE}
+    if boxes:
         ax.boxplot(
-            list(many.values()),
-            positions=[at[group] for group in many],
+            list(boxes.values()),
+            positions=list(boxes),
             widths=0.7 * width,
             orientation="horizontal",
             whis=(5, 95),
             manage_ticks=False,
             patch_artist=True,
             boxprops={"facecolor": colour, "alpha": 0.75, "lw": 0},
-            medianprops={"color": INK, "lw": 1.6},
-            whiskerprops=line,
+            medianprops={"color": DARK, "lw": 1.6},
+            whiskerprops={"color": DARK, "lw": 0.9},
             capprops={"lw": 0},
-            flierprops={"marker": ".", "ms": 3, "mec": QUIET, "mfc": QUIET},
-            showfliers=sum(values.size for values in many.values()) <= 2000,
+            flierprops={"marker": ".", "ms": 3, "mec": GREY, "mfc": GREY},
+            showfliers=sum(values.size for values in boxes.values()) <= MAX_OUTLIERS_FROM,
         )
-    for group, values in groups.items():
-        if values.size < FEW:
-            y = np.full(values.size, at[group])
-            ax.plot(values, y, "o", color=colour, ms=5, mec=INK, mew=0.5)
+    for y, values in rows.items():
+        if y not in boxes:
+            ax.plot(values, np.full(values.size, y), "o", color=colour, ms=5, mec=DARK, mew=0.5)
 
 
-def _name_colours(ax: Axes, names: list[str]) -> None:
-    """A legend of the Datasets, where there are several."""
-    if len(names) < 2:
-        return
+def _counts(series: list[dict[str, NDArray[np.floating]]], label: str) -> str:
+    return " | ".join(f"{groups[label].size:,}" if label in groups else "0" for groups in series)
+
+
+def _draw_legend(ax: Axes, names: list[str]) -> None:
     from matplotlib.patches import Patch
 
-    patches = [
-        Patch(color=COLOURS[i % len(COLOURS)], alpha=0.75, label=name)
-        for i, name in enumerate(names)
-    ]
-    ax.figure.legend(
-        handles=patches,
-        loc="outside upper right",
-        ncols=min(len(names), 4),
-        fontsize=9,
-        frameon=False,
+    colours = [COLOURS[i % len(COLOURS)] for i in range(len(names))]
+    legend_above(
+        ax, [Patch(color=c, alpha=0.75, label=n) for c, n in zip(colours, names, strict=True)]
     )
+
+
+def _draw_bars(
+    scores: xr.Dataset | xr.DataArray, da: xr.DataArray, *, ax: Axes | None, title: str | None
+) -> Axes:
+    """Draw `da` (fill method, gap pattern) as one group of bars per fill method, best on top.
+
+    ``<metric>_low`` and ``<metric>_high`` of `scores` become whiskers.
+    """
+    da = select_stratum(da, set(GAP_DIMS))
+    if "gap_pattern" not in da.dims:
+        da = da.expand_dims(gap_pattern=[""])
+    da = da.transpose(*GAP_DIMS)
+    patterns = [str(pattern) for pattern in da["gap_pattern"].values]
+    da = da.isel(fill_method=_best_first(da, patterns))
+    n_methods = da.sizes["fill_method"]
+    ax = axes_for(ax, (6.0, 1.2 + 0.16 * da.size + 0.14 * n_methods))
+    height = 0.82 / len(patterns)
+    bars = []
+    for k, pattern in enumerate(patterns):
+        y = np.arange(n_methods) + (k - (len(patterns) - 1) / 2) * height
+        colour = DARK if pattern == "all" else COLOURS[k % len(COLOURS)]
+        values = da.values[:, k]
+        label = pattern.replace("_", " ")
+        bars.append(ax.barh(y, values, 0.86 * height, color=colour, label=label))
+        if (ends := _interval(scores, da, pattern)) is not None:
+            reach = np.clip(np.stack([values - ends[0], ends[1] - values]), 0, None)
+            ax.errorbar(values, y, xerr=reach, fmt="none", ecolor="#999999", elinewidth=1.2)
+    ax.set_yticks(range(n_methods), [str(name) for name in da["fill_method"].values])
+    ax.invert_yaxis()
+    style_rows(ax, da)
+    if len(patterns) > 1:
+        legend_above(ax, bars, title="gap pattern")
+    set_title(ax, title)
+    return ax
+
+
+def _best_first(da: xr.DataArray, patterns: list[str]) -> NDArray[np.intp]:
+    """Order of the fill methods: by the total over gap patterns, else by their mean."""
+    has_total = "all" in patterns
+    total = da.sel(gap_pattern="all") if has_total else da.mean("gap_pattern")
+    return np.argsort(lower_is_better(da, total.values), kind="stable")
+
+
+def _interval(
+    scores: xr.Dataset | xr.DataArray, da: xr.DataArray, pattern: str
+) -> NDArray[np.floating] | None:
+    """Lower and upper end (2, fill method) for one gap pattern, where `scores` has them."""
+    names = [f"{da.name}_low", f"{da.name}_high"]
+    if not isinstance(scores, xr.Dataset) or not set(names) <= set(scores.data_vars):
+        return None
+    arrays = (select_stratum(scores[name], set(GAP_DIMS)) for name in names)
+    ends = [end.sel(gap_pattern=pattern) if "gap_pattern" in end.dims else end for end in arrays]
+    return np.stack([end.sel({"fill_method": da["fill_method"]}).values for end in ends])

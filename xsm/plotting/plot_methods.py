@@ -1,4 +1,4 @@
-"""``scores.sm.plot``: find, call, return."""
+"""The methods of ``scores.sm.plot``: each calls the function of the same name."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class Plot:
         return taylor(self._scores, **options)
 
     def scatter(self, **options: Any) -> Axes:
-        """Draw the pairs; the options are those of :func:`xsm.plotting.scatter`."""
+        """Draw the matched pairs; the options are those of :func:`xsm.plotting.scatter`."""
         return scatter(self._scores, **options)
 
     def series(self, station: str | int | None = None, **options: Any) -> Axes:
-        """Draw one station's record; the options are those of :func:`xsm.plotting.series`."""
+        """Draw one station over time; the options are those of :func:`xsm.plotting.series`."""
         return series(self._scores, station, **options)
 
     def importance(self, **options: Any) -> Axes:
-        """Draw what :func:`xsm.experiments.importance` returned; see :func:`xsm.plotting.importance`."""
+        """Draw the importance of predictors; see :func:`xsm.plotting.importance`."""
         return importance(self._scores, **options)
 
     def curve(self, **options: Any) -> Axes:
-        """Draw an experiment; the options are those of :func:`xsm.plotting.curve`."""
+        """Draw the result of an experiment; the options are those of :func:`xsm.plotting.curve`."""
         return curve(self._scores, **options)
 
     def __repr__(self) -> str:

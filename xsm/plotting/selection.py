@@ -1,33 +1,39 @@
-"""Which variable of a scores Dataset a picture shows, and over which dimensions it scatters."""
+"""Which variable, stratum, station and groups of a scores Dataset a picture shows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xsm.errors import InputError
+from xsm.plotting.style import lower_is_better
 
-# What a picture starts with, where the caller does not say.
-FIRST = ("pearson_r", "ubrmsd", "rmsd", "bias")
-WHOLE = ("all", "all year")  # a stratum that leaves nothing out
-_NO_METRIC = ("n_obs", "status", "estimate", "reference", "land")
-_COMPANIONS = ("p_", "summary_", "estimate_", "annual_", "seam_", "share_", "coverage_")
+GAP_DIMS = ("fill_method", "gap_pattern")  # of the scores of simulated gaps
+DEFAULT_METRICS = ("pearson_r", "ubrmsd", "rmsd", "bias")  # in order of preference
+TOTALS = ("all", "all year")  # labels of a stratum that holds all values
+_NOT_METRICS = ("n_obs", "status", "estimate", "reference", "land")
+_NOT_METRIC_PREFIXES = ("p_", "summary_", "estimate_", "annual_", "edge_", "fraction_", "coverage_")
 
 
-def metrics_of(scores: xr.Dataset) -> list[str]:
-    """Names of the scores proper: no intervals, p values, counts, pairs or summaries."""
+def metric_names(scores: xr.Dataset) -> list[str]:
+    """Names of the metrics: no intervals, p values, counts, pairs or summaries."""
     names = [str(name) for name in scores.data_vars]
     return [
         name
         for name in names
-        if name not in _NO_METRIC
-        and not name.startswith(_COMPANIONS)
+        if name not in _NOT_METRICS
+        and not name.startswith(_NOT_METRIC_PREFIXES)
         and not (name.endswith(("_low", "_high")) and name.rsplit("_", 1)[0] in names)
         and scores[name].dtype.kind == "f"
     ]
 
 
-def pick(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.DataArray:
-    """The variable `metric` of `scores`; without a name the first of `FIRST` that is there.
+def select_metric(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.DataArray:
+    """Return the variable `metric` of `scores`; where not given the first of `DEFAULT_METRICS`.
 
     Raises
     ------
@@ -44,9 +50,9 @@ def pick(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.DataArray:
         raise InputError(
             f"scores is a {type(scores).__name__}: expected the Dataset that validate returns."
         )
-    names = metrics_of(scores)
+    names = metric_names(scores)
     if metric is None:
-        metric = next((name for name in (*FIRST, *names) if name in names), None)
+        metric = next((name for name in (*DEFAULT_METRICS, *names) if name in names), None)
         if metric is None:
             raise InputError(
                 f"scores has no metric: its variables are {list(scores.data_vars)}. Expected the "
@@ -57,28 +63,102 @@ def pick(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.DataArray:
     return scores[metric]
 
 
-def one_stratum(da: xr.DataArray, keep: set[str]) -> xr.DataArray:
-    """`da` without the dimensions outside `keep`: their only value, or the one in `WHOLE`.
+def select_stratum(da: xr.DataArray, keep: set[str]) -> xr.DataArray:
+    """Drop the dimensions outside `keep`: take their only value, or the one among `TOTALS`.
 
     Raises
     ------
     InputError
-        If a dimension has several values and none of them is the whole.
+        If a dimension has several values and none of them is a total.
     """
     for dim in [str(dim) for dim in da.dims if dim not in keep]:
-        values = [str(value) for value in da[dim].values]
-        whole = [i for i, value in enumerate(values) if value in WHOLE]
-        if da.sizes[dim] > 1 and not whole:
+        labels = [str(value) for value in da[dim].values]
+        totals = [i for i, label in enumerate(labels) if label in TOTALS]
+        if da.sizes[dim] > 1 and not totals:
             raise InputError(
-                f"{da.name} has a value per {dim} ({', '.join(values[:12])}): select one first, "
-                f'such as scores.sel({{"{dim}": {values[0]!r}}}).'
+                f"{da.name} has a value per {dim} ({', '.join(labels[:12])}): select one first, "
+                f'such as scores.sel({{"{dim}": {labels[0]!r}}}).'
             )
-        da = da.isel({dim: whole[0] if whole else 0})
+        da = da.isel({dim: totals[0] if totals else 0})
     return da
 
 
-def pairs_of(scores: xr.Dataset, station: str | int | None) -> tuple[xr.DataArray, xr.DataArray]:
-    """Estimate and reference, of one station or of all, where they were kept.
+def datasets_by_name(scores: Any) -> dict[str, Any]:
+    """Return `scores` as a mapping of names to Datasets; a single one has the name ""."""
+    if isinstance(scores, Mapping) and not isinstance(scores, xr.Dataset):
+        if not scores:
+            raise InputError("scores is an empty mapping: expected name -> scores Dataset.")
+        return {str(name): ds for name, ds in scores.items()}
+    return {"": scores}
+
+
+def sample_dims(da: xr.DataArray) -> set[str]:
+    """Dimensions of the sample: stations; rows and columns; fill methods and gap patterns.
+
+    All other dimensions are strata, such as the season.
+    """
+    for candidates in ({"station"}, {*GAP_DIMS}):
+        if dims := {str(dim) for dim in da.dims} & candidates:
+            return dims
+    # strata have text labels
+    unlabelled = {str(d) for d in da.dims if d not in da.coords or da[d].dtype.kind in "fiu"}
+    return unlabelled if len(unlabelled) > 1 else set()
+
+
+def values_by_group(
+    da: xr.DataArray, by: str | None
+) -> tuple[dict[str, NDArray[np.floating]], str]:
+    """Return the finite values of `da` per group, and the name of the grouping.
+
+    Parameters
+    ----------
+    da : DataArray
+        One metric.
+    by : str or None
+        A dimension or a coordinate. None takes the stratum, else the network where there
+        are several, else one group of all.
+
+    Raises
+    ------
+    InputError
+        If there is no such dimension or coordinate.
+    """
+    sample = sample_dims(da)
+    if by is None:
+        strata = [str(dim) for dim in da.dims if dim not in sample]
+        networks = "network" in da.coords and np.unique(da["network"].values).size > 1
+        by = strata[0] if strata else "network" if networks else None
+    if by is None:
+        return {"all": finite_values(da)}, ""
+    if by in da.dims:
+        da = select_stratum(da, {by, *sample})
+        parts = [(value, da.isel({by: i})) for i, value in enumerate(da[by].values)]
+        return {str(value): finite_values(part) for value, part in parts}, by
+    if by not in da.coords or da[by].ndim != 1:
+        coords = [n for n, coord in da.coords.items() if coord.ndim == 1 and n not in da.dims]
+        raise InputError(
+            f"by={by!r} is no group of {da.name}: expected one of {[*da.dims, *coords]}."
+        )
+    da, labels = select_stratum(da, {str(da[by].dims[0]), *sample}), da[by]
+    groups = {
+        str(value): finite_values(da.isel({labels.dims[0]: np.flatnonzero(labels.values == value)}))
+        for value in np.unique(labels.values)
+    }
+    medians = {name: np.median(values) for name, values in groups.items() if values.size}
+    best_first = sorted(medians, key=lambda name: float(lower_is_better(da, medians[name])))
+    return {name: groups[name] for name in dict.fromkeys([*best_first, *groups])}, by
+
+
+def finite_values(da: xr.DataArray) -> NDArray[np.floating]:
+    """Return the finite values of `da` as a flat array."""
+    values = np.asarray(da.values, float).ravel()
+    return values[np.isfinite(values)]
+
+
+def matched_pairs(
+    scores: xr.Dataset, station: str | int | None
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return estimate and reference, of one station or of all.
 
     Parameters
     ----------
@@ -90,50 +170,50 @@ def pairs_of(scores: xr.Dataset, station: str | int | None) -> tuple[xr.DataArra
     Raises
     ------
     InputError
-        If the pairs were not kept, or there is no such station.
+        If `scores` holds no pairs or no such station.
     """
     missing = [name for name in ("estimate", "reference") if name not in scores.data_vars]
     if missing:
         raise InputError(
-            f"scores has no {' and no '.join(missing)}: expected the pairs themselves. Keep them: "
+            f"scores has no {' and no '.join(missing)}: expected the matched pairs. Keep them: "
             "validate(..., keep_pairs=True)."
         )
     if station is not None:
-        scores = scores.isel(station=station_at(scores, station))
+        scores = scores.isel(station=station_index(scores, station))
     return scores["estimate"], scores["reference"]
 
 
-def station_at(scores: xr.Dataset, station: str | int) -> int:
-    """Position of a station, by label, name or position."""
+def station_index(scores: xr.Dataset, station: str | int) -> int:
+    """Position of a station that is given by label, name or position."""
     for name in ("station", "station_name"):
         if name in scores.coords:
-            found = [i for i, value in enumerate(scores[name].values.tolist()) if value == station]
-            if found:
-                return found[0]
+            labels = scores[name].values.tolist()
+            if station in labels:
+                return labels.index(station)
     size = scores.sizes.get("station", 0)
     if isinstance(station, int) and -size <= station < size:
         return station
-    known = [str(value) for value in scores["station"].values[:8]] if size else []
+    first = [str(value) for value in scores["station"].values[:8]] if size else []
     raise InputError(
         f"station={station!r} is not in scores: expected a label, a station_name or a position "
-        f"below {size}; the first are {known}."
+        f"below {size}; the first are {first}."
     )
 
 
-def station_text(scores: xr.Dataset, at: int) -> str:
+def station_label(scores: xr.Dataset, index: int) -> str:
     """Name and network of the station at a position."""
-    one = scores.isel(station=at)
-    name = one["station_name" if "station_name" in one.coords else "station"].item()
-    return f"{name} ({one['network'].item()})" if "network" in one.coords else str(name)
+    station = scores.isel(station=index)
+    name = station["station_name" if "station_name" in station.coords else "station"].item()
+    return f"{name} ({station['network'].item()})" if "network" in station.coords else str(name)
 
 
-def against(scores: xr.Dataset | xr.DataArray) -> str | None:
-    """Title: what was compared with what, where the attributes tell."""
-    return " against ".join(names_of(scores)) if "estimate_name" in scores.attrs else None
+def comparison_title(scores: xr.Dataset | xr.DataArray) -> str | None:
+    """Title "estimate against reference" with their names, where the attributes hold them."""
+    return " against ".join(role_names(scores)) if "estimate_name" in scores.attrs else None
 
 
-def names_of(scores: xr.Dataset | xr.DataArray) -> list[str]:
-    """What to call estimate and reference: their names, unless these are one and the same."""
+def role_names(scores: xr.Dataset | xr.DataArray) -> list[str]:
+    """Names of estimate and reference; the role is added where both have the same name."""
     roles = ["estimate", "reference"]
     names = [str(scores.attrs.get(f"{role}_name", role)) for role in roles]
     return names if names[0] != names[1] else [f"{names[0]} ({role})" for role in roles]

@@ -1,82 +1,82 @@
-"""What the pictures share: matplotlib on first use, colours, labels with units, colour limits."""
+"""What all pictures share: matplotlib on first use, colours, labels with units, legends."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from xsm._lazy import optional_import
 from xsm.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito (2008): told apart by the colour-blind and, but for the last two, in grey.
+# Okabe and Ito (2008): distinct for colour-blind readers and, but for the last two, in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4d4d4d")
-INK, QUIET = "#222222", "#8c8c8c"
-SKILL, ERROR, COUNT, SIGNED = "viridis", "magma_r", "cividis", "BrBG"  # BrBG: dry to wet
-ERRORS = ("rmsd", "ubrmsd", "mae", "mse", "mse_corr", "mse_bias", "mse_var", "err_std")
+DARK, GREY, GRID = "#222222", "#8c8c8c", "#e3e3e3"
+# BrBG: brown for dry, green for wet.
+CMAP_SKILL, CMAP_ERROR, CMAP_COUNT, CMAP_DIVERGING = "viridis", "magma_r", "cividis", "BrBG"
+ERROR_METRICS = ("rmsd", "ubrmsd", "mae", "mse", "mse_corr", "mse_bias", "mse_var", "err_std")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def axes_for(ax: Axes | None, size: tuple[float, float] = (6.4, 4.2)) -> Axes:
-    """`ax`, or the axes of a new figure of `size` inches.
+    """Return `ax`, or the axes of a new figure of `size` inches.
 
     Raises
     ------
-    ImportError
-        If matplotlib is not there.
+    MissingPackageError
+        If matplotlib is not installed.
     """
     if ax is not None:
         return ax
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'xsm[plot]'") from error
-    return plt.subplots(figsize=size, layout="constrained")[1]
+    pyplot = optional_import("matplotlib.pyplot", "a picture of xsm.plotting", "plot")
+    return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
-def units_text(units: str) -> str:
-    r"""Units as they are printed, not to be broken at the end of a line.
+def format_units(units: str) -> str:
+    r"""Units as they are printed, with spaces that do not break at the end of a line.
 
     Examples
     --------
-    >>> units_text("m3 m-3"), units_text("(m3 m-3)2"), units_text("1")
+    >>> format_units("m3 m-3"), format_units("(m3 m-3)2"), format_units("1")
     ('m³\xa0m⁻³', '(m³\xa0m⁻³)²', '')
     """
     if units in ("1", "-", "dimensionless"):
         return ""
-    units = re.sub(r"(?<=[A-Za-z)])-?\d+", lambda found: found[0].translate(_SUPERSCRIPT), units)
+    units = re.sub(r"(?<=[A-Za-z)])-?\d+", lambda match: match[0].translate(_SUPERSCRIPT), units)
     return units.replace(" ", "\xa0")
 
 
-def label(da: xr.DataArray) -> str:
-    """Long name and units of `da`, for an axis."""
+def axis_label(da: xr.DataArray) -> str:
+    """Long name and units of `da`."""
     name = str(da.attrs.get("long_name") or da.name or "").replace("_", " ")
-    units = units_text(str(da.attrs.get("units", "1")))
+    units = format_units(str(da.attrs.get("units", "1")))
     return f"{name} ({units})" if units else name
 
 
-def middle(da: xr.DataArray) -> float | None:
-    """The value between two bad sides: 0 of a bias or a difference of scores, 1 of a ratio."""
-    if da.name in ERRORS:  # a root-mean-square difference below 0 is a difference of two
+def neutral_value(da: xr.DataArray) -> float | None:
+    """The value without error: 0 for a bias or a difference of scores, 1 for a ratio, else None."""
+    if da.name in ERROR_METRICS:  # a negative error metric is a difference of two
         return 0.0 if (da < 0).any() else None
-    words = f"{da.name} {da.attrs.get('long_name', '')}".lower()
-    if "ratio" in words:
+    text = f"{da.name} {da.attrs.get('long_name', '')}".lower()
+    if "ratio" in text:
         return 1.0
-    return 0.0 if "bias" in words or "difference" in words else None
+    return 0.0 if "bias" in text or "difference" in text else None
 
 
-def badness(da: xr.DataArray, values: Any) -> Any:
-    """`values` of the metric `da` so that less is better: best first when sorted."""
-    if (best := middle(da)) is not None:
-        return abs(values - best)
-    return values if da.name in ERRORS else -values
+def lower_is_better(da: xr.DataArray, values: Any) -> Any:
+    """Transform `values` of the metric `da` so that they sort from best to worst."""
+    if (neutral := neutral_value(da)) is not None:
+        return abs(values - neutral)
+    return values if da.name in ERROR_METRICS else -values
 
 
-def colours(
+def colour_scale(
     da: xr.DataArray,
     *,
     cmap: str | None = None,
@@ -84,10 +84,10 @@ def colours(
     vmax: float | None = None,
     center: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Colour map and limits of `da`, and on which ends of the colour bar values lie beyond.
+    """Return colour map and limits of `da`, and the ends at which the colour bar has arrows.
 
-    The limits are the 2nd and 98th percentile, so that one odd cell does not take the colours of
-    all others; symmetric about `center` where there is one (see :func:`middle`).
+    The limits are the 2nd and 98th percentile, so that a single outlier does not compress the
+    scale. They are symmetric about `center` where there is one (see :func:`neutral_value`).
 
     Raises
     ------
@@ -99,34 +99,71 @@ def colours(
         raise InputError(
             f"{da.name} has no finite value to draw: see scores['status'] for the reasons."
         )
-    center = middle(da) if center is None else center
+    center = neutral_value(da) if center is None else center
     low, high = (float(edge) for edge in np.percentile(values, [2, 98]))
     if center is not None:
-        half = max(abs(low - center), abs(high - center))
+        half_range = max(abs(low - center), abs(high - center))
         if center > 0 and values.min() >= 0:
-            half = min(half, center)  # a ratio has no negative side
-        low, high = center - half, center + half
+            half_range = min(half_range, center)  # a ratio has no negative side
+        low, high = center - half_range, center + half_range
     if high - low < 1e-6:
         low, high = low - 0.01, high + 0.01
     low, high = low if vmin is None else vmin, high if vmax is None else vmax
-    under, over = values.min() < low - 1e-9, values.max() > high + 1e-9
-    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[under, over]
+    below, above = values.min() < low - 1e-9, values.max() > high + 1e-9
+    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
     if cmap is None:
-        cmap = SKILL if da.dtype.kind == "f" else COUNT
-        cmap = ERROR if da.name in ERRORS else cmap
-        cmap = cmap if center is None else SIGNED
+        cmap = CMAP_SKILL if da.dtype.kind == "f" else CMAP_COUNT
+        cmap = CMAP_ERROR if da.name in ERROR_METRICS else cmap
+        cmap = cmap if center is None else CMAP_DIVERGING
     return {"cmap": cmap, "vmin": low, "vmax": high}, extend
 
 
-def tidy(ax: Axes) -> Axes:
-    """Quiet ticks, and no frame at the top and the right."""
+def style_axes(ax: Axes) -> Axes:
+    """Grey ticks, and no frame at the top and the right."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["left", "bottom"]].set_color(QUIET)
-    ax.tick_params(labelsize=9, color=QUIET)
+    ax.spines[["left", "bottom"]].set_color(GREY)
+    ax.tick_params(labelsize=9, color=GREY)
     return ax
 
 
-def heading(ax: Axes, text: str | None, usual: str | None = None) -> None:
-    """The title, left, as a text begins: `text`, or the `usual` one if it is None."""
-    if text := usual if text is None else text:
-        ax.set_title(text, loc="left", fontsize=11, color=INK)
+def style_rows(ax: Axes, da: xr.DataArray) -> None:
+    """Axes of a chart with a labelled row per group and the values of `da` along x."""
+    if (neutral := neutral_value(da)) is not None:
+        ax.axvline(neutral, color=DARK, lw=0.8, zorder=0.9)
+    ax.grid(axis="x", color=GRID, lw=0.7)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(axis_label(da), fontsize=10)
+    style_axes(ax).tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+
+
+def legend_above(ax: Axes, handles: list[Any], *, title: str | None = None) -> None:
+    """A legend in one line or two at the top right of the figure, outside of the axes."""
+    ax.figure.legend(
+        handles=handles,
+        loc="outside upper right",
+        ncols=min(len(handles), 4),
+        fontsize=9,
+        frameon=False,
+        title=title,
+        title_fontsize=9,
+    )
+
+
+def add_colour_bar(ax: Axes, mappable: Any, text: str, **options: Any) -> None:
+    """A colour bar without frame, labelled `text`; `options` are those of ``Figure.colorbar``."""
+    bar = ax.figure.colorbar(mappable, ax=ax, shrink=0.8, aspect=28, pad=0.02, **options)
+    bar.set_label(text, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+
+
+def set_title(ax: Axes, title: str | None, default: str | None = None) -> None:
+    """Set the title, left-aligned: `title`, or `default` where it is None; "" draws none.
+
+    Long titles are wrapped to the width of the axes.
+    """
+    if text := default if title is None else title:
+        inches = ax.get_window_extent().width / ax.figure.dpi
+        width = max(int(11 * inches), 24)  # characters of 11 points
+        ax.set_title(textwrap.fill(text, width), loc="left", fontsize=11, color=DARK)

@@ -1,4 +1,4 @@
-"""The record of one station: observed and estimated, day by day."""
+"""Time series of one station: reference and estimate."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.plotting.geography import place_text
+from xsm.plotting.geography import format_position
 from xsm.plotting.selection import (
-    metrics_of,
-    names_of,
-    one_stratum,
-    pairs_of,
-    pick,
-    station_at,
-    station_text,
+    matched_pairs,
+    metric_names,
+    role_names,
+    select_metric,
+    select_stratum,
+    station_index,
+    station_label,
 )
-from xsm.plotting.style import COLOURS, INK, axes_for, heading, tidy, units_text
+from xsm.plotting.style import COLOURS, DARK, axes_for, format_units, set_title, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,17 +32,17 @@ def series(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw the reference and the estimate of one station, with its interval where there is one.
+    """Draw reference and estimate of one station, with the interval of the estimate if it has one.
 
     Parameters
     ----------
     scores : Dataset
-        With the pairs ``estimate`` and ``reference`` (station, time): ``keep_pairs=True``. The
-        interval is ``estimate_low`` and ``estimate_high``, or 1.96 times
-        ``estimate_uncertainty`` (one standard deviation) on each side.
+        With the matched pairs ``estimate`` and ``reference`` (station, time), from
+        ``validate(..., keep_pairs=True)``. The interval is ``estimate_low`` and
+        ``estimate_high``, or 1.96 times ``estimate_uncertainty`` (one standard deviation) on each
+        side.
     station : str, int or None
-        Label, name or position. None takes the station whose score is the median one: neither
-        the best nor the worst.
+        Label, name or position. None takes the station of the median score.
     ax : matplotlib Axes, optional
     title : str, optional
 
@@ -53,52 +53,52 @@ def series(
     Raises
     ------
     InputError
-        If there are no pairs, or no such station.
-    ImportError
+        If `scores` holds no pairs or no such station.
+    MissingPackageError
         If matplotlib is not installed.
     """
-    pairs_of(scores, None)
-    at = typical_station(scores) if station is None else station_at(scores, station)
-    one = scores.isel(station=at) if "station" in scores.dims else scores
+    matched_pairs(scores, None)
+    index = median_station(scores) if station is None else station_index(scores, station)
+    pairs = scores.isel(station=index) if "station" in scores.dims else scores
     ax = axes_for(ax, (9.0, 3.0))
-    days, names = one["time"].values, names_of(scores)
-    if (band := interval(one)) is not None:
-        ax.fill_between(days, *band, color=BAND, alpha=0.6, lw=0, label="95 % interval")
-    ax.plot(days, one["reference"], color=INK, lw=1.1, label=names[1])
-    few: dict[str, Any] = {"marker": "o", "ms": 3, "lw": 0.9}
-    ax.plot(days, one["estimate"], color=COLOURS[0], label=names[0], **few)
-    date_axis(ax)
-    units = units_text(str(one["reference"].attrs.get("units", "1")))
+    days, (estimate, reference) = pairs["time"].values, role_names(scores)
+    if (interval := interval_of(pairs)) is not None:
+        ax.fill_between(days, *interval, color=BAND, alpha=0.6, lw=0, label="95 % interval")
+    ax.plot(days, pairs["reference"], color=DARK, lw=1.1, label=reference)
+    style: dict[str, Any] = {"marker": "o", "ms": 3, "lw": 0.9}
+    ax.plot(days, pairs["estimate"], color=COLOURS[0], label=estimate, **style)
+    format_dates(ax)
+    units = format_units(str(pairs["reference"].attrs.get("units", "1")))
     ax.set_ylabel(f"soil moisture ({units})" if units else "soil moisture", fontsize=10)
     ax.legend(fontsize=9, frameon=False, ncols=3, loc="upper right", bbox_to_anchor=(1.0, -0.1))
-    heading(ax, title, _title(scores, one, at) if "station" in scores.dims else None)
-    return tidy(ax)
+    set_title(ax, title, _title(scores, index) if "station" in scores.dims else None)
+    return style_axes(ax)
 
 
-def interval(one: xr.Dataset) -> tuple[Any, Any] | None:
-    """Lower and upper end (time,) of the estimate's 95 % interval, or None."""
-    if {"estimate_low", "estimate_high"} <= set(one.data_vars):
-        return one["estimate_low"].values, one["estimate_high"].values
-    if "estimate_uncertainty" in one.data_vars:
-        half = 1.96 * one["estimate_uncertainty"]
-        return (one["estimate"] - half).values, (one["estimate"] + half).values
+def interval_of(pairs: xr.Dataset) -> tuple[Any, Any] | None:
+    """Lower and upper end (time,) of the 95 % interval of the estimate, or None."""
+    if {"estimate_low", "estimate_high"} <= set(pairs.data_vars):
+        return pairs["estimate_low"].values, pairs["estimate_high"].values
+    if "estimate_uncertainty" in pairs.data_vars:
+        half_width = 1.96 * pairs["estimate_uncertainty"]
+        return (pairs["estimate"] - half_width).values, (pairs["estimate"] + half_width).values
     return None
 
 
-def typical_station(scores: xr.Dataset) -> int:
-    """Position of the station of the median score; of the most pairs where there is no score."""
+def median_station(scores: xr.Dataset) -> int:
+    """Position of the station of the median score; without scores, of the most pairs."""
     if "station" not in scores.dims:
         return 0
-    if not metrics_of(scores):
+    if not metric_names(scores):
         both = scores["estimate"].notnull() & scores["reference"].notnull()
         return int(both.sum("time").values.argmax())
-    values = one_stratum(pick(scores, None), {"station"}).values
+    values = select_stratum(select_metric(scores, None), {"station"}).values
     order = np.argsort(values)[: np.isfinite(values).sum()]
     return int(order[order.size // 2]) if order.size else 0
 
 
-def date_axis(ax: Axes) -> None:
-    """Dates as short as they can be."""
+def format_dates(ax: Axes) -> None:
+    """Short dates on the x axis."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=4, maxticks=9)
@@ -107,10 +107,9 @@ def date_axis(ax: Axes) -> None:
     ax.margins(x=0.01)
 
 
-def _title(scores: xr.Dataset, one: xr.Dataset, at: int) -> str:
-    place = (
-        f", {place_text(one['lat'].item(), one['lon'].item())}"
-        if {"lat", "lon"} <= set(one.coords)
-        else ""
-    )
-    return station_text(scores, at) + place
+def _title(scores: xr.Dataset, index: int) -> str:
+    """Name, network and position of a station."""
+    text, station = station_label(scores, index), scores.isel(station=index)
+    if {"lat", "lon"} <= set(station.coords):
+        text += f", {format_position(station['lat'].item(), station['lon'].item())}"
+    return text

@@ -1,1 +1,1 @@
-"""The parts of the report: page, tables, figures, identity of the data."""
+"""Parts of the report: sections, tables, figures, provenance of the scores, HTML page."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xsm.osse.water import DEPTH_MM, make_soil, snow_step, soil_step
+from xsm.osse.world import DEPTH_MM, make_soil, snow_step, soil_step
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_every_drop_is_accounted_for(soil):
 
 def test_evaporation_is_limited_by_water_and_by_energy(soil):
     cold, warm = np.full(50, -20.0), np.full(50, 25.0)
-    wet, dry, nothing = soil.capacity, soil.residual, np.zeros(50)
+    wet, dry, nothing = soil.field_capacity, soil.residual, np.zeros(50)
     strong = soil_step(wet, nothing, np.full(50, 6.0), warm, soil)[1]
     weak = soil_step(wet, nothing, np.full(50, 1.0), warm, soil)[1]
     assert (strong > 2 * weak).all()
@@ -42,7 +42,7 @@ def test_evaporation_is_limited_by_water_and_by_energy(soil):
 
 def test_a_flood_fills_the_pores_and_runs_off(soil):
     theta, _, _, runoff = soil_step(
-        soil.capacity, np.full(50, 500.0), np.zeros(50), np.full(50, -9.0), soil
+        soil.field_capacity, np.full(50, 500.0), np.zeros(50), np.full(50, -9.0), soil
     )
     assert theta == pytest.approx(soil.porosity, rel=1e-6)
     assert (runoff > 450).all()

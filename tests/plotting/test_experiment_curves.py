@@ -52,12 +52,11 @@ def test_a_line_per_estimate_and_the_baseline_dashed():
     assert ax.get_ylim()[1] > 0.042
 
 
-def test_other_results_are_told_apart():
+def test_other_results_raise():
     with pytest.raises(InputError, match=r"expected the Dataset of xsm\.experiments\.importance"):
         plotting.importance(made_curve())
-    with pytest.raises(
-        InputError, match=r"expected the Dataset of xsm\.experiments\.sequence_length"
-    ):
+    expected = r"expected the Dataset of xsm\.experiments\.sequence_length"
+    with pytest.raises(InputError, match=expected):
         plotting.curve(made_importance())
     with pytest.raises(InputError, match="metric='no'"):
         plotting.curve(made_curve(), metric="no")

@@ -11,16 +11,16 @@ from xsm.errors import InputError
 
 def groups(ax):
     """Label -> points (n, 2)."""
-    found = [c for c in ax.collections if isinstance(c, PathCollection)]
-    return {c.get_label(): np.asarray(c.get_offsets()) for c in found}
+    artists = [c for c in ax.collections if isinstance(c, PathCollection)]
+    return {c.get_label(): np.asarray(c.get_offsets()) for c in artists}
 
 
 def test_a_method_lies_at_its_correlation_and_ratio():
-    scores = simulated().sel({"kind": "all"})
-    found = groups(plotting.taylor(scores))
-    assert list(found) == ["linear", "climatology", "network", "window_mean"]
-    for name, ((x, y),) in found.items():
-        one = scores.sel(filler=name)
+    scores = simulated().sel({"gap_pattern": "all"})
+    points_of = groups(plotting.taylor(scores))
+    assert list(points_of) == ["linear", "climatology", "network", "window_mean"]
+    for name, ((x, y),) in points_of.items():
+        one = scores.sel(fill_method=name)
         assert np.hypot(x, y) == pytest.approx(one["std_ratio"].item())
         assert x / np.hypot(x, y) == pytest.approx(one["pearson_r"].item())
 
@@ -39,7 +39,7 @@ def test_stations_of_a_single_network_need_no_legend():
     assert plotting.taylor(scores).get_legend() is None
 
 
-def test_networks_have_their_colours_and_the_legend_says_so():
+def test_networks_have_their_colours_and_a_legend():
     ax = plotting.taylor(stations(12))
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["REMEDHUS", "SMOSMANIA", "RSMN", "centred RMS"]
@@ -66,12 +66,12 @@ def test_what_lies_beyond_is_counted_and_not_drawn():
     assert max(np.hypot(*points.T).max() for points in groups(ax).values()) <= 1.5
 
 
-def test_several_datasets_are_told_apart_by_name():
-    found = groups(plotting.taylor({"new": stations(8), "old": stations(8, seed=4)}))
-    assert {name: len(points) for name, points in found.items()} == {"new": 7, "old": 7}
+def test_several_datasets_are_labelled_by_name():
+    points_of = groups(plotting.taylor({"new": stations(8), "old": stations(8, seed=4)}))
+    assert {name: len(points) for name, points in points_of.items()} == {"new": 7, "old": 7}
 
 
-def test_without_ratio_and_pairs_it_says_what_to_ask_for():
+def test_without_ratio_and_pairs_the_message_says_what_to_request():
     scores = stations().drop_vars(["estimate", "reference"])
     with pytest.raises(InputError, match="keep_pairs=True"):
         plotting.taylor(scores)

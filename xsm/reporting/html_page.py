@@ -1,4 +1,4 @@
-"""A self-contained HTML page: everything that is no markup yet is escaped on its way in."""
+"""A self-contained HTML page; all text is escaped when it is added."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from html import escape
 from importlib.resources import files
 from typing import NamedTuple
 
-VOID = {"img", "meta", "br"}
+VOID_ELEMENTS = {"img", "meta", "br"}
 
 
 class Markup(str):
-    """Text that is HTML already: made by :func:`tag` only."""
+    """Text that is HTML already; only :func:`tag` and :func:`join` make it."""
 
 
 def tag(name: str, *children: object, **attributes: object) -> Markup:
-    """An element; what is no `Markup` in it is text, and is escaped.
+    """An HTML element; children other than `Markup` are text and are escaped.
 
     Examples
     --------
     >>> tag("p", "a < b ", tag("b", "&"), class_="note")
     '<p class="note">a &lt; b <b>&amp;</b></p>'
     """
-    words = [
+    attribute_text = [
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
         for key, value in attributes.items()
     ]
-    if name in VOID:
-        return Markup(f"<{name}{''.join(words)}>")
-    return Markup(f"<{name}{''.join(words)}>{joined(children)}</{name}>")
+    if name in VOID_ELEMENTS:
+        return Markup(f"<{name}{''.join(attribute_text)}>")
+    return Markup(f"<{name}{''.join(attribute_text)}>{join(children)}</{name}>")
 
 
-def joined(parts: Iterable[object]) -> Markup:
-    """Parts one after the other, text among them escaped."""
+def join(parts: Iterable[object]) -> Markup:
+    """Concatenate parts; text among them is escaped."""
     return Markup("".join(p if isinstance(p, Markup) else escape(str(p)) for p in parts))
 
 
-class Picture(NamedTuple):
-    """A caption and an SVG; a wide one has a row of its own."""
+class Figure(NamedTuple):
+    """A caption and an SVG image; a wide figure takes a whole row."""
 
     caption: str
     svg: bytes
@@ -46,7 +46,7 @@ class Picture(NamedTuple):
 
 
 class Page:
-    """Sections with numbered tables and figures, and a list of contents."""
+    """Sections with numbered tables and figures, and a table of contents."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -74,45 +74,48 @@ class Page:
         *,
         folded: bool = False,
     ) -> None:
-        """Add a table: the first column names the rows. A folded one opens on a click."""
+        """Add a table whose first column names the rows. A folded table opens on a click."""
         number = self._number("Table")
-        top = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
-        lines = [
+        thead = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
+        body = [
             tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
             for row in rows
         ]
-        name = (number, caption)
-        own = [] if folded else [tag("caption", *name)]
-        wide = tag("div", tag("table", *own, top, tag("tbody", *lines)), class_="wide")
-        self._body.append(tag("details", tag("summary", *name), wide) if folded else wide)
+        captions = [] if folded else [tag("caption", number, caption)]
+        table = tag("table", *captions, thead, tag("tbody", *body))
+        scrollable = tag("div", table, class_="wide")
+        if folded:
+            scrollable = tag("details", tag("summary", number, caption), scrollable)
+        self._body.append(scrollable)
 
     def tables(self, tables: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]]) -> None:
-        """Add small tables, side by side where there is room."""
+        """Add small tables, side by side where the page is wide enough."""
         before = len(self._body)
         for caption, head, rows in tables:
             self.table(caption, head, rows)
         self._body[before:] = [tag("div", *self._body[before:], class_="beside")]
 
     def facts(self, caption: str, rows: Iterable[tuple[str, str]]) -> None:
-        """Add a table of names and what they are."""
-        lines = [tag("tr", tag("th", key, scope="row"), tag("td", value)) for key, value in rows]
-        name = tag("caption", self._number("Table"), caption)
-        table = tag("table", name, tag("tbody", *lines), class_="facts")
+        """Add a table of names and values."""
+        body = [tag("tr", tag("th", key, scope="row"), tag("td", value)) for key, value in rows]
+        head = tag("caption", self._number("Table"), caption)
+        table = tag("table", head, tag("tbody", *body), class_="facts")
         self._body.append(tag("div", table, class_="wide"))
 
-    def figures(self, pictures: Iterable[Picture]) -> None:
-        """Add pictures, two in a row where there is room and they are not wide."""
-        found = []
-        for caption, svg, wide in pictures:
+    def figures(self, figures: Iterable[Figure]) -> None:
+        """Add figures, two in a row where they are not wide."""
+        elements = []
+        for caption, svg, wide in figures:
             data = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
-            words = tag("figcaption", self._number("Figure"), caption)
+            text = tag("figcaption", self._number("Figure"), caption)
             image = tag("img", src=data, alt=caption)
-            found.append(tag("figure", image, words, **({"class_": "broad"} if wide else {})))
-        if found:
-            self._body.append(tag("div", *found, class_="figures"))
+            options = {"class_": "broad"} if wide else {}
+            elements.append(tag("figure", image, text, **options))
+        if elements:
+            self._body.append(tag("div", *elements, class_="figures"))
 
     def html(self) -> str:
-        """The whole page."""
+        """The page as HTML."""
         style = files("xsm.reporting").joinpath("report.css").read_text(encoding="utf-8")
         head = tag(
             "head",

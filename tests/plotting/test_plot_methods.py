@@ -1,4 +1,4 @@
-"""The accessor's methods, and that matplotlib is asked for only when something is drawn."""
+"""The accessor's methods, and that matplotlib is imported only when something is drawn."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from tests.plotting.scores_made_up import product, stations
 from xsm import plotting
 from xsm.plotting import Plot
-from xsm.plotting.selection import metrics_of, names_of
+from xsm.plotting.selection import role_names
 
 
 @pytest.mark.parametrize("name", ["map", "box", "taylor", "scatter", "series"])
@@ -23,13 +23,6 @@ def test_a_single_variable_can_be_drawn():
     assert Plot(product()["rmsd"]).map().collections
 
 
-def test_metrics_are_told_from_their_companions():
-    scores = stations()
-    for name in ("pearson_r_low", "pearson_r_high", "p_pearson_r", "summary_rmsd"):
-        scores[name] = scores["pearson_r"]
-    assert metrics_of(scores) == ["pearson_r", "bias", "rmsd", "ubrmsd"]
-
-
 def test_importing_the_plots_does_not_import_matplotlib():
     code = "import sys, xsm.plotting.plot_methods; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -41,8 +34,8 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
         plotting.box(stations())
 
 
-def test_estimate_and_reference_of_one_name_are_told_apart():
+def test_estimate_and_reference_of_one_name_have_their_roles_in_the_legend():
     scores = stations().assign_attrs(estimate_name="soil_moisture", reference_name="soil_moisture")
-    assert names_of(scores) == ["soil_moisture (estimate)", "soil_moisture (reference)"]
+    assert role_names(scores) == ["soil_moisture (estimate)", "soil_moisture (reference)"]
     legend = plotting.series(scores).get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == names_of(scores)[::-1]
+    assert [text.get_text() for text in legend.get_texts()] == role_names(scores)[::-1]

@@ -1,4 +1,4 @@
-"""What a report is about, so that it can be told apart and made again."""
+"""What a report is about: names, period, area, settings, versions and hash of the scores."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm._version import __version__
+
 PACKAGES = ("xarray", "numpy", "pandas", "scipy", "numba", "dask", "netCDF4", "matplotlib")
+
+# Attributes that have a row of their own, or none.
+LISTED_SEPARATELY = (
+    "xsm_scores", "estimate_name", "reference_name", "settings", "history", "Conventions",
+)  # fmt: skip
 
 Facts = list[tuple[str, str]]
 
 
 def digest(ds: xr.Dataset) -> str:
-    """SHA-256 of names, dimensions, types and values of all variables; not of attributes.
+    """SHA-256 over names, dimensions, types and values of all variables, without attributes.
 
     Examples
     --------
@@ -60,29 +67,30 @@ def identity(ds: xr.Dataset) -> Facts:
         facts.append(("Area (degrees)", ", ".join(spans)))
     if "n_obs" in ds:
         facts.append(("Pairs (all scores)", f"{int(ds['n_obs'].sum()):,}"))
-    told = ("xsm_scores", "estimate_name", "reference_name", "settings", "history", "Conventions")
-    facts += [(str(k).replace("_", " "), _text(v)) for k, v in ds.attrs.items() if k not in told]
+    facts += [
+        (str(key).replace("_", " "), _text(value))
+        for key, value in ds.attrs.items()
+        if key not in LISTED_SEPARATELY
+    ]
     facts.append(("History", str(ds.attrs.get("history", "not recorded"))))
     facts.append(("SHA-256 of the scores", digest(ds)))
     return facts
 
 
 def settings(ds: xr.Dataset) -> Facts:
-    """The settings of the call, as ``validate`` wrote them down."""
+    """Settings of the call, from the attribute that ``validate`` writes."""
     text = ds.attrs.get("settings", "{}")
     try:
-        found = json.loads(text)
+        values = json.loads(text)
     except (TypeError, ValueError):
         return [("settings", str(text))]
-    if not isinstance(found, Mapping):
-        return [("settings", _text(found))]
-    return [(str(key), _text(value)) for key, value in found.items() if value is not None]
+    if not isinstance(values, Mapping):
+        return [("settings", _text(values))]
+    return [(str(key), _text(value)) for key, value in values.items() if value is not None]
 
 
 def versions() -> Facts:
-    """Versions of what the scores and the report were made with."""
-    from xsm._version import __version__
-
+    """Versions of xsm, Python and the packages that it uses here."""
     facts = [("xsm", __version__), ("Python", platform.python_version())]
     for name in PACKAGES:
         try:
@@ -98,5 +106,5 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_text(one)}" for key, one in value.items())
+        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
     return str(value)

@@ -1,0 +1,153 @@
+"""Figures of a report, as SVG: which there are for each kind of validation."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import xsm.plotting as plotting
+from xsm._lazy import optional_import
+from xsm.plotting.selection import DEFAULT_METRICS, TOTALS, metric_names
+from xsm.plotting.style import COLOURS, axes_for, axis_label, style_axes
+from xsm.plotting.timeseries import format_dates
+from xsm.reporting.html_page import Figure
+
+BOXES = "Boxes: quartiles and median; whiskers: 5 to 95 %; fewer than five values: points."
+TAYLOR = "Taylor diagram, normalised by the reference (star)."
+MAX_MAPS = 6  # strata per metric
+
+
+def metrics_to_draw(scores: xr.Dataset, metrics: tuple[str, ...] | None) -> list[str]:
+    """The metrics asked for, else the default ones, else the first two; with a finite value."""
+    names = metric_names(scores)
+    wanted = [name for name in (metrics or DEFAULT_METRICS) if name in names]
+    if not metrics and "ubrmsd" in wanted:
+        wanted = [name for name in wanted if name != "rmsd"]
+    return [name for name in wanted or names[:2] if np.isfinite(scores[name].values).any()]
+
+
+def station_figures(
+    scores: xr.Dataset,
+    strata: Mapping[str, xr.Dataset],
+    metrics: list[str],
+    land: xr.DataArray | None,
+) -> Iterator[Figure]:
+    """Maps, boxes by network, a Taylor diagram, and the pairs where `scores` holds them."""
+    label = next((name for name in TOTALS if name in strata), next(iter(strata)))
+    total, note = strata[label], f" ({label})" if len(strata) > 1 else ""
+    for name in metrics:
+        if np.isfinite(total[name].values).any():
+            caption = f"{_sentence_label(scores, name)} at the stations{note}."
+            yield Figure(caption, draw_svg(plotting.map, total, name, land=land, title=""))
+    for name in metrics:
+        yield _box_figure(strata, name, f"{_sentence_label(scores, name)}.")
+    has_pairs = {"estimate", "reference"} <= set(scores.data_vars)
+    if has_pairs or {"pearson_r", "std_ratio"} <= set(scores.data_vars):
+        caption = f"{TAYLOR} A point is a station{note if 'std_ratio' in scores else ''}."
+        yield Figure(caption, draw_svg(plotting.taylor, total))
+    if has_pairs:
+        yield Figure("All pairs of all stations.", draw_svg(plotting.scatter, scores))
+        caption = "The station of the median score."
+        yield Figure(caption, draw_svg(plotting.series, total), wide=True)
+
+
+def grid_figures(
+    scores: xr.Dataset,
+    strata: Mapping[str, xr.Dataset],
+    metrics: list[str],
+    land: xr.DataArray | None,
+) -> Iterator[Figure]:
+    """Maps per metric and stratum, boxes over cells, and the summaries along time."""
+    for name in metrics:
+        for label, ds in list(strata.items())[:MAX_MAPS]:
+            if np.isfinite(ds[name].values).any():
+                caption = f"{_sentence_label(scores, name)}{f', {label}' if label else ''}."
+                yield Figure(caption, draw_svg(plotting.map, ds, name, land=land, title=""))
+    if len(strata) > 1:
+        for name in metrics:
+            yield _box_figure(strata, name, f"{_sentence_label(scores, name)} over cells.")
+    for da in scores.data_vars.values():
+        if str(da.name).startswith("summary_") and da.dims == ("time",) and da.notnull().any():
+            caption = f"{_sentence_label(scores, str(da.name))}, daily."
+            yield Figure(caption, draw_svg(_daily_line, da), wide=True)
+    yield from _region_figures(scores)
+
+
+def gap_figures(scores: xr.Dataset, metrics: list[str]) -> Iterator[Figure]:
+    """Bars by fill method and gap pattern, and the Taylor diagram of the fill methods."""
+    for name in metrics:
+        caption = f"{_sentence_label(scores, name)} of each fill method on each gap pattern"
+        caption += "; whiskers: interval." if f"{name}_low" in scores else "."
+        yield Figure(caption, draw_svg(plotting.box, scores, name))
+    if "std_ratio" in scores and "pearson_r" in scores:
+        yield Figure(f"{TAYLOR} A point is a fill method.", draw_svg(plotting.taylor, scores))
+
+
+def side_by_side_figures(
+    datasets: Mapping[str, xr.Dataset], metrics: list[str]
+) -> Iterator[Figure]:
+    """Boxes of several validations, a figure per metric."""
+    first = next(iter(datasets.values()))
+    for name in metrics:
+        caption = f"{_sentence_label(first, name)}. {BOXES}"
+        yield Figure(caption, draw_svg(plotting.box, datasets, name))
+
+
+def draw_svg(function: Callable[..., Any], *args: Any, **options: Any) -> bytes:
+    """Draw on new axes and return reproducible SVG."""
+    matplotlib = optional_import("matplotlib", "xsm.report", "plot")
+    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    with matplotlib.rc_context({"svg.hashsalt": "xsm", "figure.dpi": 100, "savefig.dpi": 200}):
+        ax = function(*args, **options)
+        buffer = io.BytesIO()
+        FigureCanvasSVG(ax.figure).print_svg(buffer, metadata={"Date": None})
+        plt.close(ax.figure)
+    return buffer.getvalue()
+
+
+def _box_figure(strata: Mapping[str, xr.Dataset], name: str, caption: str) -> Figure:
+    values = _concat_strata(strata, name)
+    return Figure(f"{caption} {BOXES}", draw_svg(plotting.box, values, title=""))
+
+
+def _concat_strata(strata: Mapping[str, xr.Dataset], name: str) -> xr.DataArray:
+    """One metric of all strata, along a dimension "stratum" where there are several."""
+    parts = [ds[name] for ds in strata.values()]
+    if len(parts) == 1:
+        return parts[0]
+    scalars = {str(n) for part in parts for n, coord in part.coords.items() if coord.ndim == 0}
+    parts = [part.drop_vars(scalars, errors="ignore") for part in parts]
+    return xr.concat(parts, pd.Index(list(strata), name="stratum"), combine_attrs="override")
+
+
+def _region_figures(scores: xr.Dataset) -> Iterator[Figure]:
+    """Daily means of estimate and reference of each region, where `scores` holds them."""
+    names = {role: f"summary_region_{role}" for role in ("estimate", "reference")}
+    if not set(names.values()) <= set(scores.data_vars):
+        return
+    for i, region in enumerate(scores["region"].values):
+        means = {role: scores[name].isel(region=i) for role, name in names.items()}
+        ds = xr.Dataset(means, attrs=scores.attrs)
+        yield Figure(f"{region}: daily area means.", draw_svg(plotting.series, ds), wide=True)
+
+
+def _daily_line(da: xr.DataArray) -> Any:
+    ax = axes_for(None, (9.0, 2.6))
+    ax.plot(da["time"].values, da.values, color=COLOURS[0], lw=1.2, marker="o", ms=2.5)
+    ax.set_ylabel(textwrap.fill(axis_label(da), 28), fontsize=9)
+    format_dates(ax)
+    return style_axes(ax)
+
+
+def _sentence_label(scores: xr.Dataset, name: str) -> str:
+    """Label of a variable with a capital letter."""
+    text = axis_label(scores[name])
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,340 @@
+"""Tables of a report: scores as rows of text."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xsm.plotting.selection import finite_values, metric_names, sample_dims
+from xsm.plotting.style import format_units
+
+MAX_STATION_ROWS = 500
+# Column heads; other variables have their long name.
+SHORT_NAMES = {
+    "pearson_r": "R",
+    "spearman_rho": "Spearman ρ",
+    "kendall_tau": "Kendall τ",
+    "anomaly_r": "R of anomalies",
+    "r2": "R²",
+    "bias": "bias",
+    "rmsd": "RMSD",
+    "ubrmsd": "ubRMSD",
+    "mae": "MAE",
+    "kge": "KGE",
+    "nse": "NSE",
+    "mse": "MSE",
+    "mse_corr": "MSE, correlation",
+    "mse_bias": "MSE, bias",
+    "mse_var": "MSE, variability",
+    "std_ratio": "SD ratio",
+}
+
+
+class Table(NamedTuple):
+    """Arguments of :meth:`xsm.reporting.html_page.Page.table`."""
+
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def strata_dims(scores: xr.Dataset) -> list[str]:
+    """Dimensions of the metrics other than those of the sample, such as the season."""
+    names = metric_names(scores)
+    dims = {str(dim) for name in names for dim in scores[name].dims}
+    sample = set().union(*(sample_dims(scores[name]) for name in names))
+    return [str(dim) for dim in scores.sizes if dim in dims - sample]
+
+
+def split_strata(scores: xr.Dataset) -> dict[str, xr.Dataset]:
+    """One Dataset per combination of strata, by label; {"": scores} where there is none."""
+    dims = strata_dims(scores)
+    datasets = {}
+    for index in itertools.product(*(range(scores.sizes[dim]) for dim in dims)):
+        ds = scores.isel(dict(zip(dims, index, strict=True)))
+        datasets[", ".join(str(ds[dim].item()) for dim in dims)] = ds
+    return datasets
+
+
+def summary(groups: Mapping[str, xr.Dataset], first_head: str, sample: str) -> Table:
+    """Median and quartiles of each metric over stations or cells, a row per group.
+
+    Parameters
+    ----------
+    groups : mapping
+        Label of a row to its scores.
+    first_head : str
+        Head of the first column: what the labels are.
+    sample : str
+        What the median is taken over, such as ``"stations"``.
+    """
+    names = list(dict.fromkeys(name for ds in groups.values() for name in metric_names(ds)))
+    first = next(iter(groups.values()))
+    has_sample = any(
+        finite_values(ds[name]).size > 1 for ds in groups.values() for name in metric_names(ds)
+    )
+    digits = {name: _digits(groups, name) for name in names}
+    tested = [name for name in names if any(f"p_{name}" in ds for ds in groups.values())]
+    has_layers = len({_layer(ds) for ds in groups.values()}) > 1
+    head = [first_head]
+    head += ([sample] if has_sample else []) + (["layer (m)"] if has_layers else []) + ["pairs"]
+    head += [_head(first, name) for name in names]
+    head += [f"p < 0.05, {SHORT_NAMES.get(name, name)}" for name in tested]
+    rows = []
+    for label, ds in groups.items():
+        n_scored = max((finite_values(ds[name]).size for name in names if name in ds), default=0)
+        row = [label or f"all {sample}"]
+        row += ([f"{n_scored:,}"] if has_sample else []) + ([_layer(ds)] if has_layers else [])
+        row += [_pairs(ds, has_sample)]
+        row += [_median_and_quartiles(ds.get(name), digits[name]) for name in names]
+        rows.append(row + [_significant(ds.get(f"p_{name}")) for name in tested])
+    caption = f"Median (quartiles) over {sample}; pairs: median number of a score."
+    return Table(caption if has_sample else "Scores.", head, rows)
+
+
+def split_networks(scores: xr.Dataset) -> dict[str, xr.Dataset]:
+    """The stations of all networks together, and of each network."""
+    groups = {"all": scores}
+    if "network" in scores.coords and scores["network"].dims == ("station",):
+        values = scores["network"].values
+        groups |= {
+            str(n): scores.isel(station=np.flatnonzero(values == n)) for n in np.unique(values)
+        }
+    return groups
+
+
+def names_by_fill_method(scores: xr.Dataset) -> list[str]:
+    """Metrics of simulated gaps, then the fractions filled and inside the interval."""
+    fractions = [str(n) for n in scores.data_vars if str(n).startswith(("fraction_", "coverage_"))]
+    return [
+        *metric_names(scores),
+        *(n for n in fractions if {"fill_method", "gap_pattern"} <= {*scores[n].dims}),
+    ]
+
+
+def fill_methods(scores: xr.Dataset, metric: str) -> Table:
+    """One metric of simulated gaps: a row per fill method, a column per gap pattern."""
+    da = scores[metric].transpose("fill_method", "gap_pattern")
+    digits = _digits({"": scores}, metric)
+    rows = [
+        [str(name), *(number(value, digits, metric) for value in values)]
+        for name, values in zip(da["fill_method"].values, da.values, strict=True)
+    ]
+    patterns = [str(pattern).replace("_", " ") for pattern in da["gap_pattern"].values]
+    caption = f"{_head(scores, metric)} by gap pattern"
+    if "n_obs" in scores:
+        counts = scores["n_obs"]
+        counts = counts.max("fill_method") if "fill_method" in counts.dims else counts
+        n = ", ".join(f"{int(c):,} {p}" for p, c in zip(patterns, counts.values, strict=True))
+        caption += f"; hidden values: {n}"
+    return Table(caption + ".", ["fill method", *patterns], rows)
+
+
+def filled_record_tests(scores: xr.Dataset) -> Table | None:
+    """Tests of the filled record of each fill method: edge discontinuity, annual cycle."""
+    names = [str(n) for n, da in scores.data_vars.items() if da.dims == ("fill_method",)]
+    if not names:
+        return None
+    table = _by_label(scores, names, "Tests of the filled record.")
+    originals = [scores.get(f"{name.removesuffix('_filled')}_original") for name in names]
+    if any(da is not None for da in originals):
+        cells = ["" if da is None else number(da.item(), 3) for da in originals]
+        table.rows.insert(0, ["original record", *cells])
+    return table
+
+
+def area_weighted(scores: xr.Dataset) -> list[Table]:
+    """Area-weighted summaries of a product, a table per stratum."""
+    names = [str(n) for n in scores.data_vars if str(n).startswith("summary_")]
+    names = [name for name in names if "statistic" in scores[name].dims]
+    if not names:
+        return []
+    dims = [dim for dim in scores[names[0]].dims if dim != "statistic"]
+    tables = []
+    for index in itertools.product(*(range(scores.sizes[dim]) for dim in dims)):
+        ds = scores[names].isel(dict(zip(dims, index, strict=True)))
+        stratum = ", ".join(str(ds[dim].item()) for dim in dims)
+        caption = f"Area-weighted over the cells{f': {stratum}' if stratum else ''}."
+        tables.append(_by_label(ds, names, caption))
+    return tables
+
+
+def status(scores: xr.Dataset) -> Table | None:
+    """Number of scores per status; None where all are ok."""
+    if "status" not in scores:
+        return None
+    values, attrs = scores["status"].values.ravel(), scores["status"].attrs
+    if not values.any():
+        return None
+    codes = np.ravel(attrs["flag_values"])
+    meanings = dict(zip(codes, attrs["flag_meanings"].split(), strict=True))
+    rows = [
+        [
+            meanings.get(code, str(code)).replace("_", " "),
+            f"{count:,}",
+            f"{100 * count / values.size:.1f} %",
+        ]
+        for code, count in zip(*np.unique(values, return_counts=True), strict=True)
+    ]
+    return Table("Status of the scores.", ["status", "number", "share"], rows)
+
+
+def per_station(scores: xr.Dataset) -> Table:
+    """Each station with its scores and intervals, at most `MAX_STATION_ROWS`."""
+    names = metric_names(scores)
+    described = [
+        name
+        for name in ("network", "lat", "lon", "depth_from", "depth_to")
+        if name in scores.coords and scores[name].ndim == 1
+    ]
+    digits = {name: _digits({"": scores}, name) for name in names}
+    label = "station_name" if "station_name" in scores.coords else "station"
+    rows = []
+    for i in range(min(scores.sizes["station"], MAX_STATION_ROWS)):
+        station = scores.isel(station=i)
+        row = [str(station[label].item())]
+        row += [_coordinate_text(station[name].item()) for name in described]
+        row += [f"{station['n_obs'].item():,}"] if "n_obs" in station else []
+        rows.append(row + [_with_interval(station, name, digits[name]) for name in names])
+    head = ["station", *(name.replace("_", " ") for name in described)]
+    head += (["pairs"] if "n_obs" in scores else []) + [_head(scores, name) for name in names]
+    n_omitted = scores.sizes["station"] - len(rows)
+    caption = f"Stations{', with intervals' if any(f'{n}_low' in scores for n in names) else ''}."
+    if n_omitted:
+        caption += f" The first {MAX_STATION_ROWS}; {n_omitted:,} more are in the scores."
+    return Table(caption, head, rows)
+
+
+def paired_comparison(comparison: xr.Dataset) -> list[Table]:
+    """Tables of the result of :func:`xsm.compare`: one per metric, a row per group of stations."""
+    a, b = comparison.attrs["name_a"], comparison.attrs["name_b"]
+    correction = str(comparison.attrs.get("correction", "none"))
+    p_values = {"p_t": "p, paired t", "p_wilcoxon": "p, Wilcoxon"}
+    if correction != "none":
+        p_values = {f"{k}_corrected": f"{text} ({correction})" for k, text in p_values.items()}
+    by = str(comparison.attrs.get("by", "none"))
+    head = ["group" if by == "none" else by.replace("_", " "), "stations"]
+    head += [f"median, {a}", f"median, {b}", f"won by {a}", "tied", *p_values.values()]
+    tables = []
+    for metric in map(str, comparison["metric"].values):
+        rows = []
+        for group in comparison["group"].values:
+            result = comparison.sel(metric=metric, group=group)
+            row = [str(group), f"{result['n_stations'].item():,.0f}"]
+            row += [number(result[f"median_{side}"].item(), 3, metric) for side in "ab"]
+            row += [percent(result[f"share_{outcome}"].item()) for outcome in ("won", "tied")]
+            rows.append(row + [_p_value(result[name].item()) for name in p_values])
+        caption = f"{SHORT_NAMES.get(metric, metric)}: {a} against {b} at the same stations."
+        tables.append(Table(caption, head, rows))
+    return tables
+
+
+def number(value: float, digits: int, name: str = "") -> str:
+    """Format a number: minus sign, sign of a bias, dash for NaN.
+
+    Examples
+    --------
+    >>> number(-0.0312, 3, "bias"), number(0.0312, 3, "bias"), number(float("nan"), 3)
+    ('−0.031', '+0.031', '–')
+    """
+    if not np.isfinite(value):
+        return "–"
+    value = round(float(value), digits) or 0.0  # no negative zero
+    text = f"{value:+.{digits}f}" if "bias" in name and value else f"{value:.{digits}f}"
+    return text.replace("-", "−")
+
+
+def percent(fraction: float) -> str:
+    """Format a fraction as a percentage."""
+    return f"{100 * fraction:.0f} %" if np.isfinite(fraction) else "–"
+
+
+def _p_value(p: float) -> str:
+    """Format a p value.
+
+    Examples
+    --------
+    >>> _p_value(0.0321), _p_value(2e-9), _p_value(float("nan"))
+    ('0.032', '< 0.001', '–')
+    """
+    return "< 0.001" if p < 0.001 else number(p, 3)
+
+
+def _by_label(scores: xr.Dataset, names: list[str], caption: str) -> Table:
+    """Variables along one labelled dimension: a row per label."""
+    dim = scores[names[0]].dims[0]
+    columns = [[number(value, 3, name) for value in scores[name].values] for name in names]
+    rows = [[str(label), *row] for label, *row in zip(scores[dim].values, *columns, strict=True)]
+    return Table(caption, [str(dim).replace("_", " "), *(_head(scores, n) for n in names)], rows)
+
+
+def _median_and_quartiles(da: xr.DataArray | None, digits: int) -> str:
+    if da is None or not (values := finite_values(da)).size:
+        return number(np.nan, digits)
+    if values.size == 1:
+        return number(values[0], digits, str(da.name))
+    percentiles = np.percentile(values, [50, 25, 75])
+    median, low, high = (number(value, digits, str(da.name)) for value in percentiles)
+    return f"{median}\n({low}, {high})"
+
+
+def _with_interval(station: xr.Dataset, name: str, digits: int) -> str:
+    text = number(station[name].item(), digits, name)
+    if f"{name}_low" not in station or not np.isfinite(station[name].item()):
+        return text
+    ends = (number(station[f"{name}_{end}"].item(), digits, name) for end in ("low", "high"))
+    return f"{text} [{', '.join(ends)}]"
+
+
+def _head(scores: xr.Dataset, name: str) -> str:
+    """Head of a column: short name, else long name, with units."""
+    short = SHORT_NAMES.get(name.removeprefix("summary_"))
+    text = short or name.replace("_", " ")
+    if name not in scores:
+        return text
+    if short is None:
+        text = str(scores[name].attrs.get("long_name", text))
+    units = format_units(str(scores[name].attrs.get("units", "1")))
+    return f"{text} ({units})" if units else text
+
+
+def _digits(groups: Mapping[str, xr.Dataset], name: str) -> int:
+    """Decimals that show three significant digits of the larger values; three or more."""
+    values = np.concatenate([finite_values(ds[name]) for ds in groups.values() if name in ds])
+    size = np.percentile(np.abs(values), 90) if values.size else 0.0
+    return 3 if size < 1e-7 or size >= 0.01 else int(2 - np.floor(np.log10(size)))
+
+
+def _layer(scores: xr.Dataset) -> str:
+    """Depths of the soil layer that the stations measure, m; empty where it is not known."""
+    if "depth_to" not in scores.coords or scores["depth_to"].dims != ("station",):
+        return ""
+    lower = finite_values(scores["depth_to"])
+    upper = finite_values(scores["depth_from"]) if "depth_from" in scores.coords else lower
+    if not lower.size or not upper.size:
+        return ""
+    ends = [_coordinate_text(round(float(end), 3)) for end in (upper.min(), lower.max())]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _pairs(scores: xr.Dataset, has_sample: bool) -> str:
+    """Median number of pairs of a score."""
+    if "n_obs" not in scores:
+        return "–"
+    values = scores["n_obs"].values.ravel()
+    values = values[values > 0] if has_sample else values
+    return f"{int(np.median(values)):,}" if values.size else "0"
+
+
+def _significant(p: xr.DataArray | None) -> str:
+    """Percentage of p values below 0.05."""
+    values = np.empty(0) if p is None else finite_values(p)
+    return percent(float(np.mean(values < 0.05)) if values.size else np.nan)
+
+
+def _coordinate_text(value: object) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
