@@ -9,6 +9,7 @@ from xsm_kernels.lstm import lstm
 from xsm_kernels.masked_conv3d import masked_conv3d
 from xsm_kernels.masked_mean import masked_mean
 from xsm_kernels.pointwise_layers import pointwise_layers
+from xsm_kernels.runtime import compile_once, run_in_threads, thread_count
 from xsm_kernels.self_attention import self_attention
 from xsm_kernels.update_mask import update_mask
 
@@ -16,10 +17,13 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "KernelError",
-    "pointwise_layers",
+    "compile_once",
     "lstm",
     "masked_conv3d",
     "masked_mean",
+    "pointwise_layers",
+    "run_in_threads",
     "self_attention",
+    "thread_count",
     "update_mask",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from xsm_kernels.compile_once import once
+from xsm_kernels.runtime import compile_once
 from xsm_kernels.simd import CELLS, OUTPUTS, accumulate
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
@@ -195,7 +195,7 @@ def _convolve_cells(
     )  # fmt: skip
 
 
-@once
+@compile_once
 def convolve_cells() -> Any:
     """:func:`convolve`, compiled on first use for one signature (it takes read-only arrays)."""
 

@@ -14,10 +14,9 @@ from numba import njit, types
 
 from xsm_kernels.arrays import aligned, lines, room
 from xsm_kernels.cells import OPTIONS
-from xsm_kernels.compile_once import once
 from xsm_kernels.lstm._numba_step import GATES, PIXELS, advance
+from xsm_kernels.runtime import compile_once, run_in_threads
 from xsm_kernels.simd import LANES, copy
-from xsm_kernels.threads import spread
 
 GROUPS = 4  # of PIXELS, that a thread takes through the days together
 
@@ -99,7 +98,7 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
             copy(rows, place + width, h, state, hidden)
 
 
-@once
+@compile_once
 def blocks() -> Any:
     """The loop, compiled on first use for one signature (it takes read-only arrays)."""
 
@@ -138,7 +137,7 @@ def lstm(
     if x.strides[2] != x.itemsize:
         x = np.ascontiguousarray(x)
     size = GROUPS * PIXELS
-    spread(
+    run_in_threads(
         blocks(),
         directions * -(-batch // size),
         x,

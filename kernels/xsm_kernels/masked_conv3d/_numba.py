@@ -10,7 +10,7 @@ import numpy as np
 from xsm_kernels.arguments import ACTIVATIONS, Triple, output_shape
 from xsm_kernels.cells import pack, pack_bias, ratios
 from xsm_kernels.masked_conv3d._numba_tiles import TILE_COLUMNS, TILE_ROWS, convolve_tiles
-from xsm_kernels.threads import spread
+from xsm_kernels.runtime import run_in_threads
 
 
 def masked_conv3d(
@@ -36,7 +36,7 @@ def masked_conv3d(
     y = np.zeros((x.shape[0], weight.shape[0], *cells), np.float32)
     new_mask = np.zeros((x.shape[0], *cells), np.bool_)
     tiles = active_tiles(active, x.shape[0], cells)
-    spread(
+    run_in_threads(
         convolve_tiles(),
         len(tiles),
         np.ascontiguousarray(x),

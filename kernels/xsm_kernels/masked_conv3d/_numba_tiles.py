@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, types
 
 from xsm_kernels.cells import ABSENT, OPTIONS, convolve
-from xsm_kernels.compile_once import once
+from xsm_kernels.runtime import compile_once
 from xsm_kernels.simd import CELLS
 
 TILE_ROWS = 16
@@ -125,7 +125,7 @@ def _convolve_tiles(
             )  # fmt: skip
 
 
-@once
+@compile_once
 def convolve_tiles() -> Any:
     """The loop, compiled on first use for one signature (read-only arrays are taken too)."""
 

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from xsm_kernels.compile_once import once
-from xsm_kernels.threads import spread
+from xsm_kernels.runtime import compile_once, run_in_threads
 
 LARGE = 2.0**20
 
@@ -91,7 +90,7 @@ def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
                 _mean_directly(x[b, c, t], mask[b, t], half, wrap, mean[b, c, t])
 
 
-@once
+@compile_once
 def _compiled() -> Any:
     def array(dtype: Any, ndim: int, readonly: bool) -> types.Array:
         return types.Array(dtype, ndim, "C", readonly=readonly)
@@ -114,7 +113,7 @@ def masked_mean(
     batch, _, days, height, width = x.shape
     mean = np.empty(x.shape, np.float32)
     fraction = np.empty((batch, days, height, width), np.float32)
-    spread(
+    run_in_threads(
         _compiled(),
         batch * days,
         np.ascontiguousarray(x),

@@ -16,7 +16,7 @@ from numba import njit, types
 
 from xsm_kernels.arrays import aligned, lines, room
 from xsm_kernels.cells import OPTIONS
-from xsm_kernels.compile_once import once
+from xsm_kernels.runtime import compile_once, run_in_threads
 from xsm_kernels.self_attention._numba_rows import (
     PANEL,
     ROWS,
@@ -27,7 +27,6 @@ from xsm_kernels.self_attention._numba_rows import (
     turn,
 )
 from xsm_kernels.simd import LANES, copy
-from xsm_kernels.threads import spread
 
 
 def pack(weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +123,7 @@ def _pixels(x, steps, weight, bias, window, y, start, stop):
                     copy(found, r * PANEL, y, place, outputs)
 
 
-@once
+@compile_once
 def pixels() -> Any:
     """The loop, compiled on first use for one signature (it takes read-only arrays)."""
     f4, i8 = types.float32, types.int64
@@ -148,5 +147,5 @@ def self_attention(
         x = np.ascontiguousarray(x)
     y = room((*x.shape[:2], weight.shape[1]))
     steps = (x.strides[0] // x.itemsize, x.strides[1] // x.itemsize)
-    spread(pixels(), x.shape[0], x, steps, *pack(weight, bias), window, y)
+    run_in_threads(pixels(), x.shape[0], x, steps, *pack(weight, bias), window, y)
     return y

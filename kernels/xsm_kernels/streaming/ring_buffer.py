@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm_kernels.cells import ABSENT, convolve_cells
+from xsm_kernels.runtime import run_in_threads
 from xsm_kernels.simd import CELLS
 from xsm_kernels.streaming.schedule import INPUTS, Plan, Step
-from xsm_kernels.threads import spread
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -107,7 +107,7 @@ class Rings:
             [a, self.mask_start(step.mask, d), *(self.start(name, d) for name in step.sources)]
             for a, d in enumerate(around)
         ]
-        spread(
+        run_in_threads(
             convolve_cells(),
             blocks,
             self.values,

@@ -8,8 +8,7 @@ import numpy as np
 from numba import njit, types
 
 from xsm_kernels.arguments import Triple, output_shape
-from xsm_kernels.compile_once import once
-from xsm_kernels.threads import spread
+from xsm_kernels.runtime import compile_once, run_in_threads
 
 # eight bools in eight bytes, the first in the lowest, to eight bits and back
 GATHER = np.uint64(0x0102040810204080)
@@ -104,7 +103,7 @@ def _update_days(packed, new_mask, width, kernel, padding, dilation, wrap, start
             _unpack(line.view(np.uint8), new_mask[b, t, i])
 
 
-@once
+@compile_once
 def _compiled() -> tuple[Any, Any]:
     def array(dtype: Any, ndim: int, readonly: bool = False) -> types.Array:
         return types.Array(dtype, ndim, "C", readonly=readonly)
@@ -140,8 +139,8 @@ def update_mask(
     packed = np.empty((batch * days * height, 8 * words), np.uint8)
     pack, update = _compiled()
     rows = np.ascontiguousarray(mask[:, 0]).reshape(-1, width)
-    spread(pack, len(rows), rows, packed)
-    spread(
+    run_in_threads(pack, len(rows), rows, packed)
+    run_in_threads(
         update,
         batch * cells[0],
         packed.view(np.uint64).reshape(batch, days, height, words),
