@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kernels.samples import DTYPES, convert, round_to
+from tests.kernels.samples import convert, round_to
 
 # Allowed |error| of h and c against float64, in units of 1 + |c|. A state forgets: with gates
 # below 1 errors stay those of a few days. float64 and float32: 64 roundings (2^-53, 2^-24). tf32:
@@ -35,9 +35,6 @@ class Case:
     initial: bool = False
     spread: float = 1.0
     seed: int = 0
-
-
-ROWS = DTYPES | {"torch": ["float64", "float32"]}
 
 
 def draw(case: Case, dtype: str = "float64") -> dict[str, Any]:

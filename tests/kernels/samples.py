@@ -24,9 +24,11 @@ TOLERANCE = {
     "bfloat16": 2.0**-7,
 }
 
+# other backends: float32
 DTYPES = {
     "reference": ["float64", "float32"],
     "numba": ["float32"],
+    "torch": ["float64", "float32"],
     "triton": ["float32", "tf32", "bfloat16", "float16"],
 }
 

@@ -10,7 +10,7 @@ import torch
 
 import xsm_kernels
 from tests.kernels.samples import Case, draw
-from xsm_kernels.masked_conv3d.reference import activate
+from xsm_kernels._torch_common import activate
 
 
 def line(values: list[float]) -> tuple[torch.Tensor, torch.Tensor]:

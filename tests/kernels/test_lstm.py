@@ -13,13 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xsm_kernels
-from tests.kernels.lstm_samples import ROWS, TOLERANCE, Case, draw, given_to
-from tests.kernels.samples import back, convert, skip_where_missing
+from tests.kernels.lstm_samples import TOLERANCE, Case, draw, given_to
+from tests.kernels.samples import DTYPES, back, convert, skip_where_missing
+from xsm_kernels._numba_simd import LANES
 from xsm_kernels.dispatch import TABLE
 from xsm_kernels.errors import BackendError
-from xsm_kernels.lstm._numba import blocks
-from xsm_kernels.lstm._numba_step import PIXELS
-from xsm_kernels.simd import LANES
+from xsm_kernels.lstm._numba import PIXELS, blocks
 
 
 def check(case: Case, backend: str, dtype: str) -> None:
@@ -28,7 +27,7 @@ def check(case: Case, backend: str, dtype: str) -> None:
     expected, state = xsm_kernels.lstm(**arrays, backend="reference")
     given_arrays = given_to(arrays, backend, dtype)
     if backend == "torch" and case.observed is not None:
-        with pytest.raises(BackendError, match="it knows no masks; use the reference"):
+        with pytest.raises(BackendError, match="it supports no masks; use the reference"):
             xsm_kernels.lstm(**given_arrays, backend=backend)
         return
     y, last = xsm_kernels.lstm(**given_arrays, backend=backend)
@@ -52,7 +51,7 @@ def rows(last: int | None = None) -> list[Any]:
         pytest.param(backend, dtype, id=f"{backend}-{dtype}")
         for op, backend in TABLE
         if op == "lstm"
-        for dtype in ROWS[backend][:last]
+        for dtype in DTYPES.get(backend, ["float32"])[:last]
     ]
 
 

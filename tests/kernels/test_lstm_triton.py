@@ -38,7 +38,7 @@ def test_all_compile_to_tensor_cores_and_registers(
     from xsm_kernels.lstm import _triton
 
     itemsize = 4 if dtype == "fp32" else 2
-    kernel, sizes, few = _triton.plan(hidden, 16, itemsize, precision, masked)
+    kernel, sizes, few = _triton.select_kernel(hidden, 16, itemsize, precision, masked)
     streams = hidden == 128 or instruction.startswith("fma")
     assert kernel is (_triton.streaming_kernel if streams else _triton.resident_kernel)
     constants: dict[str, Any] = sizes | {

@@ -24,9 +24,9 @@ from tests.kernels.samples import (  # noqa: E402
     draw,
     skip_where_missing,
 )
+from xsm_kernels._torch_common import pad_cells  # noqa: E402
 from xsm_kernels.masked_conv3d import _triton as module  # noqa: E402
-from xsm_kernels.masked_conv3d._triton_tuning import Config  # noqa: E402
-from xsm_kernels.windows import pad_cells  # noqa: E402
+from xsm_kernels.masked_conv3d._triton import Config  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_triton_survey_lists_the_tiles_that_see_something(drawn: tuple[Case, Con
     found = torch.full(new_mask.shape, -1, dtype=torch.int32, device=y.device)
     names = ("KT", "KH", "KW", "PT", "PH", "PW", "DT", "DH", "DW")
     window = dict(zip(names, (*case.kernel, *case.padding, *case.dilation), strict=True))
-    window["WRAP"] = module.wraps(case.shape[-1], case.padding[2], case.wrap)
+    window["WRAP"] = module.wrap_mode(case.shape[-1], case.padding[2], case.wrap)
     count, tiles = module.survey(
         convert(arrays["mask"], "triton", "").view(torch.uint8),
         convert(arrays["active"], "triton", ""), new_mask, found, y, config, window, 16,
