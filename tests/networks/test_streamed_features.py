@@ -1,4 +1,4 @@
-"""The streamed network equals its definition, computes only what is needed, and needs little memory."""
+"""The streamed network equals its definition, computes only what is needed, in little memory."""
 
 import tracemalloc
 
@@ -127,10 +127,9 @@ def test_days_that_each_layer_holds():
     schedule = model_schedule(make_model("default", {"config": config}, initial_params(config)))
     assert schedule.lag["output"] == 4
     # the branches wait for the head, the trunk keeps the three days of a window
-    assert (schedule.lag["temporal"], schedule.lag["spatial"], schedule.lag["trunk1"]) == (4, 4, 2)
-    assert {
-        k: schedule.days_held[k] for k in ("temporal", "trunk1", "wide", "features", "anomaly")
-    } == {
+    lag, held = schedule.lag, schedule.days_held
+    assert (lag["temporal"], lag["spatial"], lag["trunk1"]) == (4, 4, 2)
+    assert {k: held[k] for k in ("temporal", "trunk1", "wide", "features", "anomaly")} == {
         "temporal": 1,
         "trunk1": 3,
         "wide": 4,
