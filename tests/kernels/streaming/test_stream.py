@@ -110,10 +110,10 @@ def streamed(record: Any, active: Any, wanted: Any, wrap: bool = False) -> tuple
     )  # fmt: skip
 
 
-def agree(found: Any, expected: Any, wanted: Any) -> None:
+def agree(result: Any, expected: Any, wanted: Any) -> None:
     mask = expected[1] & wanted
-    np.testing.assert_array_equal(found[1], mask)
-    np.testing.assert_allclose(found[0][:, mask], expected[0][:, mask], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(result[1], mask)
+    np.testing.assert_allclose(result[0][:, mask], expected[0][:, mask], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("wrap", [False, True])
