@@ -92,8 +92,10 @@ def run(chosen: argparse.Namespace, out: Path) -> dict[str, Any]:
 
 def tuned() -> dict[str, Any]:
     """Configurations that were chosen by timing them."""
-    module = sys.modules.get("xsm_kernels.masked_conv3d._triton_tuning")
-    return {} if module is None else {k: c._asdict() for k, c in module.chosen().items()}
+    module = sys.modules.get("xsm_kernels._triton_common")
+    return (
+        {} if module is None else {k: c._asdict() for k, c in module.tuned_configurations().items()}
+    )
 
 
 def write(result: dict[str, Any], out: Path) -> None:

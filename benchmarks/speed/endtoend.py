@@ -17,7 +17,7 @@ from benchmarks.speed.networks import ALLOWED, difference
 from benchmarks.speed.operations import plain_dtype, torch_dtype
 from benchmarks.speed.scenes import FIRST_DAY
 from benchmarks.speed.verified import Row, verified
-from xsm_kernels.dispatch import backends, refusal
+from xsm_kernels.dispatch import backends, unsupported_reason
 
 
 def labelled(record: NDArray[np.float32], step: float) -> xr.DataArray:
@@ -45,7 +45,11 @@ def measure(
     """Verify and time the call; the first backend, the reference, is what the others must equal."""
     about = {"group": "end to end", "case": "land", "dtype": dtype, "shape": list(data.shape)}
     probe = [torch.zeros((1, 1, 1, 1, 1), dtype=torch_dtype(dtype), device=device)]
-    names = [name for name in backends("masked_conv3d") if refusal(name, probe) is None]
+    names = [
+        name
+        for name in backends("masked_conv3d")
+        if unsupported_reason("masked_conv3d", name, probe) is None
+    ]
     right: list[NDArray[np.floating]] = []
 
     def judge(name: str, filled: NDArray[np.floating]) -> tuple[Row, float]:

@@ -93,9 +93,9 @@ def _packed(sample: Sample) -> Call:
 def _one_by_one(sample: Sample) -> Call:
     from xsm_kernels.pointwise_layers._triton import one_by_one
 
-    names = ("sources", "mask", "active", "weights", "biases")
+    names = ("sources", "mask", "weights", "biases", "active")
     given = [sample.arrays[name] for name in names]
-    given[2] = None if given[2] is None else given[2][None]
+    given[4] = None if given[4] is None else given[4][None]
     return lambda: one_by_one(*given, sample.options["activations"])
 
 

@@ -22,7 +22,7 @@ from xsm.networks.block_inference import fill_block, record_statistics
 from xsm.networks.features import channels, features
 from xsm.networks.model import make_model
 from xsm.networks.partial_conv import default, initial_params, partial_conv_network, reach
-from xsm_kernels.dispatch import backends, load, refusal
+from xsm_kernels.dispatch import backends, load, unsupported_reason
 
 COMPILED = "torch.compile, streaming"
 ALLOWED = 1e-5  # m3 m-3 in float32, as in tests/networks
@@ -212,7 +212,7 @@ def _variants(
         found[COMPILED] = lambda: TorchRun(model, device, dtype, _compiled_ops()).stream
     probe = [torch.zeros((1, 1, 1, 1, 1), dtype=torch_dtype(dtype), device=device)]
     for backend in backends("masked_conv3d"):
-        if backend != "reference" and refusal(backend, probe) is None:
+        if backend != "reference" and unsupported_reason("masked_conv3d", backend, probe) is None:
             found[backend] = lambda backend=backend: ours(model, backend, device, dtype)
     if "triton" in found and compare:
         # the same kernels without what is gained around them

@@ -15,7 +15,7 @@ import torch
 
 import xsm_kernels
 from benchmarks.speed.scenes import Scene
-from xsm_kernels.dispatch import backends, load, refusal
+from xsm_kernels.dispatch import backends, load, unsupported_reason
 
 Arrays = dict[str, Any]
 Bounds = list[tuple[torch.Tensor, torch.Tensor | None]]
@@ -53,7 +53,7 @@ class Sample:
     def runnable(self) -> dict[str, str | None]:
         """Backends with a row for this operation, and why one cannot run here (None: it can)."""
         given = [a for b in self.arrays.values() for a in (b if isinstance(b, list) else [b])]
-        return {name: refusal(name, given) for name in backends(self.op)}
+        return {name: unsupported_reason(self.op, name, given) for name in backends(self.op)}
 
     def flops(self, cells: float) -> float:
         """Operations for so many output cells: 2 K C_in C_out each; 0 without weights."""

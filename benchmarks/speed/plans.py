@@ -150,7 +150,11 @@ def runnable(device: str) -> list[str]:
     """Backends of the convolution that can run there."""
     import torch
 
-    from xsm_kernels.dispatch import backends, refusal
+    from xsm_kernels.dispatch import backends, unsupported_reason
 
     probe = [torch.zeros((1, 1, 1, 1, 1), device=device)]
-    return [name for name in backends("masked_conv3d") if refusal(name, probe) is None]
+    return [
+        name
+        for name in backends("masked_conv3d")
+        if unsupported_reason("masked_conv3d", name, probe) is None
+    ]

@@ -22,7 +22,7 @@ from xsm.networks.recurrent import (
     recurrent_operations,
 )
 from xsm.networks.sequence_inference import in_blocks
-from xsm_kernels.dispatch import backends, load, refusal
+from xsm_kernels.dispatch import backends, load, unsupported_reason
 
 CHANNELS = 16
 CHECKED = 8  # pixels that are compared with float64
@@ -70,7 +70,7 @@ class Sample:
         for backend in backends("lstm"):
             arrays = (self.x, *self.weights) if backend == "numba" else given
             elsewhere = backend == "torch" or (backend == "numba" and self.device == "cuda")
-            if not elsewhere and refusal(backend, arrays) is None:
+            if not elsewhere and unsupported_reason("lstm", backend, arrays) is None:
                 run = partial(xsm_kernels.lstm, *arrays, backend=backend)
                 found[backend] = lambda run=run: lambda: run()[0]
         if len(self.x) == 256 and self.weights[1].shape[-1] == 64:

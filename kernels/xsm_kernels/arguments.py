@@ -1,4 +1,4 @@
-"""Checks of the arguments, once, at the public edge; they look at shapes and dtypes only."""
+"""Checks of arguments by the public functions; they read shapes and dtypes only."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ ACTIVATIONS = (None, "relu", "leaky_relu", "silu", "tanh")
 Triple = tuple[int, int, int]
 
 
-def triple(name: str, value: Any, least: int) -> Triple:
-    """`value` as three ints (time, lat, lon) of at least `least`."""
+def triple(name: str, value: Any, minimum: int) -> Triple:
+    """`value` as three ints (time, lat, lon) of at least `minimum`."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 3
-    if len(values) != 3 or any(int(v) != v or v < least for v in values):
-        raise ArgumentError(f"{name}={value!r}: give three integers >= {least} (time, lat, lon).")
+    if len(values) != 3 or any(int(v) != v or v < minimum for v in values):
+        raise ArgumentError(f"{name}={value!r}: give three integers >= {minimum} (time, lat, lon).")
     return int(values[0]), int(values[1]), int(values[2])
 
 
 def odd(name: str, sizes: Triple) -> Triple:
-    """`sizes`, all odd, so that a window has a centre."""
+    """Require odd `sizes`, so that a window has a centre cell."""
     if any(size % 2 == 0 for size in sizes):
         raise ArgumentError(f"{name}={sizes}: give odd sizes; a window needs a centre cell.")
     return sizes
 
 
 def output_shape(shape: Any, kernel: Triple, padding: Triple, dilation: Triple) -> Triple:
-    """Sizes (T, H, W) that a window of `kernel` leaves of `shape` (..., T, H, W)."""
+    """Sizes (T, H, W) of the output for an input of `shape` (..., T, H, W)."""
     sizes = [
         size + 2 * pad - step * (width - 1)
         for size, width, pad, step in zip(shape[-3:], kernel, padding, dilation, strict=True)
@@ -41,7 +41,7 @@ def output_shape(shape: Any, kernel: Triple, padding: Triple, dilation: Triple) 
 
 
 def check_mask(mask: Any, batch: int | None = None, cells: Any = None) -> None:
-    """`mask` is bool (B, 1, T, H, W), of the batch and cells of the values it belongs to."""
+    """Require bool (B, 1, T, H, W) with the batch and cells of the values."""
     if mask.ndim != 5 or mask.shape[1] != 1 or not str(mask.dtype).endswith("bool"):
         raise ArgumentError(
             f"mask: shape {tuple(mask.shape)}, dtype {mask.dtype}; expected bool (B, 1, T, H, W), "
@@ -55,7 +55,7 @@ def check_mask(mask: Any, batch: int | None = None, cells: Any = None) -> None:
 
 
 def check_values(x: Any) -> None:
-    """`x` is floating point (B, C, T, H, W)."""
+    """Require floating point (B, C, T, H, W)."""
     if x.ndim != 5 or "float" not in str(x.dtype):
         raise ArgumentError(
             f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, C, T, H, W)."

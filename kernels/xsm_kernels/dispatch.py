@@ -1,24 +1,25 @@
-"""Which function runs an operation: one literal table and one choice.
+"""Which function runs an operation: one table of implementations and one choice among them.
 
-The table feeds dispatch, the parity tests and the benchmarks; a new row is tested and timed
-with no further edit.
+The table feeds dispatch, the parity tests and the benchmarks: a new row is tested and timed
+without further edits. What an implementation cannot do, it says itself (`unsupported_reason`).
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from xsm_kernels.errors import ArgumentError, BackendError
 
 logger = logging.getLogger(__name__)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Reason = Callable[[Sequence[Any]], "str | None"]
 
 TABLE: dict[tuple[str, str], str] = {
     ("masked_conv3d", "reference"): "xsm_kernels.masked_conv3d.reference:masked_conv3d",
@@ -42,9 +43,39 @@ TABLE: dict[tuple[str, str], str] = {
     ("lstm", "triton"): "xsm_kernels.lstm._triton:lstm",
 }
 
-# dtypes in which auto takes PyTorch's own kernel of an operation (cuDNN) on a GPU, before ours: to
-# be set by what python -m benchmarks.speed.recurrent --device cuda measures
-CUDNN_WINS: dict[str, tuple[str, ...]] = {"lstm": ("torch.float32",)}
+# order in which "auto" tries the backends; the reference comes last
+AUTO_ORDER = {
+    "NumPy arrays": ("numba",),
+    "tensors on a CPU": ("torch",),
+    "tensors that need a gradient": ("torch",),
+    "tensors on a GPU": ("triton", "torch"),
+}
+# dtypes in which "auto" takes PyTorch's kernel (cuDNN) on a GPU before ours, by operation; set by
+# what python -m benchmarks.speed.recurrent --device cuda measures
+TORCH_FIRST_ON_GPU: dict[str, tuple[str, ...]] = {"lstm": ("torch.float32",)}
+# extras of the distribution that install what a backend imports
+EXTRAS = {"torch": " (install xsm[torch])", "triton": " (install xsm[gpu])"}
+
+
+def implementation(
+    array_type: Literal["numpy", "torch"], unsupported_reason: Reason
+) -> Callable[[Function], Function]:
+    """Mark a function as an implementation of an operation.
+
+    Parameters
+    ----------
+    array_type : "numpy" or "torch"
+        The arrays that the function takes and returns. Dispatch converts others to it and back.
+    unsupported_reason : callable
+        From the list of arrays of a call to the reason why the function cannot work on them, with
+        the next step for the caller, or None if it can.
+    """
+
+    def mark(function: Function) -> Function:
+        function.__dict__.update(array_type=array_type, unsupported_reason=unsupported_reason)
+        return function
+
+    return mark
 
 
 def backends(op: str) -> list[str]:
@@ -52,10 +83,86 @@ def backends(op: str) -> list[str]:
     return [backend for name, backend in TABLE if name == op]
 
 
-def load(op: str, backend: str) -> Callable[..., Any]:
-    """Import and return the function behind one row of the table."""
+def load(op: str, backend: str) -> Any:
+    """Import and return the function of one row of the table."""
     module, function = TABLE[op, backend].split(":")
     return getattr(importlib.import_module(module), function)
+
+
+def unsupported_reason(op: str, backend: str, arrays: Sequence[Any]) -> str | None:
+    """Why one row of the table cannot run on `arrays` (cause and next step); None if it can."""
+    try:
+        function = load(op, backend)
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed{EXTRAS.get(error.name or '', '')}"
+    return function.unsupported_reason(arrays)
+
+
+def choose_backend(op: str, backend: str, arrays: Sequence[Any]) -> str:
+    """Name of the backend that runs `op` on `arrays`.
+
+    "auto" takes the first of `AUTO_ORDER` that has a row in the table and supports the arrays, and
+    logs why it did not take those before it. A backend requested by name is used or refused, never
+    replaced.
+
+    Parameters
+    ----------
+    op : str
+        Name of the operation, such as ``"masked_conv3d"``.
+    backend : str
+        "auto", or a backend of the operation.
+    arrays : sequence of array
+        Of the call; the first one decides between NumPy, CPU and GPU.
+
+    Raises
+    ------
+    ArgumentError
+        There is no backend of this name.
+    BackendError
+        The operation has no row for the backend, or the backend does not support the arrays.
+    """
+    if backend != "auto":
+        _require_row(op, backend)
+        if reason := unsupported_reason(op, backend, arrays):
+            raise BackendError(f'backend={backend!r} cannot run {op}: {reason}; or use "auto".')
+        return backend
+    reasons: list[str] = []
+    for name in auto_order(op, arrays):
+        reason = unsupported_reason(op, name, arrays)
+        if reason is None:
+            logger.debug("%s: %s (refused: %s)", op, name, "; ".join(reasons) or "none")
+            return name
+        reasons.append(f"{name}: {reason}")
+    raise BackendError(f"{op} has no backend for these arrays; {'; '.join(reasons)}.")
+
+
+def auto_order(op: str, arrays: Sequence[Any]) -> list[str]:
+    """Backends that have a row for `op`, in the order in which "auto" tries them."""
+    if not is_tensor(arrays[0]):
+        names = AUTO_ORDER["NumPy arrays"]
+    elif needs_gradient(arrays):
+        names = AUTO_ORDER["tensors that need a gradient"]
+    elif not arrays[0].is_cuda:
+        names = AUTO_ORDER["tensors on a CPU"]
+    else:
+        names = AUTO_ORDER["tensors on a GPU"]
+        if str(arrays[0].dtype) in TORCH_FIRST_ON_GPU.get(op, ()):
+            names = ("torch", *(name for name in names if name != "torch"))
+    return [name for name in (*names, "reference") if (op, name) in TABLE]
+
+
+def run(op: str, backend: str, arrays: Sequence[Any], **options: Any) -> Any:
+    """Choose a backend, call it, and return arrays of the type that came in.
+
+    `arrays` may hold tuples of arrays; an absent array is None.
+    """
+    flat = list(flatten(arrays))
+    function = load(op, choose_backend(op, backend, flat))
+    tensors = is_tensor(flat[0])
+    if tensors == (function.array_type == "torch"):
+        return function(*arrays, **options)
+    to_its_type, to_ours = (_to_numpy, _to_tensor) if tensors else (_to_tensor, _to_numpy)
+    return _convert(to_ours, function(*_convert(to_its_type, tuple(arrays)), **options))
 
 
 def is_tensor(array: Any) -> bool:
@@ -64,100 +171,42 @@ def is_tensor(array: Any) -> bool:
     return torch is not None and isinstance(array, torch.Tensor)
 
 
-def choose(op: str, backend: str, arrays: Sequence[Any]) -> str:
-    """Name of the backend that will run `op` on `arrays` (the first one decides the kind).
-
-    "auto": NumPy -> numba; tensor on a GPU -> triton, or torch as `CUDNN_WINS` has it; other
-    tensors, or any that needs a gradient -> torch (PyTorch's own kernel of the operation, if the
-    table has one), else reference. What auto would pick but cannot run goes to the next one and
-    last to the reference, with the reason in the debug log. A backend asked for by name is used or
-    refused with :class:`BackendError`, never replaced.
-    """
-    if backend != "auto":
-        if (op, backend) not in TABLE:
-            known = ", ".join(["auto", *backends(op)])
-            raise ArgumentError(f"backend={backend!r}: {op} knows {known}; use one of these.")
-        if reason := refusal(backend, arrays):
-            raise BackendError(f'backend={backend!r} cannot run {op}: {reason}; or use "auto".')
-        return backend
-    reasons: list[str] = []
-    for name in preferred(op, arrays):
-        reason = refusal(name, arrays)
-        if reason is None:
-            logger.debug("%s: %s (refused: %s)", op, name, "; ".join(reasons) or "none")
-            return name
-        reasons.append(f"{name}: {reason}")
-    raise BackendError(f"{op} has no backend for these arrays; {'; '.join(reasons)}.")
-
-
-def preferred(op: str, arrays: Sequence[Any]) -> list[str]:
-    """Backends in the order in which auto tries them, those that `op` has."""
-    if not is_tensor(arrays[0]):
-        names = ["numba"]
-    elif needs_gradient(arrays) or not arrays[0].is_cuda:
-        names = ["torch"]
-    elif str(arrays[0].dtype) in CUDNN_WINS.get(op, ()):
-        names = ["torch", "triton"]
-    else:
-        names = ["triton", "torch"]
-    return [name for name in (*names, "reference") if (op, name) in TABLE]
-
-
 def needs_gradient(arrays: Sequence[Any]) -> bool:
-    """Whether autograd is recording and one of `arrays` asks for a gradient."""
-    if not sys.modules["torch"].is_grad_enabled():
+    """Whether autograd is recording and one of `arrays` requires a gradient."""
+    tensors = [array for array in arrays if is_tensor(array)]
+    if not tensors or not sys.modules["torch"].is_grad_enabled():
         return False
-    return any(array.requires_grad for array in arrays if is_tensor(array))
+    return any(tensor.requires_grad for tensor in tensors)
 
 
-def refusal(backend: str, arrays: Sequence[Any]) -> str | None:
-    """Why `backend` cannot work on `arrays` (cause and next step), or None when it can."""
-    tensors = is_tensor(arrays[0])
-    if backend == "reference":
-        return None if tensors or _installed("torch") else "torch is not installed (xsm[torch])"
-    if backend == "torch":
-        if not tensors:
-            return "it takes torch tensors, got NumPy arrays"
-        masked = any(str(a.dtype).endswith("bool") for a in arrays if a is not None)
-        return "it knows no masks; use the reference" if masked else None
-    if tensors and needs_gradient(arrays):
-        return "only the reference has gradients; call under torch.no_grad()"
-    if backend == "numba":
-        if not _installed("numba"):
-            return "numba is not installed"
-        if tensors and arrays[0].is_cuda:
-            return "the tensor is on a GPU; move it to the CPU"
-        floats = [a for a in arrays if a is not None and "bool" not in str(a.dtype)]
-        wrong = {str(a.dtype) for a in floats if not str(a.dtype).endswith("float32")}
-        return f"it works in float32, got {', '.join(sorted(wrong))}; convert" if wrong else None
-    if not _installed("triton"):
-        return "triton is not installed (xsm[gpu])"
-    if not tensors:
-        return "it takes torch tensors on a GPU, got NumPy arrays"
-    if not arrays[0].is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
-        return "the tensor is not on a GPU (TRITON_INTERPRET=1 interprets kernels on the CPU)"
-    if arrays[0].dtype == sys.modules["torch"].float64:
-        return "it has no float64; use the reference"
-    return None
+def flatten(arrays: Sequence[Any]) -> Iterator[Any]:
+    """All arrays, those in tuples too."""
+    for array in arrays:
+        if isinstance(array, tuple):
+            yield from flatten(array)
+        else:
+            yield array
 
 
-def run(op: str, backend: str, arrays: Sequence[Any], **options: Any) -> Any:
-    """Choose a backend, call it, and give back arrays of the kind that came in."""
-    name = choose(op, backend, arrays)
-    function = load(op, name)
-    if name == "reference" and not is_tensor(arrays[0]):
-        return _each(_to_numpy, function(*map(_to_tensor, arrays), **options))
-    if name == "numba" and is_tensor(arrays[0]):
-        return _each(_to_tensor, function(*map(_to_numpy, arrays), **options))
-    return function(*arrays, **options)
+def _require_row(op: str, backend: str) -> None:
+    if (op, backend) in TABLE:
+        return
+    rows = backends(op)
+    if backend in {name for _, name in TABLE}:
+        raise BackendError(
+            f"backend={backend!r}: {op} has no implementation for it, only {', '.join(rows)}; "
+            f'use one of these for {op}, or "auto".'
+        )
+    raise ArgumentError(
+        f"backend={backend!r}: {op} has {', '.join(['auto', *rows])}; use one of these."
+    )
 
 
-def _installed(module: str) -> bool:
-    return module in sys.modules or importlib.util.find_spec(module) is not None
-
-
-def _each(convert: Callable[[Any], Any], results: Any) -> Any:
-    return tuple(map(convert, results)) if isinstance(results, tuple) else convert(results)
+def _convert(convert: Callable[[Any], Any], arrays: Any) -> Any:
+    """`convert` applied to an array, or to each of a tuple."""
+    if isinstance(arrays, tuple):
+        return tuple(_convert(convert, array) for array in arrays)
+    return convert(arrays)
 
 
 def _to_tensor(array: Any) -> Any:

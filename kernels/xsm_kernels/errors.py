@@ -1,4 +1,4 @@
-"""What the kernels raise."""
+"""Exceptions of the kernels."""
 
 
 class KernelError(Exception):
@@ -10,4 +10,4 @@ class ArgumentError(KernelError, ValueError):
 
 
 class BackendError(KernelError, RuntimeError):
-    """The backend asked for by name cannot do this call; the message says why."""
+    """The backend requested by name does not support this call; the message says why."""

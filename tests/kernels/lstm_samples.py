@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kernels.samples import DTYPES, convert, round_to
+from tests.kernels.samples import convert, round_to
 
 # Allowed |error| of h and c against float64, in units of 1 + |c|. A state forgets: with gates
 # below 1 errors stay those of a few days. float64 and float32: 64 roundings (2^-53, 2^-24). tf32:
@@ -37,9 +37,6 @@ class Case:
     seed: int = 0
 
 
-ROWS = DTYPES | {"torch": ["float64", "float32"]}
-
-
 def draw(case: Case, dtype: str = "float64") -> dict[str, Any]:
     """Arrays of the case, float64 that `dtype` can hold; NaN and Inf on the days to skip."""
     rng = np.random.default_rng(case.seed)
@@ -49,18 +46,18 @@ def draw(case: Case, dtype: str = "float64") -> dict[str, Any]:
         return round_to(rng.uniform(-1, 1, shape) * case.spread / np.sqrt(hidden), dtype)
 
     x = round_to(rng.normal(size=(case.batch, case.days, case.channels)), dtype)
-    found: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         "weight_ih": weight(d, 4 * hidden, case.channels),
         "weight_hh": weight(d, 4 * hidden, hidden),
         "bias": weight(d, 4 * hidden),
     }
     if case.initial:
         h = np.tanh(rng.normal(size=(d, case.batch, hidden)))
-        found["initial"] = round_to(h, dtype), round_to(2 * h[::-1].copy(), dtype)
+        arrays["initial"] = round_to(h, dtype), round_to(2 * h[::-1].copy(), dtype)
     if case.observed is not None:
-        found["mask"] = rng.random((case.batch, case.days)) < case.observed
-        x[~found["mask"]] = np.where(rng.random(case.channels) < 0.5, np.nan, np.inf)
-    return {"x": x} | found
+        arrays["mask"] = rng.random((case.batch, case.days)) < case.observed
+        x[~arrays["mask"]] = np.where(rng.random(case.channels) < 0.5, np.nan, np.inf)
+    return {"x": x} | arrays
 
 
 def given_to(arrays: dict[str, Any], backend: str, dtype: str) -> dict[str, Any]:

@@ -31,9 +31,11 @@ def test_every_row_names_a_module_that_is_there() -> None:
 def test_auto_goes_by_the_kind_of_array(caplog: pytest.LogCaptureFixture) -> None:
     tensors = [torch.from_numpy(a) for a in (x, mask, weight)]
     with caplog.at_level(logging.DEBUG, "xsm_kernels.dispatch"):
-        assert dispatch.choose("masked_conv3d", "auto", [x, mask]) == "numba"
-        assert dispatch.choose("masked_conv3d", "auto", tensors) == "reference"
-        assert dispatch.choose("masked_conv3d", "auto", [x.astype("float64")]) == "reference"
+        assert dispatch.choose_backend("masked_conv3d", "auto", [x, mask]) == "numba"
+        assert dispatch.choose_backend("masked_conv3d", "auto", tensors) == "reference"
+        assert (
+            dispatch.choose_backend("masked_conv3d", "auto", [x.astype("float64")]) == "reference"
+        )
     assert "reference (refused: numba: it works in float32, got float64" in caplog.text
 
 
@@ -61,9 +63,60 @@ def test_a_backend_by_name_never_falls_back() -> None:
         assert xsm_kernels.masked_conv3d(*tensors, backend="numba")[1].all()
 
 
+@pytest.mark.parametrize(
+    ("op", "backend", "rows"),
+    [
+        ("self_attention", "triton", "reference, numba, torch"),
+        ("masked_conv3d", "torch", "reference, numba, triton"),
+        ("masked_mean", "torch", "reference, numba, triton"),
+    ],
+)
+def test_a_backend_without_a_row_for_the_operation_is_refused(
+    op: str, backend: str, rows: str
+) -> None:
+    words = f"backend='{backend}': {op} has no implementation for it, only {rows}; use one of these"
+    with pytest.raises(BackendError, match=words):
+        dispatch.choose_backend(op, backend, [torch.ones(1, 2, 3)])
+
+
+@pytest.mark.parametrize("op", ["lstm", "self_attention"])
+def test_a_row_of_the_table_is_accepted_by_name(op: str) -> None:
+    assert dispatch.choose_backend(op, "torch", [torch.ones(1, 2, 3)]) == "torch"
+
+
+def test_attention_on_a_backend_it_lacks_never_runs_elsewhere() -> None:
+    arrays = torch.ones(2, 3, 6), torch.ones(4, 5, 6), torch.ones(4, 5)
+    with pytest.raises(BackendError, match="self_attention has no implementation"):
+        xsm_kernels.self_attention(*arrays, backend="triton")
+    y = xsm_kernels.self_attention(*arrays, backend="torch")
+    assert y.shape == (2, 3, 5)
+
+
+@pytest.mark.parametrize("row", dispatch.TABLE, ids="-".join)
+def test_each_implementation_says_which_arrays_it_supports(row: tuple[str, str]) -> None:
+    if row[1] == "triton":
+        pytest.importorskip("triton")
+    function = dispatch.load(*row)
+    assert function.array_type in ("numpy", "torch")
+    reason = function.unsupported_reason([x.astype("f8")])
+    assert reason is None or reason.strip()
+    assert reason is None or row[1] != "reference"
+
+
+def test_arrays_in_tuples_are_flattened() -> None:
+    flat = list(dispatch.flatten((x, (mask, (weight,)), None)))
+    assert [id(array) for array in flat] == [id(array) for array in (x, mask, weight, None)]
+
+
 def test_auto_without_torch_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = dispatch._installed
-    monkeypatch.setattr(dispatch, "_installed", lambda name: name != "torch" and real(name))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "xsm_kernels.masked_mean.reference", raising=False)
+    monkeypatch.delitem(sys.modules, "xsm_kernels._torch_common", raising=False)
+    message = r"torch is not installed \(install xsm\[torch\]\)"
+    with pytest.raises(BackendError, match=message):
+        xsm_kernels.masked_mean(x, mask, 3, backend="reference")
+    with pytest.raises(BackendError, match=message):
+        xsm_kernels.masked_mean(x.astype("f8"), mask, 3)
     with pytest.raises(BackendError, match="numba: it works in float32, got float64; convert"):
         xsm_kernels.masked_mean(x.astype("f8"), mask, 3)
 

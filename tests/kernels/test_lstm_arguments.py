@@ -25,7 +25,7 @@ GOOD = given_to(draw(Case(2, 3, 4, 5, observed=0.5, initial=True)), "numba", "fl
     [
         ({"x": GOOD["x"][0]}, r"x: shape \(3, 4\), dtype float32; expected floats \(B, T, C\)"),
         ({"x": np.ones((2, 3, 4), int)}, "x: .*dtype int64; expected floats"),
-        ({"x": GOOD["x"][:, :0]}, r"x: shape \(2, 0, 4\).*a day and a channel at least"),
+        ({"x": GOOD["x"][:, :0]}, r"x: shape \(2, 0, 4\).*at least one day and one channel"),
         ({"weight_ih": GOOD["weight_ih"][..., :3]}, r"weight_ih: .*expected \(2, 20, 4\)"),
         ({"weight_hh": GOOD["weight_hh"][:, :16]}, r"weight_hh: shape \(2, 16, 5\).*\(2, 20, 5\)"),
         ({"weight_hh": GOOD["weight_hh"].repeat(2, 0)}, r"weight_hh: .*\(1 or 2, 4 H, H\)"),
@@ -33,7 +33,7 @@ GOOD = given_to(draw(Case(2, 3, 4, 5, observed=0.5, initial=True)), "numba", "fl
         ({"initial": (GOOD["initial"][0], GOOD["bias"])}, r"initial\[1\] \(c\): .*\(2, 2, 5\)"),
         ({"mask": GOOD["mask"][:, :2]}, r"mask: shape \(2, 2\); expected \(2, 3\)"),
         ({"mask": GOOD["mask"].astype(int)}, "mask: dtype int64; expected bool"),
-        ({"backend": "cudnn"}, "backend='cudnn': lstm knows auto, reference, numba, torch, triton"),
+        ({"backend": "cudnn"}, "backend='cudnn': lstm has auto, reference, numba, torch, triton"),
     ],
 )
 def test_wrong_arguments_are_named(changes: dict, words: str) -> None:
@@ -44,11 +44,11 @@ def test_wrong_arguments_are_named(changes: dict, words: str) -> None:
 def test_auto_takes_the_fastest_that_can(caplog: pytest.LogCaptureFixture) -> None:
     arrays = list(given_to(draw(Case()), "reference", "float32").values())
     masked = [*arrays, None, None, torch.ones(3, 7, dtype=torch.bool)]
-    assert dispatch.choose("lstm", "auto", arrays) == "torch"
+    assert dispatch.choose_backend("lstm", "auto", arrays) == "torch"
     with caplog.at_level(logging.DEBUG, "xsm_kernels.dispatch"):
-        assert dispatch.choose("lstm", "auto", masked) == "reference"
-    assert "lstm: reference (refused: torch: it knows no masks" in caplog.text
-    assert dispatch.choose("lstm", "auto", [array.numpy() for array in arrays]) == "numba"
+        assert dispatch.choose_backend("lstm", "auto", masked) == "reference"
+    assert "lstm: reference (refused: torch: it supports no masks" in caplog.text
+    assert dispatch.choose_backend("lstm", "auto", [array.numpy() for array in arrays]) == "numba"
     with pytest.raises(BackendError, match="torch.*it takes torch tensors, got NumPy arrays"):
         xsm_kernels.lstm(**GOOD, backend="torch")
 
@@ -57,9 +57,9 @@ def test_on_a_gpu_the_table_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     for dtype in (torch.float32, torch.bfloat16):
         tensor = SimpleNamespace(is_cuda=True, dtype=dtype, requires_grad=False)
         monkeypatch.setattr(dispatch, "is_tensor", lambda _: True)
-        for wins, expected in (((str(dtype),), ["torch", "triton"]), ((), ["triton", "torch"])):
-            monkeypatch.setitem(dispatch.CUDNN_WINS, "lstm", wins)
-            assert dispatch.preferred("lstm", [tensor]) == [*expected, "reference"]
+        for first, expected in (((str(dtype),), ["torch", "triton"]), ((), ["triton", "torch"])):
+            monkeypatch.setitem(dispatch.TORCH_FIRST_ON_GPU, "lstm", first)
+            assert dispatch.auto_order("lstm", [tensor]) == [*expected, "reference"]
 
 
 def test_float64_is_refused_by_the_cpu_kernel() -> None:

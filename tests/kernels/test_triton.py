@@ -18,8 +18,6 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
 from xsm_kernels.masked_conv3d import _triton as convolution  # noqa: E402
-from xsm_kernels.masked_conv3d import _triton_kernels as kernels  # noqa: E402
-from xsm_kernels.masked_conv3d import _triton_tuning as tuning  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 INTERPRETED = [
@@ -51,7 +49,7 @@ def test_parity_interpreted() -> None:
 
 FLOATS = ["x_ptr", "weight_ptr", "bias_ptr", "residual_ptr", "y_ptr"]
 TYPES = dict.fromkeys(["mask_ptr", "active_ptr", "new_mask_ptr"], "*u8")
-TYPES |= dict.fromkeys(["seen_ptr", "tiles_ptr", "count_ptr", "words_ptr", "counts_ptr"], "*i32")
+TYPES |= dict.fromkeys(["bits_ptr", "tiles_ptr", "count_ptr", "words_ptr", "counts_ptr"], "*i32")
 TYPES |= {"sums_ptr": "*fp32", "n": "i64", "period": "i64"}
 CUBE = {
     "KT": 3, "KH": 3, "KW": 3, "PT": 0, "PH": 1, "PW": 1, "DT": 1, "DH": 1, "DW": 1, "WRAP": 1,
@@ -105,19 +103,19 @@ def compiled_for_h100(
 def one_layer(channels: int, outputs: int, dtype: str, precision: str) -> tuple[Any, Any, Any]:
     """Configurations, constants and types of a 3 x 3 x 3 layer, with all that can be fused."""
     itemsize = 4 if dtype == "fp32" else 2
-    sizes = tuning.blocks(channels, outputs, 27, itemsize, precision)
+    sizes = convolution.blocks(channels, outputs, 27, itemsize, precision)
     constants = CUBE | sizes | {
         "C": channels, "OUT": outputs, "HAS_BIAS": True, "HAS_RESIDUAL": True, "ACTIVATION": 3,
         "PRECISION": precision, "WIDEN": False,
     }  # fmt: skip
-    few = tuning.candidates(sizes, 27, channels, precision)
-    return few, constants, dict.fromkeys(FLOATS, f"*{dtype}")
+    configs = convolution.candidates(sizes, 27, channels, precision)
+    return configs, constants, dict.fromkeys(FLOATS, f"*{dtype}")
 
 
 def compile_layer(compiled: Callable[..., str], config: Any, constants: Any, types: Any) -> str:
     tile = {"TILE_H": config.tile_h, "TILE_W": config.tile_w}
     options = {"num_warps": config.warps, "num_stages": config.stages}
-    return compiled(kernels.convolve_kernel, constants | tile, types, **options)
+    return compiled(convolution.convolve_kernel, constants | tile, types, **options)
 
 
 @compiled_only
@@ -126,8 +124,8 @@ def compile_layer(compiled: Callable[..., str], config: Any, constants: Any, typ
 def test_convolution_compiles_to_tensor_cores(
     channels: int, dtype: str, precision: str, instruction: str, compiled_for_h100: Any
 ) -> None:
-    few, constants, types = one_layer(channels, channels, dtype, precision)
-    ptx = compile_layer(compiled_for_h100, few[0], constants, types)
+    configs, constants, types = one_layer(channels, channels, dtype, precision)
+    ptx = compile_layer(compiled_for_h100, configs[0], constants, types)
     assert re.search(instruction, ptx)
     # 16 bytes of channels at once, past the registers, while the product of the last ones runs
     assert re.search(r"cp\.async\.c[ag]\.shared\.global [^;]*, 0x10,", ptx)
@@ -136,17 +134,17 @@ def test_convolution_compiles_to_tensor_cores(
 @compiled_only
 @pytest.mark.parametrize("number", [1, 2])
 def test_other_candidates_compile_as_well(number: int, compiled_for_h100: Any) -> None:
-    few, constants, types = one_layer(64, 64, "bf16", "ieee")
-    assert len(few) == 3
-    assert "wgmma" in compile_layer(compiled_for_h100, few[number], constants, types)
+    configs, constants, types = one_layer(64, 64, "bf16", "ieee")
+    assert len(configs) == 3
+    assert "wgmma" in compile_layer(compiled_for_h100, configs[number], constants, types)
 
 
 @compiled_only
 def test_one_channel_and_many_outputs_compile(compiled_for_h100: Any) -> None:
     for channels, outputs, precision in ((1, 32, "ieee"), (64, 128, "tf32")):
         dtype = "fp32" if precision == "tf32" else "bf16"
-        few, constants, types = one_layer(channels, outputs, dtype, precision)
-        assert "wgmma" in compile_layer(compiled_for_h100, few[0], constants, types)
+        configs, constants, types = one_layer(channels, outputs, dtype, precision)
+        assert "wgmma" in compile_layer(compiled_for_h100, configs[0], constants, types)
 
 
 @compiled_only
@@ -174,7 +172,7 @@ def test_layers_of_one_cell_compile(
 def test_survey_compiles(compiled_for_h100: Any) -> None:
     tile = {"OUT": 64, "HAS_ACTIVE": True, "TILE_H": 8, "TILE_W": 16, "BLOCK_O": 64}
     tile["BLOCK_T"] = convolution.taps_at_once(CUBE)
-    compiled_for_h100(kernels.survey_kernel, CUBE | tile, {"y_ptr": "*bf16"})
+    compiled_for_h100(convolution.survey_kernel, CUBE | tile, {"y_ptr": "*bf16"})
 
 
 @compiled_only
@@ -191,11 +189,10 @@ def test_mean_compiles(dtype: str, compiled_for_h100: Any) -> None:
 @compiled_only
 def test_mask_update_compiles(compiled_for_h100: Any) -> None:
     from xsm_kernels.update_mask import _triton as module
-    from xsm_kernels.update_mask import _triton_packed as packed
 
     window = {"KH": 3, "KW": 3, "HAS_ACTIVE": True}
     bytewise = window | {"PW": 1, "TAPS": 27, "WRAP": 1, "BLOCK": module.BLOCK}
     compiled_for_h100(module.update_kernel, bytewise, {})
-    words = {"WORDS": packed.WORDS}
-    compiled_for_h100(packed.pack_kernel, words | {"PW": 1, "WRAP": 1}, {})
-    compiled_for_h100(packed.or_kernel, words | window | {"KT": 3}, {})
+    words = {"WORDS": module.WORDS}
+    compiled_for_h100(module.pack_kernel, words | {"PW": 1, "WRAP": 1}, {})
+    compiled_for_h100(module.or_kernel, words | window | {"KT": 3}, {})

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from tests.networks.test_block_inference import fill, record  # noqa: E402
-from tests.networks.test_stream import MODELS  # noqa: E402
+from tests.networks.test_streamed_features import MODELS  # noqa: E402
 from xsm.errors import InputError  # noqa: E402
 from xsm.networks import block_inference as gapfilling  # noqa: E402
 from xsm.networks import cuda_graph as graphs

@@ -329,7 +329,7 @@ def _predict_block(
 @cache
 def _network_slots() -> BoundedSemaphore:
     """As many networks at once as processors allow: each uses several threads of its own."""
-    from xsm_kernels.threads import thread_count
+    from xsm_kernels import thread_count
 
     return BoundedSemaphore(max((cpu_count() or 1) // thread_count(), 1))
 

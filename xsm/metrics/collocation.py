@@ -150,7 +150,7 @@ def _collocate(
     disjoint: bool,
 ) -> tuple[NDArray[Any], ...]:
     """Results (P, 3) in the order of `RESULTS`, their bounds, then n_obs and status (P,)."""
-    from xsm_kernels.threads import spread
+    from xsm_kernels import run_in_threads
 
     packed = pack(x, y, z)
     bounded = WITH_INTERVAL if plan.n else ()
@@ -171,7 +171,7 @@ def _collocate(
                         side = side.reshape(found.shape[:-1]).transpose(2, 1, 0)
                         out[len(RESULTS) + k :: 2, rows[few]] = side
 
-    spread(each, len(work))
+    run_in_threads(each, len(work))
     few = packed.length < max(min_pairs, 2)
     out[:, few] = np.nan
     status = status_of(

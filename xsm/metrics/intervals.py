@@ -108,7 +108,7 @@ def _bounds(
 
 
 def _resampled_bounds(packed: Packed, metric: str, plan: Plan, low: Any, high: Any) -> None:
-    from xsm_kernels.threads import spread
+    from xsm_kernels import run_in_threads
 
     work = list(plan.batches(packed, 1 if METRICS[metric].ranks else 6))
 
@@ -118,7 +118,7 @@ def _resampled_bounds(packed: Packed, metric: str, plan: Plan, low: Any, high: A
             values = _values(metric, Packed(tuple(series), packed.length[rows], ()), block, plan)
             low[rows], high[rows] = bounds(values, plan)
 
-    spread(each, len(work))
+    run_in_threads(each, len(work))
 
 
 def _values(metric: str, packed: Packed, block: int, plan: Plan) -> NDArray[np.float64]:

@@ -78,7 +78,7 @@ def moments(pairs: Pairs) -> xr.DataArray:
 
 def _block(x: Any, y: Any, w: Any = None, *, axes: tuple[int, ...]) -> NDArray[np.float64]:
     """Moments of arrays in memory: shape of `x` with 1 along `axes`, then 11."""
-    from xsm_kernels.threads import spread
+    from xsm_kernels import run_in_threads
 
     shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
     ordered = sorted(axes)
@@ -96,7 +96,7 @@ def _block(x: Any, y: Any, w: Any = None, *, axes: tuple[int, ...]) -> NDArray[n
         arrays.append(np.ones((1, 1, 1)))
     out = np.zeros((view[0], view[2], COUNT))
     units = view[0] * -(-view[2] // TILE)
-    spread(moments_kernel(arrays[0].dtype), units, *arrays, w is not None, out)
+    run_in_threads(moments_kernel(arrays[0].dtype), units, *arrays, w is not None, out)
     return out.reshape((*shape, COUNT))
 
 

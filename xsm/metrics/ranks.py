@@ -57,12 +57,12 @@ def rank_statistics(
         Score and variance are concordant less discordant pairs of days and, were the series
         independent, its variance (Kendall only).
     """
-    from xsm_kernels.threads import spread
+    from xsm_kernels import run_in_threads
 
     out = np.full((x.shape[0], 3), np.nan)
     if x.size:
         packed = pack(x, y)
-        spread(rank_kernel, x.shape[0], *sort(packed), packed.length, kendall, out)
+        run_in_threads(rank_kernel, x.shape[0], *sort(packed), packed.length, kendall, out)
     return out[:, 0], out[:, 1], out[:, 2]
 
 

@@ -19,7 +19,7 @@ from xsm.networks.features import features
 from xsm.networks.model import Model, models, save_model
 from xsm.networks.model import load_model as load_any_model
 from xsm.networks.partial_conv import partial_conv_network, reach
-from xsm_kernels import dispatch
+from xsm_kernels import choose_backend
 
 __all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "save_model"]
 
@@ -115,8 +115,8 @@ def fill_block(
 
     values = departures(values, course, first - days)
     if device is None and dtype is None and backend in ("auto", "numba"):
-        if dispatch.choose("masked_conv3d", backend, (values, stats)) == "numba":
-            from xsm.networks.streaming_stage import stream  # imports numba
+        if choose_backend("masked_conv3d", backend, (values, stats)) == "numba":
+            from xsm.networks.streamed_features import stream  # imports numba
 
             output, mask = stream(values, stats, model, need, wrap=wrap)
         else:

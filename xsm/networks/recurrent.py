@@ -23,7 +23,6 @@ from xsm.networks.attention import (
     joined_attention,
     linear,
 )
-from xsm_kernels import dispatch
 
 YEAR, CONTEXT = 365, 30  # days of a sequence, as in Zhang et al. (2025)
 KINDS = ("lstm", "bilstm", "atlstm", "transformer", "dense")
@@ -233,7 +232,7 @@ def recurrent_operations(backend: str = "auto") -> SimpleNamespace:
     """
 
     def kernel(op):
-        known = backend in dispatch.backends(op)
+        known = backend in xsm_kernels.backends(op)
         return partial(getattr(xsm_kernels, op), backend=backend if known else "auto")
 
     return SimpleNamespace(lstm=kernel("lstm"), self_attention=kernel("self_attention"))

@@ -30,7 +30,7 @@ def lstm(
     Parameters
     ----------
     x : array (B, T, C)
-        Values; those of days that `mask` skips may be NaN or Inf and never matter.
+        Values; on days that `mask` skips they may be NaN or Inf and are ignored.
     weight_ih : array (D, 4 H, C)
         D directions: 1, or 2 for forward and backward.
     weight_hh : array (D, 4 H, H)
@@ -39,23 +39,23 @@ def lstm(
     initial : (h, c), each (D, B, H), optional
         State before the first day of each direction; default zero.
     mask : bool array (B, T), optional
-        Where False the day is skipped: the state stays as it was and is what the day puts out.
-    backend : "auto", "reference", "numba" or "triton"
-        "auto" chooses by the kind of `x`; a name is used or refused.
+        Days where it is False are skipped: the state stays unchanged and is the output.
+    backend : "auto", "reference", "numba", "torch" (no mask) or "triton"
+        "auto" chooses by the type of `x`; a backend requested by name is used or refused.
 
     Returns
     -------
     y : array (B, T, D * H)
-        The backward direction in the order of the days too.
+        Both directions in the order of the days.
     (h, c) : each (D, B, H)
         State after the last day of each direction.
 
     Raises
     ------
     ArgumentError
-        Shapes or dtypes that do not fit together.
+        Shapes or dtypes do not match.
     BackendError
-        The backend asked for cannot do this call.
+        The requested backend does not support this call.
 
     Notes
     -----
@@ -64,8 +64,8 @@ def lstm(
     """
     if x.ndim != 3 or min(x.shape[1:]) < 1 or "float" not in str(x.dtype):
         raise ArgumentError(
-            f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, T, C), a day and a "
-            "channel at least."
+            f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, T, C), at least one "
+            "day and one channel."
         )
     batch, days, channels = x.shape
     if weight_hh.ndim != 3 or weight_hh.shape[0] not in (1, 2):
@@ -87,6 +87,6 @@ def lstm(
         if array is not None and tuple(array.shape) != shape:
             raise ArgumentError(f"{name}: shape {tuple(array.shape)}; expected {shape}.")
     if mask is not None and not str(mask.dtype).endswith("bool"):
-        raise ArgumentError(f"mask: dtype {mask.dtype}; expected bool, True where a day counts.")
+        raise ArgumentError(f"mask: dtype {mask.dtype}; expected bool, True on days to process.")
     y, h, c = dispatch.run("lstm", backend, (x, weight_ih, weight_hh, bias, h, c, mask))
     return y, (h, c)

@@ -1,10 +1,25 @@
-"""Long short-term memory by PyTorch's own kernels, with gradients: cuDNN on GPUs, oneDNN else."""
+"""Long short-term memory by PyTorch's own kernels, with gradients: cuDNN on GPUs, else oneDNN."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
+from xsm_kernels import _torch_common
+from xsm_kernels.dispatch import implementation
 
+
+def unsupported_reason(arrays: Sequence[Any]) -> str | None:
+    """PyTorch's own kernels skip no days."""
+    if reason := _torch_common.unsupported_reason(arrays):
+        return reason
+    has_mask = any(str(a.dtype).endswith("bool") for a in arrays if a is not None)
+    return "it supports no masks; use the reference" if has_mask else None
+
+
+@implementation("torch", unsupported_reason)
 def lstm(
     x: torch.Tensor,
     weight_ih: torch.Tensor,
@@ -14,7 +29,7 @@ def lstm(
     c: torch.Tensor | None = None,
     mask: None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Definition: :func:`xsm_kernels.lstm.reference.lstm`; no masks."""
+    """Definition: :func:`xsm_kernels.lstm.reference.lstm`; no mask."""
     directions, _, hidden = weight_hh.shape
     zero = x.new_zeros(directions, x.shape[0], hidden)
     flat = []

@@ -1,12 +1,12 @@
 """Long short-term memory on GPUs: the loop over days inside the kernel, both directions at once.
 
 A program takes BLOCK_B pixels and one direction through all days, so nothing is launched per day.
-The products with the inputs are part of it: made beforehand they would be 4 H numbers per day and
-direction, written and read again, which takes longer than to multiply C channels.
+The products with the inputs are computed in the same loop: in advance they would be 4 H values per
+day and direction, written and read again, which takes longer than multiplying C channels.
 
-Two kernels: with `resident_kernel` the weights lie in shared memory and the state in registers
-over all days. Where they do not fit (hidden 128, or many channels), and for IEEE float32, which
-tensor cores cannot do, `streaming_kernel` reads weights and state piece by piece from cache.
+Two kernels: `resident_kernel` keeps the weights in shared memory and the state in registers over
+all days. If they do not fit (hidden 128, or many channels), and for IEEE float32, which tensor
+cores do not support, `streaming_kernel` reads weights and state from cache in blocks.
 """
 
 from __future__ import annotations
@@ -17,22 +17,26 @@ import torch
 import triton
 import triton.language as tl
 
-from xsm_kernels.masked_conv3d._triton import on_device, product_precision
-from xsm_kernels.masked_conv3d._triton_kernels import rounded
-from xsm_kernels.masked_conv3d._triton_tuning import tuned
+from xsm_kernels._triton_common import (
+    on_device,
+    product_precision,
+    rounded,
+    triton_backend,
+    tuned,
+)
 
-SHARED_BYTES = 100 * 1024  # of weights; more do not go through registers on their way there
+MAX_SHARED_BYTES = 100 * 1024  # of weights; more do not pass through the registers
 
 
 @triton.jit
 def sigmoid(z):
-    """In float32; exp of minus infinity and infinity are fine."""
+    """In float32; correct for infinite exp as well."""
     return 1.0 / (1.0 + tl.exp(-z))
 
 
 @triton.jit
 def tanh(z):
-    """In float32, to 2^-24 of 1: what a state is added up from."""
+    """In float32, to an absolute error of 2^-24."""
     return 1.0 - 2.0 / (1.0 + tl.exp(2.0 * z))
 
 
@@ -47,16 +51,16 @@ def products(total, a, w, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
 @triton.jit
 def weights(pointer, first, gate, k, u, inputs, H, PRECISION: tl.constexpr):
     """Weights of a gate (len(k), len(u)) out of (4 H, `inputs`) from `first` on."""
-    place = first + (gate * H + u[None, :]) * inputs + k[:, None]
-    found = tl.load(pointer + place, mask=(k[:, None] < inputs) & (u[None, :] < H), other=0.0)
-    return rounded(found, PRECISION)
+    index = first + (gate * H + u[None, :]) * inputs + k[:, None]
+    values = tl.load(pointer + index, mask=(k[:, None] < inputs) & (u[None, :] < H), other=0.0)
+    return rounded(values, PRECISION)
 
 
 @triton.jit
-def gated(
+def add_product(
     total, a, pointer, first, gate, k, u, inputs, H, PRECISION: tl.constexpr, WIDEN: tl.constexpr
 ):
-    """`total` + a times some weights of a gate."""
+    """`total` + a times a block of weights of a gate."""
     w = weights(pointer, first, gate, k, u, inputs, H, PRECISION)
     return products(total, a, w, PRECISION, WIDEN)
 
@@ -70,13 +74,13 @@ def biases(pointer, d, gate, u, H, BLOCK_B: tl.constexpr):
 
 @triton.jit
 def day(x_ptr, mask_ptr, row, t, k, B, T, C, HAS_MASK: tl.constexpr):
-    """Values (rows, len(k)) of a day, 0 where it is skipped, and whether it is not."""
-    here = row * T + t
-    seen = row < B
+    """Values (rows, len(k)) of a day, 0 where it is skipped, and whether it is processed."""
+    index = row * T + t
+    observed = row < B
     if HAS_MASK:
-        seen = tl.load(mask_ptr + here, mask=seen, other=0) != 0
-    wanted = seen[:, None] & (k < C)[None, :]
-    return tl.load(x_ptr + here[:, None] * C + k[None, :], mask=wanted, other=0.0), seen
+        observed = tl.load(mask_ptr + index, mask=observed, other=0) != 0
+    is_loaded = observed[:, None] & (k < C)[None, :]
+    return tl.load(x_ptr + index[:, None] * C + k[None, :], mask=is_loaded, other=0.0), observed
 
 
 @triton.jit
@@ -85,9 +89,9 @@ def resident_kernel(
     C: tl.constexpr, H: tl.constexpr, HAS_MASK: tl.constexpr, PRECISION: tl.constexpr,
     WIDEN: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_H: tl.constexpr,
 ):  # fmt: skip
-    """Weights and state stay.
+    """Weights and state stay in shared memory and registers.
 
-    All arrays as in the reference, contiguous; h and c (float32) are left as after the last day.
+    All arrays as in the reference, contiguous; h and c (float32) are replaced by the last state.
     """
     d = tl.program_id(1)
     # 64 bits: pixels times days times units overflow 32
@@ -103,15 +107,15 @@ def resident_kernel(
     wh_g = weights(wh_ptr, first * H, 2, u, u, H, H, PRECISION)
     wh_o = weights(wh_ptr, first * H, 3, u, u, H, H, PRECISION)
     state = (d * B + row)[:, None] * H + u[None, :]
-    there = (row < B)[:, None] & (u < H)[None, :]
-    h = tl.load(h_ptr + state, mask=there, other=0.0)
-    c = tl.load(c_ptr + state, mask=there, other=0.0)
+    inside = (row < B)[:, None] & (u < H)[None, :]
+    h = tl.load(h_ptr + state, mask=inside, other=0.0)
+    c = tl.load(c_ptr + state, mask=inside, other=0.0)
     t = d * (T - 1)
-    x, seen = day(x_ptr, mask_ptr, row, t, k, B, T, C, HAS_MASK)
+    x, observed = day(x_ptr, mask_ptr, row, t, k, B, T, C, HAS_MASK)
     for _ in range(T):
-        # the next day is on its way while this one is computed
-        following = tl.minimum(tl.maximum(t + 1 - 2 * d, 0), T - 1)
-        next_x, next_seen = day(x_ptr, mask_ptr, row, following, k, B, T, C, HAS_MASK)
+        # load the next day while this one is computed
+        next_day = tl.minimum(tl.maximum(t + 1 - 2 * d, 0), T - 1)
+        next_x, next_observed = day(x_ptr, mask_ptr, row, next_day, k, B, T, C, HAS_MASK)
         z = products(biases(bias_ptr, d, 0, u, H, BLOCK_B), x, wx_i, PRECISION, WIDEN)
         new_c = sigmoid(products(z, h, wh_i, PRECISION, WIDEN))
         z = products(biases(bias_ptr, d, 2, u, H, BLOCK_B), x, wx_g, PRECISION, WIDEN)
@@ -122,14 +126,14 @@ def resident_kernel(
         z = products(z, h, wh_o, PRECISION, WIDEN)
         new_h = (sigmoid(z) * tanh(new_c)).to(h.dtype)
         if HAS_MASK:
-            new_c = tl.where(seen[:, None], new_c, c)
-            new_h = tl.where(seen[:, None], new_h, h)
-        h, c, x, seen = new_h, new_c, next_x, next_seen
-        place = ((row * T + t) * D + d)[:, None] * H + u[None, :]
-        tl.store(y_ptr + place, h, mask=there)
-        t = following
-    tl.store(h_ptr + state, h, mask=there)
-    tl.store(c_ptr + state, c, mask=there)
+            new_c = tl.where(observed[:, None], new_c, c)
+            new_h = tl.where(observed[:, None], new_h, h)
+        h, c, x, observed = new_h, new_c, next_x, next_observed
+        index = ((row * T + t) * D + d)[:, None] * H + u[None, :]
+        tl.store(y_ptr + index, h, mask=inside)
+        t = next_day
+    tl.store(h_ptr + state, h, mask=inside)
+    tl.store(c_ptr + state, c, mask=inside)
 
 
 @triton.jit
@@ -138,18 +142,19 @@ def streaming_kernel(
     C: tl.constexpr, H: tl.constexpr, HAS_MASK: tl.constexpr, PRECISION: tl.constexpr,
     WIDEN: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_U: tl.constexpr,
 ):  # fmt: skip
-    """Weights and state are read anew each day.
+    """Weights and state are read again on each day.
 
-    Arrays as of the other kernel, but h is (2, D, B, H): by turns the state before and after a day.
+    Arrays as in `resident_kernel`, but h is (2, D, B, H): alternately the state before and after a
+    day.
     """
     d = tl.program_id(1)
     row = tl.program_id(0).to(tl.int64) * BLOCK_B + tl.arange(0, BLOCK_B)
     first = d * 4 * H
-    own = (d * B + row) * H
-    turn = D.to(tl.int64) * B * H
+    rows_at = (d * B + row) * H
+    buffer = D.to(tl.int64) * B * H
     for step in range(T):
         t = d * (T - 1) + (1 - 2 * d) * step
-        old_ptr, new_ptr = h_ptr + step % 2 * turn, h_ptr + (step + 1) % 2 * turn
+        old_ptr, new_ptr = h_ptr + step % 2 * buffer, h_ptr + (step + 1) % 2 * buffer
         for start in range(0, H, BLOCK_U):
             u = start + tl.arange(0, BLOCK_U)
             i = biases(bias_ptr, d, 0, u, H, BLOCK_B)
@@ -159,34 +164,34 @@ def streaming_kernel(
             for part in range(0, C, BLOCK_K):
                 k = part + tl.arange(0, BLOCK_K)
                 x, _ = day(x_ptr, mask_ptr, row, t, k, B, T, C, HAS_MASK)
-                i = gated(i, x, wx_ptr, first * C, 0, k, u, C, H, PRECISION, WIDEN)
-                f = gated(f, x, wx_ptr, first * C, 1, k, u, C, H, PRECISION, WIDEN)
-                g = gated(g, x, wx_ptr, first * C, 2, k, u, C, H, PRECISION, WIDEN)
-                o = gated(o, x, wx_ptr, first * C, 3, k, u, C, H, PRECISION, WIDEN)
+                i = add_product(i, x, wx_ptr, first * C, 0, k, u, C, H, PRECISION, WIDEN)
+                f = add_product(f, x, wx_ptr, first * C, 1, k, u, C, H, PRECISION, WIDEN)
+                g = add_product(g, x, wx_ptr, first * C, 2, k, u, C, H, PRECISION, WIDEN)
+                o = add_product(o, x, wx_ptr, first * C, 3, k, u, C, H, PRECISION, WIDEN)
             for part in range(0, H, BLOCK_K):
                 k = part + tl.arange(0, BLOCK_K)
-                wanted = (row < B)[:, None] & (k < H)[None, :]
-                h = tl.load(old_ptr + own[:, None] + k[None, :], mask=wanted, other=0.0)
-                i = gated(i, h, wh_ptr, first * H, 0, k, u, H, H, PRECISION, WIDEN)
-                f = gated(f, h, wh_ptr, first * H, 1, k, u, H, H, PRECISION, WIDEN)
-                g = gated(g, h, wh_ptr, first * H, 2, k, u, H, H, PRECISION, WIDEN)
-                o = gated(o, h, wh_ptr, first * H, 3, k, u, H, H, PRECISION, WIDEN)
-            state = own[:, None] + u[None, :]
-            there = (row < B)[:, None] & (u < H)[None, :]
-            old_c = tl.load(c_ptr + state, mask=there, other=0.0)
+                is_loaded = (row < B)[:, None] & (k < H)[None, :]
+                h = tl.load(old_ptr + rows_at[:, None] + k[None, :], mask=is_loaded, other=0.0)
+                i = add_product(i, h, wh_ptr, first * H, 0, k, u, H, H, PRECISION, WIDEN)
+                f = add_product(f, h, wh_ptr, first * H, 1, k, u, H, H, PRECISION, WIDEN)
+                g = add_product(g, h, wh_ptr, first * H, 2, k, u, H, H, PRECISION, WIDEN)
+                o = add_product(o, h, wh_ptr, first * H, 3, k, u, H, H, PRECISION, WIDEN)
+            state = rows_at[:, None] + u[None, :]
+            inside = (row < B)[:, None] & (u < H)[None, :]
+            old_c = tl.load(c_ptr + state, mask=inside, other=0.0)
             new_c = sigmoid(f) * old_c + sigmoid(i) * tanh(g)
             new_h = (sigmoid(o) * tanh(new_c)).to(y_ptr.dtype.element_ty)
             if HAS_MASK:
-                seen = tl.load(mask_ptr + row * T + t, mask=row < B, other=0) != 0
-                new_c = tl.where(seen[:, None], new_c, old_c)
+                observed = tl.load(mask_ptr + row * T + t, mask=row < B, other=0) != 0
+                new_c = tl.where(observed[:, None], new_c, old_c)
                 new_h = tl.where(
-                    seen[:, None], new_h, tl.load(old_ptr + state, mask=there, other=0.0)
+                    observed[:, None], new_h, tl.load(old_ptr + state, mask=inside, other=0.0)
                 )
-            tl.store(c_ptr + state, new_c, mask=there)
-            tl.store(new_ptr + state, new_h, mask=there)
-            place = ((row * T + t) * D + d)[:, None] * H + u[None, :]
-            tl.store(y_ptr + place, new_h, mask=there)
-        # the state that one thread has written is read by others
+            tl.store(c_ptr + state, new_c, mask=inside)
+            tl.store(new_ptr + state, new_h, mask=inside)
+            index = ((row * T + t) * D + d)[:, None] * H + u[None, :]
+            tl.store(y_ptr + index, new_h, mask=inside)
+        # other threads read the state that one thread has written
         tl.debug_barrier()
 
 
@@ -196,23 +201,24 @@ class Config(NamedTuple):
     warps: int = 8
 
 
-def plan(
+def select_kernel(
     hidden: int, channels: int, itemsize: int, precision: str, masked: bool
 ) -> tuple[Any, dict[str, int], list[Config]]:
-    """The kernel that fits, its sizes, and configurations that keep all in registers."""
+    """The kernel that fits, its block sizes, and configurations that fit in registers."""
     block_h = max(16, triton.next_power_of_2(hidden))
     block_c = max(16, triton.next_power_of_2(channels))
     on_tensor_cores = precision != "ieee" or itemsize == 2
     weight_bytes = 4 * block_h * (block_h + block_c) * itemsize
-    # a mask takes registers, too
-    if on_tensor_cores and weight_bytes <= SHARED_BYTES // (1 + masked):
-        few = [Config(), Config(4)] if block_h * itemsize <= 64 else [Config()]
-        return resident_kernel, {"BLOCK_B": 64, "BLOCK_C": block_c, "BLOCK_H": block_h}, few
+    # a mask needs registers, too
+    if on_tensor_cores and weight_bytes <= MAX_SHARED_BYTES // (1 + masked):
+        configs = [Config(), Config(4)] if block_h * itemsize <= 64 else [Config()]
+        return resident_kernel, {"BLOCK_B": 64, "BLOCK_C": block_c, "BLOCK_H": block_h}, configs
     # IEEE products keep both factors in registers
     block_k = 32 if on_tensor_cores else 16
     return streaming_kernel, {"BLOCK_B": 64, "BLOCK_K": block_k, "BLOCK_U": 32}, [Config()]
 
 
+@triton_backend
 def lstm(
     x: torch.Tensor,
     weight_ih: torch.Tensor,
@@ -238,10 +244,11 @@ def lstm(
     hs = torch.empty((2, *h.shape), dtype=x.dtype, device=x.device)
     cs = torch.empty(c.shape, dtype=torch.float32, device=x.device)
     precision = product_precision(x.dtype)
-    kernel, sizes, few = plan(hidden, channels, x.element_size(), precision, mask is not None)
-    given = (x, weight_ih.to(x.dtype), weight_hh.to(x.dtype), bias)
-    # a pointer that is never read stands for a mask that is absent
-    arrays = [array.contiguous() for array in given]
+    masked = mask is not None
+    kernel, sizes, configs = select_kernel(hidden, channels, x.element_size(), precision, masked)
+    inputs = (x, weight_ih.to(x.dtype), weight_hh.to(x.dtype), bias)
+    # an absent mask is replaced by a pointer that is never read
+    arrays = [array.contiguous() for array in inputs]
     arrays.append(arrays[0] if mask is None else mask.contiguous().view(torch.uint8))
 
     def launch(config: Config) -> None:
@@ -249,13 +256,13 @@ def lstm(
         cs.copy_(c)
         kernel[(triton.cdiv(batch, sizes["BLOCK_B"]), directions)](
             *arrays, hs, cs, y, batch, days, directions,
-            C=channels, H=hidden, HAS_MASK=mask is not None, PRECISION=precision,
+            C=channels, H=hidden, HAS_MASK=masked, PRECISION=precision,
             # the interpreter multiplies the bit patterns of bfloat16
             WIDEN=not x.is_cuda, num_warps=config.warps, enable_fp_fusion=True, **sizes,
         )  # fmt: skip
 
     with on_device(x):
         key = ("lstm", kernel.cache_key[:12] if x.is_cuda else "", channels, hidden, x.dtype)
-        launch(tuned((*key, precision, mask is not None), few, launch, x, batch * days))
+        launch(tuned((*key, precision, masked), configs, launch, x, batch * days))
     last = days % 2 if kernel is streaming_kernel else 0
     return y, hs[last], cs.to(x.dtype)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from xsm_kernels._torch_common import reference_backend
 
+
+@reference_backend
 def lstm(
     x: torch.Tensor,
     weight_ih: torch.Tensor,
@@ -14,15 +17,15 @@ def lstm(
     c: torch.Tensor | None = None,
     mask: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One layer of long short-term memory, the definition.
+    """One layer of long short-term memory: the definition.
 
     For each direction d, day after day, ``z = W_ih x_t + W_hh h + bias`` in four parts of H::
 
         i, f, g, o = sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o)
         c = f c + i g,    h = o tanh(c),    y[:, t, d * H : (d + 1) * H] = h
 
-    The second direction begins with the last day. Where the mask is False, h and c stay as they
-    were, and y is h. What x holds there is chosen away: NaN and Inf reach neither values nor
+    The second direction begins with the last day. Where the mask is False, h and c stay unchanged
+    and y is h. Values of x there are excluded by selection: NaN and Inf reach neither values nor
     gradients. All is in the dtype of `x`.
 
     Parameters
@@ -52,11 +55,11 @@ def lstm(
         inputs = x @ weight_ih[d].T + bias[d]  # (B, T, 4 H)
         steps = [zero[d]] * days
         for t in range(days) if d == 0 else reversed(range(days)):
-            following = cell(inputs[:, t] + state[0] @ weight_hh[d].T, state[1])
+            updated = cell(inputs[:, t] + state[0] @ weight_hh[d].T, state[1])
             if mask is not None:
-                seen = mask[:, t, None]
-                following = tuple(map(torch.where, (seen, seen), following, state))
-            state = following
+                observed = mask[:, t, None]
+                updated = tuple(map(torch.where, (observed, observed), updated, state))
+            state = updated
             steps[t] = state[0]
         outputs.append(torch.stack(steps, dim=1))
         states.append(state)

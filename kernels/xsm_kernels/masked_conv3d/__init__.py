@@ -22,7 +22,7 @@ def masked_conv3d(
     active: Any = None,
     backend: str = "auto",
 ) -> tuple[Any, Any]:
-    """Convolve the observed cells of `x`, renormalised by how many each window holds.
+    """Convolve the observed cells of `x`, renormalised by their number in each window.
 
     With K cells in the window, s of them observed, and m the mask::
 
@@ -32,39 +32,39 @@ def masked_conv3d(
     Parameters
     ----------
     x : array (B, C, T, H, W)
-        Values; those where `mask` is False may be NaN or Inf and never matter.
+        Values; where `mask` is False they may be NaN or Inf and are ignored.
     mask : bool array (B, 1, T, H, W)
         True where observed, for all channels.
     weight : array (O, C, kt, kh, kw)
         Odd window sizes.
     bias : array (O,), optional
     activation : None, "relu", "leaky_relu" (slope 0.01), "silu" or "tanh"
-        Applied last; cells with s = 0 stay 0 whatever it gives at 0.
+        Applied last; cells with s = 0 stay 0.
     residual : array (B, O, T', H', W'), optional
         Added after the bias, before the activation; ignored where s = 0.
     padding : (time, lat, lon)
         Cells added on each side. They count as missing.
     dilation : (time, lat, lon)
-        Steps between the cells of a window.
+        Distance between neighbouring cells of a window.
     wrap_longitude : bool
-        The padding of the longitude holds the cells from the other side instead.
+        Pad the longitude with the cells from the opposite side instead.
     active : bool array (H', W') or (T' or 1, H', W'), optional
-        Output cells that matter; elsewhere ``y = 0`` and ``new_mask = False``.
+        Output cells to compute; elsewhere ``y = 0`` and ``new_mask = False``.
     backend : "auto", "reference", "numba" or "triton"
-        "auto" chooses by the kind of `x`; a name is used or refused.
+        "auto" chooses by the type of `x`; a backend requested by name is used or refused.
 
     Returns
     -------
     y : array (B, O, T', H', W')
-        Same kind and dtype as `x`; T' = T + 2 * padding - dilation * (kt - 1), H' and W' alike.
+        Array type and dtype of `x`; T' = T + 2 * padding - dilation * (kt - 1), H' and W' alike.
     new_mask : bool array (B, 1, T', H', W')
 
     Raises
     ------
     ArgumentError
-        Shapes or dtypes that do not fit together.
+        Shapes or dtypes do not match.
     BackendError
-        The backend asked for cannot do this call.
+        The requested backend does not support this call.
 
     Notes
     -----
@@ -77,25 +77,25 @@ def masked_conv3d(
     if weight.ndim != 5 or weight.shape[1] != x.shape[1]:
         raise ArgumentError(
             f"weight: shape {tuple(weight.shape)}; expected (O, {x.shape[1]}, kt, kh, kw), "
-            "its second size the channels of x."
+            "the second size is the number of channels of x."
         )
     kernel = arguments.odd("weight window", arguments.triple("weight", weight.shape[2:], 1))
     padding = arguments.triple("padding", padding, 0)
     dilation = arguments.triple("dilation", dilation, 1)
-    cells = arguments.output_shape(x.shape, kernel, padding, dilation)
+    shape = arguments.output_shape(x.shape, kernel, padding, dilation)
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ArgumentError(f"bias: shape {tuple(bias.shape)}; expected ({weight.shape[0]},).")
-    if residual is not None and tuple(residual.shape) != (x.shape[0], weight.shape[0], *cells):
+    if residual is not None and tuple(residual.shape) != (x.shape[0], weight.shape[0], *shape):
         raise ArgumentError(
             f"residual: shape {tuple(residual.shape)}; expected that of the output, "
-            f"{(x.shape[0], weight.shape[0], *cells)}."
+            f"{(x.shape[0], weight.shape[0], *shape)}."
         )
     if activation not in arguments.ACTIVATIONS:
         raise ArgumentError(f"activation={activation!r}: use one of {arguments.ACTIVATIONS}.")
     return dispatch.run(
         "masked_conv3d",
         backend,
-        (x, mask, weight, bias, residual, arguments.check_active(active, cells)),
+        (x, mask, weight, bias, residual, arguments.check_active(active, shape)),
         activation=activation,
         padding=padding,
         dilation=dilation,

@@ -7,10 +7,11 @@ import math
 import torch
 from torch.nn import functional
 
+from xsm_kernels._torch_common import activate, count_observed, pad_cells, reference_backend
 from xsm_kernels.arguments import Triple
-from xsm_kernels.windows import count_observed, pad_cells
 
 
+@reference_backend
 def masked_conv3d(
     x: torch.Tensor,
     mask: torch.Tensor,
@@ -24,7 +25,7 @@ def masked_conv3d(
     dilation: Triple = (1, 1, 1),
     wrap_longitude: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masked 3-D convolution, the definition.
+    """Masked 3-D convolution: the definition.
 
     With K = kt * kh * kw and s the observed cells of the window (dilated, after padding)::
 
@@ -32,11 +33,11 @@ def masked_conv3d(
                                + bias[o] + residual[b, o, t, i, j])       where s > 0, else 0
         new_mask = s > 0
 
-    x' is x where the mask is True and 0 elsewhere, chosen and not multiplied: NaN and Inf under
-    the mask reach neither values nor gradients. Cells of the padding are missing, except the
-    columns beyond the edges when `wrap_longitude`, which are those of the other side, with their
-    mask. Where `active` is False, y = 0 and new_mask = False. Counts are integers; all else is in
-    the dtype of `x`.
+    x' is x where the mask is True and 0 elsewhere, by selection and not by multiplication: NaN and
+    Inf under the mask reach neither values nor gradients. Cells of the padding are missing; with
+    `wrap_longitude` the padding columns are those of the opposite side, with their mask. Where
+    `active` is False, y = 0 and new_mask = False. Counts are integers; everything else is in the
+    dtype of `x`.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def masked_conv3d(
     """
     kernel = (weight.shape[2], weight.shape[3], weight.shape[4])
     observed = torch.where(mask, x, x.new_zeros(()))
-    # conv3d pads with zeros by itself, which saves a copy where nothing wraps
+    # conv3d pads with zeros itself, which saves a copy unless the longitude wraps
     wrapped = (0, 0, padding[2]) if wrap_longitude else (0, 0, 0)
     zeros = (padding[0], padding[1], 0 if wrap_longitude else padding[2])
     observed = pad_cells(observed, wrapped, wrap_longitude)
@@ -73,16 +74,3 @@ def masked_conv3d(
         y = y + residual
     y = torch.where(new_mask, y, y.new_zeros(()))
     return activate(y, activation), new_mask
-
-
-def activate(y: torch.Tensor, activation: str | None) -> torch.Tensor:
-    """Activation by name; every one of them keeps 0 at 0, so empty cells stay 0."""
-    if activation == "relu":
-        return functional.relu(y)
-    if activation == "leaky_relu":
-        return functional.leaky_relu(y, 0.01)
-    if activation == "silu":
-        return functional.silu(y)
-    if activation == "tanh":
-        return torch.tanh(y)
-    return y

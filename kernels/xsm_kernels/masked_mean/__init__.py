@@ -21,14 +21,14 @@ def masked_mean(
     Parameters
     ----------
     x : array (B, C, T, H, W)
-        Values; those where `mask` is False may be NaN or Inf and never matter.
+        Values; where `mask` is False they may be NaN or Inf and are ignored.
     mask : bool array (B, 1, T, H, W)
         True where observed, for all channels.
     size : int
         Odd number of cells along latitude and longitude; K = size * size.
     wrap_longitude : bool
-        Windows go round in longitude (one wider than the circle meets cells again). Without it,
-        and beyond the rows always, cells outside the array count as missing.
+        Windows continue on the opposite side in longitude (a window wider than the array counts
+        cells repeatedly). Other cells outside the array count as missing.
     backend : "auto", "reference", "numba" or "triton"
 
     Returns
@@ -36,14 +36,14 @@ def masked_mean(
     mean : array (B, C, T, H, W)
         0 where the square holds no observed cell.
     fraction : array (B, 1, T, H, W)
-        s / K, the observed part of the square, in the dtype of `x`.
+        s / K, the observed fraction of the square, in the dtype of `x`.
 
     Raises
     ------
     ArgumentError
-        Shapes or dtypes that do not fit together, or an even size.
+        Shapes or dtypes do not match, or the size is even.
     BackendError
-        The backend asked for cannot do this call.
+        The requested backend does not support this call.
     """
     arguments.check_values(x)
     arguments.check_mask(mask, x.shape[0], x.shape[2:])

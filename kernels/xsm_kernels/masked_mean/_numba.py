@@ -1,7 +1,7 @@
 """Masked mean on CPUs: running sums, so that the cost does not grow with the size of the square.
 
-Values so large (or infinite) that they would leave a trace in the sums after they have left the
-square are told beforehand: the squares of such a day are summed one by one.
+A very large or infinite value would corrupt a running sum even after it has left the square. Days
+with such values are detected, and their squares are summed one by one.
 """
 
 from __future__ import annotations
@@ -11,52 +11,50 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from xsm_kernels.compile_once import once
-from xsm_kernels.threads import spread
+from xsm_kernels._numba_common import OPTIONS, array_argument, numba_backend
+from xsm_kernels.runtime import compile_once, run_in_threads
 
 LARGE = 2.0**20
 
-_options = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(**_options)
-def _add_row(values, seen, sign, sums, counts):
-    """Add (sign 1) or take away (sign -1) a row from the sums (float64) of every column."""
+@njit(**OPTIONS)
+def _add_row(values, observed, sign, sums, counts):
+    """Add a row to the sums (float64) of the columns (sign 1), or subtract it (sign -1)."""
     for j in range(values.size):
-        value = values[j] if seen[j] else np.float32(0)
+        value = values[j] if observed[j] else np.float32(0)
         sums[j] += sign * value
-        counts[j] += sign * seen[j]
+        counts[j] += sign * observed[j]
 
 
-@njit(**_options)
-def _all_small(values, seen):
+@njit(**OPTIONS)
+def _all_small(values, observed):
     small = True
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
-            small &= (abs(values[i, j]) < LARGE) | (not seen[i, j])
+            small &= (abs(values[i, j]) < LARGE) | (not observed[i, j])
     return small
 
 
-@njit(**_options)
-def _mean_directly(values, seen, half, wrap, mean):
-    """Every square on its own."""
+@njit(**OPTIONS)
+def _mean_directly(values, observed, half, wrap, mean):
+    """Sum each square separately."""
     height, width = values.shape
     for i in range(height):
         for j in range(width):
             total, count = 0.0, 0
             for r in range(max(i - half, 0), min(i + half + 1, height)):
                 for q in range(j - half, j + half + 1):
-                    if (wrap or 0 <= q < width) and seen[r, q % width]:
+                    if (wrap or 0 <= q < width) and observed[r, q % width]:
                         total += values[r, q % width]
                         count += 1
             mean[i, j] = total / count if count > 0 else 0.0
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
-    """Days start..stop of (B * T): all channels, and the fraction with the first."""
+    """Days start..stop of (B * T): all channels; the fraction with the first channel."""
     channels, days, height, width = x.shape[1:]
-    # sums over the rows of the square, with the columns beyond both edges
+    # sums over the rows of the square, also for the padding columns on both sides
     sums = np.empty(width + 2 * half, np.float64)
     counts = np.empty(width + 2 * half, np.int64)
     volume = np.float32((2 * half + 1) ** 2)
@@ -91,22 +89,18 @@ def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
                 _mean_directly(x[b, c, t], mask[b, t], half, wrap, mean[b, c, t])
 
 
-@once
+@compile_once
 def _compiled() -> Any:
-    def array(dtype: Any, ndim: int, readonly: bool) -> types.Array:
-        return types.Array(dtype, ndim, "C", readonly=readonly)
-
-    f4 = types.float32
+    f4, b1, i8 = types.float32, types.boolean, types.int64
+    mean, fraction = (array_argument(f4, ndim, readonly=False) for ndim in (5, 4))
     _mean_days.compile(
-        types.void(
-            array(f4, 5, True), array(types.boolean, 4, True), types.int64, types.boolean,
-            array(f4, 5, False), array(f4, 4, False), types.int64, types.int64,
-        )
-    )  # fmt: skip
+        types.void(array_argument(f4, 5), array_argument(b1, 4), i8, b1, mean, fraction, i8, i8)
+    )
     _mean_days.disable_compile()
     return _mean_days
 
 
+@numba_backend
 def masked_mean(
     x: np.ndarray, mask: np.ndarray, *, size: int, wrap_longitude: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +108,7 @@ def masked_mean(
     batch, _, days, height, width = x.shape
     mean = np.empty(x.shape, np.float32)
     fraction = np.empty((batch, days, height, width), np.float32)
-    spread(
+    run_in_threads(
         _compiled(),
         batch * days,
         np.ascontiguousarray(x),

@@ -6,7 +6,7 @@ import torch
 import triton
 import triton.language as tl
 
-from xsm_kernels.masked_conv3d._triton import on_device
+from xsm_kernels._triton_common import on_device, triton_backend
 
 BLOCK = 512
 
@@ -20,7 +20,7 @@ def sum_rows_kernel(
     cell = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     j = cell % W
     line = cell // W * W
-    # the same row of the mask, which has one channel: (b, t, i) out of (b, c, t, i)
+    # the row of the mask, which has one channel: (b, t, i) out of (b, c, t, i)
     day = T.to(tl.int64) * H
     row = cell // W
     mask_line = (row // day // C * day + row % day) * W
@@ -33,9 +33,9 @@ def sum_rows_kernel(
             c = (c + (HALF + W - 1) // W * W) % W
         else:
             inside &= (c >= 0) & (c < W)
-        seen = tl.load(mask_ptr + mask_line + c, mask=inside, other=0) != 0
-        total += tl.load(x_ptr + line + c, mask=seen, other=0.0).to(tl.float32)
-        count += seen.to(tl.int32)
+        observed = tl.load(mask_ptr + mask_line + c, mask=inside, other=0) != 0
+        total += tl.load(x_ptr + line + c, mask=observed, other=0.0).to(tl.float32)
+        count += observed.to(tl.int32)
     tl.store(sums_ptr + cell, total, mask=cell < n)
     first = row // day % C == 0
     tl.store(counts_ptr + mask_line + j, count, mask=(cell < n) & first)
@@ -45,7 +45,7 @@ def sum_rows_kernel(
 def mean_kernel(
     sums_ptr, counts_ptr, mean_ptr, fraction_ptr, n, C, T, H, W, HALF, BLOCK: tl.constexpr
 ):
-    """Means over rows i - HALF .. i + HALF of the sums; the fraction with the first channel."""
+    """Means over rows i - HALF .. i + HALF of the sums; the fraction for the first channel."""
     cell = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     j = cell % W
     i = cell // W % H
@@ -63,10 +63,11 @@ def mean_kernel(
     side = 2 * HALF + 1
     fraction = count.to(tl.float32) / (side * side).to(tl.float32)
     first = day // T % C == 0
-    place = fraction_ptr + (mask_day * H + i) * W + j
-    tl.store(place, fraction.to(fraction_ptr.dtype.element_ty), mask=(cell < n) & first)
+    target = fraction_ptr + (mask_day * H + i) * W + j
+    tl.store(target, fraction.to(fraction_ptr.dtype.element_ty), mask=(cell < n) & first)
 
 
+@triton_backend
 def masked_mean(
     x: torch.Tensor, mask: torch.Tensor, *, size: int, wrap_longitude: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from xsm_kernels.windows import count_observed, pad_cells
+from xsm_kernels._torch_common import count_observed, pad_cells, reference_backend
 
 
+@reference_backend
 def masked_mean(
     x: torch.Tensor, mask: torch.Tensor, *, size: int, wrap_longitude: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -18,8 +19,9 @@ def masked_mean(
         mean = sum of x over the observed cells / s      where s > 0, else 0
         fraction = s / K
 
-    Cells outside the array are missing, except beyond the edges of the longitude when
-    `wrap_longitude`. Missing cells are chosen away, not multiplied.
+    Cells outside the array are missing, except that with `wrap_longitude` the columns beyond the
+    edges are those of the opposite side. Missing cells are excluded by selection, not by
+    multiplication: NaN and Inf there have no effect.
 
     Parameters
     ----------

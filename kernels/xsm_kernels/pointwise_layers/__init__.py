@@ -1,4 +1,4 @@
-"""1 x 1 x 1 layers one after the other, as at the end of a network."""
+"""Successive 1 x 1 x 1 layers, as at the end of a network."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ def pointwise_layers(
     active: Any = None,
     backend: str = "auto",
 ) -> tuple[Any, Any]:
-    """Two or more layers that look at one cell each, over sources joined along the channels.
+    """Two or more successive layers of one cell, over sources concatenated along the channels.
 
     Equal to :func:`xsm_kernels.masked_conv3d` with windows of one cell, layer after layer.
 
     Parameters
     ----------
     sources : sequence of array (B, C_i, T, H, W)
-        Values; those where `mask` is False may be NaN or Inf and never matter.
+        Values; where `mask` is False they may be NaN or Inf and are ignored.
     mask : bool array (B, 1, T, H, W)
         True where observed, for all sources.
     weights : sequence of array (O, C)
-        Of each layer; C of the first is the sum of the C_i, of the others O of the one before.
+        Of each layer; C is the sum of the C_i for the first layer, else O of the previous layer.
     biases : sequence of array (O,)
     activations : sequence of str or None
         As in :func:`xsm_kernels.masked_conv3d`.
     active : bool array (H, W) or (T or 1, H, W), optional
-        Cells that matter; elsewhere ``y = 0`` and ``new_mask = False``.
+        Cells to compute; elsewhere ``y = 0`` and ``new_mask = False``.
     backend : "auto", "reference", "numba" or "triton"
 
     Returns
     -------
     y : array (B, O, T, H, W)
-        Of the last layer; 0 where the mask is False. Same kind and dtype as the sources.
+        Of the last layer; 0 where the mask is False. Same array type and dtype as the sources.
     new_mask : bool array (B, 1, T, H, W)
 
     Raises
     ------
     ArgumentError
-        Shapes or dtypes that do not fit together.
+        Shapes or dtypes do not match.
     BackendError
-        The backend asked for cannot do this call.
+        The requested backend does not support this call.
     """
     for x in sources:
         arguments.check_values(x)
@@ -64,7 +64,7 @@ def pointwise_layers(
         if weight.ndim != 2 or weight.shape[1] != width or tuple(bias.shape) != weight.shape[:1]:
             raise ArgumentError(
                 f"weights, biases: shapes {tuple(weight.shape)}, {tuple(bias.shape)}; expected "
-                f"(O, {width}), (O,): the channels of the sources or of the layer before."
+                f"(O, {width}), (O,): the channels of the sources or of the previous layer."
             )
         if activation not in arguments.ACTIVATIONS:
             raise ArgumentError(f"activations={activation!r}: use some of {arguments.ACTIVATIONS}.")
@@ -72,6 +72,12 @@ def pointwise_layers(
     return dispatch.run(
         "pointwise_layers",
         backend,
-        (*sources, mask, arguments.check_active(active, mask.shape[2:]), *weights, *biases),
+        (
+            tuple(sources),
+            mask,
+            tuple(weights),
+            tuple(biases),
+            arguments.check_active(active, mask.shape[2:]),
+        ),
         activations=tuple(activations),
     )

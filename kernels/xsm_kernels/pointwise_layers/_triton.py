@@ -1,6 +1,6 @@
-"""Layers of one cell on GPUs: two or three matrix products whose inner results never leave a tile.
+"""Layers of one cell on GPUs: two or three matrix products, with intermediate results in registers.
 
-The sources are read where they lie instead of being joined.
+The sources are read in place instead of being concatenated.
 """
 
 from __future__ import annotations
@@ -11,14 +11,21 @@ import torch
 import triton
 import triton.language as tl
 
+from xsm_kernels._triton_common import (
+    activated,
+    on_device,
+    product_precision,
+    rounded,
+    triton_backend,
+)
 from xsm_kernels.arguments import ACTIVATIONS
-from xsm_kernels.masked_conv3d._triton import masked_conv3d, on_device, product_precision
-from xsm_kernels.masked_conv3d._triton_kernels import activated, rounded
-from xsm_kernels.pointwise_layers.sources import parted
+from xsm_kernels.masked_conv3d import masked_conv3d
 
-SOURCES, LAYERS = 5, 3  # most that the kernel takes
-WIDEST = 128  # outputs of a layer that stay in registers
-SIZES = {"CELLS": 128, "STEP": 64}  # cells of a tile, channels of a source taken at once
+Tensors = tuple[torch.Tensor, ...]
+
+MAX_SOURCES, MAX_LAYERS = 5, 3  # of the kernel
+MAX_OUTPUTS = 128  # of a layer whose result fits in registers
+SIZES = {"CELLS": 128, "STEP": 64}  # cells of a tile, channels of a source read at once
 WARPS = 8
 
 
@@ -34,17 +41,17 @@ def product(values, w_ptr, o, k, WIDTH: tl.constexpr, total, PRECISION: tl.const
 
 
 @triton.jit
-def joined(x_ptr, w_ptr, cell, seen, o, total, FIRST: tl.constexpr, C: tl.constexpr,
+def add_source(x_ptr, w_ptr, cell, observed, o, total, FIRST: tl.constexpr, C: tl.constexpr,
            P: tl.constexpr, STEP: tl.constexpr, WIDTH: tl.constexpr, PRECISION: tl.constexpr,
            WIDEN: tl.constexpr):  # fmt: skip
-    """Add the part of one source: C channels, columns FIRST .. FIRST + P of the weights."""
+    """Add the product with one source: C channels, columns FIRST .. FIRST + P of the weights."""
     if C > 0:
         BLOCK: tl.constexpr = STEP if P > STEP else P
         for start in tl.static_range(0, P, BLOCK):
             c = start + tl.arange(0, BLOCK)
             values = tl.load(
                 x_ptr + (cell * C)[:, None] + c[None, :],
-                mask=seen[:, None] & (c < C)[None, :], other=0.0,
+                mask=observed[:, None] & (c < C)[None, :], other=0.0,
             )  # fmt: skip
             total = product(values, w_ptr, o, FIRST + c, WIDTH, total, PRECISION, WIDEN)
     return total
@@ -63,25 +70,28 @@ def layers_kernel(
     """CELLS flat cells; P: channels of the sources, O: outputs, as padded in the weights."""
     cell = tl.program_id(0).to(tl.int64) * CELLS + tl.arange(0, CELLS)
     inside = cell < n
-    seen = tl.load(mask_ptr + cell, mask=inside, other=0) != 0
+    observed = tl.load(mask_ptr + cell, mask=inside, other=0) != 0
     if HAS_ACTIVE:
-        seen &= tl.load(active_ptr + cell % period, mask=inside, other=0) != 0
-    tl.store(new_mask_ptr + cell, seen.to(tl.int8), mask=inside)
+        observed &= tl.load(active_ptr + cell % period, mask=inside, other=0) != 0
+    tl.store(new_mask_ptr + cell, observed.to(tl.int8), mask=inside)
     LAST: tl.constexpr = O2 if O2 > 0 else O1
     total = tl.zeros((CELLS, LAST), tl.float32)
-    if tl.max(seen.to(tl.int32), axis=0) > 0:
+    if tl.max(observed.to(tl.int32), axis=0) > 0:
         o = tl.arange(0, O0)
         W: tl.constexpr = P0 + P1 + P2 + P3 + P4
         kind = y_ptr.dtype.element_ty
         h = tl.zeros((CELLS, O0), tl.float32)
-        h = joined(x0_ptr, w0_ptr, cell, seen, o, h, 0, C0, P0, STEP, W, PRECISION, WIDEN)
-        h = joined(x1_ptr, w0_ptr, cell, seen, o, h, P0, C1, P1, STEP, W, PRECISION, WIDEN)
-        h = joined(x2_ptr, w0_ptr, cell, seen, o, h, P0 + P1, C2, P2, STEP, W, PRECISION, WIDEN)
-        h = joined(
-            x3_ptr, w0_ptr, cell, seen, o, h, P0 + P1 + P2, C3, P3, STEP, W, PRECISION, WIDEN
+        h = add_source(x0_ptr, w0_ptr, cell, observed, o, h, 0, C0, P0, STEP, W, PRECISION, WIDEN)
+        h = add_source(x1_ptr, w0_ptr, cell, observed, o, h, P0, C1, P1, STEP, W, PRECISION, WIDEN)
+        h = add_source(
+            x2_ptr, w0_ptr, cell, observed, o, h, P0 + P1, C2, P2, STEP, W, PRECISION, WIDEN
+        )
+        h = add_source(
+            x3_ptr, w0_ptr, cell, observed, o, h, P0 + P1 + P2, C3, P3, STEP, W, PRECISION, WIDEN
         )  # fmt: skip
-        h = joined(
-            x4_ptr, w0_ptr, cell, seen, o, h, P0 + P1 + P2 + P3, C4, P4, STEP, W, PRECISION, WIDEN
+        h = add_source(
+            x4_ptr, w0_ptr, cell, observed, o, h, P0 + P1 + P2 + P3, C4, P4, STEP, W, PRECISION,
+            WIDEN,
         )  # fmt: skip
         h = activated(h + tl.load(b0_ptr + o)[None, :], ACT0).to(kind)
         p = tl.arange(0, O1)
@@ -94,7 +104,7 @@ def layers_kernel(
             total = activated(total + tl.load(b2_ptr + q)[None, :], ACT2)
         else:
             total = g
-        total = tl.where(seen[:, None], total, 0.0)
+        total = tl.where(observed[:, None], total, 0.0)
     e = tl.arange(0, LAST)
     tl.store(
         y_ptr + (cell * OUT)[:, None] + e[None, :], total.to(y_ptr.dtype.element_ty),
@@ -102,22 +112,29 @@ def layers_kernel(
     )  # fmt: skip
 
 
+@triton_backend
 def pointwise_layers(
-    *arrays: torch.Tensor | None, activations: tuple[str | None, ...]
+    sources: Tensors,
+    mask: torch.Tensor,
+    weights: Tensors,
+    biases: Tensors,
+    active: torch.Tensor | None = None,
+    *,
+    activations: tuple[str | None, ...],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Definition: :func:`xsm_kernels.pointwise_layers.reference.pointwise_layers`.
 
-    Precision as in :func:`xsm_kernels.masked_conv3d._triton.masked_conv3d`. In IEEE float32, whose
-    sums do not fit in registers, and beyond five sources, three layers or 128 outputs, the layers
-    run one by one.
+    Precision as in :func:`xsm_kernels.masked_conv3d._triton.masked_conv3d`. The layers
+    run one by one in IEEE float32, whose sums do not fit in registers, and beyond five sources,
+    three layers or 128 outputs.
     """
-    sources, mask, active, weights, biases = parted(arrays, len(activations))
     x = sources[0]
     precision = product_precision(x.dtype)
     widest = max(weight.shape[0] for weight in weights)
     exact = x.dtype == torch.float32 and precision == "ieee"
-    if exact or len(sources) > SOURCES or len(weights) > LAYERS or widest > WIDEST:
-        return one_by_one(sources, mask, active, weights, biases, activations)
+    too_many = len(sources) > MAX_SOURCES or len(weights) > MAX_LAYERS or widest > MAX_OUTPUTS
+    if exact or too_many:
+        return one_by_one(sources, mask, weights, biases, active, activations)
     outputs = weights[-1].shape[0]
     y = torch.empty(
         (x.shape[0], outputs, *x.shape[2:]),
@@ -129,13 +146,13 @@ def pointwise_layers(
     if mask.numel() == 0:
         return y, new_mask
     rows = [s.contiguous(memory_format=torch.channels_last_3d) for s in sources]
-    channels = [s.shape[1] for s in sources] + [0] * (SOURCES - len(sources))
+    channels = [s.shape[1] for s in sources] + [0] * (MAX_SOURCES - len(sources))
     packed, sizes = pack(weights, biases, channels, x)
-    acts = [ACTIVATIONS.index(name) for name in activations] + [0] * (LAYERS - len(activations))
+    acts = [ACTIVATIONS.index(name) for name in activations] + [0] * (MAX_LAYERS - len(activations))
     with on_device(x):
         layers_kernel[(triton.cdiv(mask.numel(), SIZES["CELLS"]),)](
-            # a pointer that is never read stands for what is absent
-            *rows, *rows[:1] * (SOURCES - len(rows)), mask.contiguous().view(torch.uint8),
+            # an absent array is replaced by a pointer that is never read
+            *rows, *rows[:1] * (MAX_SOURCES - len(rows)), mask.contiguous().view(torch.uint8),
             mask if active is None else active.contiguous().view(torch.uint8),
             *packed, y, new_mask.view(torch.uint8), mask.numel(),
             1 if active is None else active.numel(),
@@ -148,35 +165,37 @@ def pointwise_layers(
 
 
 def one_by_one(
-    sources: Any, mask: Any, active: Any, weights: Any, biases: Any, activations: Any
+    sources: Any, mask: Any, weights: Any, biases: Any, active: Any, activations: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same as masked convolutions with windows of one cell."""
+    """The same layers as masked convolutions with windows of one cell."""
     x = sources[0] if len(sources) == 1 else torch.cat(sources, 1)
     for weight, bias, activation in zip(weights, biases, activations, strict=True):
         window = weight[:, :, None, None, None]
-        x, mask = masked_conv3d(x, mask, window, bias, None, active, activation=activation)
+        x, mask = masked_conv3d(
+            x, mask, window, bias, active=active, activation=activation, backend="triton"
+        )
     return x, mask
 
 
 def pack(
     weights: Any, biases: Any, channels: list[int], x: torch.Tensor
 ) -> tuple[list[torch.Tensor], dict[str, int]]:
-    """Weights and biases with zeros up to powers of two, and these."""
+    """Weights and biases padded with zeros to powers of two, and these sizes."""
     parts = [triton.next_power_of_2(max(width, 16)) if width else 0 for width in channels]
     outs = [triton.next_power_of_2(max(weight.shape[0], 16)) for weight in weights]
     whole = [
         torch.zeros((high, wide), dtype=x.dtype, device=x.device)
         for high, wide in zip(outs, [sum(parts), *outs], strict=False)
     ]
-    at = [sum(parts[:i]) for i in range(len(parts))]
-    for start, width, piece in zip(at, channels, weights[0].split(channels, 1), strict=True):
+    starts = [sum(parts[:i]) for i in range(len(parts))]
+    for start, width, piece in zip(starts, channels, weights[0].split(channels, 1), strict=True):
         whole[0][: piece.shape[0], start : start + width] = piece
-    for there, weight in zip(whole[1:], weights[1:], strict=True):
-        there[: weight.shape[0], : weight.shape[1]] = weight
-    levels = [torch.zeros(high, dtype=torch.float32, device=x.device) for high in outs]
-    for level, bias in zip(levels, biases, strict=True):
-        level[: bias.shape[0]] = bias
-    absent = LAYERS - len(outs)
+    for padded, weight in zip(whole[1:], weights[1:], strict=True):
+        padded[: weight.shape[0], : weight.shape[1]] = weight
+    padded_biases = [torch.zeros(high, dtype=torch.float32, device=x.device) for high in outs]
+    for padded, bias in zip(padded_biases, biases, strict=True):
+        padded[: bias.shape[0]] = bias
+    absent = MAX_LAYERS - len(outs)
     sizes = {f"P{i}": part for i, part in enumerate(parts)}
     sizes |= {f"O{i}": out for i, out in enumerate([*outs, *[0] * absent])}
-    return [*whole, *whole[:1] * absent, *levels, *levels[:1] * absent], sizes
+    return [*whole, *whole[:1] * absent, *padded_biases, *padded_biases[:1] * absent], sizes

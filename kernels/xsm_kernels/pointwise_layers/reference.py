@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import torch
 
-from xsm_kernels.masked_conv3d.reference import activate
-from xsm_kernels.pointwise_layers.sources import parted
+from xsm_kernels._torch_common import activate, reference_backend
+
+Tensors = tuple[torch.Tensor, ...]
 
 
+@reference_backend
 def pointwise_layers(
-    *arrays: torch.Tensor | None, activations: tuple[str | None, ...]
+    sources: Tensors,
+    mask: torch.Tensor,
+    weights: Tensors,
+    biases: Tensors,
+    active: torch.Tensor | None = None,
+    *,
+    activations: tuple[str | None, ...],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Layers of one cell each, the definition.
+    """Successive layers of one cell: the definition.
 
-    With x' the sources joined along the channels where the mask is True, for each layer::
+    With x' the sources concatenated along the channels where the mask is True, for each layer::
 
         x'[b, :, t, i, j] = act(W x'[b, :, t, i, j] + bias)     where mask and active, else 0
 
     Parameters
     ----------
-    arrays
-        Sources (B, C_i, T, H, W), mask bool (B, 1, T, H, W), active bool (T or 1, H, W) or None,
-        weights (O, C), biases (O,).
+    sources : each (B, C_i, T, H, W)
+    mask : bool (B, 1, T, H, W)
+    weights : each (O, C)
+    biases : each (O,)
+    active : bool (T or 1, H, W)
 
     Returns
     -------
     y : (B, O, T, H, W)
     new_mask : bool (B, 1, T, H, W)
     """
-    sources, mask, active, weights, biases = parted(arrays, len(activations))
     if active is not None:
         mask = mask & active
     x = torch.cat(sources, 1)

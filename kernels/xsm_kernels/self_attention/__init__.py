@@ -1,4 +1,4 @@
-"""Attention of the days of many sequences to each other."""
+"""Self-attention among the days of many sequences."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from xsm_kernels.errors import ArgumentError
 def self_attention(
     x: Any, weight: Any, bias: Any, *, window: int | None = None, backend: str = "auto"
 ) -> Any:
-    """What each day takes from the others, joined with its own.
+    """Scaled dot-product attention among the days of each sequence, with a residual projection.
 
-    Queries, keys, values and the day's own part are linear in `x`; with s over the days that t may
-    look at::
+    Queries, keys, values and the residual are linear in `x`; with s over the days in the window of
+    t::
 
-        query, key, value, own = weight x + bias
-        y[t] = tanh(own[t] + sum_s softmax_s(query[t] . key[s] / sqrt(H)) value[s])
+        query, key, value, residual = weight x + bias
+        y[t] = tanh(residual[t] + sum_s softmax_s(query[t] . key[s] / sqrt(H)) value[s])
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ def self_attention(
     weight : array (4, H, C)
     bias : array (4, H)
     window : int, optional
-        A day looks at so many days before and after it only.
+        Attend to at most this many days before and after; default: all days.
     backend : "auto", "reference", "numba" or "torch"
-        "auto" chooses by the kind of `x`; a name is used or refused.
+        "auto" chooses by the type of `x`; a backend requested by name is used or refused.
 
     Returns
     -------
@@ -36,29 +36,28 @@ def self_attention(
     Raises
     ------
     ArgumentError
-        Shapes or dtypes that do not fit together.
+        Shapes or dtypes do not match.
     BackendError
-        The backend asked for cannot do this call.
+        The requested backend does not support this call.
 
     Notes
     -----
-    Scaled dot-product attention, Vaswani et al. (2017), Eq. 1; with the day's own part, Luong et
-    al. (2015), doi 10.18653/v1/D15-1166, Eq. 5, of which the product with the context is taken
-    into `value`.
+    Scaled dot-product attention: Vaswani et al. (2017), Eq. 1. Residual projection: Luong et al.
+    (2015), doi 10.18653/v1/D15-1166, Eq. 5, with the product with the context contained in `value`.
     """
     if x.ndim != 3 or min(x.shape[1:]) < 1 or "float" not in str(x.dtype):
         raise ArgumentError(
-            f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, T, C), a day and a "
-            "channel at least."
+            f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, T, C), at least one "
+            "day and one channel."
         )
     shape = tuple(weight.shape)
     if len(shape) != 3 or shape[0] != 4 or shape[1] < 1 or shape[2] != x.shape[2]:
         raise ArgumentError(
-            f"weight: shape {shape}; expected (4, H, {x.shape[2]}): query, key, value and own."
+            f"weight: shape {shape}; expected (4, H, {x.shape[2]}): query, key, value and residual."
         )
     if tuple(bias.shape) != shape[:2]:
         raise ArgumentError(f"bias: shape {tuple(bias.shape)}; expected {shape[:2]}.")
     if window is not None and (int(window) != window or window < 0):
-        raise ArgumentError(f"window={window!r}: give days, 0 or more, or None for all.")
+        raise ArgumentError(f"window={window!r}: give days, 0 or more, or None for all days.")
     near = x.shape[1] - 1 if window is None else min(int(window), x.shape[1] - 1)
     return dispatch.run("self_attention", backend, (x, weight, bias), window=near)

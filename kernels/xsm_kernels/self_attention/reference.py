@@ -1,4 +1,4 @@
-"""The definition of the attention of days to each other, in plain PyTorch, with gradients."""
+"""The definition of self-attention of days, in plain PyTorch, with gradients."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import math
 
 import torch
 
+from xsm_kernels._torch_common import reference_backend
 
+
+@reference_backend
 def self_attention(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, *, window: int
 ) -> torch.Tensor:
-    """What each day takes from those within `window` days, joined with its own, the definition.
+    """Scaled dot-product attention among days, with a residual projection: the definition.
 
     With s over the days for which abs(s - t) <= window::
 
-        query, key, value, own = weight x + bias
-        y[t] = tanh(own[t] + sum_s softmax_s(query[t] . key[s] / sqrt(H)) value[s])
+        query, key, value, residual = weight x + bias
+        y[t] = tanh(residual[t] + sum_s softmax_s(query[t] . key[s] / sqrt(H)) value[s])
 
     All is in the dtype of `x`.
 
@@ -29,19 +32,21 @@ def self_attention(
     -------
     y : (B, T, H)
     """
-    query, key, value, own = parts(x, weight, bias)
+    query, key, value, residual = projections(x, weight, bias)
     scores = query @ key.mT / math.sqrt(query.shape[-1])  # (B, T, T)
-    scores = scores.masked_fill(~band(x, window), -torch.inf)
-    return torch.tanh(own + torch.softmax(scores, dim=-1) @ value)
+    scores = scores.masked_fill(~near_days(x, window), -torch.inf)
+    return torch.tanh(residual + torch.softmax(scores, dim=-1) @ value)
 
 
-def parts(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Queries, keys, values and what is the day's own, each (B, T, H), from one product."""
+def projections(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Queries, keys, values and residual, each (B, T, H), from one matrix product."""
     joined = torch.nn.functional.linear(x, weight.flatten(0, 1), bias.flatten())
     return joined.chunk(4, dim=-1)
 
 
-def band(x: torch.Tensor, window: int) -> torch.Tensor:
-    """Which day looks at which, bool (T, T)."""
+def near_days(x: torch.Tensor, window: int) -> torch.Tensor:
+    """Pairs of days at most `window` days apart, bool (T, T)."""
     day = torch.arange(x.shape[1], device=x.device)
     return (day[:, None] - day).abs() <= window

@@ -1,1 +1,1 @@
-"""Whole networks on a CPU, day by day: layers, ring buffers, schedule."""
+"""Whole networks on a CPU, day by day: schedule of the layers, ring buffer, executor."""

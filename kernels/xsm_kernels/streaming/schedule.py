@@ -1,40 +1,38 @@
-"""When a streaming network computes what, and how many days of each layer it has to hold.
+"""When a streamed network computes what, and how many days of each layer it must hold.
 
-A record passes through day by day. A layer that looks `h` days ahead of its inputs lags `h` days
-behind them, and an output is held as long as a later layer looks back at it: the plan depends on
-the configuration alone, so memory does not depend on the length of the record.
+A record passes through the network day by day. A layer whose window reaches `h` days ahead lags
+`h` days behind its inputs, and its output is held as long as a later layer needs it. The schedule
+depends on the network alone, so memory does not depend on the length of the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from xsm_kernels.arguments import ACTIVATIONS
-from xsm_kernels.cells import pack, pack_bias, ratios
-
-INPUTS = ("anomaly", "features")
+from xsm_kernels._numba_common import pack, pack_bias, ratios
+from xsm_kernels.arguments import ACTIVATIONS, Triple
 
 
 @dataclass(frozen=True)
 class Step:
-    """One layer: what it reads, its window, and its weights as the compiled loop takes them."""
+    """One layer: its inputs, its window, and its weights as the compiled loop takes them."""
 
     name: str
     sources: tuple[str, ...]
     mask: str
     residual: str | None
     skip: str | None
-    kernel: tuple[int, int, int]
+    kernel: Triple
     activation: int
     weight: np.ndarray
     bias: np.ndarray
     ratio: np.ndarray
 
-    def reads(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    def reads(self) -> Iterator[tuple[str, Triple]]:
         """Each input with the window in which it is read."""
         for name in {*self.sources, self.mask}:
             yield name, self.kernel
@@ -44,32 +42,67 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Layers in order; by name of inputs and layers: channels, days behind, and days held."""
+class Schedule:
+    """Layers in order, and the timing of inputs and layers.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+    inputs : tuple of str
+        Names of the network's inputs.
+    channels : mapping of str to int
+        Of each input and layer.
+    lag : mapping of str to int
+        Days behind the newest input at which each is computed.
+    days_held : mapping of str to int
+        Days of each that must be kept.
+    reach : (rows, columns)
+        Distance, on each side, of the input cells that an output depends on.
+    """
 
     steps: tuple[Step, ...]
+    inputs: tuple[str, ...]
     channels: Mapping[str, int]
     lag: Mapping[str, int]
-    held: Mapping[str, int]
+    days_held: Mapping[str, int]
+    reach: tuple[int, int]
 
     @property
     def border(self) -> tuple[int, int]:
-        """Rows and columns that any window reaches beyond its cell."""
+        """Rows and columns that the largest window reaches beyond its centre."""
         rows, columns = (max(step.kernel[axis] for step in self.steps) for axis in (1, 2))
         return rows // 2, columns // 2
 
 
-def make_plan(config: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> Plan:
-    """The plan of a network of :func:`xsm.networks.partial_conv.partial_conv_network`."""
-    steps = tuple(_step(layer, params) for layer in config["layers"])
-    channels = {"anomaly": 1, "features": len(config["features"])}
-    channels |= {layer["name"]: layer["channels"] for layer in config["layers"]}
-    lag = _lags(steps)
-    held = dict.fromkeys(lag, 1)
+def make_schedule(
+    layers: Sequence[Mapping[str, Any]],
+    params: Mapping[str, np.ndarray],
+    inputs: Mapping[str, int],
+) -> Schedule:
+    """The schedule of a network of masked convolutions.
+
+    Parameters
+    ----------
+    layers : sequence of mapping
+        In the order of computation; the last one is the output. Each has ``name``, ``inputs``
+        (names of network inputs or earlier layers, concatenated along the channels), ``channels``
+        and ``kernel`` (time, lat, lon; odd), and optionally ``mask`` (name of the input whose mask
+        counts; default the first), ``activation``, ``residual`` (added before the activation) and
+        ``skip`` (added after it).
+    params : mapping of str to ndarray
+        ``<name>.weight`` (O, C, kt, kh, kw) and ``<name>.bias`` (O,) of each layer.
+    inputs : mapping of str to int
+        Names of the network's inputs and their numbers of channels.
+    """
+    steps = tuple(_step(layer, params) for layer in layers)
+    channels = {**inputs, **{layer["name"]: layer["channels"] for layer in layers}}
+    lag = _lags(steps, inputs)
+    days_held = dict.fromkeys(lag, 1)
     for step in steps:
         for name, (days, _, _) in step.reads():
-            held[name] = max(held[name], lag[step.name] + days // 2 - lag[name] + 1)
-    return Plan(steps, channels, lag, held)
+            ahead = lag[step.name] + days // 2 - lag[name] + 1
+            days_held[name] = max(days_held[name], ahead)
+    return Schedule(steps, tuple(inputs), channels, lag, days_held, _reach(steps, inputs))
 
 
 def _step(layer: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> Step:
@@ -89,13 +122,24 @@ def _step(layer: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> Step:
     )
 
 
-def _lags(steps: tuple[Step, ...]) -> dict[str, int]:
-    """Days behind the newest input at which each output is computed: as late as can be."""
-    earliest = dict.fromkeys(INPUTS, 0)
+def _lags(steps: tuple[Step, ...], inputs: Mapping[str, int]) -> dict[str, int]:
+    """Days behind the newest input at which each output is computed: as late as possible."""
+    earliest = dict.fromkeys(inputs, 0)
     for step in steps:
         earliest[step.name] = max(earliest[n] + days // 2 for n, (days, _, _) in step.reads())
     latest = dict.fromkeys(earliest, earliest[steps[-1].name])
     for step in reversed(steps):
         for name, (days, _, _) in step.reads():
             latest[name] = min(latest[name], latest[step.name] - days // 2)
-    return latest | dict.fromkeys(INPUTS, 0)
+    return latest | dict.fromkeys(inputs, 0)
+
+
+def _reach(steps: tuple[Step, ...], inputs: Mapping[str, int]) -> tuple[int, int]:
+    """Rows and columns between an output and the farthest input cell that it depends on."""
+    reach = dict.fromkeys(inputs, (0, 0))
+    for step in steps:
+        windows = [(*reach[name], *kernel[1:]) for name, kernel in step.reads()]
+        rows = max(rows + height // 2 for rows, _, height, _ in windows)
+        columns = max(columns + width // 2 for _, columns, _, width in windows)
+        reach[step.name] = rows, columns
+    return reach[steps[-1].name]

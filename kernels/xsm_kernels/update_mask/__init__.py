@@ -1,4 +1,4 @@
-"""The mask a masked convolution leaves behind, without the convolution."""
+"""The mask that a masked convolution returns, without the convolution."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def update_mask(
 
     Returns
     -------
-    bool array (B, 1, T', H', W'), same kind as `mask`.
+    bool array (B, 1, T', H', W'), same array type as `mask`.
 
     Raises
     ------
     ArgumentError
-        A mask that is not bool (B, 1, T, H, W), an even window, a window larger than the array.
+        The mask is not bool (B, 1, T, H, W), the window is even or larger than the array.
     BackendError
-        The backend asked for cannot do this call.
+        The requested backend does not support this call.
     """
     arguments.check_mask(mask)
     kernel = arguments.odd("kernel_size", arguments.triple("kernel_size", kernel_size, 1))
     padding = arguments.triple("padding", padding, 0)
     dilation = arguments.triple("dilation", dilation, 1)
-    cells = arguments.output_shape(mask.shape, kernel, padding, dilation)
+    shape = arguments.output_shape(mask.shape, kernel, padding, dilation)
     return dispatch.run(
         "update_mask",
         backend,
-        (mask, arguments.check_active(active, cells)),
+        (mask, arguments.check_active(active, shape)),
         kernel_size=kernel,
         padding=padding,
         dilation=dilation,

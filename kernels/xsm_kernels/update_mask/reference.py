@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from xsm_kernels._torch_common import count_observed, pad_cells, reference_backend
 from xsm_kernels.arguments import Triple
-from xsm_kernels.windows import count_observed, pad_cells
 
 
+@reference_backend
 def update_mask(
     mask: torch.Tensor,
     active: torch.Tensor | None = None,
@@ -17,12 +18,12 @@ def update_mask(
     dilation: Triple = (1, 1, 1),
     wrap_longitude: bool = False,
 ) -> torch.Tensor:
-    """``new_mask = s > 0`` with s the observed cells of each window; False where not `active`.
+    """``new_mask = s > 0`` with s observed cells in each window; False where not `active`.
 
     Parameters
     ----------
     mask : bool (B, 1, T, H, W)
-        Cells of the padding are missing, or those of the other side when `wrap_longitude`.
+        Padding cells are missing; with `wrap_longitude`, padding columns are the opposite ones.
     active : bool (T' or 1, H', W')
 
     Returns

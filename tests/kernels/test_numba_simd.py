@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import xsm_kernels
-from xsm_kernels.masked_conv3d._numba_tiles import convolve_tiles
-from xsm_kernels.simd import CELLS, LANES, VECTORS
+from xsm_kernels._numba_simd import CELLS, LANES, VECTORS
+from xsm_kernels.masked_conv3d._numba import convolve_tiles
 
 
 @pytest.mark.skipif(

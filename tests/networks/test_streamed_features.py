@@ -1,4 +1,4 @@
-"""The streaming network equals its definition, computes what is wanted only, and stays small."""
+"""The streamed network equals its definition, computes only what is needed, in little memory."""
 
 import tracemalloc
 
@@ -8,12 +8,11 @@ import xarray as xr
 
 import xsm
 from xsm.gapfilling.statistics import STATISTICS
-from xsm.networks import streaming_stage as stream
 from xsm.networks.block_inference import _run, fill_block, operations, record_statistics
 from xsm.networks.model import make_model
 from xsm.networks.partial_conv import default, initial_params, sgd_sm
-from xsm_kernels.streaming import ring_buffer as rings
-from xsm_kernels.streaming.schedule import make_plan
+from xsm.networks.streamed_features import model_schedule, stream
+from xsm_kernels import RingBuffer
 
 
 def small(config):
@@ -73,19 +72,19 @@ def test_equals_the_definition(model, name, wrap):
     values, stats = block(model, *RECORDS[name], wrap=wrap)
     expected = defined(values, stats, model, wrap)
     assert expected[1].any() == (RECORDS[name][3] > 0)
-    agree(stream.stream(values, stats, model, wrap=wrap), expected)
+    agree(stream(values, stats, model, wrap=wrap), expected)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5])
 def test_what_is_needed_does_not_depend_on_what_is_not(model, share):
     values, stats = block(model, 6, 20, 23, 0.4)
     need = np.random.default_rng(1).random((6, 20, 23)) < share
-    agree(stream.stream(values, stats, model, need), defined(values, stats, model), need)
+    agree(stream(values, stats, model, need), defined(values, stats, model), need)
 
 
 def test_buffers_are_written_before_they_are_read(model, monkeypatch):
     values, stats = block(model, 4, 15, 17, 0.3)
-    expected = stream.stream(values, stats, model)  # compiled before NumPy is changed under it
+    expected = stream(values, stats, model)  # compiled before NumPy is changed under it
     real = np.empty
 
     def poisoned(*args, **options):
@@ -94,14 +93,14 @@ def test_buffers_are_written_before_they_are_read(model, monkeypatch):
         return array
 
     monkeypatch.setattr(np, "empty", poisoned)
-    agree(stream.stream(values, stats, model), expected)
+    agree(stream(values, stats, model), expected)
 
 
 def test_observations_of_cells_that_the_statistics_do_not_know(model):
     values, stats = block(model, 4, 15, 17, 0.5)
     middle = tuple(n // 2 for n in stats.shape[1:])
     stats[:, middle[0], middle[1] - 2 : middle[1] + 2] = 0
-    agree(stream.stream(values, stats, model), defined(values, stats, model))
+    agree(stream(values, stats, model), defined(values, stats, model))
 
 
 def test_no_more_cells_are_computed_than_one_gap_depends_on(model, monkeypatch):
@@ -110,12 +109,12 @@ def test_no_more_cells_are_computed_than_one_gap_depends_on(model, monkeypatch):
     need[2, 15, 15] = True
     computed = {}
 
-    def count(self, step, day, rows, real=rings.Rings.convolve):
+    def count(self, step, day, rows, real=RingBuffer.convolve):
         computed[step.name] = computed.get(step.name, 0) + rows.size
         real(self, step, day, rows)
 
-    monkeypatch.setattr(rings.Rings, "convolve", count)
-    stream.stream(values, stats, model, need)
+    monkeypatch.setattr(RingBuffer, "convolve", count)
+    stream(values, stats, model, need)
     days, rows, columns = (2 * h + 1 for h in model.halo)
     assert computed["output"] == 1
     assert max(computed.values()) < days * rows * columns
@@ -125,11 +124,12 @@ def test_no_more_cells_are_computed_than_one_gap_depends_on(model, monkeypatch):
 
 def test_days_that_each_layer_holds():
     config = default()
-    plan = make_plan(config, initial_params(config))
-    assert plan.lag["output"] == 4
+    schedule = model_schedule(make_model("default", {"config": config}, initial_params(config)))
+    assert schedule.lag["output"] == 4
     # the branches wait for the head, the trunk keeps the three days of a window
-    assert (plan.lag["temporal"], plan.lag["spatial"], plan.lag["trunk1"]) == (4, 4, 2)
-    assert {k: plan.held[k] for k in ("temporal", "trunk1", "wide", "features", "anomaly")} == {
+    lag, held = schedule.lag, schedule.days_held
+    assert (lag["temporal"], lag["spatial"], lag["trunk1"]) == (4, 4, 2)
+    assert {k: held[k] for k in ("temporal", "trunk1", "wide", "features", "anomaly")} == {
         "temporal": 1,
         "trunk1": 3,
         "wide": 4,

@@ -1,0 +1,93 @@
+"""How compiled loops are built and run: compiled once, on first use, and run by one thread pool.
+
+Compiled loops release the GIL, so plain threads suffice. The pool is shared: several Dask workers
+that call kernels at once queue for the same NUMBA_NUM_THREADS threads and never multiply them, and
+no Numba threading layer (some abort on concurrent calls, all add seconds of compilation) starts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, wraps
+from threading import RLock
+from typing import Any, TypeVar
+
+CHUNKS_PER_THREAD = 8
+
+Built = TypeVar("Built")
+
+
+def compile_once(build: Callable[..., Built]) -> Callable[..., Built]:
+    """Decorate a function that builds a compiled loop: it runs once, whichever thread comes first.
+
+    Threads that call it meanwhile wait and receive the same result. `build` takes no argument, or
+    hashable ones such as a dtype; it then runs once for each of them.
+
+    A function under ``@njit`` at module level compiles on its first call, once in every thread
+    that calls it at that time. To protect it, call it only through a builder that compiles it for
+    fixed types and then forbids further compilation::
+
+        @njit(nogil=True)
+        def _total(values, out, start, stop):
+            for i in range(start, stop):
+                out[i] = values[i].sum()
+
+        @compile_once
+        def total():
+            values = types.Array(types.float64, 2, "C", readonly=True)
+            out = types.Array(types.float64, 1, "C")
+            _total.compile(types.void(values, out, types.int64, types.int64))
+            _total.disable_compile()
+            return _total
+
+        run_in_threads(total(), len(out), values, out)
+
+    Functions that only compiled code calls need no builder of their own.
+    """
+    cached, lock = cache(build), RLock()
+
+    @wraps(build)
+    def compiled(*args: Hashable) -> Built:
+        with lock:
+            return cached(*args)
+
+    return compiled
+
+
+def thread_count() -> int:
+    """Threads that a kernel may use: NUMBA_NUM_THREADS, by default the CPUs of this process."""
+    from numba import config
+
+    return int(config.NUMBA_NUM_THREADS)
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="xsm_kernels")
+
+
+# threads do not survive a fork
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def run_in_threads(function: Callable[..., Any], count: int, *args: Any) -> None:
+    """Call ``function(*args, start, stop)`` over ranges that cover ``range(count)``."""
+    threads = min(thread_count(), count)
+    if threads <= 1:
+        if count:
+            function(*args, 0, count)
+        return
+    chunks = min(count, threads * CHUNKS_PER_THREAD)
+    edges = [count * chunk // chunks for chunk in range(chunks + 1)]
+    ranges = iter(list(zip(edges[:-1], edges[1:], strict=True)))
+
+    def work() -> None:
+        for start, stop in ranges:  # shared by all threads: each takes the next range
+            function(*args, start, stop)
+
+    futures = [_pool(thread_count()).submit(work) for _ in range(threads)]
+    for future in futures:
+        future.result()

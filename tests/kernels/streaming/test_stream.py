@@ -1,0 +1,167 @@
+"""A streamed network equals its layers over the whole record and computes only what is wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xsm_kernels import RingBuffer, make_schedule, masked_conv3d, stream_network
+
+INPUTS = {"anomaly": 1, "features": 4}
+LAYERS = [
+    {"name": "head", "inputs": ["anomaly"], "kernel": (3, 3, 3), "channels": 5},
+    {"name": "wide", "inputs": ["features"], "kernel": (1, 1, 3), "channels": 5},
+    {
+        "name": "trunk", "inputs": ["wide", "head"], "mask": "features", "kernel": (3, 3, 1),
+        "channels": 5, "residual": "head",
+    },
+    {"name": "output", "inputs": ["trunk"], "kernel": (1, 1, 1), "channels": 2, "skip": "pair"},
+]  # fmt: skip
+LAYERS.insert(3, {"name": "pair", "inputs": ["wide"], "kernel": (1, 1, 1), "channels": 2})
+for number, layer in enumerate(LAYERS):
+    layer["activation"] = (None, "relu", "tanh")[number % 3]
+HALO = (2, 2, 2)
+# days, rows, columns and observed share; odd sizes are not whole blocks of cells
+RECORDS = {
+    "odd sizes": (5, 13, 19, 0.4),
+    "one day": (1, 9, 11, 0.5),
+    "one cell": (3, 1, 1, 0.6),
+    "hardly any": (6, 12, 21, 0.01),
+    "none missing": (3, 7, 8, 1.0),
+    "all missing": (3, 7, 8, 0.0),
+}
+
+
+class WholeRecord:
+    """Inputs from arrays of the whole record; the second channel of the features is static."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+
+    def write_static(self, buffer: RingBuffer) -> None:
+        static = self.record["features"][0][1, 0].reshape(-1)[buffer.cells.flat]
+        for slot in range(buffer.slots["features"]):
+            buffer.rows("features", slot)[0][:, 1] = static
+
+    def write_days(self, buffer: RingBuffer, start: int, stop: int) -> None:
+        for name, (array, array_mask) in self.record.items():
+            for day in range(start, stop):
+                values, mask = buffer.rows(name, day)
+                for channel in {*range(len(array))} - ({1} if name == "features" else set()):
+                    values[:, channel] = array[channel, day].reshape(-1)[buffer.cells.flat]
+                mask[:] = array_mask[day].reshape(-1)[buffer.cells.flat]
+
+
+def make_record(days: int, rows: int, columns: int, observed: float, wrap: bool = False) -> Any:
+    """Inputs with the halo, and where layers are active; no land in a corner."""
+    rng = np.random.default_rng(0)
+    shape = days + 2 * HALO[0], rows + 2 * HALO[1], columns + (0 if wrap else 2 * HALO[2])
+    active = np.ones(shape[1:], bool)
+    active[: shape[1] // 3, : shape[2] // 2] = False
+    record = {}
+    for name, channels in INPUTS.items():
+        values = rng.standard_normal((channels, *shape), np.float32)
+        values[1:2] = values[1:2, :1]
+        record[name] = values, (rng.random(shape) < observed) & active
+    return record, active
+
+
+def make_params(seed: int = 1) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    channels = INPUTS | {layer["name"]: layer["channels"] for layer in LAYERS}
+    params = {}
+    for layer in LAYERS:
+        inputs = sum(channels[name] for name in layer["inputs"])
+        shape = (layer["channels"], inputs, *layer["kernel"])
+        scale = np.float32(1 / np.sqrt(np.prod(shape[1:])))
+        params[f"{layer['name']}.weight"] = scale * rng.standard_normal(shape, np.float32)
+        params[f"{layer['name']}.bias"] = rng.standard_normal(shape[0], np.float32)
+    return params
+
+
+PARAMS = make_params()
+
+
+def layer_by_layer(record: Any, active: Any, wrap: bool = False) -> tuple[Any, Any]:
+    """Each layer over the whole record; output and mask without the halo."""
+    results = {name: (x[None], mask[None, None]) for name, (x, mask) in record.items()}
+    for layer in LAYERS:
+        name, kernel = layer["name"], layer["kernel"]
+        y, mask = masked_conv3d(
+            np.concatenate([results[source][0] for source in layer["inputs"]], axis=1),
+            results[layer.get("mask", layer["inputs"][0])][1],
+            PARAMS[f"{name}.weight"], PARAMS[f"{name}.bias"], activation=layer["activation"],
+            residual=results[layer["residual"]][0] if "residual" in layer else None,
+            padding=tuple(size // 2 for size in kernel), wrap_longitude=wrap, active=active,
+        )  # fmt: skip
+        results[name] = y + (results[layer["skip"]][0] if "skip" in layer else 0), mask
+    inner = [slice(h, -h) for h in HALO[: 2 if wrap else 3]]
+    y, mask = results["output"]
+    return y[(0, slice(None), *inner)], mask[(0, 0, *inner)]
+
+
+def streamed(record: Any, active: Any, wanted: Any, wrap: bool = False) -> tuple[Any, Any]:
+    return stream_network(
+        make_schedule(LAYERS, PARAMS, INPUTS), WholeRecord(record), wanted,
+        active=active, available=np.ones_like(active),
+        halo=(*HALO[:2], 0 if wrap else HALO[2]), wrap_longitude=wrap,
+    )  # fmt: skip
+
+
+def agree(result: Any, expected: Any, wanted: Any) -> None:
+    mask = expected[1] & wanted
+    np.testing.assert_array_equal(result[1], mask)
+    np.testing.assert_allclose(result[0][:, mask], expected[0][:, mask], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("name", RECORDS)
+def test_equals_the_layers_one_after_the_other(name: str, wrap: bool) -> None:
+    record, active = make_record(*RECORDS[name], wrap=wrap)
+    expected = layer_by_layer(record, active, wrap)
+    assert expected[1].any() == (RECORDS[name][3] > 0)
+    wanted = np.ones(RECORDS[name][:3], bool)
+    agree(streamed(record, active, wanted, wrap), expected, wanted)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5])
+def test_wanted_outputs_do_not_depend_on_the_others(share: float) -> None:
+    record, active = make_record(6, 20, 23, 0.4)
+    wanted = np.random.default_rng(1).random((6, 20, 23)) < share
+    agree(streamed(record, active, wanted), layer_by_layer(record, active), wanted)
+
+
+def test_buffers_are_written_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    record, active = make_record(4, 15, 17, 0.3)
+    wanted = np.ones((4, 15, 17), bool)
+    expected = streamed(record, active, wanted)  # compiled before NumPy is changed under it
+    real = np.empty
+
+    def poisoned(*args: Any, **options: Any) -> Any:
+        array = real(*args, **options)
+        array.fill(np.nan if array.dtype.kind == "f" else 1)
+        return array
+
+    monkeypatch.setattr(np, "empty", poisoned)
+    for result, other in zip(streamed(record, active, wanted), expected, strict=True):
+        np.testing.assert_array_equal(result, other)
+
+
+def test_only_cells_that_a_wanted_output_depends_on_are_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record, active = make_record(5, 21, 21, 0.9)
+    wanted = np.zeros((5, 21, 21), bool)
+    wanted[2, 15, 15] = True
+    computed: dict[str, int] = {}
+
+    def count(self: Any, step: Any, day: int, rows: Any, real: Any = RingBuffer.convolve) -> None:
+        computed[step.name] = computed.get(step.name, 0) + rows.size
+        real(self, step, day, rows)
+
+    monkeypatch.setattr(RingBuffer, "convolve", count)
+    streamed(record, active, wanted)
+    # the window of the trunk is 3 days x 3 rows x 1 column
+    assert computed == {"output": 1, "pair": 1, "trunk": 1, "wide": 9, "head": 9}
