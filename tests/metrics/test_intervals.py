@@ -9,9 +9,14 @@ from scipy import stats
 from tests.metrics.samples import series, valid
 from xsm import metrics
 from xsm.errors import InputError
-from xsm.metrics.metric_factory import from_moments
-from xsm.metrics.ranks import pack
-from xsm.metrics.resampling import Plan, bounds, draw, resampled_moments
+from xsm.metrics.compress_valid import compress_valid
+from xsm.metrics.metric_factory import evaluate_formula
+from xsm.metrics.resampling import (
+    ResamplingPlan,
+    confidence_bounds,
+    draw_counts,
+    resampled_moments,
+)
 
 METHODS = ("bca", "percentile", "basic", "moving_block")
 RESAMPLED = [name for name in metrics.METRICS if name not in ("n_obs", "anomaly_r")]
@@ -20,7 +25,7 @@ RESAMPLED = [name for name in metrics.METRICS if name not in ("n_obs", "anomaly_
 def resamples(n: int, count: int, *, block: int = 1, seed: int = 0) -> np.ndarray:
     """How often each of `n` values is in each resample (count, n)."""
     counts = np.empty((count, n))
-    draw(n, block, np.uint64(seed), 0, np.empty(n + 1, np.int64), counts)
+    draw_counts(n, block, np.uint64(seed), 0, np.empty(n + 1, np.int64), counts)
     return counts
 
 
@@ -70,10 +75,10 @@ def test_resampled_metric_is_the_metric_of_the_resample(osse, name):
 def test_bounds_equal_those_of_pytesmo_from_the_same_resamples(osse, method):
     est, ref = osse
     x, y = valid(est[0], ref[0])
-    plan = Plan(method, 0.9, 400, None, 1)
-    sums = resampled_moments(pack(x[None], y[None]), "pearson_r", 1, plan)
-    values = from_moments("pearson_r", sums)
-    low, high = bounds(values, plan)
+    plan = ResamplingPlan(method, 0.9, 400, None, 1)
+    sums = resampled_moments(compress_valid(x[None], y[None]), "pearson_r", 1, plan)
+    values = evaluate_formula("pearson_r", sums)
+    low, high = confidence_bounds(values, plan)
     whole, drawn, without = values[0, 0], values[0, 1:401], values[0, 401:]
     if method == "bca":
         # pytesmo puts alpha, not alpha / 2, on each side
@@ -197,7 +202,7 @@ def test_anomaly_r_has_an_interval_around_it(osse):
         ({"metric": "n_obs"}, "has no confidence interval"),
         ({"method": "BCa"}, "method='BCa': expected one of 'bca'"),
         ({"metric": "kge", "method": "analytic"}, "metric='kge' has no analytic interval"),
-        ({"level": 95}, "level=95: expected a share"),
+        ({"level": 95}, "level=95: expected a fraction"),
         ({"n": 1}, "n=1: expected a whole number, 2 or more"),
         ({"block": 0}, "block=0"),
         ({"seed": -1}, "seed=-1"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples, check_whole, read_samples
-from xsm.metrics.score_table import pooled
+from xsm.metrics.score_table import pooled_scores
 from xsm.networks.model import check_kind
 from xsm.options import get_option
 
@@ -214,7 +214,7 @@ def _rival(samples: Samples, part: NDArray[np.int8], name: str) -> dict[str, flo
     if name not in names:
         raise InputError(f"rival={name!r}: expected one of the predictors {names}, or None.")
     whole = matched_by_distribution(samples.x[:, :, names.index(name)], samples.y, part == 0)
-    return pooled(whole[part == 2], samples.y[part == 2])
+    return pooled_scores(whole[part == 2], samples.y[part == 2])
 
 
 def matched_by_distribution(

@@ -142,9 +142,9 @@ def _part(samples: Any, model: Model) -> NDArray[np.bool_]:
 
 def _errors(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float]:
     """RMSE and R2 over what is known."""
-    from xsm.metrics.score_table import pooled
+    from xsm.metrics.score_table import pooled_scores
 
-    found = pooled(estimate, truth)
+    found = pooled_scores(estimate, truth)
     return found["rmse"], found["r2"]
 
 

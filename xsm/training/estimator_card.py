@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples
-from xsm.metrics.score_table import pooled
+from xsm.metrics.score_table import pooled_scores
 from xsm.networks.model import Model
 from xsm.networks.sequence_inference import (
     CONTEXT,
@@ -110,7 +110,7 @@ def scores(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, 
             ratio = np.quantile(error / std[known], 0.68) / 0.9945
             found[name] = {"scale": round(float(ratio), 4), "n": int(known.sum())}
         else:
-            whole = pooled(mean, y)
+            whole = pooled_scores(mean, y)
             found["scores"] = {
                 "rmse": round(whole["rmse"], 5),
                 "bias": round(whole["bias"], 5),

@@ -13,7 +13,7 @@ import xarray as xr
 
 import xsm.metrics as statistics
 from xsm.errors import InputError
-from xsm.metrics.scaling import LEAST
+from xsm.metrics.pairs import MIN_PAIRS
 from xsm.metrics.status import OK, TOO_FEW_PAIRS
 from xsm.metrics.table import METRICS
 from xsm.validation.strata import Stratum
@@ -105,7 +105,7 @@ def unscaled_status(
     """
     if request.scaling is None:
         return None
-    least = max(request.min_pairs, LEAST)
+    least = max(request.min_pairs, MIN_PAIRS)
     return statistics.scores(est, ref, dim=dim, metrics="n_obs", min_pairs=least)["status"]
 
 
