@@ -125,7 +125,8 @@ def _networks(plain: dict[str, xr.Dataset]) -> list[Result]:
             for m in tested.metric.values
         }
         row["won"] = {
-            str(m): float(tested.share_won.sel(metric=m, group=group)) for m in tested.metric.values
+            str(m): float(tested.fraction_won.sel(metric=m, group=group))
+            for m in tested.metric.values
         }
         rows.append(row)
     return rows
