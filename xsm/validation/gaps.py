@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import xsm.metrics as statistics
 from xsm.baselines import BASELINES, baseline
-from xsm.baselines.cell_mean import cell_mean
+from xsm.baselines.gridded_values import cell_mean
 from xsm.conventions.ancillary import grid_field
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.variables import UNITS, to_m3m3
