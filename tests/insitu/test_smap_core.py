@@ -48,7 +48,7 @@ def test_a_pixel_of_9_km_against_the_mean_of_four_cells(tmp_path):
     ds = grid(days=3)
     values = ds.soil_moisture.values[:, 1:3, 1:3].mean((1, 2))
     sites = open_smap_core(written(tmp_path, values=values), LOCATIONS)
-    scores = validate(ds, sites, match="mean_2x2")
+    scores = validate(ds, sites, stations={"match": "mean_2x2"})
     assert scores.network.values.tolist() == ["SMAP core sites"]
     np.testing.assert_allclose(scores.rmsd, 0, atol=1e-6)
 

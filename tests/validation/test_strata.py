@@ -114,7 +114,7 @@ def test_categories_from_stations_record_and_arrays(year):
         validate(ds, ref, by={"climate_zone": np.ones(5)})
     found = validate(ds, ref, by={"climate_zone": coarse}).climate_zone.values.tolist()
     assert found == ["arid", "tropical"]
-    with pytest.raises(InputError, match="nothing tells the climate_zone"):
+    with pytest.raises(InputError, match="no climate_zone was found"):
         validate(ds, ref, by="climate_zone")
 
 
@@ -132,3 +132,9 @@ def test_labels_of_codes_and_texts():
     assert labels_of(codes).values.tolist() == ["1", "", "14"]
     texts = xr.DataArray(np.array(["Csa", "", "nan"], dtype=object), dims="x")
     assert labels_of(texts).values.tolist() == ["Csa", "", ""]
+
+
+def test_a_definition_where_there_is_none_is_refused(year):
+    for name in ("season", "month"):
+        with pytest.raises(InputError, match=f"{name}=.*has no definition"):
+            validate(*year, by={name: [1, 2]})
