@@ -69,7 +69,9 @@ def open_smap_core(
     ::
 
         sites = xsm.insitu.open_smap_core("NSIDC-0712", {"1601": (31.7, -110.0)}, grid=9)
-        scores = ds.sm.validate(sites, match="mean_2x2", overpass="06:00")
+        scores = ds.sm.validate(
+            sites, stations={"match": "mean_2x2", "overpass": "06:00"}
+        )
     """
     path = Path(path)
     if not path.exists():
