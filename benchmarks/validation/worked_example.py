@@ -151,7 +151,9 @@ def _simulated(gaps: xr.Dataset) -> Result:
         str(method): {
             "edge_discontinuity": float(gaps.edge_discontinuity.isel(fill_method=i)),
             **{
-                str(kind): {k: float(gaps[k].isel(fill_method=i, gap_pattern=j)) for k in keys if k in gaps}
+                str(kind): {
+                    k: float(gaps[k].isel(fill_method=i, gap_pattern=j)) for k in keys if k in gaps
+                }
                 for j, kind in enumerate(gaps.gap_pattern.values)
             },
         }

@@ -98,3 +98,11 @@ def test_products_in_other_calendars_with_stations(three, calendar):
         assert mixed.n_obs.item() == valid.sum()
     plain = validate(records[0], ref, by=["season", "period"])
     assert int(plain.n_obs.sum()) == valid.sum()
+
+
+def test_rows_and_columns_have_the_order_of_the_input(three):
+    stored = [ds.sortby("lat").sortby("lon", ascending=False) for ds in three]
+    scores = validate(stored[0], (three[1], three[2]))
+    assert scores.lat.values.tolist() == [42.0, 43.0] and scores.lon.values.tolist() == [-4, -5]
+    expected = validate(three[0], (three[1], three[2])).err_std
+    np.testing.assert_allclose(scores.err_std, expected.isel(lat=[1, 0], lon=[1, 0]), rtol=1e-6)

@@ -72,7 +72,7 @@ def validate_product(
         scores = scores.assign(_region_means(maps, target, area, product_options.regions))
     if keep_pairs:
         scores = scores.assign(estimate=est, reference=ref)
-    return _in_input_order(scores, target)
+    return in_input_order(scores, target)
 
 
 def align_records(
@@ -115,7 +115,7 @@ def common_days(records: Sequence[GriddedRecord]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(np.isin(record.days, shared)) for record in records]
 
 
-def _in_input_order(scores: xr.Dataset, target: GriddedRecord) -> xr.Dataset:
+def in_input_order(scores: xr.Dataset, target: GriddedRecord) -> xr.Dataset:
     """Rows and columns in the order of the input object."""
     return target.layout.to_stored_order(scores)
 

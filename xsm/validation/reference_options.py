@@ -142,9 +142,10 @@ class GapOptions:
             )
         unknown = [name for name in self.gap_patterns if name not in GAP_PATTERNS]
         if unknown or not self.gap_patterns:
+            names = ", ".join(map(repr, unknown)) or "none given"
             raise InputError(
                 f"gaps: gap_patterns={self.gap_patterns!r}: expected some of "
-                f"{', '.join(GAP_PATTERNS)}; unknown: {', '.join(map(repr, unknown)) or 'none given'}."
+                f"{', '.join(GAP_PATTERNS)}; unknown: {names}."
             )
         n = self.n_realizations
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:

@@ -14,7 +14,7 @@ from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError
 from xsm.metrics.status import OK
 from xsm.validation.in_situ import collocate
-from xsm.validation.product import align_records, grid_coordinates
+from xsm.validation.product import align_records, grid_coordinates, in_input_order
 from xsm.validation.reference_options import StationOptions
 from xsm.validation.scoring import with_status
 
@@ -28,7 +28,7 @@ def triple_of_grids(
     (x, y, z), target = align_records(records, regrid)
     labels = _unique_labels([record.name for record in records])
     errors = statistics.triple_collocation(x, y, z, dim="time", names=labels, **statistic_options)
-    return errors.assign_coords(grid_coordinates(target))
+    return in_input_order(errors.assign_coords(grid_coordinates(target)), target)
 
 
 def triple_at_stations(
