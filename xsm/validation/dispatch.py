@@ -38,7 +38,7 @@ class Call:
     record: GriddedRecord
     grids: list[GriddedRecord]
     stations: list[Any]
-    scores: ScoreOptions
+    score_options: ScoreOptions
     options: Any
     by: Any
     keep_pairs: bool
@@ -51,14 +51,14 @@ class ReferenceKind(NamedTuple):
     """A kind of validation.
 
     title : for messages
-    scores : the attribute ``xsm_scores`` of the result
+    label : the attribute ``xsm_scores`` of the result
     run : function (Call) -> scores
     group : the argument with its options
     refused : argument that does not apply -> what to do instead
     """
 
     title: str
-    scores: str
+    label: str
     run: Callable[[Call], xr.Dataset]
     group: str
     refused: Mapping[str, str]
@@ -94,16 +94,16 @@ def run_validation(
     _check_applicable(kind, arguments, defaults)
     options = read_options(kind.group, arguments[kind.group], OPTION_CLASSES[kind.group])
     grids = [
-        open_record(one, arguments["reference_var"], argument="reference", single=True)
-        for one in references
-        if station_dim(one) is None
+        open_record(item, arguments["reference_var"], argument="reference", single=True)
+        for item in references
+        if station_dim(item) is None
     ]
-    stations = [one for one in references if station_dim(one) is not None]
+    stations = [item for item in references if station_dim(item) is not None]
     shared = {k: arguments[k] for k in ("by", "keep_pairs", "reference_var", "progress")}
     call = Call(record, grids, stations, score_options, options, gapfill=gapfill, **shared)
     names = [*(grid.name for grid in grids), *(["stations"] if stations else [])]
     return kind.run(call).assign_attrs(
-        xsm_scores=kind.scores,
+        xsm_scores=kind.label,
         estimate_name=record.name,
         reference_name=", ".join(names) or "the same, hidden",
         settings=_settings({**arguments, kind.group: options}),
@@ -115,14 +115,14 @@ def _as_list(reference: Any) -> list[Any]:
     if reference is None:
         return []
     references = list(reference) if isinstance(reference, list | tuple) else [reference]
-    for one in references:
-        if not isinstance(one, xr.Dataset | xr.DataArray):
+    for item in references:
+        if not isinstance(item, xr.Dataset | xr.DataArray):
             raise InputError(
-                f"reference is or holds a {type(one).__name__}: expected None, a Dataset of "
+                f"reference is or holds a {type(item).__name__}: expected None, a Dataset of "
                 "stations or a list of them, a gridded Dataset or DataArray, or two of these."
             )
     if not references:
-        raise InputError("reference is empty: expected None or one reference or more.")
+        raise InputError("reference is empty: expected None, or at least one reference.")
     return references
 
 
@@ -130,7 +130,7 @@ def _kind_of(references: list[Any]) -> str:
     """The kind of validation, a key of `KINDS`."""
     if not references:
         return "simulated_gaps"
-    of_stations = [station_dim(one) is not None for one in references]
+    of_stations = [station_dim(item) is not None for item in references]
     if all(of_stations):
         return "in_situ"
     if len(references) == 1:
@@ -182,7 +182,7 @@ def _simulated_gaps(call: Call) -> xr.Dataset:
 
     return validate_gaps(
         call.record,
-        call.scores,
+        call.score_options,
         call.options,
         gapfill=call.gapfill,
         by=call.by,
@@ -194,7 +194,7 @@ def _in_situ(call: Call) -> xr.Dataset:
     return validate_stations(
         call.record,
         call.stations,
-        call.scores,
+        call.score_options,
         call.options,
         by=call.by,
         var=call.reference_var,
@@ -204,9 +204,9 @@ def _in_situ(call: Call) -> xr.Dataset:
 
 def _product(call: Call) -> xr.Dataset:
     records = [call.record, *call.grids]
-    first, second = (_in_blocks(record, call.scores) for record in records)
+    first, second = (_in_blocks(record, call.score_options) for record in records)
     scores = validate_product(
-        first, second, call.scores, call.options, by=call.by, keep_pairs=call.keep_pairs
+        first, second, call.score_options, call.options, by=call.by, keep_pairs=call.keep_pairs
     )
     return _computed_unless_dask(scores, records)
 
@@ -219,9 +219,9 @@ def _triple_of_grids(call: Call) -> xr.Dataset:
         )
     records = [call.record, *call.grids]
     errors = triple_of_grids(
-        [_in_blocks(record, call.scores) for record in records],
+        [_in_blocks(record, call.score_options) for record in records],
         regrid=call.options.regrid,
-        statistic_options=_triple_options(call.scores),
+        statistic_options=_triple_options(call.score_options),
     )
     return _computed_unless_dask(errors, records)
 
@@ -232,7 +232,7 @@ def _triple_at_stations(call: Call) -> xr.Dataset:
         call.stations[0],
         call.options,
         var=call.reference_var,
-        statistic_options=_triple_options(call.scores),
+        statistic_options=_triple_options(call.score_options),
     )
 
 

@@ -1,4 +1,4 @@
-"""Discontinuity at the edges of filled patches: differences across against differences beside."""
+"""Discontinuity at the edges of filled patches, from differences between neighbouring cells."""
 
 from __future__ import annotations
 
