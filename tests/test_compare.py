@@ -1,11 +1,13 @@
 """Two products at the same stations."""
 
+import logging
+
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
 
-from xsm.compare import compare, corrected
+from xsm.compare import compare, correct_p_values
 from xsm.errors import InputError
 
 
@@ -32,34 +34,58 @@ def test_tests_equal_scipy_per_group_and_for_all():
     assert found.group.values.tolist() == ["all", "ARM", "USCRN"]
     assert found.metric.values.tolist() == ["pearson_r", "bias"]
     for group in found.group.values:
-        who = slice(None) if group == "all" else a.network.values == group
-        x, y = a.pearson_r.values[who], b.pearson_r.values[who]
+        members = slice(None) if group == "all" else a.network.values == group
+        x, y = a.pearson_r.values[members], b.pearson_r.values[members]
         here = found.sel(metric="pearson_r", group=group)
         assert here.p_t.item() == pytest.approx(stats.ttest_rel(x, y).pvalue, rel=1e-9)
         assert here.p_wilcoxon.item() == pytest.approx(stats.wilcoxon(x, y).pvalue, rel=1e-9)
-        assert here.share_won.item() == pytest.approx((x > y).mean())
+        assert here.fraction_won.item() == pytest.approx((x > y).mean())
         assert here.mean_a.item() == pytest.approx(x.mean())
         assert here.median_b.item() == pytest.approx(np.median(y))
         assert here.n_stations.item() == x.size
 
 
+def test_stations_without_a_network_are_one_group(caplog):
+    a, b = (scores_.drop_vars("network") for scores_ in scores())
+    with caplog.at_level(logging.INFO, logger="xsm.compare"):
+        for options in ({}, {"by": "network"}):
+            compared = compare(a, b, metric="pearson_r", **options)
+            assert compared.group.values.tolist() == ["all"]
+            assert compared.n_stations.item() == 40
+    assert "no coordinate 'network'" in caplog.text
+    expected = compare(a, b, metric="pearson_r", by=None)
+    xr.testing.assert_equal(compared, expected)
+
+
+def test_a_network_named_all_does_not_replace_all_stations():
+    a, b = scores()
+    network = np.array(["all"] * 10 + ["network=all"] * 5 + ["USCRN"] * 25)
+    a, b = (scores_.assign_coords(network=("station", network)) for scores_ in (a, b))
+    compared = compare(a, b, metric="pearson_r")
+    labels = ["all", "network=all", "network=network=all", "USCRN"]
+    assert compared.group.values.tolist() == labels
+    assert compared.n_stations.sel(metric="pearson_r").values.tolist() == [40, 10, 5, 25]
+    total = compare(a, b, metric="pearson_r", by=None)
+    xr.testing.assert_equal(compared.p_t.sel(group="all"), total.p_t.sel(group="all"))
+
+
 def test_biases_of_equal_size_are_a_tie_whatever_their_sign():
     found = compare(*scores(), metric="bias").sel(metric="bias", group="all")
-    assert found.share_tied.item() == 1.0
-    assert found.share_won.item() == 0.0
+    assert found.fraction_tied.item() == 1.0
+    assert found.fraction_won.item() == 0.0
     assert found.p_t.item() == found.p_wilcoxon.item() == 1.0
 
 
 def test_lower_is_better_for_a_difference():
     a, b = (s.rename(pearson_r="rmsd") for s in scores())
-    assert compare(a, b, metric="rmsd").share_won.sel(group="all").item() < 0.2
+    assert compare(a, b, metric="rmsd").fraction_won.sel(group="all").item() < 0.2
 
 
 def test_swapping_swaps_the_winner_and_keeps_the_p_values():
     a, b = scores()
     one, other = compare(a, b, metric="pearson_r"), compare(b, a, metric="pearson_r")
     xr.testing.assert_allclose(one.p_t, other.p_t)
-    np.testing.assert_allclose(one.share_won, 1 - other.share_won)
+    np.testing.assert_allclose(one.fraction_won, 1 - other.fraction_won)
 
 
 def test_stations_are_matched_by_label_and_missing_scores_left_out():
@@ -89,17 +115,17 @@ def test_all_missing_is_no_crash():
 
 def test_corrections_are_those_of_the_books():
     p = np.array([0.001, 0.02, 0.03, 0.04, np.nan])
-    np.testing.assert_allclose(corrected(p, "bonferroni"), [0.004, 0.08, 0.12, 0.16, np.nan])
-    np.testing.assert_allclose(corrected(p, "holm"), [0.004, 0.06, 0.06, 0.06, np.nan])
+    np.testing.assert_allclose(correct_p_values(p, "bonferroni"), [0.004, 0.08, 0.12, 0.16, np.nan])
+    np.testing.assert_allclose(correct_p_values(p, "holm"), [0.004, 0.06, 0.06, 0.06, np.nan])
     rate = stats.false_discovery_control(p[:4])
-    np.testing.assert_allclose(corrected(p, "fdr_bh")[:4], rate)
-    assert corrected(np.array([0.9, 0.8]), "bonferroni").tolist() == [1.0, 1.0]
+    np.testing.assert_allclose(correct_p_values(p, "fdr_bh")[:4], rate)
+    assert correct_p_values(np.array([0.9, 0.8]), "bonferroni").tolist() == [1.0, 1.0]
 
 
 def test_all_tests_of_a_kind_are_corrected_together():
     a, b = scores(gain=0.02)
     found = compare(a, b, metric=["pearson_r", "bias"])
-    expected = corrected(found.p_wilcoxon.values, "holm")
+    expected = correct_p_values(found.p_wilcoxon.values, "holm")
     np.testing.assert_allclose(found.p_wilcoxon_corrected, expected)
     assert (found.p_t_corrected >= found.p_t).all()
     assert "p_t_corrected" not in compare(a, b, metric="bias", correction=None)

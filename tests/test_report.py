@@ -135,7 +135,7 @@ def test_a_comparison_is_a_section_with_who_won_and_p_values(tmp_path):
     assert head[2:6] == ["median, new", "median, old", "won by new", "tied"]
     assert head[6:] == ["p, paired t (holm)", "p, Wilcoxon (holm)"]
     rows = [row for row in read.rows if row[0] == "all" and len(row) == len(head)]
-    won = comparison.share_won.sel(group="all").values
+    won = comparison.fraction_won.sel(group="all").values
     assert [row[4] for row in rows] == [f"{100 * share:.0f} %" for share in won]
     assert rows[0][1] == "29" and rows[0][6:] == ["< 0.001", "< 0.001"]
     assert rows[1][7] == f"{comparison.p_wilcoxon_corrected.sel(group='all').values[1]:.3f}"

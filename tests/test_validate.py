@@ -1,4 +1,4 @@
-"""The public function: what it takes, what it says, what it imports."""
+"""The public function: its arguments, their errors, its imports."""
 
 import json
 import subprocess
@@ -17,9 +17,12 @@ def test_the_call_stands_in_the_attributes():
     ds = grid()
     ref = stations(43.1, -4.8, ds.time, cell(ds, 2, 0))
     scores = validate(ds, ref, metrics="rmsd", by="season", min_pairs=5)
-    told = json.loads(scores.attrs["settings"])
-    assert told["metrics"] == "rmsd" and told["by"] == "season" and told["min_pairs"] == 5
-    assert told["window"] == "12h" and told["depth"] == [0.0, 0.05]
+    settings = json.loads(scores.attrs["settings"])
+    assert settings["metrics"] == "rmsd" and settings["by"] == "season"
+    assert settings["min_pairs"] == 5
+    options = settings["stations"]
+    assert options["window"] == "12h" and options["depth"] == [0.0, 0.05]
+    assert settings["product"] is None and settings["gaps"] is None
     assert "validate('soil_moisture')" in scores.attrs["history"]
     assert set(scores.data_vars) == {"rmsd", "n_obs", "status"}
 
@@ -37,7 +40,7 @@ def test_scores_can_be_written_and_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"metrics": ["rmse"]}, "metrics=.*'rmse'.*"),
         ({"metrics": []}, "metrics=.*none given"),
@@ -48,12 +51,12 @@ def test_scores_can_be_written_and_read(tmp_path):
         ({"ci": {"samples": 9}}, r"ci=\{'samples': 9\}.*block, level, method, n, seed"),
         ({"min_pairs": 0}, "min_pairs=0"),
         ({"min_pairs": 2.5}, "min_pairs=2.5"),
-        ({"regrid": "bilinear"}, "regrid='bilinear'"),
+        ({"product": {"regrid": "bilinear"}}, "regrid='bilinear'"),
     ],
 )
-def test_wrong_options_are_named(options, said):
+def test_wrong_options_are_named(options, message):
     lat = np.arange(44.0, 40, -1.0)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         validate(grid(), grid(lat=lat, seed=1), **options)
 
 
@@ -86,7 +89,8 @@ ref = xr.Dataset({"soil_moisture": (("station", "time"), values[:, 0, :1].T, {"u
                  {"time": time, "lat": ("station", [0.0]), "lon": ("station", [0.0])})
 validate(ds, ref)
 validate(ds, ds)
-validate(ds, model=None, baselines=["linear"], draws=1, kinds=["cell"])
+options = {"model": None, "baselines": ["linear"], "n_realizations": 1, "gap_patterns": ["cell"]}
+validate(ds, gaps=options)
 print([m for m in ("torch", "triton", "matplotlib") if m in sys.modules])
 """
 

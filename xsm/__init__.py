@@ -27,6 +27,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "osse": "xsm.osse",
         "plotting": "xsm.plotting",
         "tutorial": "xsm.osse.tutorial",
+        "validation": "xsm.validation",
         "write_zarr": "xsm.blockwise.zarr:write_zarr",
     },
 )

@@ -28,7 +28,7 @@ from benchmarks.skill.provenance import finite, provenance
 from benchmarks.skill.records import ROOT
 from xsm.estimation.samples import Samples, read_samples
 from xsm.experiments.learning_curves import matched_by_distribution
-from xsm.metrics.score_table import pooled
+from xsm.metrics.score_table import pooled_scores
 from xsm.networks.registry import CONTEXT_DAYS
 from xsm.networks.sequence_inference import estimate_sequences
 from xsm.osse.cells import ALBEDO, FEATURES, TARGET, simulated_cells
@@ -147,7 +147,7 @@ def scores(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[
     """R2, RMSE and bias of all pairs, and of those with a wet truth."""
     found: dict[str, Any] = {}
     for name, kept in (("all", truth > -1), ("wet", truth > WET)):
-        found[name] = pooled(estimate[kept], truth[kept])
+        found[name] = pooled_scores(estimate[kept], truth[kept])
     found["wet"]["cells"] = int((truth > WET).any(axis=1).sum())
     return found
 

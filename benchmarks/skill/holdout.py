@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.skill.records import Record
-from xsm.baselines.cell_mean import cell_mean
+from xsm.baselines.gridded_values import cell_mean
 from xsm.gapfilling.gap_patterns import sample_gaps
 from xsm.training.splits import Part, day_mask, region_mask
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.baselines.cell_windows import tiles
+from xsm.baselines.dctpls import tiles
 
 
 def network(

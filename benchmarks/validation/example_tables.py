@@ -42,11 +42,11 @@ def simulated(result: Result) -> str:
             [METHODS.get(method, method)]
             + [number(own[kind]["rmsd"], 4) for kind in kinds]
             + [number(one["mae"], 4), number(one["pearson_r"], 3), number(one["anomaly_r"], 3)]
-            + [number(own["seam_ratio"], 2)]
+            + [number(own["edge_discontinuity"], 2)]
         )
-    original = number(result["simulated"]["original"]["seam_ratio"], 2)
+    original = number(result["simulated"]["original"]["edge_discontinuity"], 2)
     rows.append(["observed values", *["-"] * 6, original])
-    return markdown([*head, "seam"], rows)
+    return markdown([*head, "edge discontinuity"], rows)
 
 
 def networks(result: Result) -> str:

@@ -52,7 +52,9 @@ def measure(days: int, draws: int, model: Any = "default") -> Result:
         k: validate(one, sites, metrics=SCORES, by="wetness", min_pairs=WET_PAIRS)
         for k, one in records.items()
     }
-    gaps = validate(record, model=model, draws=draws, seed=SEED, metrics=SCORES)
+    gaps = validate(
+        record, gaps={"model": model, "n_realizations": draws}, seed=SEED, metrics=SCORES
+    )
     triple = validate(records["default"], (ds["swvl1"], sites))
     good = representative(triple)
     return {
@@ -80,10 +82,10 @@ def measure(days: int, draws: int, model: Any = "default") -> Result:
             "original": [float(gaps[f"annual_{what}_original"]) for what in ("amplitude", "phase")],
             **{
                 str(name): [
-                    float(gaps[f"annual_{what}_filled"].isel(filler=i))
+                    float(gaps[f"annual_{what}_filled"].isel(fill_method=i))
                     for what in ("amplitude", "phase")
                 ]
-                for i, name in enumerate(gaps.filler.values)
+                for i, name in enumerate(gaps.fill_method.values)
             },
         }
         if "annual_phase_original" in gaps
@@ -125,7 +127,8 @@ def _networks(plain: dict[str, xr.Dataset]) -> list[Result]:
             for m in tested.metric.values
         }
         row["won"] = {
-            str(m): float(tested.share_won.sel(metric=m, group=group)) for m in tested.metric.values
+            str(m): float(tested.fraction_won.sel(metric=m, group=group))
+            for m in tested.metric.values
         }
         rows.append(row)
     return rows
@@ -146,14 +149,16 @@ def _simulated(gaps: xr.Dataset) -> Result:
     keys = ("rmsd", "mae", "pearson_r", "anomaly_r", "n_obs", "coverage_68", "coverage_95")
     return {
         str(method): {
-            "seam_ratio": float(gaps.seam_ratio.isel(filler=i)),
+            "edge_discontinuity": float(gaps.edge_discontinuity.isel(fill_method=i)),
             **{
-                str(kind): {k: float(gaps[k].isel(filler=i, kind=j)) for k in keys if k in gaps}
-                for j, kind in enumerate(gaps.kind.values)
+                str(kind): {
+                    k: float(gaps[k].isel(fill_method=i, gap_pattern=j)) for k in keys if k in gaps
+                }
+                for j, kind in enumerate(gaps.gap_pattern.values)
             },
         }
-        for i, method in enumerate(gaps.filler.values)
-    } | {"original": {"seam_ratio": float(gaps.seam_ratio_original)}}
+        for i, method in enumerate(gaps.fill_method.values)
+    } | {"original": {"edge_discontinuity": float(gaps.edge_discontinuity_original)}}
 
 
 def main(arguments: list[str] | None = None) -> None:

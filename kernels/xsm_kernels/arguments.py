@@ -11,16 +11,16 @@ ACTIVATIONS = (None, "relu", "leaky_relu", "silu", "tanh")
 Triple = tuple[int, int, int]
 
 
-def triple(name: str, value: Any, least: int) -> Triple:
-    """`value` as three ints (time, lat, lon) of at least `least`."""
+def triple(name: str, value: Any, minimum: int) -> Triple:
+    """`value` as three ints (time, lat, lon) of at least `minimum`."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 3
-    if len(values) != 3 or any(int(v) != v or v < least for v in values):
-        raise ArgumentError(f"{name}={value!r}: give three integers >= {least} (time, lat, lon).")
+    if len(values) != 3 or any(int(v) != v or v < minimum for v in values):
+        raise ArgumentError(f"{name}={value!r}: give three integers >= {minimum} (time, lat, lon).")
     return int(values[0]), int(values[1]), int(values[2])
 
 
 def odd(name: str, sizes: Triple) -> Triple:
-    """`sizes`, all odd, so that a window has a centre."""
+    """Require odd `sizes`, so that a window has a centre cell."""
     if any(size % 2 == 0 for size in sizes):
         raise ArgumentError(f"{name}={sizes}: give odd sizes; a window needs a centre cell.")
     return sizes

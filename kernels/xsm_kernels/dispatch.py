@@ -102,7 +102,8 @@ def choose_backend(op: str, backend: str, arrays: Sequence[Any]) -> str:
     """Name of the backend that runs `op` on `arrays`.
 
     "auto" takes the first of `AUTO_ORDER` that has a row in the table and supports the arrays, and
-    logs why it passed over others. A backend requested by name is used or refused, never replaced.
+    logs why it did not take those before it. A backend requested by name is used or refused, never
+    replaced.
 
     Parameters
     ----------
@@ -155,13 +156,13 @@ def run(op: str, backend: str, arrays: Sequence[Any], **options: Any) -> Any:
 
     `arrays` may hold tuples of arrays; an absent array is None.
     """
-    every = list(flatten(arrays))
-    function = load(op, choose_backend(op, backend, every))
-    tensors = is_tensor(every[0])
+    flat = list(flatten(arrays))
+    function = load(op, choose_backend(op, backend, flat))
+    tensors = is_tensor(flat[0])
     if tensors == (function.array_type == "torch"):
         return function(*arrays, **options)
-    there, back = (_to_numpy, _to_tensor) if tensors else (_to_tensor, _to_numpy)
-    return _convert(back, function(*_convert(there, tuple(arrays)), **options))
+    to_its_type, to_ours = (_to_numpy, _to_tensor) if tensors else (_to_tensor, _to_numpy)
+    return _convert(to_ours, function(*_convert(to_its_type, tuple(arrays)), **options))
 
 
 def is_tensor(array: Any) -> bool:

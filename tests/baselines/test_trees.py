@@ -1,78 +1,10 @@
-"""Features one can check by hand; trees that learn a rule."""
+"""Boosted trees that fit a rule."""
 
 import numpy as np
 import pytest
 
 from xsm.baselines import trees
-from xsm.baselines.neighbour_features import feature_names, neighbour_features
 from xsm.errors import InputError
-
-
-def one(values, cell, **options):
-    """Features of one cell by name."""
-    cells = tuple(np.array([i]) for i in cell)
-    found = neighbour_features(np.asarray(values, np.float32), cells, **options)
-    return dict(zip(feature_names(len(options.get("static", ()))), found[0].tolist(), strict=True))
-
-
-def test_days_and_statistics_of_a_cell():
-    values = np.array([1, 2, np.nan, 6], np.float32).reshape(4, 1, 1)
-    got = one(values, (2, 0, 0))
-    assert (got["day-2"], got["day-1"], got["day+1"]) == (1, 2, 6)
-    assert np.isnan([got["day-4"], got["day-3"], got["day+2"]]).all()
-    assert (got["mean"], got["count"]) == (3, 3)
-    assert got["std"] == pytest.approx(np.std([1, 2, 6]))
-
-
-def test_areas_and_nearest_are_anomalies():
-    # column means 2, 5, 8; on day 1 the cell itself is missing
-    values = np.array([[[1, 5, 9]], [[3, np.nan, 7]]], np.float32)
-    got = one(values, (1, 0, 1))
-    assert got["area3_day+0"] == pytest.approx((1 - 1) / 2)
-    assert got["area3_day-1"] == pytest.approx((-1 + 0 + 1) / 3)
-    assert sorted([got["nearest0"], got["nearest1"]]) == [-1, 1]
-    assert np.isnan(got["nearest2"])
-    assert np.isnan(got["area3_day+1"])
-
-
-def test_nearest_come_in_order_of_distance():
-    values = np.full((2, 1, 30), np.nan, np.float32)
-    values[0] = 0
-    values[1, 0, [2, 9, 20]] = [20, 90, 200]
-    got = one(values, (1, 0, 10))
-    assert [got[f"nearest{i}"] for i in range(3)] == [
-        45,
-        10,
-        100,
-    ]  # half: the cell mean is taken off
-
-
-@pytest.mark.parametrize(("wrap", "nearest"), [(True, 4.0), (False, 2.0)])
-def test_neighbours_over_the_dateline(wrap, nearest):
-    values = np.zeros((2, 3, 20), np.float32)
-    values[1] = np.nan
-    values[1, 1, [5, 19]] = [4, 8]
-    got = one(values, (1, 1, 0), wrap=wrap)
-    assert got["nearest0"] == nearest
-    assert np.isnan(got["area3_day+0"]) != wrap
-
-
-def test_features_do_not_depend_on_the_order_of_cells():
-    rng = np.random.default_rng(0)
-    values = rng.random((6, 8, 9), np.float32)
-    values[rng.random(values.shape) < 0.4] = np.nan
-    cells = np.nonzero(np.isnan(values))
-    order = rng.permutation(cells[0].size)
-    straight = neighbour_features(values, cells)
-    shuffled = neighbour_features(values, tuple(axis[order] for axis in cells))
-    np.testing.assert_array_equal(straight[order], shuffled)
-
-
-def test_static_grids_come_last():
-    values = np.ones((2, 2, 2), np.float32)
-    grids = [np.array([[1, 2], [3, 4]]), np.array([[5, 6], [7, 8]])]
-    got = one(values, (0, 1, 0), static=grids)
-    assert (got["static0"], got["static1"]) == (3, 7)
 
 
 @pytest.fixture(scope="module")

@@ -16,27 +16,27 @@ def header_values(folder, network="NETA", station="one", start=0.05, end=0.05, l
     """Write a file in the format header + values."""
     lines = lines or [f"{hour} {0.1 + i / 100:8.4f} G M" for i, hour in enumerate(HOURS)]
     name = f"{network}_{network}_{station}_sm_{start:.6f}_{end:.6f}_Probe-X_20150401_20150402.stm"
-    place = folder / network / station
-    place.mkdir(parents=True, exist_ok=True)
+    directory = folder / network / station
+    directory.mkdir(parents=True, exist_ok=True)
     head = (
         f"{network}  {network}  {station}  41.50000  -3.25000 812.00 {start:.2f} {end:.2f} Probe-X"
     )
-    (place / name).write_text("\n".join([head, *lines]) + "\n")
-    return place / name
+    (directory / name).write_text("\n".join([head, *lines]) + "\n")
+    return directory / name
 
 
 def ceop(folder, network="NETB", station="two"):
     """Write a file in the format CEOP in separate files: 15 columns, no header."""
     name = f"{network}_{network}_{station}_sm_0.000000_0.050000_Probe-Y_20150401_20150402.stm"
-    place = folder / network / station
-    place.mkdir(parents=True, exist_ok=True)
+    directory = folder / network / station
+    directory.mkdir(parents=True, exist_ok=True)
     rows = [
         f"{hour} {hour} {network} {network} {station} 42.00000 -4.00000 700.00 0.00 0.05 "
         f"{0.2 + i / 100:.4f} {flag} M"
         for i, (hour, flag) in enumerate(zip(HOURS, ("G", "D03,D05", "G"), strict=True))
     ]
-    (place / name).write_text("\n".join(rows) + "\n")
-    return place / name
+    (directory / name).write_text("\n".join(rows) + "\n")
+    return directory / name
 
 
 STATIC = """quantity_name;unit;depth_from[m];depth_to[m];value;description;quantity_source_name
@@ -71,8 +71,8 @@ def test_header_and_values_alone(tmp_path):
     assert ds.time.values[1] == np.datetime64("2015-04-01T01:00")
     about = {name: ds[name].item() for name in ("network", "station_name", "sensor")}
     assert about == {"network": "NETA", "station_name": "one", "sensor": "Probe-X"}
-    place = [ds[n].item() for n in ("lat", "lon", "elevation", "depth_from", "depth_to")]
-    assert place == [41.5, -3.25, 812.0, 0.05, 0.05]
+    location = [ds[n].item() for n in ("lat", "lon", "elevation", "depth_from", "depth_to")]
+    assert location == [41.5, -3.25, 812.0, 0.05, 0.05]
     assert "land_cover" not in ds.coords
 
 

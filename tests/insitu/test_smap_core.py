@@ -9,7 +9,7 @@ from xsm.insitu import open_smap_core
 from xsm.validate import validate
 
 HEAD = "SMAP core site\nYr, Mo, Day, Hr, Min, SM-1, Q-FLG-1, WASM, N\n-, -, -, -, -, m3/m3\n"
-PLACES = {"1601": (43.25, -4.25), "48010901": (41.0, -2.0)}
+LOCATIONS = {"1601": (43.25, -4.25), "48010901": (41.0, -2.0)}
 
 
 def written(folder, pixel="16010901", product="SMAPL2SMPE", values=(0.11, -9999.0, 0.13)):
@@ -20,7 +20,7 @@ def written(folder, pixel="16010901", product="SMAPL2SMPE", values=(0.11, -9999.
 
 
 def test_one_file(tmp_path):
-    ds = open_smap_core(written(tmp_path), PLACES)
+    ds = open_smap_core(written(tmp_path), LOCATIONS)
     np.testing.assert_allclose(ds.soil_moisture.values, [[0.11, np.nan, 0.13]], rtol=1e-6)
     assert ds.soil_moisture.attrs["units"] == "m3 m-3"
     assert ds.time.values[1] == np.datetime64("2015-04-02T13:41")
@@ -35,32 +35,32 @@ def test_a_folder_and_one_of_its_grids(tmp_path):
     (tmp_path / "more").mkdir()
     written(tmp_path / "more", pixel="16013602", product="SMAPL2SMP")
     written(tmp_path, pixel="48010901", values=[0.3])
-    ds = open_smap_core(tmp_path, PLACES)
+    ds = open_smap_core(tmp_path, LOCATIONS)
     assert ds.station_name.values.tolist() == ["16010901", "48010901", "16013602"]
     assert ds.lat.values.tolist() == [43.25, 41.0, 43.25]
-    nine = open_smap_core(tmp_path, PLACES, grid=9)
+    nine = open_smap_core(tmp_path, LOCATIONS, grid=9)
     assert nine.station_name.values.tolist() == ["16010901", "48010901"]
     with pytest.raises(InputError, match=r"grid=3: the pixels there are of \[9, 36\] km"):
-        open_smap_core(tmp_path, PLACES, grid=3)
+        open_smap_core(tmp_path, LOCATIONS, grid=3)
 
 
 def test_a_pixel_of_9_km_against_the_mean_of_four_cells(tmp_path):
     ds = grid(days=3)
     values = ds.soil_moisture.values[:, 1:3, 1:3].mean((1, 2))
-    sites = open_smap_core(written(tmp_path, values=values), PLACES)
-    scores = validate(ds, sites, match="mean_2x2")
+    sites = open_smap_core(written(tmp_path, values=values), LOCATIONS)
+    scores = validate(ds, sites, stations={"match": "mean_2x2"})
     assert scores.network.values.tolist() == ["SMAP core sites"]
     np.testing.assert_allclose(scores.rmsd, 0, atol=1e-6)
 
 
 def test_what_is_no_such_file_says_so(tmp_path):
     with pytest.raises(InputError, match="is not there"):
-        open_smap_core(tmp_path / "none.txt", PLACES)
+        open_smap_core(tmp_path / "none.txt", LOCATIONS)
     with pytest.raises(InputError, match="no file named like NSIDC-0712_"):
-        open_smap_core(tmp_path, PLACES)
-    with pytest.raises(InputError, match="places holds neither '16010901' nor '1601'"):
+        open_smap_core(tmp_path, LOCATIONS)
+    with pytest.raises(InputError, match="locations holds neither '16010901' nor '1601'"):
         open_smap_core(written(tmp_path), {"0401": (0, 0)})
     path = written(tmp_path)
     path.write_text("Yr, Mo, Day\n1, 2, 3\n")
     with pytest.raises(InputError, match="name no columns Yr, Mo, Day, Hr, Min and WASM"):
-        open_smap_core(path, PLACES)
+        open_smap_core(path, LOCATIONS)

@@ -46,18 +46,18 @@ def draw(case: Case, dtype: str = "float64") -> dict[str, Any]:
         return round_to(rng.uniform(-1, 1, shape) * case.spread / np.sqrt(hidden), dtype)
 
     x = round_to(rng.normal(size=(case.batch, case.days, case.channels)), dtype)
-    found: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         "weight_ih": weight(d, 4 * hidden, case.channels),
         "weight_hh": weight(d, 4 * hidden, hidden),
         "bias": weight(d, 4 * hidden),
     }
     if case.initial:
         h = np.tanh(rng.normal(size=(d, case.batch, hidden)))
-        found["initial"] = round_to(h, dtype), round_to(2 * h[::-1].copy(), dtype)
+        arrays["initial"] = round_to(h, dtype), round_to(2 * h[::-1].copy(), dtype)
     if case.observed is not None:
-        found["mask"] = rng.random((case.batch, case.days)) < case.observed
-        x[~found["mask"]] = np.where(rng.random(case.channels) < 0.5, np.nan, np.inf)
-    return {"x": x} | found
+        arrays["mask"] = rng.random((case.batch, case.days)) < case.observed
+        x[~arrays["mask"]] = np.where(rng.random(case.channels) < 0.5, np.nan, np.inf)
+    return {"x": x} | arrays
 
 
 def given_to(arrays: dict[str, Any], backend: str, dtype: str) -> dict[str, Any]:

@@ -189,10 +189,10 @@ def check_layers(case: Layers, backend: str, dtype: str) -> None:
     size = {name: [np.abs(a) for a in given[name]] for name in lists}
     plain = {"activations": (None,) * len(case.outputs), "backend": "reference"}
     scale, _ = xsm_kernels.pointwise_layers(**(given | size), **plain)
-    turned = {name: convert_all(given[name], backend, dtype) for name in lists}
-    turned |= {name: convert(given[name], backend, dtype) for name in ("mask", "active")}
-    y, new_mask = xsm_kernels.pointwise_layers(**turned, **options, backend=backend)
-    assert type(y) is type(turned["mask"]) and y.dtype == turned["sources"][0].dtype
+    inputs = {name: convert_all(given[name], backend, dtype) for name in lists}
+    inputs |= {name: convert(given[name], backend, dtype) for name in ("mask", "active")}
+    y, new_mask = xsm_kernels.pointwise_layers(**inputs, **options, backend=backend)
+    assert type(y) is type(inputs["mask"]) and y.dtype == inputs["sources"][0].dtype
     np.testing.assert_array_equal(back(new_mask), mask)
     allowed = len(case.outputs) * TOLERANCE[dtype] * scale
     error = np.abs(back(y) - expected)

@@ -24,7 +24,7 @@ def test_a_window_by_hand() -> None:
     weight = torch.tensor([1.0, 10.0, 100.0], dtype=torch.float64).view(1, 1, 1, 1, 3)
     bias = torch.tensor([0.5], dtype=torch.float64)
     y, new_mask = xsm_kernels.masked_conv3d(x, mask, weight, bias, padding=(0, 0, 1))
-    # (cells seen) W . x, times 3 / s, plus b; the fifth cell sees nothing: 0, not b
+    # (observed cells) W . x, times 3 / s, plus b; the fifth window is empty: 0, not b
     expected = [
         10 * 3 + 0.5,
         (1 + 400) * 3 / 2 + 0.5,
@@ -72,17 +72,17 @@ def test_the_published_formula_cell_by_cell() -> None:
     )
     (_, _, days, height, width), (pt, ph, pw) = case.shape, case.padding
     for o, t, i, j in itertools.product(range(2), *map(range, case.cells)):
-        total, seen = 0.0, 0
+        total, observed = 0.0, 0
         for k, p, q in itertools.product(range(3), repeat=3):
             u, r, c = t + k - pt, i + p - ph, (j + 2 * q - pw) % width
             if 0 <= u < days and 0 <= r < height and a["mask"][0, 0, u, r, c]:
                 total += a["weight"][o, :, k, p, q] @ a["x"][0, :, u, r, c]
-                seen += 1
+                observed += 1
         expected = 0.0
-        if seen:
-            expected = max(0.0, total * 27 / seen + a["bias"][o] + a["residual"][0, o, t, i, j])
+        if observed:
+            expected = max(0.0, total * 27 / observed + a["bias"][o] + a["residual"][0, o, t, i, j])
         assert y[0, o, t, i, j] == pytest.approx(expected, rel=1e-12, abs=1e-12)
-        assert new_mask[0, 0, t, i, j] == (seen > 0)
+        assert new_mask[0, 0, t, i, j] == (observed > 0)
 
 
 def test_a_mean_by_hand() -> None:

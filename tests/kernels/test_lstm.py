@@ -25,24 +25,24 @@ def check(case: Case, backend: str, dtype: str) -> None:
     """`backend` agrees with the reference in float64 within the tolerance of `dtype`."""
     arrays = draw(case, dtype)
     expected, state = xsm_kernels.lstm(**arrays, backend="reference")
-    given_arrays = given_to(arrays, backend, dtype)
+    inputs = given_to(arrays, backend, dtype)
     if backend == "torch" and case.observed is not None:
         with pytest.raises(BackendError, match="it supports no masks; use the reference"):
-            xsm_kernels.lstm(**given_arrays, backend=backend)
+            xsm_kernels.lstm(**inputs, backend=backend)
         return
-    y, last = xsm_kernels.lstm(**given_arrays, backend=backend)
+    y, last = xsm_kernels.lstm(**inputs, backend=backend)
     scale = 1 + np.abs(state[1]).max()
-    for found, right in ((y, expected), *zip(last, state, strict=True)):
-        assert type(found) is type(given_arrays["x"]) and found.dtype == given_arrays["x"].dtype
-        assert found.shape == right.shape
-        worst = np.abs(back(found) - right).max()
+    for result, other in ((y, expected), *zip(last, state, strict=True)):
+        assert type(result) is type(inputs["x"]) and result.dtype == inputs["x"].dtype
+        assert result.shape == other.shape
+        worst = np.abs(back(result) - other).max()
         assert worst <= TOLERANCE[dtype] * scale, f"off by {worst:.3g}"
 
 
-def same(found: Any, right: Any, backend: str) -> None:
-    """Equal; that of libraries to a few roundings, for they add up as the sizes have it."""
+def same(result: Any, other: Any, backend: str) -> None:
+    """Equal; for libraries within a few roundings, because their order of sums depends on sizes."""
     allowed = 4 * 2.0**-53 if backend in ("reference", "torch") else 0.0
-    np.testing.assert_allclose(back(found), back(right), rtol=0, atol=allowed)
+    np.testing.assert_allclose(back(result), back(other), rtol=0, atol=allowed)
 
 
 def rows(last: int | None = None) -> list[Any]:
@@ -136,15 +136,17 @@ def test_skipped_days_are_as_if_they_were_not_there(
 ) -> None:
     skip_where_missing(backend)
     arrays = draw(Case(1, 9, 3, 6, directions, initial=True), dtype)
-    seen = np.ones((1, 9), bool)
-    seen[0, [0, 4, 5, 8]] = False
-    few = arrays | {"x": arrays["x"][seen][None]}
-    arrays["x"][~seen] = np.nan
-    y, last = xsm_kernels.lstm(**given_to(arrays | {"mask": seen}, backend, dtype), backend=backend)
-    expected, state = xsm_kernels.lstm(**given_to(few, backend, dtype), backend=backend)
-    same(back(y)[seen], back(expected)[0], backend)
-    for found, right in zip(last, state, strict=True):
-        same(found, right, backend)
+    observed = np.ones((1, 9), bool)
+    observed[0, [0, 4, 5, 8]] = False
+    observed_days = arrays | {"x": arrays["x"][observed][None]}
+    arrays["x"][~observed] = np.nan
+    y, last = xsm_kernels.lstm(
+        **given_to(arrays | {"mask": observed}, backend, dtype), backend=backend
+    )
+    expected, state = xsm_kernels.lstm(**given_to(observed_days, backend, dtype), backend=backend)
+    same(back(y)[observed], back(expected)[0], backend)
+    for result, other in zip(last, state, strict=True):
+        same(result, other, backend)
     # a skipped day puts out the state before it: forward, that of day 3 on days 4 and 5
     np.testing.assert_array_equal(back(y)[0, 4, :6], back(y)[0, 3, :6])
     np.testing.assert_array_equal(back(y)[0, 0, :6], arrays["initial"][0][0, 0])
@@ -162,8 +164,8 @@ def test_a_run_in_two_parts_is_the_run_in_one(backend: str, dtype: str, precisio
             x[:, part], **arrays, initial=state, mask=mask[:, part], backend=backend
         )
         same(y, back(whole)[:, part], backend)
-    for found, right in zip(state, last, strict=True):
-        same(found, right, backend)
+    for result, other in zip(state, last, strict=True):
+        same(result, other, backend)
 
 
 @pytest.mark.parametrize(("backend", "dtype"), MASKED)
@@ -173,17 +175,17 @@ def test_any_strides_and_nothing_is_changed(backend: str, dtype: str, precision:
     plain = given_to(arrays, backend, dtype)
     expected, state = xsm_kernels.lstm(**plain, backend=backend)
     for axis in (0, 1, 2):
-        turned = {
+        strided = {
             name: tuple(strided(part, axis, backend, dtype) for part in array)
             if isinstance(array, tuple)
             else strided(array, axis, backend, dtype)
             for name, array in arrays.items()
         }
-        y, last = xsm_kernels.lstm(**turned, backend=backend)
+        y, last = xsm_kernels.lstm(**strided, backend=backend)
         np.testing.assert_array_equal(back(y), back(expected))
         np.testing.assert_array_equal(back(last[1]), back(state[1]))
-        for found, right in zip(turned["initial"], plain["initial"], strict=True):
-            np.testing.assert_array_equal(back(found), back(right))
+        for result, other in zip(strided["initial"], plain["initial"], strict=True):
+            np.testing.assert_array_equal(back(result), back(other))
 
 
 def strided(array: np.ndarray, axis: int, backend: str, dtype: str) -> Any:
@@ -279,8 +281,8 @@ def test_sums_of_all_gates_stay_in_registers() -> None:
     loop = blocks()
     assembly = loop.inspect_asm(loop.signatures[0])
     register = {16: "zmm", 8: "ymm"}[LANES]
-    found = re.split(r"^\.LBB\S*:", assembly, flags=re.MULTILINE)
-    products = [b for b in found if re.search(rf"vbroadcastss.*%{register}", b) and "fmadd" in b]
+    sections = re.split(r"^\.LBB\S*:", assembly, flags=re.MULTILINE)
+    products = [b for b in sections if re.search(rf"vbroadcastss.*%{register}", b) and "fmadd" in b]
     # the loop over inputs and state, unrolled or not: it ends where it began, and stores no sums
     hot = [b for b in products if len(re.findall(rf"vfmadd231ps.*%{register}", b)) >= 4 * PIXELS]
     assert hot

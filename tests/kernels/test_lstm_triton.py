@@ -38,7 +38,7 @@ def test_all_compile_to_tensor_cores_and_registers(
     from xsm_kernels.lstm import _triton
 
     itemsize = 4 if dtype == "fp32" else 2
-    kernel, sizes, few = _triton.select_kernel(hidden, 16, itemsize, precision, masked)
+    kernel, sizes, configs = _triton.select_kernel(hidden, 16, itemsize, precision, masked)
     streams = hidden == 128 or instruction.startswith("fma")
     assert kernel is (_triton.streaming_kernel if streams else _triton.resident_kernel)
     constants: dict[str, Any] = sizes | {
@@ -46,6 +46,6 @@ def test_all_compile_to_tensor_cores_and_registers(
     }  # fmt: skip
     floats = ("x_ptr", "wx_ptr", "wh_ptr", "bias_ptr", "h_ptr", "y_ptr")
     types = dict.fromkeys(floats, f"*{dtype}") | {"c_ptr": "*fp32"}
-    for config in few:
+    for config in configs:
         ptx = compiled_for_h100(kernel, constants, types, num_warps=config.warps)
         assert re.search(instruction, ptx)

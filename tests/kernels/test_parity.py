@@ -117,9 +117,9 @@ def test_masked_conv3d_takes_any_strides(backend: str, dtype: str, precision: No
     def strided(array: Any) -> Any:
         # every second element of an array whose axes lie in reverse order in memory
         twice = back(array).repeat(2, axis=-1) if array.ndim > 1 else back(array)
-        turned = np.ascontiguousarray(twice.T).T
-        turned = convert(turned if turned.dtype == bool else turned, backend, dtype)
-        return turned[..., ::2] if array.ndim > 1 else turned
+        transposed = np.ascontiguousarray(twice.T).T
+        transposed = convert(transposed if transposed.dtype == bool else transposed, backend, dtype)
+        return transposed[..., ::2] if array.ndim > 1 else transposed
 
     results = xsm_kernels.masked_conv3d(**{k: strided(v) for k, v in given.items()}, **options)
     for result, other in zip(results, expected, strict=True):
@@ -213,9 +213,9 @@ def test_masked_mean_keeps_an_extreme_value_in_its_squares(extreme: float, wrap:
     mask = np.random.default_rng(1).random(x.shape) < 0.7
     clean, _ = xsm_kernels.masked_mean(x, mask, 5, wrap_longitude=wrap, backend="numba")
     x[0, 0, 0, 6, 1], mask[0, 0, 0, 6, 1] = extreme, True
-    found, _ = xsm_kernels.masked_mean(x, mask, 5, wrap_longitude=wrap, backend="numba")
+    result, _ = xsm_kernels.masked_mean(x, mask, 5, wrap_longitude=wrap, backend="numba")
     columns = (np.arange(-1, 4) % 15) if wrap else np.arange(4)
     near = np.zeros(x.shape, bool)
     near[0, 0, 0, 4:9, columns] = True
-    np.testing.assert_allclose(found[~near], clean[~near], rtol=1e-5, atol=1e-6)
-    assert (~(np.abs(found[near]) < 1e20)).all()
+    np.testing.assert_allclose(result[~near], clean[~near], rtol=1e-5, atol=1e-6)
+    assert (~(np.abs(result[near]) < 1e20)).all()

@@ -73,9 +73,9 @@ def test_they_equal_masked_convolutions() -> None:
             y, mask, weight[:, :, None, None, None], bias, activation=activation,
             active=given["active"], backend="reference",
         )  # fmt: skip
-    found = xsm_kernels.pointwise_layers(**given, activations=("relu", None), backend="reference")
-    np.testing.assert_allclose(found[0], y, atol=1e-14)
-    np.testing.assert_array_equal(found[1], mask)
+    result = xsm_kernels.pointwise_layers(**given, activations=("relu", None), backend="reference")
+    np.testing.assert_allclose(result[0], y, atol=1e-14)
+    np.testing.assert_array_equal(result[1], mask)
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,15 @@ def check(shape: Sizes, hidden: int, window: int | None, backend: str, dtype: st
     """`backend` agrees with the reference in float64."""
     arrays = draw(shape, hidden)
     expected = xsm_kernels.self_attention(*arrays, window=window, backend="reference")
-    turned = [convert(array, backend, dtype) for array in arrays]
-    found = xsm_kernels.self_attention(*turned, window=window, backend=backend)
-    assert type(found) is type(turned[0]) and found.dtype == turned[0].dtype
-    assert found.shape == expected.shape
+    inputs = [convert(array, backend, dtype) for array in arrays]
+    y = xsm_kernels.self_attention(*inputs, window=window, backend=backend)
+    assert type(y) is type(inputs[0]) and y.dtype == inputs[0].dtype
+    assert y.shape == expected.shape
     x, weight, bias = map(np.abs, arrays)
     query, key, value, _ = (x @ w.T + b for w, b in zip(weight, bias, strict=True))
     scores = (query @ key.swapaxes(-1, -2)).max() / np.sqrt(hidden)
     allowed = ROUNDINGS[dtype] * (1 + scores) * value.max(initial=0)
-    assert np.abs(back(found) - expected).max(initial=0) <= allowed
+    assert np.abs(back(y) - expected).max(initial=0) <= allowed
 
 
 @pytest.mark.parametrize("window", [None, 0, 1, 7, 30, 500])
@@ -102,19 +102,19 @@ def test_large_scores_do_not_overflow() -> None:
     x, weight, bias = (array.astype("f4") for array in draw((1, 40, 8), 3))
     weight[:2] *= 100
     bias[3], weight[3] = 0, 0
-    found = xsm_kernels.self_attention(x, weight, bias)
+    y = xsm_kernels.self_attention(x, weight, bias)
     query, key, value = (x[0] @ w.T + b for w, b in zip(weight[:3], bias[:3], strict=True))
     best = np.argmax(query @ key.T, axis=1)
-    np.testing.assert_allclose(found[0], np.tanh(value[best]), rtol=1e-5)
+    np.testing.assert_allclose(y[0], np.tanh(value[best]), rtol=1e-5)
 
 
 def test_a_missing_value_is_seen_by_the_days_that_look_at_it() -> None:
     x, weight, bias = (array.astype("f4") for array in draw((2, 40, 8), 6))
     x[1, 20, 3] = np.nan
-    found = xsm_kernels.self_attention(x, weight, bias, window=2)
-    assert np.isnan(found[1, 18:23]).all()
-    assert np.isfinite(found[0]).all() and np.isfinite(found[1, :12]).all()
-    assert np.isfinite(found[1, 30:]).all()
+    y = xsm_kernels.self_attention(x, weight, bias, window=2)
+    assert np.isnan(y[1, 18:23]).all()
+    assert np.isfinite(y[0]).all() and np.isfinite(y[1, :12]).all()
+    assert np.isfinite(y[1, 30:]).all()
 
 
 def test_gradients() -> None:

@@ -108,8 +108,8 @@ def one_layer(channels: int, outputs: int, dtype: str, precision: str) -> tuple[
         "C": channels, "OUT": outputs, "HAS_BIAS": True, "HAS_RESIDUAL": True, "ACTIVATION": 3,
         "PRECISION": precision, "WIDEN": False,
     }  # fmt: skip
-    few = convolution.candidates(sizes, 27, channels, precision)
-    return few, constants, dict.fromkeys(FLOATS, f"*{dtype}")
+    configs = convolution.candidates(sizes, 27, channels, precision)
+    return configs, constants, dict.fromkeys(FLOATS, f"*{dtype}")
 
 
 def compile_layer(compiled: Callable[..., str], config: Any, constants: Any, types: Any) -> str:
@@ -124,8 +124,8 @@ def compile_layer(compiled: Callable[..., str], config: Any, constants: Any, typ
 def test_convolution_compiles_to_tensor_cores(
     channels: int, dtype: str, precision: str, instruction: str, compiled_for_h100: Any
 ) -> None:
-    few, constants, types = one_layer(channels, channels, dtype, precision)
-    ptx = compile_layer(compiled_for_h100, few[0], constants, types)
+    configs, constants, types = one_layer(channels, channels, dtype, precision)
+    ptx = compile_layer(compiled_for_h100, configs[0], constants, types)
     assert re.search(instruction, ptx)
     # 16 bytes of channels at once, past the registers, while the product of the last ones runs
     assert re.search(r"cp\.async\.c[ag]\.shared\.global [^;]*, 0x10,", ptx)
@@ -134,17 +134,17 @@ def test_convolution_compiles_to_tensor_cores(
 @compiled_only
 @pytest.mark.parametrize("number", [1, 2])
 def test_other_candidates_compile_as_well(number: int, compiled_for_h100: Any) -> None:
-    few, constants, types = one_layer(64, 64, "bf16", "ieee")
-    assert len(few) == 3
-    assert "wgmma" in compile_layer(compiled_for_h100, few[number], constants, types)
+    configs, constants, types = one_layer(64, 64, "bf16", "ieee")
+    assert len(configs) == 3
+    assert "wgmma" in compile_layer(compiled_for_h100, configs[number], constants, types)
 
 
 @compiled_only
 def test_one_channel_and_many_outputs_compile(compiled_for_h100: Any) -> None:
     for channels, outputs, precision in ((1, 32, "ieee"), (64, 128, "tf32")):
         dtype = "fp32" if precision == "tf32" else "bf16"
-        few, constants, types = one_layer(channels, outputs, dtype, precision)
-        assert "wgmma" in compile_layer(compiled_for_h100, few[0], constants, types)
+        configs, constants, types = one_layer(channels, outputs, dtype, precision)
+        assert "wgmma" in compile_layer(compiled_for_h100, configs[0], constants, types)
 
 
 @compiled_only

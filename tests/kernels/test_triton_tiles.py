@@ -65,23 +65,23 @@ def test_triton_survey_lists_the_tiles_that_see_something(drawn: tuple[Case, Con
     wide = pad_cells(mask, case.padding, case.wrap)[:, 0]
     taps = np.array(list(np.ndindex(case.kernel))) * case.dilation
     days, rows, columns = case.cells
-    seen = torch.stack([
+    observed = torch.stack([
         wide[:, a : a + days, p : p + rows, q : q + columns] for a, p, q in taps.tolist()
     ])  # fmt: skip
-    seen = seen if active is None else seen & active
-    bits = (seen.long() << torch.arange(len(taps)).view(-1, 1, 1, 1, 1)).sum(0)
-    number = bits if len(taps) <= 31 else seen.sum(0)
+    observed = observed if active is None else observed & active
+    bits = (observed.long() << torch.arange(len(taps)).view(-1, 1, 1, 1, 1)).sum(0)
+    number = bits if len(taps) <= 31 else observed.sum(0)
 
     y = torch.full((case.shape[0], case.outputs, *case.cells), torch.nan)
     y = convert(y.numpy(), "triton", "float32").contiguous(memory_format=torch.channels_last_3d)
     new_mask = torch.ones((case.shape[0], 1, *case.cells), dtype=torch.bool, device=y.device)
-    found = torch.full(new_mask.shape, -1, dtype=torch.int32, device=y.device)
+    written_bits = torch.full(new_mask.shape, -1, dtype=torch.int32, device=y.device)
     names = ("KT", "KH", "KW", "PT", "PH", "PW", "DT", "DH", "DW")
     window = dict(zip(names, (*case.kernel, *case.padding, *case.dilation), strict=True))
     window["WRAP"] = module.wrap_mode(case.shape[-1], case.padding[2], case.wrap)
     count, tiles = module.survey(
         convert(arrays["mask"], "triton", "").view(torch.uint8),
-        convert(arrays["active"], "triton", ""), new_mask, found, y, config, window, 16,
+        convert(arrays["active"], "triton", ""), new_mask, written_bits, y, config, window, 16,
     )  # fmt: skip
 
     np.testing.assert_array_equal(back(new_mask)[:, 0], (number > 0).numpy())
@@ -93,7 +93,7 @@ def test_triton_survey_lists_the_tiles_that_see_something(drawn: tuple[Case, Con
     assert sorted(listed) == wanted.tolist()
     assert len(tiles) == math.prod((case.shape[0], days, high, wide_by))
     inside = np.isin(tile_of, wanted)
-    np.testing.assert_array_equal(back(found)[:, 0][inside], number.numpy()[inside])
+    np.testing.assert_array_equal(back(written_bits)[:, 0][inside], number.numpy()[inside])
     # zeros in all other tiles; those of the list are left to the products
     untouched = np.isnan(back(y))
     np.testing.assert_array_equal(untouched, np.broadcast_to(inside[:, None], untouched.shape))
@@ -139,8 +139,8 @@ def test_triton_mask_update_by_bits(case: Case) -> None:
         "kernel_size": case.kernel, "padding": case.padding, "dilation": case.dilation,
         "wrap_longitude": case.wrap,
     }  # fmt: skip
-    found = update_mask(mask, active, **options, packed=True)
+    result = update_mask(mask, active, **options, packed=True)
     expected = xsm_kernels.update_mask(
         arrays["mask"], case.kernel, active=arrays["active"], **case.window, backend="reference"
     )
-    np.testing.assert_array_equal(back(found), expected)
+    np.testing.assert_array_equal(back(result), expected)

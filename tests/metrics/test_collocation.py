@@ -8,7 +8,7 @@ from pytesmo.metrics import confidence_intervals, tcol
 from tests.metrics.samples import series, valid
 from xsm import metrics
 from xsm.errors import InputError
-from xsm.metrics.resampling import draw
+from xsm.metrics.resampling import draw_counts
 
 SENSITIVITY = np.array([1.0, 0.7, 1.4])
 ERROR = np.array([0.02, 0.03, 0.04])
@@ -99,7 +99,7 @@ def test_intervals_are_quantiles_of_the_collocation_of_each_resample(error):
     n, count = truth.size, 60
     found = metrics.triple_collocation(*records, dim="time", ci="percentile", n=count, level=0.8)
     counts = np.empty((count, n))
-    draw(n, 1, np.uint64(0), 0, np.empty(n + 1, np.int64), counts)
+    draw_counts(n, 1, np.uint64(0), 0, np.empty(n + 1, np.int64), counts)
     values = np.concatenate([da.values for da in records])
     drawn = [tcol.tcol_metrics(*np.repeat(values, c, axis=1)) for c in counts.astype(int)]
     expected = dict(zip(("snr_db", "err_std", "beta"), np.swapaxes(drawn, 0, 1), strict=True))

@@ -23,7 +23,7 @@ def cdf(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return matching.fit(x, y).predict(x)
 
 
-@pytest.mark.parametrize("method", scaling.METHODS)
+@pytest.mark.parametrize("method", scaling.SCALING_METHODS)
 def test_equals_pytesmo(pairs, method):
     est, ref = (da.astype(float) for da in pairs)
     found = scaling.scale(est, ref, dim="time", method=method)
@@ -61,7 +61,7 @@ def test_fit_on_one_record_applies_to_another():
     rng = np.random.default_rng(0)
     x = rng.random((3, 400))
     est, ref = series(x), series(0.1 + 0.3 * x**2)
-    for method in scaling.METHODS:
+    for method in scaling.SCALING_METHODS:
         learned = scaling.fit(est[:, :300], ref[:, :300], dim="time", method=method)
         out = scaling.apply(est[:, 300:], learned)
         again = scaling.apply(est, learned)[:, 300:]
@@ -86,7 +86,7 @@ def test_ties_do_not_break_percentiles():
     assert scaling.apply(series(x), learned).notnull().all()
 
 
-@pytest.mark.parametrize("method", scaling.METHODS)
+@pytest.mark.parametrize("method", scaling.SCALING_METHODS)
 @pytest.mark.parametrize("values", [[0.2] * 5, [np.nan] * 5, [0.1, 0.2, np.nan, np.nan, np.nan]])
 def test_what_cannot_be_fitted_is_missing(method, values):
     out = scaling.scale(series([values]), series([[0.1, 0.2, 0.3, 0.4, 0.5]]), dim="time",

@@ -5,6 +5,7 @@ import pandas as pd
 import xarray as xr
 
 UNITS = {"units": "m3 m-3"}
+NO_NETWORK = {"model": None, "n_realizations": 1}
 
 
 def grid(days=60, start="2015-04-01", lat=None, lon=None, seed=0, name="soil_moisture"):
@@ -38,3 +39,10 @@ def stations(lat, lon, time, values, **about):
 def cell(ds, row, column, add=0.0):
     """The series of a cell, plus a number."""
     return ds.soil_moisture.values[:, row, column] + np.float32(add)
+
+
+def gappy(days=30, share=0.3, seed=2, **kw):
+    """A record with single cells missing."""
+    ds = grid(days, lat=np.arange(50.0, 35, -0.5), lon=np.arange(-10.0, 5, 0.5), **kw)
+    lost = np.random.default_rng(seed).random(ds.soil_moisture.shape) < share
+    return ds.assign(soil_moisture=ds.soil_moisture.where(~lost))

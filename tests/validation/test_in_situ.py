@@ -54,7 +54,7 @@ def test_hourly_stations_are_averaged_to_the_days_of_the_product():
     ref = stations(43.1, -4.8, hours, np.repeat(cell(ds, 2, 0), 24) + wave)
     scores = validate(ds, ref)
     np.testing.assert_allclose(scores.rmsd, 0, atol=1e-6)
-    nearest = validate(ds, ref, pairing="nearest", overpass="06:00")
+    nearest = validate(ds, ref, stations={"pairing": "nearest", "overpass": "06:00"})
     # 6 h local solar time at 4.8 W is 6.32 h UTC; the nearest is 6 h, where the wave is highest
     np.testing.assert_allclose(nearest.bias, -0.01, atol=1e-6)
     assert nearest.n_obs.item() == 20
@@ -63,7 +63,7 @@ def test_hourly_stations_are_averaged_to_the_days_of_the_product():
 def test_area_means_of_cells():
     ds = grid()
     values = ds.soil_moisture.values[:, 1:3, 1:3].mean((1, 2))
-    scores = validate(ds, stations(43.2, -4.2, ds.time, values), match="mean_2x2")
+    scores = validate(ds, stations(43.2, -4.2, ds.time, values), stations={"match": "mean_2x2"})
     np.testing.assert_allclose(scores.rmsd, 0, atol=1e-6)
 
 
@@ -89,8 +89,8 @@ def test_only_good_flags_count():
         scores = validate(ds, ref.assign(flag=flag))
         assert scores.n_obs.item() == 50
         np.testing.assert_allclose(scores.rmsd, 0, atol=1e-7)
-        assert validate(ds, ref.assign(flag=flag), flags=None).n_obs.item() == 60
-        assert validate(ds, ref.assign(flag=flag), flags="D03").n_obs.item() == 10
+        assert validate(ds, ref.assign(flag=flag), stations={"flags": None}).n_obs.item() == 60
+        assert validate(ds, ref.assign(flag=flag), stations={"flags": "D03"}).n_obs.item() == 10
     with pytest.raises(InputError, match="flags=.*flag_meanings"):
         validate(ds, ref.assign(flag=(coded[0], coded[1])))
 
@@ -105,20 +105,24 @@ def test_depths_are_chosen_and_cosmic_ray_probes_kept_apart():
     )  # fmt: skip
     top = validate(ds, ref)
     assert top.depth_to.values.tolist() == [0.05]
-    every = validate(ds, ref, depth=None)
+    every = validate(ds, ref, stations={"depth": None})
     np.testing.assert_allclose(every.bias, [0, -0.1, -0.2], atol=1e-6)
     assert every.depth_to.values.tolist() == [0.05, 0.2, 0.19]
     assert len(set(every.station.values)) == 3
     with pytest.raises(InputError, match=r"depth=\(0.3, 0.5\).*0-0.19"):
-        validate(ds, ref, depth=(0.3, 0.5))
+        validate(ds, ref, stations={"depth": (0.3, 0.5)})
     with pytest.raises(InputError, match="expected .from, to."):
-        validate(ds, ref, depth=(0.3, 0.1))
+        validate(ds, ref, stations={"depth": (0.3, 0.1)})
     for depth in (5, "a", (0.0, 0.05, 0.1)):
         with pytest.raises(InputError, match=r"depth=.*expected \(from, to\) in m"):
-            validate(ds, ref.drop_vars(["depth_from", "depth_to"], errors="ignore"), depth=depth)
+            validate(
+                ds,
+                ref.drop_vars(["depth_from", "depth_to"], errors="ignore"),
+                stations={"depth": depth},
+            )
     for overpass in (6, "25:00"):
         with pytest.raises(InputError, match=f"overpass={overpass!r}: expected a local solar"):
-            validate(ds, ref, overpass=overpass)
+            validate(ds, ref, stations={"overpass": overpass})
 
 
 def test_a_dimension_depth_is_taken_apart():
@@ -131,7 +135,9 @@ def test_a_dimension_depth_is_taken_apart():
          "time": ds.time},
     )  # fmt: skip
     np.testing.assert_allclose(validate(ds, ref).bias, [0], atol=1e-7)
-    np.testing.assert_allclose(validate(ds, ref, depth=None).bias, [0, -0.1], atol=1e-6)
+    np.testing.assert_allclose(
+        validate(ds, ref, stations={"depth": None}).bias, [0, -0.1], atol=1e-6
+    )
 
 
 def test_sensors_of_one_station_are_averaged_or_each_for_itself():
@@ -146,7 +152,7 @@ def test_sensors_of_one_station_are_averaged_or_each_for_itself():
     mean = validate(ds, ref)
     assert mean.n_sensors.values.tolist() == [2]
     np.testing.assert_allclose(mean.bias, [-0.025], atol=1e-6)
-    each = validate(ds, ref, sensors="each")
+    each = validate(ds, ref, stations={"sensors": "each"})
     np.testing.assert_allclose(each.bias, [0, -0.1], atol=1e-6)
     assert each.station.values.tolist() == ["A/one", "A/one #2"]
 
@@ -245,7 +251,7 @@ def test_what_is_wrong_with_stations_is_said():
         validate(ds.isel(time=[0, 1, 1, 2]), ref)
     for wrong in ({"pairing": "median"}, {"sensors": "best"}, {"window": "x"}, {"match": "far"}):
         with pytest.raises(InputError, match=next(iter(wrong))):
-            validate(ds, ref, **wrong)
+            validate(ds, ref, stations=wrong)
 
 
 @pytest.mark.parametrize("scaling", ["mean_std", "min_max", "linear", "cdf"])
@@ -273,9 +279,9 @@ def test_sensing_depths_that_change_are_kept_per_network_as_their_mean():
     )  # fmt: skip
     sensed = np.array([[0.19], [0.12], [0.3]]) + np.linspace(-0.05, 0.05, 60)
     ref = ref.assign_coords(depth_to=(("station", "time"), sensed))
-    with pytest.raises(InputError, match="none of the 3 sensors lies within"):
+    with pytest.raises(InputError, match="none of the 3 sensors is within"):
         validate(ds, ref)
-    scores = validate(ds, ref, depth=None, by="network")
+    scores = validate(ds, ref, stations={"depth": None}, by="network")
     np.testing.assert_allclose(scores.depth_to, [0.19, 0.12, 0.3])
     own = {n: scores.bias.sel(network=n).values for n in ("COSMOS", "COSMOS-UK", "COSMOS-Europe")}
     np.testing.assert_allclose(

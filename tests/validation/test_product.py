@@ -7,6 +7,7 @@ import xarray as xr
 from tests.validation.samples import grid
 from xsm.errors import InputError, TimeAxisError, UnitError
 from xsm.validate import validate
+from xsm.validation.product import in_box
 
 
 def shifted(ds, add=0.05, noise=0.01, seed=9):
@@ -51,7 +52,7 @@ def test_the_finer_grid_goes_to_the_coarser_one():
         scores = validate(est, ref)
         assert dict(scores.bias.sizes) == {"lat": 8, "lon": 10}
         np.testing.assert_allclose(scores.rmsd, 0, atol=1e-4)
-    near = validate(fine, coarse, regrid="nearest")
+    near = validate(fine, coarse, product={"regrid": "nearest"})
     assert float(near.rmsd.mean()) > 0.01
 
 
@@ -81,15 +82,15 @@ def test_days_match_by_calendar_day():
 def test_regions_give_series():
     ds = grid()
     boxes = {"north": (42, 45, -6, 0), "south": (40, 42, 350, 360)}
-    scores = validate(ds, shifted(ds, noise=0), regions=boxes)
+    scores = validate(ds, shifted(ds, noise=0), product={"regions": boxes})
     assert scores.summary_region_estimate.dims == ("region", "time")
     assert scores.region.values.tolist() == ["north", "south"]
     gap = scores.summary_region_reference - scores.summary_region_estimate
     np.testing.assert_allclose(gap, 0.05, atol=1e-5)
     with pytest.raises(InputError, match="'sea' .* holds no cell"):
-        validate(ds, ds, regions={"sea": (-10, 0, 0, 10)})
+        validate(ds, ds, product={"regions": {"sea": (-10, 0, 0, 10)}})
     with pytest.raises(InputError, match="south, north, west, east"):
-        validate(ds, ds, regions={"upside down": (45, 40, 0, 10)})
+        validate(ds, ds, product={"regions": {"upside down": (45, 40, 0, 10)}})
 
 
 def test_strata_of_cells():
@@ -102,7 +103,7 @@ def test_strata_of_cells():
     assert scores.summary_bias.dims[1:] == ("land_cover", "month")
     bands = validate(ds, shifted(ds), by="latitude_band")
     assert bands.latitude_band.values.tolist() == ["0 to 30N", "30N to 60N"]
-    with pytest.raises(InputError, match="nothing tells the network"):
+    with pytest.raises(InputError, match="no network was found"):
         validate(ds, shifted(ds), by="network")
 
 
@@ -131,9 +132,11 @@ def test_lazy_in_lazy_out_with_equal_numbers():
         raise AssertionError("something was computed")
 
     with dask.config.set(scheduler=compute):
-        lazy = validate(ds.chunk(time=13, lat=3), other.chunk(time=20), by="season", regions=boxes)
+        lazy = validate(
+            ds.chunk(time=13, lat=3), other.chunk(time=20), by="season", product={"regions": boxes}
+        )
     assert lazy.bias.chunks is not None and lazy.summary_spatial_r.chunks is not None
-    loaded = validate(ds, other, by="season", regions=boxes)
+    loaded = validate(ds, other, by="season", product={"regions": boxes})
     for name in loaded.data_vars:
         np.testing.assert_allclose(lazy[name].values, loaded[name].values, rtol=1e-5, atol=1e-7)
 
@@ -154,3 +157,32 @@ def test_what_has_nothing_in_common_is_an_error():
     wet = ds.assign(soil_moisture=ds.soil_moisture.assign_attrs(units="kg m-2"))
     with pytest.raises(UnitError, match="kg m-2"):
         validate(ds, wet)
+
+
+@pytest.mark.parametrize(
+    "box", [(-90, 90, -180, 180), (-90, 90, 0, 360), (-90, 90, -30, 330), (-90, 90, -200, 200)]
+)
+@pytest.mark.parametrize("first", [-180.0, 0.0])
+def test_a_region_may_be_the_whole_globe(box, first):
+    ds = grid(4, lat=np.arange(80.0, -90, -20), lon=np.arange(first + 10, first + 360, 20.0))
+    other = shifted(ds, noise=0.02)
+    scores = validate(ds, other, product={"regions": {"global": box}})
+    weight = np.cos(np.deg2rad(ds.lat))
+    expected = other.soil_moisture.weighted(weight).mean(["lat", "lon"])
+    np.testing.assert_allclose(scores.summary_region_reference[0], expected, rtol=1e-6)
+
+
+def test_positions_in_a_box():
+    lon = np.array([-180.0, -90.0, 0.0, 90.0, 180.0, 270.0, 360.0])
+    inside = [
+        in_box(0.0, lon, (-1, 1, west, east)).tolist()
+        for west, east in ((0, 90), (270, 0), (170, -170), (90, 90), (-180, 180))
+    ]
+    assert inside == [
+        [False, False, True, True, False, False, True],
+        [False, True, True, False, False, True, True],
+        [True, False, False, False, True, False, False],
+        [False, False, False, True, False, False, False],
+        [True] * 7,
+    ]
+    assert not in_box(2.0, lon, (-1, 1, 0, 360)).any()

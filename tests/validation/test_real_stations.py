@@ -34,7 +34,7 @@ def test_files_of_the_ismn(real_data):
         pytest.skip(f"no .stm files in {folder}")
     ref = open_ismn(folder)
     ds = grid(40, "2017-09-01", lat=np.arange(80.0, 20, -5), lon=np.arange(-175.0, 180, 5))
-    scores = validate(ds, ref, depth=None)
+    scores = validate(ds, ref, stations={"depth": None})
     assert scores.depth_to.values.round(2).tolist() == [0.19, 0.21, 0.05]
     names = scores.status.attrs["flag_meanings"].split()
     found = [names[code] for code in scores.status.values]

@@ -114,7 +114,7 @@ def test_categories_from_stations_record_and_arrays(year):
         validate(ds, ref, by={"climate_zone": np.ones(5)})
     found = validate(ds, ref, by={"climate_zone": coarse}).climate_zone.values.tolist()
     assert found == ["arid", "tropical"]
-    with pytest.raises(InputError, match="nothing tells the climate_zone"):
+    with pytest.raises(InputError, match="no climate_zone was found"):
         validate(ds, ref, by="climate_zone")
 
 
@@ -132,3 +132,29 @@ def test_labels_of_codes_and_texts():
     assert labels_of(codes).values.tolist() == ["1", "", "14"]
     texts = xr.DataArray(np.array(["Csa", "", "nan"], dtype=object), dims="x")
     assert labels_of(texts).values.tolist() == ["Csa", "", ""]
+
+
+def test_a_definition_where_there_is_none_is_refused(year):
+    for name in ("season", "month"):
+        with pytest.raises(InputError, match=f"{name}=.*has no definition"):
+            validate(*year, by={name: [1, 2]})
+
+
+BACKWARDS = slice(None, None, -1)
+
+
+@pytest.mark.parametrize("flip", [{}, {"lat": BACKWARDS}, {"lon": BACKWARDS}])
+def test_arrays_of_categories_have_the_order_of_the_input(year, flip):
+    ds, ref = year
+    values = np.where(ds.lat > 20, 1, 2)[:, None] * np.array([1, 1, 3])
+    codes = xr.DataArray(values, dims=("lat", "lon")).isel(flip)
+    ds = ds.isel(flip)
+    for spec in (codes, codes.values, codes.assign_coords(lat=ds.lat, lon=ds.lon)):
+        by = {"land_cover": spec}
+        at_stations = validate(ds, ref, by=by, metrics="bias")
+        assert at_stations.n_obs.values.tolist() == [[731, 0], [0, 731]]
+        maps = validate(ds, ds.sortby("lat"), by=by, metrics="bias")
+        assert maps.land_cover.values.tolist() == ["1", "2", "3", "6"]
+        assert maps.lat.equals(ds.lat) and maps.lon.equals(ds.lon)
+        for label in maps.land_cover.values:
+            np.testing.assert_array_equal(maps.n_obs.sel(land_cover=label) > 0, codes == int(label))

@@ -10,12 +10,12 @@ from xsm.conventions.record import open_record
 from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError, TimeAxisError
 from xsm.validation.temporal_matching import (
-    centres,
     daily_index,
-    local,
     match_daily,
     match_series,
-    span,
+    observation_times,
+    solar_to_utc,
+    time_span,
 )
 
 HOURS = np.arange(np.datetime64("2015-04-01T00", "h"), np.datetime64("2015-04-04T00", "h"))
@@ -28,15 +28,17 @@ def moments(*texts):
 def test_mean_of_a_day_is_half_open():
     values = np.arange(72.0)
     at = moments("2015-04-01T12", "2015-04-02T12", "2015-04-09T12")
-    found = match_series(values, HOURS, at, window=span("window", "12h"))
+    found = match_series(values, HOURS, at, window=time_span("window", "12h"))
     np.testing.assert_allclose(found, [np.arange(24).mean(), np.arange(24, 48).mean(), np.nan])
 
 
 def test_mean_leaves_out_what_is_missing():
     values = np.where(np.arange(72) % 2, np.nan, np.arange(72.0))
-    found = match_series(values, HOURS, moments("2015-04-01T12"), window=span("window", "12h"))
+    found = match_series(values, HOURS, moments("2015-04-01T12"), window=time_span("window", "12h"))
     assert found[0] == np.arange(0, 24, 2).mean()
-    nothing = match_series(values * np.nan, HOURS, moments("2015-04-01T12"), window=span("w", "1h"))
+    nothing = match_series(
+        values * np.nan, HOURS, moments("2015-04-01T12"), window=time_span("w", "1h")
+    )
     assert np.isnan(nothing).all()
 
 
@@ -45,33 +47,36 @@ def test_nearest_within_the_window():
     values[5:9] = np.nan
     at = moments("2015-04-01T06:10", "2015-04-01T07:30", "2015-04-05T00")
     options = {"pairing": "nearest"}
-    near = match_series(values, HOURS, at, window=span("window", "2h"), **options)
+    near = match_series(values, HOURS, at, window=time_span("window", "2h"), **options)
     np.testing.assert_array_equal(near, [np.nan, 9, np.nan])
-    wide = match_series(values, HOURS, at, window=span("window", "2D"), **options)
+    wide = match_series(values, HOURS, at, window=time_span("window", "2D"), **options)
     np.testing.assert_array_equal(wide, [4, 9, 71])
 
 
 def test_moments_of_a_product():
     record = open_record(grid(days=2))
     days = np.arange(2)
-    assert centres(record, days).tolist() == moments("2015-04-01T12", "2015-04-02T12").tolist()
+    assert (
+        observation_times(record, days).tolist()
+        == moments("2015-04-01T12", "2015-04-02T12").tolist()
+    )
     stamped = grid(days=2)
     stamped["time"] = stamped.time + np.timedelta64(90, "m")
     record = open_record(stamped)
-    assert centres(record, days)[0] == np.datetime64("2015-04-01T01:30")
-    morning = centres(record, days, "06:00")[:1]
+    assert observation_times(record, days)[0] == np.datetime64("2015-04-01T01:30")
+    morning = observation_times(record, days, "06:00")[:1]
     # 06:00 at 90 W is noon in UTC
-    assert local(morning, -90.0)[0] == np.datetime64("2015-04-01T12:00")
-    assert local(morning, 270.0)[0] == np.datetime64("2015-04-01T12:00")
+    assert solar_to_utc(morning, -90.0)[0] == np.datetime64("2015-04-01T12:00")
+    assert solar_to_utc(morning, 270.0)[0] == np.datetime64("2015-04-01T12:00")
     with pytest.raises(InputError, match="overpass='six'"):
-        centres(record, days, "six")
+        observation_times(record, days, "six")
 
 
 def test_daily_values_go_by_calendar_day():
     time = xr.DataArray(HOURS[[0, 30, 55]], dims="time", name="time")
-    own = daily_index(time)
+    value_days = daily_index(time)
     days = np.array(["2015-04-02", "2015-04-03", "2015-04-04"], "datetime64[D]")
-    found = match_daily(np.array([[1.0, 2.0, 3.0]]), own, days)
+    found = match_daily(np.array([[1.0, 2.0, 3.0]]), value_days, days)
     np.testing.assert_array_equal(found, [[2, 3, np.nan]])
     assert daily_index(xr.DataArray(HOURS, dims="time", name="time")) is None
 
@@ -96,8 +101,8 @@ def test_days_once_and_in_order(order, fault):
         daily_index(time)
 
 
-def test_spans():
-    assert span("window", "90min") == np.timedelta64(90, "m")
+def test_time_spans():
+    assert time_span("window", "90min") == np.timedelta64(90, "m")
     for wrong in ("soon", "0h", "-1h", None):
         with pytest.raises(InputError, match="window="):
-            span("window", wrong)
+            time_span("window", wrong)

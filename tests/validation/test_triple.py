@@ -72,3 +72,37 @@ def test_what_is_not_for_triple_collocation(three):
         representative(xr.Dataset({"pearson_r": ("station", [0.9])}), 2)
     with pytest.raises(InputError, match="expected scores of stations"):
         representative(xr.Dataset({"bias": ("lat", [0.9])}))
+
+
+@pytest.mark.parametrize("calendar", ["noleap", "360_day"])
+def test_products_in_other_calendars_with_stations(three, calendar):
+    days = slice(0, 700)
+    first, second, ds = (one.isel(time=days) for one in three)
+    axis = xr.date_range("2015-04-01", periods=700, calendar=calendar, use_cftime=True)
+    cftime = {"time": axis}
+    series = ds.soil_moisture.values[:, 0, 0]
+    # the stations have the day of the product that has their date
+    dates = [f"{t.year:04d}-{t.month:02d}-{t.day:02d}" for t in axis]
+    valid = np.array([date not in ("2016-02-30", "2015-02-30", "2017-02-29") for date in dates])
+    valid &= np.array([not date.endswith("02-30") for date in dates])
+    time = np.array(np.array(dates)[valid], "datetime64[ns]")
+    ref = stations(43.0, -5.0, time, series[valid])
+    records = first.assign_coords(cftime), second.assign_coords(cftime)
+    scores = validate(records[0], (records[1], ref))
+    assert scores.status.item() == 0 and scores.n_obs.item() == valid.sum()
+    np.testing.assert_allclose(scores.err_std.transpose("station", "dataset")[0], NOISE, atol=0.004)
+    # one of the two in the standard calendar
+    standard = second.isel(time=np.flatnonzero(valid)).assign_coords(time=time)
+    for pair in ((records[0], standard), (standard, records[0])):
+        mixed = validate(pair[0], (pair[1], ref))
+        assert mixed.n_obs.item() == valid.sum()
+    plain = validate(records[0], ref, by=["season", "period"])
+    assert int(plain.n_obs.sum()) == valid.sum()
+
+
+def test_rows_and_columns_have_the_order_of_the_input(three):
+    stored = [ds.sortby("lat").sortby("lon", ascending=False) for ds in three]
+    scores = validate(stored[0], (three[1], three[2]))
+    assert scores.lat.values.tolist() == [42.0, 43.0] and scores.lon.values.tolist() == [-4, -5]
+    expected = validate(three[0], (three[1], three[2])).err_std
+    np.testing.assert_allclose(scores.err_std, expected.isel(lat=[1, 0], lon=[1, 0]), rtol=1e-6)

@@ -1,11 +1,11 @@
-"""What a gap-filling network has to beat.
+"""Gap-filling methods that the networks are compared with.
 
-Every baseline is a function ``fill(values, ...) -> filled`` over a record (T, H, W) of float32 in
-which NaN means missing. Observed values come back bit for bit, cells that were never observed stay
-NaN, and so do cells the method cannot fill. None of them knows anything of xarray.
+Every baseline is a function ``fill(values, ...) -> filled`` over a record (T, H, W) of float32,
+NaN = missing. Observed values are returned bit for bit. Cells that were never observed stay NaN,
+and so do gaps that the method cannot fill.
 
-The table below is lazy: a method, and the heavy package it may need (``xsm[baselines]``), is
-imported when it is first asked for.
+A baseline is one module with a function `fill` and one row of `BASELINES`. The module, and the
+package it may need (``xsm[baselines]``), is imported on first use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xsm.errors import InputError
 BASELINES: dict[str, str] = {
     "linear": "xsm.baselines.linear:fill",
     "window_mean": "xsm.baselines.window_mean:fill",
-    "climatology": "xsm.baselines.cell_mean:fill",
+    "climatology": "xsm.baselines.cell_climatology:fill",
     "dctpls": "xsm.baselines.dctpls:fill",
     "dineof": "xsm.baselines.dineof:fill",
     "trees": "xsm.baselines.trees:fill",

@@ -17,13 +17,13 @@ import logging
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.cell_mean import cell_mean
-from xsm.baselines.checks import checked, land_of, merged, optional
+from xsm._lazy import optional_import
+from xsm.baselines.gridded_values import cell_mean, check_values, keep_observed, land_cells
 from xsm.errors import InputError
 
 _log = logging.getLogger(__name__)
 
-SHORTEST = 12  # days; the Lanczos solver needs a subspace of modes + 6 below the number of days
+MIN_DAYS = 12  # the subspace of the Lanczos solver, modes + 6, must be smaller than the record
 
 
 def fill(
@@ -43,9 +43,9 @@ def fill(
     modes : int
         Largest number of modes tried.
     anomalies : bool
-        Decompose what each cell departs from its mean, rather than from the mean of the record.
+        Decompose the differences from the mean of each cell instead of the mean of the record.
     seed : int
-        Of the choice of cross-validation points.
+        Seed of the choice of cross-validation points.
     land : array_like of bool, (H, W), optional
         Cells that may be filled; by default those ever observed.
 
@@ -62,24 +62,25 @@ def fill(
 
     Notes
     -----
-    pydineof takes the logarithm of its input and centres it, and drops what is not positive. It is
-    handed exp((x - centre) / scale), so that the decomposition is of x itself and zeros count. Time
-    goes in as day numbers: seconds would overflow its 16-bit time axis.
+    pydineof centres the logarithm of its input and drops values that are not positive. It is given
+    exp((x - centre) / scale), so that x itself is decomposed and zeros count. Time is given as day
+    numbers: seconds would overflow its 16-bit time axis.
     """
-    run_2d = optional("pydineof").run_2D
-    xr = optional("xarray")
-    record = checked(values)
+    import xarray as xr  # pydineof takes a DataArray
+
+    pydineof = optional_import("pydineof", "the baseline 'dineof'", "baselines")
+    record = check_values(values)
     n_days = record.shape[0]
-    krylov = min(n_days - 1, max(10, modes + 6))
-    if modes < 1 or krylov <= modes + 5:
+    n_lanczos = min(n_days - 1, max(10, modes + 6))
+    if modes < 1 or n_lanczos <= modes + 5:
         raise InputError(
             f"modes={modes} for a record of {n_days} days; give at least 1 and at most "
-            f"{max(n_days - 7, 0)} (a record of {SHORTEST} days or more is best)"
+            f"{max(n_days - 7, 0)} (a record of {MIN_DAYS} days or more is best)"
         )
-    seen = np.isfinite(record)
-    if not seen.any():
+    observed = np.isfinite(record)
+    if not observed.any():
         return record.copy()
-    centre = cell_mean(record) if anomalies else np.full(record.shape[1:], record[seen].mean())
+    centre = cell_mean(record) if anomalies else np.full(record.shape[1:], record[observed].mean())
     scale = float(np.nanstd(record - centre)) or 1.0
     matrix = xr.DataArray(
         np.exp((record - centre) / scale),
@@ -90,10 +91,10 @@ def fill(
             "x": np.arange(record.shape[2]),
         },
     )
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), np.errstate(all="ignore"):
-        found = run_2d(matrix, mask=None, nev=modes, ncv=krylov, rec=True, seed=seed)
-    _log.debug("%s", said.getvalue())
-    found = found.transpose("time", "y", "x").sortby(["time", "y", "x"])
-    estimate = np.log(found.values) * scale + centre
-    return merged(record, estimate, land_of(record, land))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), np.errstate(all="ignore"):
+        filled = pydineof.run_2D(matrix, mask=None, nev=modes, ncv=n_lanczos, rec=True, seed=seed)
+    _log.debug("%s", printed.getvalue())
+    filled = filled.transpose("time", "y", "x").sortby(["time", "y", "x"])
+    estimate = np.log(filled.values) * scale + centre
+    return keep_observed(record, estimate, land_cells(record, land))

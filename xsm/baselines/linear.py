@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.checks import checked, land_of, merged
+from xsm.baselines.gridded_values import check_values, keep_observed, land_cells
 from xsm.errors import InputError
 
 
@@ -21,7 +21,8 @@ def fill(
     values : array_like, (T, H, W)
         Daily record, any unit, NaN = missing.
     ends : {"nearest", "nan"}
-        Before the first and after the last observation of a cell: its value, or nothing.
+        Before the first and after the last observation of a cell: the value of that observation,
+        or NaN.
     land : array_like of bool, (H, W), optional
         Cells that may be filled; by default those ever observed.
 
@@ -45,20 +46,19 @@ def fill(
     """
     if ends not in ("nearest", "nan"):
         raise InputError(f"ends={ends!r} is unknown; use 'nearest' or 'nan'")
-    record = checked(values)
-    n = record.shape[0]
-    seen = np.isfinite(record)
-    day = np.arange(n, dtype=np.int32)[:, None, None]
-    before = np.maximum.accumulate(np.where(seen, day, np.int32(-1)), axis=0)
-    after = np.minimum.accumulate(np.where(seen, day, np.int32(n))[::-1], axis=0)[::-1]
-    has_before, has_after = before >= 0, after < n
+    record = check_values(values)
+    n_days = record.shape[0]
+    observed = np.isfinite(record)
+    day = np.arange(n_days, dtype=np.int32)[:, None, None]
+    before = np.maximum.accumulate(np.where(observed, day, np.int32(-1)), axis=0)
+    after = np.minimum.accumulate(np.where(observed, day, np.int32(n_days))[::-1], axis=0)[::-1]
+    has_before, has_after = before >= 0, after < n_days
     left = np.take_along_axis(record, np.maximum(before, 0), axis=0)
-    right = np.take_along_axis(record, np.minimum(after, n - 1), axis=0)
+    right = np.take_along_axis(record, np.minimum(after, n_days - 1), axis=0)
     span = np.maximum(after - before, 1).astype(np.float32)
     between = left + (right - left) * ((day - before) / span)
-    outside = np.float32(np.nan)
-    estimate = np.where(has_before & has_after, between, outside)
+    estimate = np.where(has_before & has_after, between, np.float32(np.nan))
     if ends == "nearest":
         estimate = np.where(has_before & ~has_after, left, estimate)
         estimate = np.where(has_after & ~has_before, right, estimate)
-    return merged(record, estimate, land_of(record, land))
+    return keep_observed(record, estimate, land_cells(record, land))

@@ -1,6 +1,6 @@
-"""What boosted trees see of a record around a cell on a day.
+"""Features of a cell on a day, from its other days and its neighbours; for boosted trees.
 
-For a cell (y, x) on day T, all from a record in which that cell is missing:
+For a cell (y, x) on day T, from a record in which that cell is missing:
 
 ===========================  ==================================================================
 8 days                       values of the cell on T-4 .. T-1, T+1 .. T+4
@@ -11,7 +11,7 @@ For a cell (y, x) on day T, all from a record in which that cell is missing:
 static                       one per static grid given
 ===========================  ==================================================================
 
-An anomaly is a value minus the mean of its cell over the record. NaN where there is nothing.
+An anomaly is a value minus the mean of its cell over the record. NaN where nothing is observed.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.baselines.cell_mean import cell_mean
+from xsm.baselines.gridded_values import cell_mean
 
-REACH = 4
-AREA_REACH = 2
-SIZES = (3, 5, 9, 15, 31, 61)
-NEAREST = 8
+MAX_STEP = 4  # days before and after
+AREA_STEPS = range(-2, 3)
+AREA_SIZES = (3, 5, 9, 15, 31, 61)
+N_NEAREST = 8
 
 Cells = tuple[NDArray[np.intp], ...]  # day, row, column, each (N,)
 
 
 def feature_names(n_static: int = 0) -> list[str]:
     """Names of the columns of `neighbour_features`, in order."""
-    days = [f"day{k:+d}" for k in range(-REACH, REACH + 1) if k]
-    areas = [f"area{size}_day{k:+d}" for k in range(-AREA_REACH, AREA_REACH + 1) for size in SIZES]
-    nearest = [f"nearest{i}" for i in range(NEAREST)]
+    days = [f"day{step:+d}" for step in range(-MAX_STEP, MAX_STEP + 1) if step]
+    areas = [f"area{size}_day{step:+d}" for step in AREA_STEPS for size in AREA_SIZES]
+    nearest = [f"nearest{i}" for i in range(N_NEAREST)]
     static = [f"static{i}" for i in range(n_static)]
     return [*days, "mean", "std", "count", *areas, *nearest, *static]
 
@@ -47,16 +47,16 @@ def neighbour_features(
     static: Sequence[NDArray[np.floating]] = (),
     wrap: bool = False,
 ) -> NDArray[np.float32]:
-    """Features of some cells of a record.
+    """Features of `cells` of a record.
 
     Parameters
     ----------
     values : ndarray of float32, (T, H, W)
-        Record with NaN where missing; the cells themselves should be.
+        Record, NaN where missing; `cells` should be missing.
     cells : tuple of three ndarray, (N,)
         Day, row and column of each cell, as from ``np.nonzero``.
     static : sequence of ndarray, (H, W)
-        Optional grids.
+        Further grids, one feature each.
     wrap : bool
         Whether the last column neighbours the first.
 
@@ -66,23 +66,23 @@ def neighbour_features(
     """
     day, row, column = cells
     out = np.full((day.size, len(feature_names(len(static)))), np.nan, dtype=np.float32)
-    at = 0
-    for step in (k for k in range(-REACH, REACH + 1) if k):
+    k = 0  # column of `out`
+    for step in (step for step in range(-MAX_STEP, MAX_STEP + 1) if step):
         inside = (day + step >= 0) & (day + step < values.shape[0])
-        out[inside, at] = values[day[inside] + step, row[inside], column[inside]]
-        at += 1
+        out[inside, k] = values[day[inside] + step, row[inside], column[inside]]
+        k += 1
     mean = cell_mean(values)
     for grid in (mean, _std(values, mean), np.isfinite(values).sum(axis=0)):
-        out[:, at] = grid[row, column]
-        at += 1
-    n_areas = (2 * AREA_REACH + 1) * len(SIZES)
-    _areas(values, mean, cells, out[:, at : at + n_areas], wrap)
-    at += n_areas
-    _nearest(values, mean, cells, out[:, at : at + NEAREST], wrap)
-    at += NEAREST
+        out[:, k] = grid[row, column]
+        k += 1
+    n_areas = len(AREA_STEPS) * len(AREA_SIZES)
+    _area_features(values, mean, cells, out[:, k : k + n_areas], wrap)
+    k += n_areas
+    _nearest_features(values, mean, cells, out[:, k : k + N_NEAREST], wrap)
+    k += N_NEAREST
     for grid in static:
-        out[:, at] = grid[row, column]
-        at += 1
+        out[:, k] = grid[row, column]
+        k += 1
     return out
 
 
@@ -91,49 +91,52 @@ def _std(values: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.f
     return np.sqrt(cell_mean(squares))
 
 
-def _areas(
+def _area_features(
     values: NDArray[np.float32],
     mean: NDArray[np.float32],
     cells: Cells,
     out: NDArray[np.float32],
     wrap: bool,
 ) -> None:
-    """Writes (N, 5 x 6): box means of the anomalies, day by day so that no map is kept."""
+    """Write box means of the anomalies to `out` (N, 5 x 6), day by day to bound the memory."""
     from scipy.ndimage import uniform_filter
 
     day, row, column = cells
     mode = ("constant", "wrap" if wrap else "constant")
-    for other in range(values.shape[0]):
-        users = {k: np.flatnonzero(day == other - k) for k in range(-AREA_REACH, AREA_REACH + 1)}
-        if not any(index.size for index in users.values()):
+    for source_day in range(values.shape[0]):
+        cells_at = [np.flatnonzero(day == source_day - step) for step in AREA_STEPS]
+        if not any(index.size for index in cells_at):
             continue
-        anomaly = values[other].astype(np.float64) - mean
-        seen = np.isfinite(anomaly)
-        anomaly[~seen] = 0.0
-        for i, size in enumerate(SIZES):
+        anomaly = values[source_day].astype(np.float64) - mean
+        observed = np.isfinite(anomaly)
+        anomaly[~observed] = 0.0
+        for i, size in enumerate(AREA_SIZES):
             total = uniform_filter(anomaly, size, mode=mode)
-            share = uniform_filter(seen.astype(np.float64), size, mode=mode)
+            fraction = uniform_filter(observed.astype(np.float64), size, mode=mode)
             area = np.full(total.shape, np.nan)
-            np.divide(total, share, out=area, where=share > 0.5 / size**2)
-            for k, index in users.items():
-                out[index, (k + AREA_REACH) * len(SIZES) + i] = area[row[index], column[index]]
+            np.divide(total, fraction, out=area, where=fraction > 0.5 / size**2)
+            for s, index in enumerate(cells_at):
+                out[index, s * len(AREA_SIZES) + i] = area[row[index], column[index]]
 
 
-def _nearest(
+def _nearest_features(
     values: NDArray[np.float32],
     mean: NDArray[np.float32],
     cells: Cells,
     out: NDArray[np.float32],
     wrap: bool,
 ) -> None:
-    """Writes (N, 8): anomalies of the nearest observed cells of the same day, in grid cells."""
+    """Write anomalies of the nearest observed cells of the same day to `out` (N, 8).
+
+    Distances are in rows and columns.
+    """
     from scipy.spatial import cKDTree
 
     day, row, column = cells
     width = values.shape[2]
-    for this in np.unique(day):
-        index = np.flatnonzero(day == this)
-        anomaly = values[this] - mean
+    for target_day in np.unique(day):
+        index = np.flatnonzero(day == target_day)
+        anomaly = values[target_day] - mean
         y, x = np.nonzero(np.isfinite(anomaly))
         if not y.size:
             continue
@@ -141,6 +144,7 @@ def _nearest(
             tree = cKDTree(np.column_stack([y, x]), boxsize=[2 * values.shape[1], width])
         else:
             tree = cKDTree(np.column_stack([y, x]))
-        k = min(NEAREST, y.size)
-        _, found = tree.query(np.column_stack([row[index], column[index]]), k=np.arange(1, k + 1))
-        out[index, :k] = anomaly[y[found], x[found]]
+        count = min(N_NEAREST, y.size)
+        points = np.column_stack([row[index], column[index]])
+        _, nearest = tree.query(points, k=np.arange(1, count + 1))
+        out[index, :count] = anomaly[y[nearest], x[nearest]]

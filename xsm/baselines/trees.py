@@ -1,7 +1,7 @@
 """Gradient-boosted trees (LightGBM) on neighbour features.
 
-The trees predict what the value of a hidden cell adds to the mean of its cell (that of the nearest
-cell that has one, where all its own days are hidden) from `neighbour_features`.
+The trees predict the difference between a hidden value and the mean of its cell from
+`neighbour_features`. A cell without any observation takes the mean of the nearest cell with one.
 
 References
 ----------
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.cell_mean import cell_mean
-from xsm.baselines.checks import checked, land_of, merged, optional
+from xsm._lazy import optional_import
+from xsm.baselines.gridded_values import cell_mean, check_values, keep_observed, land_cells
 from xsm.baselines.neighbour_features import Cells, feature_names, neighbour_features
 from xsm.errors import InputError
 
@@ -44,7 +44,7 @@ BATCH = 500_000  # cells per prediction, bounds the memory
 
 @dataclass(frozen=True)
 class Trees:
-    """Fitted trees: the booster, and how its features were made."""
+    """Fitted trees, and the options their features were computed with."""
 
     booster: Any
     static: tuple[NDArray[np.float32], ...] = field(default=(), repr=False)
@@ -52,13 +52,13 @@ class Trees:
 
     def predict(self, values: ArrayLike, cells: Cells, *, threads: int = 0) -> NDArray[np.float32]:
         """Values (N,) of some cells (day, row, column) of a record (T, H, W)."""
-        record = checked(values)
-        base = _base(record)
+        record = check_values(values)
+        mean = _nearest_cell_mean(record)
         out = np.empty(cells[0].size, dtype=np.float32)
         for start in range(0, out.size, BATCH):
             part = tuple(axis[start : start + BATCH] for axis in cells)
             x = neighbour_features(record, part, static=self.static, wrap=self.wrap)
-            out[start : start + BATCH] = base[part[1:]] + self.booster.predict(
+            out[start : start + BATCH] = mean[part[1:]] + self.booster.predict(
                 x, num_threads=threads
             )
         return out
@@ -84,10 +84,10 @@ def fit(
     values : array_like, (T, H, W)
         Daily record, NaN = missing.
     hidden : iterable of array_like of bool, (T, H, W)
-        Patterns of hidden cells. Each is taken out of the record as a whole, then its cells are
-        samples. The iterable is drawn from until there are `n_cells` samples, or it ends.
+        Patterns of hidden cells. All cells of a pattern are removed from the record, then each is a
+        sample. Patterns are taken until there are `n_cells` samples, or none is left.
     where : array_like of bool, (T, H, W), optional
-        Cells that may become samples; the held-out regions and days are False here.
+        Cells that may become samples; False in held-out regions and on held-out days.
     n_cells : int
         Number of samples.
     static : sequence of array_like, (H, W)
@@ -97,7 +97,7 @@ def fit(
     rounds : int
         Number of trees.
     seed : int
-        Of the sub-sampling of cells and features.
+        Seed of the sub-sampling of cells and features.
     threads : int
         0 leaves the choice to LightGBM.
     parameters : dict, optional
@@ -114,8 +114,8 @@ def fit(
     MissingPackageError
         If LightGBM is not installed.
     """
-    lightgbm = optional("lightgbm")
-    record = checked(values)
+    lightgbm = optional_import("lightgbm", "the baseline 'trees'", "baselines")
+    record = check_values(values)
     allowed = np.isfinite(record)
     if where is not None:
         allowed &= np.asarray(where, dtype=bool)
@@ -145,8 +145,8 @@ def fill(
     values : array_like, (T, H, W)
         Daily record, NaN = missing.
     model : Trees, optional
-        From `fit`. Without it, trees are fitted on the record itself, hiding cells that the next
-        day leaves out and a few single ones.
+        From `fit`. By default trees are fitted on the record itself; the cells hidden for it lie in
+        gaps of the next day, or are single cells.
     where : array_like of bool, (T, H, W), optional
         Gaps to fill; by default all.
     land : array_like of bool, (H, W), optional
@@ -161,20 +161,20 @@ def fill(
     Raises
     ------
     InputError
-        If `values` is no record or holds nothing to learn from.
+        If `values` is no record or has no observation to fit on.
     MissingPackageError
         If LightGBM is not installed.
     """
-    record = checked(values)
-    mask = land_of(record, land)
+    record = check_values(values)
+    mask = land_cells(record, land)
     if model is None:
-        model = fit(record, _own_gaps(np.isfinite(record)), threads=threads)
+        model = fit(record, _gaps_of_next_day(np.isfinite(record)), threads=threads)
     gaps = np.isnan(record) & mask
     if where is not None:
         gaps &= np.asarray(where, dtype=bool)
     estimate = np.full_like(record, np.nan)
     estimate[gaps] = model.predict(record, np.nonzero(gaps), threads=threads)
-    return merged(record, estimate, mask)
+    return keep_observed(record, estimate, mask)
 
 
 def _samples(
@@ -188,19 +188,19 @@ def _samples(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Features (N, F) and targets (N,), value minus cell mean, of up to `n_cells` hidden cells."""
     rng = np.random.default_rng(seed)
-    features, targets, wanted = [], [], n_cells
+    features, targets, n_missing = [], [], n_cells
     for pattern in hidden:
         mask = np.asarray(pattern, dtype=bool)
         cells = np.nonzero(mask & allowed)
-        if cells[0].size > wanted:
-            chosen = np.sort(rng.choice(cells[0].size, wanted, replace=False))
+        if cells[0].size > n_missing:
+            chosen = np.sort(rng.choice(cells[0].size, n_missing, replace=False))
             cells = tuple(axis[chosen] for axis in cells)
         if cells[0].size:
-            left = np.where(mask, np.float32(np.nan), record)
-            features.append(neighbour_features(left, cells, static=static, wrap=wrap))
-            targets.append(record[cells] - _base(left)[cells[1:]])
-            wanted -= cells[0].size
-        if wanted <= 0:
+            remaining = np.where(mask, np.float32(np.nan), record)
+            features.append(neighbour_features(remaining, cells, static=static, wrap=wrap))
+            targets.append(record[cells] - _nearest_cell_mean(remaining)[cells[1:]])
+            n_missing -= cells[0].size
+        if n_missing <= 0:
             break
     if not targets:
         raise InputError(
@@ -209,8 +209,8 @@ def _samples(
     return np.concatenate(features), np.concatenate(targets)
 
 
-def _base(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cell means (H, W), that of the nearest cell where there is none."""
+def _nearest_cell_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of each cell (H, W); of the nearest observed cell where there is none."""
     from scipy.ndimage import distance_transform_edt
 
     mean = cell_mean(values)
@@ -221,10 +221,10 @@ def _base(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return mean[tuple(nearest)]
 
 
-def _own_gaps(seen: NDArray[np.bool_], n: int = 4) -> Iterable[NDArray[np.bool_]]:
-    """`n` patterns from the record's own gaps: parts of the next day's, and 2 % single cells."""
+def _gaps_of_next_day(observed: NDArray[np.bool_], n: int = 4) -> Iterable[NDArray[np.bool_]]:
+    """`n` patterns: on a fifth of the days the gaps of the next day, and 2 % single cells."""
     rng = np.random.default_rng(0)
-    next_gap = seen & ~np.roll(seen, -1, axis=0)
+    next_gap = observed & ~np.roll(observed, -1, axis=0)
     for _ in range(n):
-        days = rng.random((seen.shape[0], 1, 1)) < 0.2
-        yield (next_gap & days) | (seen & (rng.random(seen.shape) < 0.02))
+        days = rng.random((observed.shape[0], 1, 1)) < 0.2
+        yield (next_gap & days) | (observed & (rng.random(observed.shape) < 0.02))

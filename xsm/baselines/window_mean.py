@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.baselines.checks import checked, land_of, merged
+from xsm.baselines.gridded_values import check_values, keep_observed, land_cells
 from xsm.errors import InputError
 
 
 def fill(values: ArrayLike, *, days: int = 4, land: ArrayLike | None = None) -> NDArray[np.float32]:
-    """Fill each gap with the mean of the same cell over the days around.
+    """Fill each gap with the mean of the same cell over the days before and after.
 
     Parameters
     ----------
     values : array_like, (T, H, W)
         Daily record, any unit, NaN = missing.
     days : int
-        Reach on either side; 4 is what the network sees.
+        Days before and after; the network sees 4.
     land : array_like of bool, (H, W), optional
         Cells that may be filled; by default those ever observed.
 
@@ -39,14 +39,14 @@ def fill(values: ArrayLike, *, days: int = 4, land: ArrayLike | None = None) -> 
     [0.25, 0.5, 0.75, 0.75, 0.75, nan]
     """
     if days < 1:
-        raise InputError(f"days={days} is below one; give the reach on either side in days")
-    record = checked(values)
-    seen = np.isfinite(record)
-    filled_zero = np.where(seen, record, np.float32(0))
+        raise InputError(f"days={days} is below one; give the number of days before and after")
+    record = check_values(values)
+    observed = np.isfinite(record)
+    zero_filled = np.where(observed, record, np.float32(0))
     estimate = np.full_like(record, np.nan)
     for t in range(record.shape[0]):
         window = slice(max(0, t - days), t + days + 1)
-        count = seen[window].sum(axis=0)
-        total = filled_zero[window].sum(axis=0, dtype=np.float64)
+        count = observed[window].sum(axis=0)
+        total = zero_filled[window].sum(axis=0, dtype=np.float64)
         np.divide(total, count, out=estimate[t], where=count > 0, casting="same_kind")
-    return merged(record, estimate, land_of(record, land))
+    return keep_observed(record, estimate, land_cells(record, land))

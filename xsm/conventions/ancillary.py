@@ -68,7 +68,8 @@ def grid_field(name: str, spec: Any, record: GriddedRecord) -> xr.DataArray | No
     InputError
         If it does not fit the grid.
     """
-    if spec is None or isinstance(spec, str):
+    given = not (spec is None or isinstance(spec, str))
+    if not given:
         label = name if spec is None else spec
         if record.ds is None or label not in record.ds.variables:
             return None
@@ -77,7 +78,9 @@ def grid_field(name: str, spec: Any, record: GriddedRecord) -> xr.DataArray | No
         values = np.asarray(spec)
         if values.shape != record.shape:
             raise InputError(f"by: {name} has the shape {values.shape}: expected {record.shape}.")
-        return xr.DataArray(values, dims=record.space)
+        return xr.DataArray(record.layout.array_to_working_order(values), dims=record.space)
+    if given and set(spec.dims) == set(record.space) and not spec.coords:
+        spec = record.layout.to_working_order(spec)
     if set(spec.dims) == set(record.space):
         same = all(
             dim not in spec.coords

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples, check_whole, read_samples
-from xsm.metrics.score_table import pooled
+from xsm.metrics.score_table import pooled_scores
 from xsm.networks.registry import network
 from xsm.options import get_option
 
@@ -265,7 +265,7 @@ def _baseline_scores(samples: Samples, part: NDArray[np.int8], name: str) -> Sco
         raise InputError(f"baseline={name!r}: expected one of the predictors {names}, or None.")
     predictor = samples.x[:, :, names.index(name)]
     matched = matched_by_distribution(predictor, samples.y, part == 0)
-    return pooled(matched[part == 2], samples.y[part == 2])
+    return pooled_scores(matched[part == 2], samples.y[part == 2])
 
 
 def matched_by_distribution(

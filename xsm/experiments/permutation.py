@@ -159,9 +159,9 @@ def _rmse_and_r2(
     estimate: NDArray[np.floating], truth: NDArray[np.floating]
 ) -> tuple[float, float]:
     """RMSE and R2 over all pairs."""
-    from xsm.metrics.score_table import pooled
+    from xsm.metrics.score_table import pooled_scores
 
-    scores = pooled(estimate, truth)
+    scores = pooled_scores(estimate, truth)
     return scores["rmse"], scores["r2"]
 
 

@@ -1,4 +1,4 @@
-"""Station networks: each reader returns one Dataset with a station and a time dimension."""
+"""Readers of station networks: each returns one Dataset on (station, time)."""
 
 from xsm._lazy import lazy_exports
 

@@ -1,24 +1,26 @@
-"""Files of the International Soil Moisture Network, read through the package ismn."""
+"""Files of the International Soil Moisture Network, read with the package ismn."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from xsm.errors import InputError, MissingPackageError
-from xsm.insitu.station_dataset import NO_FLAG, Sensor, assemble
+from xsm._lazy import optional_import
+from xsm.errors import InputError
+from xsm.insitu.station_dataset import NO_FLAG, Sensor, station_dataset
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 VARIABLE = "soil_moisture"
-STATIC = {"lc_2010": "land_cover", "climate_KG": "climate_zone"}
+# name in the package -> coordinate
+STATIC_VARIABLES = {"lc_2010": "land_cover", "climate_KG": "climate_zone"}
 
 
 def open_ismn(
@@ -42,19 +44,19 @@ def open_ismn(
     Returns
     -------
     Dataset
-        ``soil_moisture`` (station, time) in m3 m-3 and ``flag`` (station, time), coded, with the
-        ISMN's texts (``G`` good, ``D03,D05``, ...) in its attribute ``flag_meanings``. One entry of
-        ``station`` is one sensor: several at the same place are told apart by ``sensor``,
-        ``depth_from`` and ``depth_to``. Coordinates: network, station_name, lat, lon, elevation,
-        depth_from, depth_to, sensor, and, where the archive has the static variables of the
-        station, land_cover (CCI 2010) and climate_zone (Koeppen-Geiger). All series share one time
-        axis (UTC); missing where a sensor has no value. The layer of a cosmic-ray probe is the one
-        the file gives: its mean sensing depth.
+        ``soil_moisture`` (station, time) in m3 m-3 and ``flag`` (station, time), integers whose
+        meanings, the flags of the ISMN (``G`` good, ``D03,D05``, ...), are in its attribute
+        ``flag_meanings``. An entry of ``station`` is a sensor; the sensors of a station differ in
+        ``sensor``, ``depth_from`` and ``depth_to``. Coordinates: network, station_name, lat, lon,
+        elevation, depth_from, depth_to, sensor, and, where the archive has the static variables of
+        the station, land_cover (CCI 2010) and climate_zone (Koeppen-Geiger). All series share one
+        time axis (UTC), NaN where a sensor has no value. The layer of a cosmic-ray probe is that of
+        the file: its mean sensing depth.
 
     Raises
     ------
     InputError
-        If there is no such path, no soil moisture in it, or a file that is not of the ISMN.
+        If the path does not exist, holds no soil moisture, or a file is not of the ISMN.
     MissingPackageError
         If the package ismn is not installed.
 
@@ -72,13 +74,14 @@ def open_ismn(
     path = Path(path)
     if not path.exists():
         raise InputError(f"path={str(path)!r} is not there: expected an .stm file, folder or zip.")
-    handlers = _handlers()
-    wanted = None if networks is None else {networks} if isinstance(networks, str) else {*networks}
+    handlers = optional_import("ismn.filehandlers", "open_ismn", "insitu")
+    base = optional_import("ismn.base", "open_ismn", "insitu")
+    selected = [networks] if isinstance(networks, str) else networks and [*networks]
     folder = path.parent if path.suffix.lower() == ".stm" else path
-    with import_module("ismn.base").IsmnRoot(folder) as root, warnings.catch_warnings():
-        # the package calls pandas in ways that pandas 3 announces to end
+    with base.IsmnRoot(folder) as root, warnings.catch_warnings():
+        # the package calls functions of pandas that pandas 3 removes
         warnings.simplefilter("ignore", DeprecationWarning)
-        names = [path.name] if path.suffix.lower() == ".stm" else _listed(root)
+        names = [path.name] if path.suffix.lower() == ".stm" else _list_files(root)
         if not names:
             raise InputError(
                 f"path={str(path)!r} holds no file whose name ends in .stm with variable sm: "
@@ -86,36 +89,26 @@ def open_ismn(
             )
         sensors = []
         for name in names:
-            if (wanted is None or name.rpartition("/")[2].split("_")[1] in wanted) and (
-                sensor := _read(handlers, root, name, depth)
+            if (selected is None or name.rpartition("/")[2].split("_")[1] in selected) and (
+                sensor := _read_sensor(handlers, root, name, depth)
             ):
                 sensors.append(sensor)
     if not sensors:
         raise InputError(
             f"networks={networks!r}, depth={depth!r}: none of the {len(names)} sensors in "
-            f"{str(path)!r} is one of these; leave one out to see what there is."
+            f"{str(path)!r} matches; leave one of the arguments out to see the sensors there."
         )
-    logger.info("%s: %d sensors", path, len(sensors))
-    return assemble(sensors, source=f"International Soil Moisture Network, {path.name}")
+    _log.info("%s: %d sensors", path, len(sensors))
+    return station_dataset(sensors, source=f"International Soil Moisture Network, {path.name}")
 
 
-def _handlers() -> Any:
-    try:
-        return import_module("ismn.filehandlers")
-    except ImportError as error:
-        raise MissingPackageError(
-            f"open_ismn needs the package 'ismn', which cannot be imported ({error}); install it "
-            "with: pip install 'xsm[insitu]'"
-        ) from error
-
-
-def _listed(root: Any) -> list[str]:
+def _list_files(root: Any) -> list[str]:
     """Soil-moisture files below a folder or in an archive, in order."""
     if root.zip:
-        found = root.zip.namelist()
+        names = root.zip.namelist()
     else:
-        found = [p.relative_to(root.path).as_posix() for p in root.path.rglob("*.stm")]
-    return sorted(name for name in found if _is_soil_moisture(name))
+        names = [p.relative_to(root.path).as_posix() for p in root.path.rglob("*.stm")]
+    return sorted(name for name in names if _is_soil_moisture(name))
 
 
 def _is_soil_moisture(name: str) -> bool:
@@ -124,7 +117,9 @@ def _is_soil_moisture(name: str) -> bool:
     return name.endswith(".stm") and len(parts) > 8 and parts[3] == "sm"
 
 
-def _read(handlers: Any, root: Any, name: str, depth: tuple[float, float] | None) -> Sensor | None:
+def _read_sensor(
+    handlers: Any, root: Any, name: str, depth: tuple[float, float] | None
+) -> Sensor | None:
     """One sensor; None if it is outside `depth`."""
     base = PurePosixPath(name).name
     if not _is_soil_moisture(base):
@@ -134,9 +129,9 @@ def _read(handlers: Any, root: Any, name: str, depth: tuple[float, float] | None
         )
     try:
         file = handlers.DataFile(root, name)
-        about = _about(file.metadata, base)
+        metadata = _sensor_metadata(file.metadata, base)
         if depth is not None and not (
-            depth[0] <= about["depth_from"] and about["depth_to"] <= depth[1]
+            depth[0] <= metadata["depth_from"] and metadata["depth_to"] <= depth[1]
         ):
             return None
         frame = file.read_data()
@@ -144,21 +139,21 @@ def _read(handlers: Any, root: Any, name: str, depth: tuple[float, float] | None
         raise InputError(
             f"path: {name!r} is empty or not in a format of the ISMN ('CEOP in separate files' or "
             f"'header + values'): {str(error).strip().splitlines()[-1]}. Download it again, or "
-            "take it out."
+            "take it out of the folder."
         ) from error
-    about |= _static(handlers, root, name)
+    metadata |= _static_variables(handlers, root, name)
     frame = frame[~frame.index.duplicated()].sort_index()
     flags = frame[f"{VARIABLE}_flag"].astype(object)
     return Sensor(
-        about,
+        metadata,
         frame.index.to_numpy("datetime64[ns]"),
         frame[VARIABLE].to_numpy(np.float32),
         flags.where(flags.notna(), NO_FLAG).to_numpy().astype(str),
     )
 
 
-def _about(metadata: Any, base: str) -> dict[str, Any]:
-    # the package takes the network from the folder, which loose files do not have
+def _sensor_metadata(metadata: Any, base: str) -> dict[str, Any]:
+    # from the file name: the package takes the network from the folder, which a single file lacks
     instrument = metadata["instrument"]
     return {
         "network": base.split("_")[1],
@@ -172,17 +167,13 @@ def _about(metadata: Any, base: str) -> dict[str, Any]:
     }
 
 
-def _static(handlers: Any, root: Any, name: str) -> dict[str, Any]:
-    """Land cover and climate of the station, where its folder tells them."""
+def _static_variables(handlers: Any, root: Any, name: str) -> dict[str, Any]:
+    """Land cover and climate of the station, if its folder holds them."""
     folder = PurePosixPath(name).parent
     if str(folder) == ".":
         return {}
     for file in root.find_files(str(folder), "*_static_variables.csv"):
-        found = handlers.StaticMetaFile(root, file).metadata
-        values = {ours: found[theirs].val for theirs, ours in STATIC.items()}
-        return {name: value for name, value in values.items() if _given(value)}
+        metadata = handlers.StaticMetaFile(root, file).metadata
+        values = {ours: metadata[theirs].val for theirs, ours in STATIC_VARIABLES.items()}
+        return {name: value for name, value in values.items() if not pd.isna(value)}
     return {}
-
-
-def _given(value: Any) -> bool:
-    return value is not None and not (isinstance(value, float) and np.isnan(value))

@@ -14,19 +14,19 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.insitu.station_dataset import Sensor, assemble
+from xsm.insitu.station_dataset import NO_FLAG, Sensor, station_dataset
 
 NETWORK = "SMAP core sites"
 # site (4), grid in km (2) and pixel (2), then the product that was matched
-NAME = re.compile(r"NSIDC-0712_(\d{4})(\d{2})(\d{2})_([^_]+)_.*\.txt$", re.IGNORECASE)
-TIME = {"Yr": "year", "Mo": "month", "Day": "day", "Hr": "hour", "Min": "minute"}
-VALUES = "WASM"  # weighted average of the sensors in the pixel
-LAYER = (0.0, 0.05)  # m
-HEAD_LINES = 10
+FILE_NAME = re.compile(r"NSIDC-0712_(\d{4})(\d{2})(\d{2})_([^_]+)_.*\.txt$", re.IGNORECASE)
+TIME_COLUMNS = {"Yr": "year", "Mo": "month", "Day": "day", "Hr": "hour", "Min": "minute"}
+VALUE_COLUMN = "WASM"  # weighted average of the sensors in the pixel
+LAYER = (0.0, 0.05)  # depth, m
+MAX_HEADER_LINES = 10
 
 
 def open_smap_core(
-    path: str | Path, places: Mapping[Any, tuple[float, float]], *, grid: int | None = None
+    path: str | Path, locations: Mapping[Any, tuple[float, float]], *, grid: int | None = None
 ) -> xr.Dataset:
     """Open upscaled soil moisture of SMAP core validation sites.
 
@@ -36,29 +36,29 @@ def open_smap_core(
         A text file of the SMAP/In Situ Core Validation Site Land Surface Parameters Match-Up Data
         (NSIDC-0712), or a folder with such files at any depth. Their names are kept as downloaded:
         ``NSIDC-0712_16013601_SMAPL2SMP_...txt`` is site 1601, grid of 36 km, pixel 01.
-    places : mapping
-        Latitude and longitude of each pixel (``"16013601"``) or site (``"1601"``), degrees, which
-        the files do not hold.
+    locations : mapping
+        Latitude and longitude, in degrees, of each pixel (``"16013601"``) or site (``"1601"``); the
+        files do not contain them.
     grid : {3, 9, 36}, optional
         Read pixels of this grid only, km.
 
     Returns
     -------
     Dataset
-        Like :func:`xsm.insitu.open_ismn`, without flags: ``soil_moisture`` (station, time) in m3 m-3, a
-        station per file, at the times of the matched overpasses. Values outside 0 to 1 m3 m-3 are
-        missing.
+        As of :func:`xsm.insitu.open_ismn`, without flags: ``soil_moisture`` (station, time) in
+        m3 m-3, one station for each file, at the times of the matched overpasses. Values outside 0
+        to 1 m3 m-3 are missing.
 
     Raises
     ------
     InputError
-        If there is no such file, a name or a header is another one, or a place is not given.
+        If there is no such file, a name or a header is not as expected, or a location is missing.
 
     Notes
     -----
-    Columns are found by their names, in the line that holds ``Yr, Mo, Day, Hr, Min`` and ``WASM``;
-    times are taken as UTC. The form is that which programs of others read; no file of the archive
-    has been read with this function yet.
+    Columns are found by name, in the line with ``Yr, Mo, Day, Hr, Min`` and ``WASM``; times are
+    taken as UTC. The format follows other programs that read these files; this function has not
+    been tested with a file of the archive yet.
 
     References
     ----------
@@ -69,46 +69,50 @@ def open_smap_core(
     ::
 
         sites = xsm.insitu.open_smap_core("NSIDC-0712", {"1601": (31.7, -110.0)}, grid=9)
-        scores = ds.sm.validate(sites, match="mean_2x2", overpass="06:00")
+        scores = ds.sm.validate(
+            sites, stations={"match": "mean_2x2", "overpass": "06:00"}
+        )
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"path={str(path)!r} is not there: expected a file or folder.")
     files = [path] if path.is_file() else sorted(path.rglob("*.txt"))
-    named = {file: found for file in files if (found := NAME.match(file.name))}
-    if not named:
+    matches = {file: match for file in files if (match := FILE_NAME.match(file.name))}
+    if not matches:
         raise InputError(
             f"path={str(path)!r} holds no file named like NSIDC-0712_16013601_SMAPL2SMP_...txt; "
             "keep the names as downloaded."
         )
-    chosen = {f: m.groups() for f, m in named.items() if grid is None or int(m[2]) == grid}
-    if not chosen:
-        grids = sorted({int(found[2]) for found in named.values()})
+    selected = {f: m.groups() for f, m in matches.items() if grid is None or int(m[2]) == grid}
+    if not selected:
+        grids = sorted({int(match[2]) for match in matches.values()})
         raise InputError(f"grid={grid!r}: the pixels there are of {grids} km.")
-    known = {str(key): place for key, place in places.items()}
-    sensors = [_read(file, parts, known) for file, parts in chosen.items()]
-    ds = assemble(sensors, source="SMAP core validation sites, NSIDC-0712")
+    by_name = {str(key): location for key, location in locations.items()}
+    sensors = [_read_pixel(file, parts, by_name) for file, parts in selected.items()]
+    ds = station_dataset(sensors, source="SMAP core validation sites, NSIDC-0712")
     return ds.drop_vars("flag").assign_coords(
-        grid=("station", [int(parts[1]) for parts in chosen.values()], {"units": "km"})
+        grid=("station", [int(parts[1]) for parts in selected.values()], {"units": "km"})
     )
 
 
-def _read(file: Path, parts: tuple[Any, ...], places: Mapping[str, tuple[float, float]]) -> Sensor:
-    site, grid, number, product = parts
+def _read_pixel(
+    file: Path, name_parts: tuple[Any, ...], locations: Mapping[str, tuple[float, float]]
+) -> Sensor:
+    site, grid, number, product = name_parts
     pixel = f"{site}{grid}{number}"
-    if pixel not in places and site not in places:
+    if pixel not in locations and site not in locations:
         raise InputError(
-            f"places holds neither {pixel!r} nor {site!r}, for {file.name}: expected the latitude "
-            f"and longitude of each pixel or site, such as {{{site!r}: (31.7, -110.0)}}."
+            f"locations holds neither {pixel!r} nor {site!r}, for {file.name}: expected the "
+            f"latitude and longitude of each pixel or site, such as {{{site!r}: (31.7, -110.0)}}."
         )
-    lat, lon = places.get(pixel, places.get(site, (np.nan, np.nan)))
-    frame = _table(file)
-    time = pd.to_datetime(frame[list(TIME)].astype(int).rename(columns=TIME))
-    values = frame[VALUES].where(frame[VALUES].between(0, 1)).to_numpy(np.float32)
+    lat, lon = locations.get(pixel, locations.get(site, (np.nan, np.nan)))
+    frame = _read_table(file)
+    time = pd.to_datetime(frame[list(TIME_COLUMNS)].astype(int).rename(columns=TIME_COLUMNS))
+    values = frame[VALUE_COLUMN].where(frame[VALUE_COLUMN].between(0, 1)).to_numpy(np.float32)
     order = np.argsort(time.to_numpy(), kind="stable")
     times: NDArray[Any] = time.to_numpy("datetime64[ns]")[order]
-    first = np.r_[True, np.diff(times) > np.timedelta64(0)]
-    about = {
+    is_new = np.r_[True, np.diff(times) > np.timedelta64(0)]
+    metadata = {
         "network": NETWORK,
         "station_name": pixel,
         "sensor": product,
@@ -117,21 +121,27 @@ def _read(file: Path, parts: tuple[Any, ...], places: Mapping[str, tuple[float, 
         "depth_from": LAYER[0],
         "depth_to": LAYER[1],
     }
-    flags = np.full(int(first.sum()), "none")
-    return Sensor(about, times[first], values[order][first], flags)
+    flags = np.full(int(is_new.sum()), NO_FLAG)
+    return Sensor(metadata, times[is_new], values[order][is_new], flags)
 
 
-def _table(file: Path) -> pd.DataFrame:
+def _read_table(file: Path) -> pd.DataFrame:
     """The rows of numbers below the line that names the columns."""
     with file.open(encoding="utf-8", errors="replace") as lines:
-        head = [[word.strip() for word in line.split(",")] for line in islice(lines, HEAD_LINES)]
-    at = next((i for i, words in enumerate(head) if {*TIME, VALUES} <= {*words}), None)
-    if at is None:
+        header = [
+            [word.strip() for word in line.split(",")] for line in islice(lines, MAX_HEADER_LINES)
+        ]
+    columns = [*TIME_COLUMNS, VALUE_COLUMN]
+    names_at = next((i for i, words in enumerate(header) if {*columns} <= {*words}), None)
+    if names_at is None:
         raise InputError(
-            f"path: the first lines of {file.name} name no columns {', '.join(TIME)} and {VALUES}: "
+            f"path: the first lines of {file.name} name no columns {', '.join(TIME_COLUMNS)} and "
+            f"{VALUE_COLUMN}: "
             "expected a file of NSIDC-0712."
         )
-    frame = pd.read_csv(file, skiprows=at + 1, names=head[at], usecols=[*TIME, VALUES], dtype=str)
-    # units or notes may follow the names
+    frame = pd.read_csv(
+        file, skiprows=names_at + 1, names=header[names_at], usecols=columns, dtype=str
+    )
+    # lines of units or notes may follow the names
     numbers = frame.apply(pd.to_numeric, errors="coerce")
-    return numbers[numbers[list(TIME)].notna().all(axis=1)]
+    return numbers[numbers[list(TIME_COLUMNS)].notna().all(axis=1)]

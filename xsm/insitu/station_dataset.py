@@ -1,4 +1,4 @@
-"""What a reader hands over: series of single sensors; and the one Dataset made of them."""
+"""From the series of single sensors, which a reader returns, to one Dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COORDINATES: dict[str, dict[str, str]] = {
     "land_cover": {"long_name": "land cover class given with the station"},
     "climate_zone": {"long_name": "climate class given with the station"},
 }
-TEXT = ("network", "station_name", "sensor", "land_cover", "climate_zone")
+TEXT_COORDINATES = ("network", "station_name", "sensor", "land_cover", "climate_zone")
 NO_FLAG = "none"
 
 
@@ -30,34 +30,40 @@ NO_FLAG = "none"
 class Sensor:
     """The series of one sensor.
 
-    about : values of `COORDINATES`; what is not known may be left out
-    time : (N,) datetime64, UTC, in order, each once
-    values : (N,) m3 m-3, NaN = missing
-    flags : (N,) str, as the network writes them
+    Attributes
+    ----------
+    metadata : dict
+        Values of `COORDINATES`; unknown ones may be left out.
+    time : ndarray of datetime64 (N,)
+        UTC, increasing, without repetition.
+    values : ndarray of float32 (N,)
+        m3 m-3, NaN = missing.
+    flags : ndarray of str (N,)
+        As the network writes them.
     """
 
-    about: dict[str, Any]
+    metadata: dict[str, Any]
     time: NDArray[np.datetime64]
     values: NDArray[np.float32]
     flags: NDArray[Any]
 
 
-def assemble(sensors: Sequence[Sensor], *, source: str) -> xr.Dataset:
+def station_dataset(sensors: Sequence[Sensor], *, source: str) -> xr.Dataset:
     """Align the series of sensors on one time axis.
 
     Parameters
     ----------
     sensors : sequence of Sensor
-        One or more.
+        One or more sensors.
     source : str
-        Where they come from, for the attributes.
+        Origin of the data, for the attributes.
 
     Returns
     -------
     Dataset
         ``soil_moisture`` (station, time) float32 in m3 m-3 and ``flag`` (station, time) int16,
-        whose numbers stand for the texts in its attribute ``flag_meanings``; a station is one
-        sensor, described by the coordinates of `COORDINATES`.
+        whose meanings are in its attribute ``flag_meanings``. A station is one sensor, described by
+        the coordinates of `COORDINATES`.
     """
     time = np.unique(np.concatenate([sensor.time for sensor in sensors]))
     meanings = np.unique(np.concatenate([np.unique(sensor.flags) for sensor in sensors])).tolist()
@@ -65,11 +71,11 @@ def assemble(sensors: Sequence[Sensor], *, source: str) -> xr.Dataset:
     values = np.full((len(sensors), time.size), np.nan, np.float32)
     flags = np.zeros(values.shape, np.int16)
     for i, sensor in enumerate(sensors):
-        at = np.searchsorted(time, sensor.time)
-        values[i, at] = sensor.values
+        index = np.searchsorted(time, sensor.time)
+        values[i, index] = sensor.values
         texts, codes = np.unique(sensor.flags, return_inverse=True)
-        flags[i, at] = np.array([meanings.index(text) for text in texts], np.int16)[codes]
-    ds = xr.Dataset(
+        flags[i, index] = np.array([meanings.index(text) for text in texts], np.int16)[codes]
+    return xr.Dataset(
         {
             "soil_moisture": (
                 ("station", "time"),
@@ -98,19 +104,18 @@ def assemble(sensors: Sequence[Sensor], *, source: str) -> xr.Dataset:
         },
         attrs={"Conventions": "CF-1.11", "featureType": "timeSeries", "source": source},
     )
-    return ds
 
 
 def _coordinates(sensors: Sequence[Sensor]) -> dict[str, Any]:
-    """Coordinates along station, of those that any sensor knows."""
-    found = {}
+    """Coordinates along station: those given for any sensor."""
+    coords = {}
     for name, attrs in COORDINATES.items():
-        column = [sensor.about.get(name) for sensor in sensors]
+        column = [sensor.metadata.get(name) for sensor in sensors]
         if all(value is None for value in column):
             continue
-        if name in TEXT:
+        if name in TEXT_COORDINATES:
             array = np.array(["" if value is None else str(value) for value in column])
         else:
             array = np.array([np.nan if value is None else value for value in column], np.float64)
-        found[name] = ("station", array, attrs)
-    return found
+        coords[name] = ("station", array, attrs)
+    return coords

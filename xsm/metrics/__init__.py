@@ -1,7 +1,7 @@
-"""Statistics of two or three records of the same thing: pure functions, lazy on Dask.
+"""Statistics that compare two or three records of one quantity: pure functions, lazy on Dask.
 
-A metric is ``metric(est, ref, *, dim, weights=None)``; `METRICS` lists them, `scores` computes
-many at once. Nothing here knows of stations, products or files.
+A metric is ``metric(est, ref, *, dim, weights=None)``. `METRICS` lists all metrics, `scores`
+computes many at once. Stations, products and files are left to `xsm.validation`.
 """
 
 from xsm._lazy import lazy_exports
@@ -17,14 +17,14 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "effective_sample_size": "xsm.metrics.significance:effective_sample_size",
         "interval": "xsm.metrics.intervals:interval",
         "kendall_tau": "xsm.metrics.correlation:kendall_tau",
-        "kge": "xsm.metrics.efficiency:kge",
+        "kge": "xsm.metrics.error:kge",
         "mae": "xsm.metrics.error:mae",
         "mse": "xsm.metrics.error:mse",
         "mse_bias": "xsm.metrics.error:mse_bias",
         "mse_corr": "xsm.metrics.error:mse_corr",
         "mse_var": "xsm.metrics.error:mse_var",
         "n_obs": "xsm.metrics.error:n_obs",
-        "nse": "xsm.metrics.efficiency:nse",
+        "nse": "xsm.metrics.error:nse",
         "p_value": "xsm.metrics.significance:p_value",
         "pearson_r": "xsm.metrics.correlation:pearson_r",
         "r2": "xsm.metrics.correlation:r2",
@@ -32,7 +32,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "scaling": "xsm.metrics.scaling",
         "scores": "xsm.metrics.score_table:scores",
         "spearman_rho": "xsm.metrics.correlation:spearman_rho",
-        "std_ratio": "xsm.metrics.efficiency:std_ratio",
+        "std_ratio": "xsm.metrics.error:std_ratio",
         "triple_collocation": "xsm.metrics.collocation:triple_collocation",
         "ubrmsd": "xsm.metrics.error:ubrmsd",
     },

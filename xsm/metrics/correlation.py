@@ -1,8 +1,8 @@
-"""Metrics of how far the estimate moves with the reference.
+"""Metrics of correlation: whether the estimate varies with the reference.
 
 Each is ``metric(est, ref, *, dim, weights=None)`` with DataArrays and returns a DataArray without
-`dim`: NaN where there are fewer than two pairs or a series does not vary. The unit of neither
-series matters. x is the estimate, y the reference.
+`dim`: NaN where there are fewer than two pairs or a series does not vary. The units of the
+series do not matter. x is the estimate, y the reference.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.metrics.metric_factory import evaluated, labelled, of_moments, of_series
-from xsm.metrics.moments import Moments, moments
+from xsm.metrics.anomaly import paired_anomalies
+from xsm.metrics.metric_factory import (
+    evaluate_metric,
+    moment_metric,
+    series_metric,
+    with_metric_attrs,
+)
+from xsm.metrics.moments import Moments, compute_moments
 from xsm.metrics.pairs import Dims, pair
+from xsm.metrics.ranks import rank_statistics
 
 
 def correlation(m: Moments) -> NDArray[Any]:
     """Pearson's R of moments, within -1 .. 1; NaN where a series does not vary."""
-    found = np.clip(m.xy / np.sqrt(m.xx * m.yy), -1.0, 1.0)
-    return np.where((m.n > 1) & ~m.constant_x & ~m.constant_y, found, np.nan)
+    r = np.clip(m.xy / np.sqrt(m.xx * m.yy), -1.0, 1.0)
+    return np.where((m.n > 1) & ~m.constant_x & ~m.constant_y, r, np.nan)
 
 
-@of_moments
+@moment_metric
 def pearson_r(m: Moments) -> NDArray[Any]:
     """Pearson correlation, ``cov(x, y) / (s_x s_y)``: -1 to 1, best 1, no unit.
 
@@ -39,36 +46,31 @@ def pearson_r(m: Moments) -> NDArray[Any]:
     return correlation(m)
 
 
-@of_moments
+@moment_metric
 def r2(m: Moments) -> NDArray[Any]:
     """Squared Pearson correlation, ``R^2``: 0 to 1, best 1, no unit.
 
-    The coefficient of determination of the best straight line. That of the line ``x = y`` is
-    another number, `nse`.
+    The coefficient of determination of the best straight line. That of the line ``x = y`` is `nse`.
     """
     return correlation(m) ** 2
 
 
-@of_series
+@series_metric
 def spearman_rho(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[Any]:
     """Spearman rank correlation, Pearson's R of the ranks (ties share their mean rank).
 
     -1 to 1, best 1, no unit. Reference: Spearman (1904), doi 10.2307/1412159.
     """
-    from xsm.metrics.ranks import rank_statistics
-
     return rank_statistics(x, y, kendall=False)[0]
 
 
-@of_series
+@series_metric
 def kendall_tau(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[Any]:
     """Kendall rank correlation tau-b, ``(c - d) / sqrt((n0 - t_x) (n0 - t_y))``.
 
     c concordant and d discordant of n0 pairs of days, t of them tied in x or in y. -1 to 1, best 1,
     no unit. Reference: Kendall (1945), doi 10.1093/biomet/33.3.239.
     """
-    from xsm.metrics.ranks import rank_statistics
-
     return rank_statistics(x, y, kendall=True)[0]
 
 
@@ -86,8 +88,8 @@ def anomaly_r(
     Parameters
     ----------
     est, ref, dim, weights
-        As for every metric; `dim` holds a time axis. Anomalies are of the pairs alone, so that
-        both series are measured against the same days.
+        As for every metric; `dim` holds a time axis. Anomalies are computed from the pairs only,
+        so that both refer to the same days.
     method, window
         See :func:`xsm.metrics.anomalies`.
 
@@ -95,8 +97,7 @@ def anomaly_r(
     -----
     Reference: Dorigo et al. (2015), doi 10.1016/j.rse.2014.07.023 (moving window of 35 days).
     """
-    from xsm.metrics.anomaly import paired_anomalies
-
     est, ref = paired_anomalies(est, ref, dim=dim, method=method, window=window)
     pairs = pair(est, ref, dim=dim, weights=weights, any_units=True)
-    return labelled("anomaly_r", evaluated("pearson_r", moments(pairs), pairs), pairs)
+    r = evaluate_metric("pearson_r", compute_moments(pairs), pairs)
+    return with_metric_attrs("anomaly_r", r, pairs)

@@ -1,4 +1,4 @@
-"""Metrics of how far the estimate is from the reference.
+"""Metrics of error and of efficiency: how far the estimate is from the reference.
 
 Each is ``metric(est, ref, *, dim, weights=None)`` with DataArrays in one unit and returns a
 DataArray without `dim`: NaN where there is no pair. x is the estimate, y the reference; means,
@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.metrics.metric_factory import of_moments
+from xsm.metrics.correlation import correlation
+from xsm.metrics.metric_factory import moment_metric
 from xsm.metrics.moments import Moments
 
 
-@of_moments
+@moment_metric
 def n_obs(m: Moments) -> NDArray[Any]:
     """Number of pairs: both values finite, weight (if any) above zero. 0 where there is none."""
     return m.n
 
 
-@of_moments
+@moment_metric
 def bias(m: Moments) -> NDArray[Any]:
     """Bias, ``mean(x) - mean(y)``: -inf to inf, best 0, units of the data.
 
@@ -39,7 +40,7 @@ def bias(m: Moments) -> NDArray[Any]:
     return m.mean_x - m.mean_y
 
 
-@of_moments
+@moment_metric
 def mse(m: Moments) -> NDArray[Any]:
     """Mean squared difference, ``mean((x - y)^2)``: 0 to inf, best 0, squared units of the data.
 
@@ -49,7 +50,7 @@ def mse(m: Moments) -> NDArray[Any]:
     return m.dd / m.weight + (m.mean_x - m.mean_y) ** 2
 
 
-@of_moments
+@moment_metric
 def rmsd(m: Moments) -> NDArray[Any]:
     """Root-mean-square difference, ``sqrt(mean((x - y)^2))``: 0 to inf, best 0, units of the data.
 
@@ -58,7 +59,7 @@ def rmsd(m: Moments) -> NDArray[Any]:
     return np.sqrt(m.dd / m.weight + (m.mean_x - m.mean_y) ** 2)
 
 
-@of_moments
+@moment_metric
 def ubrmsd(m: Moments) -> NDArray[Any]:
     """Unbiased root-mean-square difference, ``sqrt(mean(((x - mean(x)) - (y - mean(y)))^2))``.
 
@@ -68,7 +69,7 @@ def ubrmsd(m: Moments) -> NDArray[Any]:
     return np.sqrt(m.dd / m.weight)
 
 
-@of_moments
+@moment_metric
 def mae(m: Moments) -> NDArray[Any]:
     """Mean absolute difference, ``mean(|x - y|)``: 0 to inf, best 0, units of the data.
 
@@ -77,7 +78,7 @@ def mae(m: Moments) -> NDArray[Any]:
     return m.ad / m.weight
 
 
-@of_moments
+@moment_metric
 def mse_bias(m: Moments) -> NDArray[Any]:
     """Part of `mse` from the bias, ``(mean(x) - mean(y))^2``: 0 to inf, squared units.
 
@@ -86,7 +87,7 @@ def mse_bias(m: Moments) -> NDArray[Any]:
     return (m.mean_x - m.mean_y) ** 2
 
 
-@of_moments
+@moment_metric
 def mse_var(m: Moments) -> NDArray[Any]:
     """Part of `mse` from unequal variability, ``(s_x - s_y)^2``: 0 to inf, squared units.
 
@@ -95,10 +96,45 @@ def mse_var(m: Moments) -> NDArray[Any]:
     return (np.sqrt(m.xx / m.weight) - np.sqrt(m.yy / m.weight)) ** 2
 
 
-@of_moments
+@moment_metric
 def mse_corr(m: Moments) -> NDArray[Any]:
     """Part of `mse` from lack of correlation, ``2 s_x s_y (1 - R)``: 0 to inf, squared units.
 
     Reference: Gupta et al. (2009), doi 10.1016/j.jhydrol.2009.08.003, eq. 4.
     """
     return np.maximum(2.0 * (np.sqrt(m.xx * m.yy) - m.xy) / m.weight, 0.0)
+
+
+@moment_metric
+def nse(m: Moments) -> NDArray[Any]:
+    """Nash-Sutcliffe efficiency, ``1 - sum((x - y)^2) / sum((y - mean(y))^2)``.
+
+    -inf to 1, best 1, no unit; 0 is as good as the mean of the reference. It is the coefficient of
+    determination of the line x = y. NaN where the reference does not vary.
+    Reference: Nash and Sutcliffe (1970), doi 10.1016/0022-1694(70)90255-6.
+    """
+    squares = m.dd + m.weight * (m.mean_x - m.mean_y) ** 2
+    return np.where(m.constant_y, np.nan, 1.0 - squares / m.yy)
+
+
+@moment_metric
+def kge(m: Moments) -> NDArray[Any]:
+    """Kling-Gupta efficiency, ``1 - sqrt((R - 1)^2 + (s_x/s_y - 1)^2 + (mean(x)/mean(y) - 1)^2)``.
+
+    -inf to 1, best 1, no unit; the mean of the reference scores ``1 - sqrt(2)``. NaN where a series
+    does not vary or the mean of the reference is 0.
+    Reference: Gupta et al. (2009), doi 10.1016/j.jhydrol.2009.08.003, eq. 9 and 10.
+    """
+    variability = np.sqrt(m.xx / m.yy) - 1.0
+    bias_ratio = np.where(m.mean_y == 0, np.nan, m.mean_x / m.mean_y) - 1.0
+    return 1.0 - np.sqrt((correlation(m) - 1.0) ** 2 + variability**2 + bias_ratio**2)
+
+
+@moment_metric
+def std_ratio(m: Moments) -> NDArray[Any]:
+    """Ratio of standard deviations, ``s_x / s_y``.
+
+    0 to inf, best 1, no unit: the radius in a Taylor diagram. NaN where the reference is constant.
+    Reference: Taylor (2001), doi 10.1029/2000JD900719.
+    """
+    return np.where(m.constant_y, np.nan, np.sqrt(m.xx / m.yy))

@@ -11,17 +11,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.metrics.moments import MOMENT, Moments, moments, unpacked
-from xsm.metrics.pairs import Dims, Pairs, pair
-from xsm.metrics.series import over_series
+from xsm.metrics.moments import MOMENT, Moments, compute_moments, unstack_moments
+from xsm.metrics.pairs import Dims, Pairs, apply_to_series, pair
 from xsm.metrics.table import METRICS
 
 Formula = Callable[[Moments], NDArray[Any]]
-Function = Callable[..., xr.DataArray]
+MetricFunction = Callable[..., xr.DataArray]
 
 
-def of_moments(formula: Formula) -> Function:
-    """Make a metric of a formula over `Moments`; it is vectorised and lazy like all."""
+def moment_metric(formula: Formula) -> MetricFunction:
+    """Decorate a formula over `Moments`: it becomes a metric, vectorised and lazy on Dask."""
     name = formula.__name__
 
     def metric(
@@ -32,14 +31,14 @@ def of_moments(formula: Formula) -> Function:
         weights: xr.DataArray | None = None,
     ) -> xr.DataArray:
         pairs = pair(est, ref, dim=dim, weights=weights, any_units=METRICS[name].any_units)
-        return evaluated(name, moments(pairs), pairs)
+        return evaluate_metric(name, compute_moments(pairs), pairs)
 
     metric.formula = formula  # type: ignore[attr-defined]
-    return _named(metric, formula)
+    return _named_after(formula, metric)
 
 
-def of_series(function: Callable[..., NDArray[Any]]) -> Function:
-    """Make a metric of a function of whole series: arrays (P, T), (P, T) -> (P,)."""
+def series_metric(function: Callable[..., NDArray[Any]]) -> MetricFunction:
+    """Decorate a function of whole series, arrays (P, T), (P, T) -> (P,): it becomes a metric."""
     name = function.__name__
 
     def metric(
@@ -52,57 +51,58 @@ def of_series(function: Callable[..., NDArray[Any]]) -> Function:
         if weights is not None:
             raise InputError(f"weights: {name} is of ranks and takes none; leave them out.")
         pairs = pair(est, ref, dim=dim, any_units=METRICS[name].any_units)
-        (found,) = over_series(function, pairs)
-        return labelled(name, found, pairs)
+        (values,) = apply_to_series(function, pairs)
+        return with_metric_attrs(name, values, pairs)
 
-    return _named(metric, function)
+    return _named_after(function, metric)
 
 
-def _named(metric: Function, written: Callable[..., Any]) -> Function:
+def _named_after(function: Callable[..., Any], metric: MetricFunction) -> MetricFunction:
+    """Name and docstring of `function` on `metric`; its signature stays that of a metric."""
     for key in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(metric, key, getattr(written, key))
+        setattr(metric, key, getattr(function, key))
     return metric
 
 
 def formula_of(name: str) -> Formula | None:
-    """The formula of a metric; None if it is no formula of moments."""
+    """The formula of a metric; None if it is not computed from moments."""
     return getattr(METRICS[name].load(), "formula", None)
 
 
-def evaluated(name: str, sums: xr.DataArray, pairs: Pairs) -> xr.DataArray:
-    """A metric of moments, labelled; lazy if they are."""
-    found = xr.apply_ufunc(
-        partial(_stacked, name=name),
-        sums,
+def evaluate_metric(name: str, moments: xr.DataArray, pairs: Pairs) -> xr.DataArray:
+    """A metric from the moments of `pairs`, with its attributes; lazy if the moments are."""
+    values = xr.apply_ufunc(
+        partial(_evaluate_stacked, name=name),
+        moments,
         input_core_dims=[[MOMENT]],
         dask="parallelized",
         output_dtypes=[np.float64],
     )
-    return labelled(name, found, pairs)
+    return with_metric_attrs(name, values, pairs)
 
 
-def from_moments(name: str, sums: Moments) -> NDArray[Any]:
-    """A metric of moments; NaN where there is no pair.
+def evaluate_formula(name: str, moments: Moments) -> NDArray[Any]:
+    """A metric from moments; NaN where there is no pair.
 
     Raises
     ------
     KeyError
-        If the metric is no formula of moments.
+        If the metric is not computed from moments.
     """
     formula = formula_of(name)
     if formula is None:
         raise KeyError(name)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((sums.n > 0) | (name == "n_obs"), formula(sums), np.nan)
+        return np.where((moments.n > 0) | (name == "n_obs"), formula(moments), np.nan)
 
 
-def _stacked(stacked: NDArray[np.float64], *, name: str) -> NDArray[Any]:
-    return from_moments(name, unpacked(stacked))
+def _evaluate_stacked(stacked: NDArray[np.float64], *, name: str) -> NDArray[Any]:
+    return evaluate_formula(name, unstack_moments(stacked))
 
 
-def labelled(name: str, found: xr.DataArray, pairs: Pairs) -> xr.DataArray:
-    """`found` with the name, long name and units of a metric."""
+def with_metric_attrs(name: str, values: xr.DataArray, pairs: Pairs) -> xr.DataArray:
+    """`values` with the name, long name and units of a metric."""
     row = METRICS[name]
     units = row.units_for(pairs.units)
     attrs = {"long_name": row.long_name} | ({} if units is None else {"units": units})
-    return found.rename(name).assign_attrs(attrs)
+    return values.rename(name).assign_attrs(attrs)

@@ -1,8 +1,8 @@
-"""The sums that most metrics are made of, taken once; of a Dask array block by block."""
+"""Moments: the sums that most metrics are computed from; of a Dask array chunk by chunk."""
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,18 +11,19 @@ from numba import from_dtype, njit, types
 from numpy.typing import NDArray
 
 from xsm.metrics.pairs import Pairs
+from xsm_kernels import compile_once, run_in_threads
 
 MOMENT = "moment"
-LEAST = 32  # pairs of a block: the sums of fewer weigh more than the data
+MIN_CHUNK_PAIRS = 32  # with fewer, the moments of a chunk are larger than its data
 _NEARLY_CONSTANT = 1e-13  # of the mean: the limit of scipy.stats.pearsonr
 
 
 class Moments(NamedTuple):
-    """Sums over the pairs; each an array of one shape.
+    """Sums over the pairs; all arrays have one shape.
 
-    `xx`, `yy`, `xy` are weighted sums of squared and multiplied deviations from the means, `dd`
-    that of the squared deviations of est - ref, `ad` the sum of absolute differences; `n_x` and
-    `n_y` count the values of each series, pairs or not.
+    `xx`, `yy`, `xy` are weighted sums of squares and products of deviations from the means, `dd`
+    that of the squared deviations of est - ref, `ad` the sum of absolute differences. `n_x` and
+    `n_y` count the finite values of each series, paired or not.
     """
 
     n: NDArray[Any]
@@ -48,83 +49,85 @@ class Moments(NamedTuple):
         return self.yy <= self.weight * (_NEARLY_CONSTANT * self.mean_y) ** 2
 
 
-COUNT = len(Moments._fields)
+N_MOMENTS = len(Moments._fields)
 
 
-def unpacked(stacked: NDArray[np.float64]) -> Moments:
-    """`Moments` of an array (..., 11)."""
+def unstack_moments(stacked: NDArray[np.float64]) -> Moments:
+    """`Moments` as views of an array (..., 11)."""
     return Moments(*np.moveaxis(stacked, -1, 0))
 
 
-def moments(pairs: Pairs) -> xr.DataArray:
+def compute_moments(pairs: Pairs) -> xr.DataArray:
     """Moments of two series over ``pairs.dims``.
 
     Returns
     -------
     DataArray, float64
-        The dimensions that stay and ``moment`` (11); lazy if a series is.
+        On the dimensions that are not reduced and ``moment`` (11); lazy if a series is.
     """
     x = pairs.series[0]
     arrays = [*pairs.series, *(() if pairs.weights is None else (pairs.weights,))]
     axes = tuple(x.dims.index(d) for d in pairs.dims)
-    kept = [d for d in x.dims if d not in pairs.dims]
+    remaining = [d for d in x.dims if d not in pairs.dims]
     if any(da.chunks is not None for da in arrays):
-        data = _lazy([da.data for da in arrays], axes)
+        data = _moments_of_dask([da.data for da in arrays], axes)
     else:
-        data = _block(*(da.values for da in arrays), axes=axes).squeeze(axes)
+        data = _moments_of_arrays(*(da.values for da in arrays), axes=axes).squeeze(axes)
     coords = {name: c for name, c in x.coords.items() if not set(c.dims) & set(pairs.dims)}
-    return xr.DataArray(data, dims=[*kept, MOMENT], coords=coords)
+    return xr.DataArray(data, dims=[*remaining, MOMENT], coords=coords)
 
 
-def _block(x: Any, y: Any, w: Any = None, *, axes: tuple[int, ...]) -> NDArray[np.float64]:
-    """Moments of arrays in memory: shape of `x` with 1 along `axes`, then 11."""
-    from xsm_kernels import run_in_threads
-
-    shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
+def _moments_of_arrays(
+    x: Any, y: Any, weights: Any = None, *, axes: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Moments of NumPy arrays over `axes`: the shape of `x` with 1 along `axes`, then 11."""
+    reduced_shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
     ordered = sorted(axes)
     first, last = ordered[0], ordered[-1] + 1
-    together = last - first == len(ordered)
-    arrays = [x, y] if w is None else [x, y, w]
-    if not together:  # bring them to the end
+    adjacent = last - first == len(ordered)
+    arrays = [x, y] if weights is None else [x, y, weights]
+    if not adjacent:  # move them to the end
         order = [a for a in range(x.ndim) if a not in axes] + ordered
         arrays = [a.transpose(order) for a in arrays]
         first, last = x.ndim - len(ordered), x.ndim
-    cut = arrays[0].shape
-    view = (_size(cut[:first]), _size(cut[first:last]), _size(cut[last:]))
+    shape = arrays[0].shape
+    view = (_size(shape[:first]), _size(shape[first:last]), _size(shape[last:]))
     arrays = [np.ascontiguousarray(a).reshape(view) for a in arrays]
-    if w is None:
+    if weights is None:
         arrays.append(np.ones((1, 1, 1)))
-    out = np.zeros((view[0], view[2], COUNT))
-    units = view[0] * -(-view[2] // TILE)
-    run_in_threads(moments_kernel(arrays[0].dtype), units, *arrays, w is not None, out)
-    return out.reshape((*shape, COUNT))
+    out = np.zeros((view[0], view[2], N_MOMENTS))
+    n_units = view[0] * -(-view[2] // TILE_COLUMNS)
+    run_in_threads(moments_loop(arrays[0].dtype), n_units, *arrays, weights is not None, out)
+    return out.reshape((*reduced_shape, N_MOMENTS))
 
 
 def _size(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape, dtype=np.int64))
 
 
-def merged(parts: NDArray[np.float64], axis: Any, keepdims: bool = True) -> NDArray[np.float64]:
+def merge_moments(
+    parts: NDArray[np.float64], axis: Any, keepdims: bool = True
+) -> NDArray[np.float64]:
     """Moments of all pairs from those of their parts (Chan et al., 1983, doi 10.2307/2683386).
 
     Parameters
     ----------
     parts : ndarray (..., 11)
     axis : int or tuple of int
-        Along which the parts lie.
+        Axes of the parts.
     """
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     total = parts.sum(axis=axes, keepdims=True)
-    m, out = unpacked(parts), unpacked(total)
-    share = m.weight / np.where(out.weight > 0, out.weight, 1.0)
+    m, out = unstack_moments(parts), unstack_moments(total)
+    fraction = m.weight / np.where(out.weight > 0, out.weight, 1.0)
     means = []
     for mean in (m.mean_x, m.mean_y):
-        # from one of them, so that equal means stay what they are
+        # relative to one of the means, so that the mean of equal means is exact
         anchor = np.where(m.weight > 0, mean, -np.inf).max(
             axis=axes, keepdims=True, initial=-np.inf
         )
         anchor = np.where(np.isfinite(anchor), anchor, 0.0)
-        means.append(anchor + (share * (mean - anchor)).sum(axis=axes, keepdims=True))
+        means.append(anchor + (fraction * (mean - anchor)).sum(axis=axes, keepdims=True))
     d_x, d_y = m.mean_x - means[0], m.mean_y - means[1]
     out.mean_x[...], out.mean_y[...] = means
     for field, product in ((out.xx, d_x * d_x), (out.yy, d_y * d_y), (out.xy, d_x * d_y)):
@@ -133,20 +136,21 @@ def merged(parts: NDArray[np.float64], axis: Any, keepdims: bool = True) -> NDAr
     return total if keepdims else total.squeeze(axes)
 
 
-def _lazy(arrays: list[Any], axes: tuple[int, ...]) -> Any:
+def _moments_of_dask(arrays: list[Any], axes: tuple[int, ...]) -> Any:
+    """Moments of arrays of which one or more are of Dask, over `axes`; lazy."""
     import dask.array as da
 
-    first = next(a for a in arrays if hasattr(a, "dask"))
-    blocks = [a if hasattr(a, "dask") else da.asarray(a, chunks=first.chunks) for a in arrays]
-    _, blocks = da.core.unify_chunks(*(part for a in blocks for part in (a, tuple(range(a.ndim)))))
-    wide = {axis: _at_least(blocks[0].chunks, axis, axes) for axis in axes}
-    index = tuple(range(blocks[0].ndim))
-    blocks = [a.rechunk(wide) for a in blocks]
+    chunks = next(a.chunks for a in arrays if isinstance(a, da.Array))
+    lazy = [a if isinstance(a, da.Array) else da.asarray(a, chunks=chunks) for a in arrays]
+    index = tuple(range(lazy[0].ndim))
+    _, lazy = da.unify_chunks(*(part for a in lazy for part in (a, index)))
+    joined = {axis: _joined_chunks(lazy[0].chunks, axis, axes) for axis in axes}
+    lazy = [a.rechunk(joined) for a in lazy]
     parts = da.blockwise(
-        partial(_block, axes=axes),
+        partial(_moments_of_arrays, axes=axes),
         (*index, len(index)),
-        *(part for a in blocks for part in (a, index)),
-        new_axes={len(index): COUNT},
+        *(part for a in lazy for part in (a, index)),
+        new_axes={len(index): N_MOMENTS},
         adjust_chunks={axis: 1 for axis in axes},
         align_arrays=False,
         dtype=np.float64,
@@ -154,9 +158,9 @@ def _lazy(arrays: list[Any], axes: tuple[int, ...]) -> Any:
     )
     return da.reduction(
         parts,
-        chunk=_same,
-        combine=merged,
-        aggregate=merged,
+        chunk=_unchanged,
+        combine=merge_moments,
+        aggregate=merge_moments,
         axis=axes,
         dtype=np.float64,
         concatenate=True,
@@ -165,45 +169,45 @@ def _lazy(arrays: list[Any], axes: tuple[int, ...]) -> Any:
     )
 
 
-def _same(part: Any, axis: Any, keepdims: bool) -> Any:
+def _unchanged(part: Any, axis: Any, keepdims: bool) -> Any:
     return part
 
 
-def _at_least(chunks: Any, axis: int, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """Chunks of `axis`, neighbours joined until a block has `LEAST` pairs."""
+def _joined_chunks(chunks: Any, axis: int, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Chunks of `axis`, neighbours joined until a block has `MIN_CHUNK_PAIRS` pairs."""
     others = _size(tuple(max(chunks[a], default=1) for a in axes if a != axis))
-    wanted = -(-LEAST // max(others, 1))
+    min_size = -(-MIN_CHUNK_PAIRS // max(others, 1))
     joined: list[int] = []
     for size in chunks[axis]:
-        if joined and joined[-1] < wanted:
+        if joined and joined[-1] < min_size:
             joined[-1] += size
         else:
             joined.append(size)
     return tuple(joined)
 
 
-TILE = 512  # columns at a time, so that their sums stay in the cache
+TILE_COLUMNS = 512  # at a time, so that their sums stay in the cache
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
 def is_pair(x, y, w):
-    """Both are finite and the weight is above zero: the one rule of what is dropped."""
+    """Whether both are finite and the weight is above zero: the definition of a pair."""
     return np.isfinite(x) & np.isfinite(y) & (w > 0) & (w < np.inf)
 
 
-@njit(nogil=True, error_model="numpy")
 def _moments(x, y, w, weighted, out, start, stop):
     """Units start..stop of (row, tile of columns): x, y (A, T, I) -> out (A, I, 11).
 
-    Two passes; deviations are from the first pair, so that those of a constant series are 0.
+    Two passes; the first sums deviations from the first pair, so that the mean of a constant series
+    is exact.
     """
     length, columns = x.shape[1:]
-    tiles = (columns + TILE - 1) // TILE
-    width = min(TILE, columns)
+    tiles = (columns + TILE_COLUMNS - 1) // TILE_COLUMNS
+    width = min(TILE_COLUMNS, columns)
     sums = np.empty((11, width))
     shift = np.empty((2, width))
     for unit in range(start, stop):
-        a, first = unit // tiles, unit % tiles * TILE
+        a, first = unit // tiles, unit % tiles * TILE_COLUMNS
         count = min(width, columns - first)
         sums[:] = 0.0
         shift[:] = 0.0
@@ -245,13 +249,13 @@ def _moments(x, y, w, weighted, out, start, stop):
                 out[a, first + i, k] = sums[k, i]
 
 
-@cache
-def moments_kernel(dtype: np.dtype) -> Any:
-    """The compiled function for series of `dtype`."""
+@compile_once
+def moments_loop(dtype: np.dtype) -> Any:
+    """`_moments`, compiled for series of `dtype`."""
     series = types.Array(from_dtype(dtype), 3, "C", readonly=True)
     double = types.Array(types.float64, 3, "C", readonly=True)
     out = types.Array(types.float64, 3, "C")
-    _moments.compile(
-        types.void(series, series, double, types.boolean, out, types.int64, types.int64)
-    )
-    return _moments
+    loop = njit(nogil=True, error_model="numpy")(_moments)
+    loop.compile(types.void(series, series, double, types.boolean, out, types.int64, types.int64))
+    loop.disable_compile()  # arrays that may be written to are converted, not compiled for
+    return loop

@@ -1,4 +1,4 @@
-"""Why a score is missing, as a flag instead of a crash."""
+"""Why a score is missing: a CF flag instead of an error."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ STATUS_ATTRS: dict[str, Any] = {
 }
 
 
-def status_of(
-    pairs: NDArray[Any],
-    valid: Sequence[NDArray[Any]],
+def pair_status(
+    n_pairs: NDArray[Any],
+    n_valid: Sequence[NDArray[Any]],
     constant: NDArray[np.bool_],
     *,
     min_pairs: int,
     disjoint: bool = False,
 ) -> NDArray[np.int8]:
-    """Status of every point; all arrays of one shape.
+    """Status of every point; all arrays have one shape.
 
     Parameters
     ----------
-    pairs : ndarray
-        How many pairs there are.
-    valid : sequence of ndarray
-        How many values each series has.
+    n_pairs : ndarray
+        Number of pairs.
+    n_valid : sequence of ndarray
+        Number of finite values of each series.
     constant : ndarray of bool
-        One of the two series, where both are valid, does not vary.
+        Whether one of the series does not vary over the pairs.
     min_pairs : int
-        Fewer are too few.
+        Fewer pairs are too few.
     disjoint : bool
-        The two have no label in common, so that nothing is known of their values.
+        The series have no label in common; whether they hold values is then not known.
 
     Examples
     --------
     >>> n = np.array([90, 0, 0, 2])
-    >>> status_of(n, [n + 5, n + [5, 0, 5, 5]], n < 0, min_pairs=3).tolist()
+    >>> pair_status(n, [n + 5, n + [5, 0, 5, 5]], n < 0, min_pairs=3).tolist()
     [0, 5, 1, 3]
     """
     status = np.where(constant, CONSTANT_SERIES, OK)
-    status = np.where(pairs < min_pairs, TOO_FEW_PAIRS, status)
-    status = np.where(pairs == 0, NO_OVERLAP_IN_TIME, status)
+    status = np.where(n_pairs < min_pairs, TOO_FEW_PAIRS, status)
+    status = np.where(n_pairs == 0, NO_OVERLAP_IN_TIME, status)
     if not disjoint:
-        status = np.where(np.min(valid, axis=0) == 0, ALL_MISSING, status)
+        status = np.where(np.min(n_valid, axis=0) == 0, ALL_MISSING, status)
     return status.astype(np.int8)

@@ -1,4 +1,4 @@
-"""The table of metrics: one function, one row."""
+"""The table of metrics: one row for each function."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Metric:
     best : float
         Value of a perfect estimate; NaN where there is none.
     ranks : bool
-        Needs the whole series at once, not sums: slower, and without weights.
+        Needs whole series instead of moments: slower, and without weights.
     any_units : bool
-        Does not change with the unit of either series, so these may differ.
+        Independent of the units of the series, which may differ.
     """
 
     function: str
@@ -41,7 +41,7 @@ class Metric:
         return getattr(import_module(module), name)
 
     def units_for(self, data: str | None) -> str | None:
-        """Unit of the metric of data in the unit `data`; None where that is not known.
+        """Unit of the metric, of series in the unit `data`; None where `data` is None.
 
         Examples
         --------
@@ -53,14 +53,13 @@ class Metric:
         return f"({data})2" if self.units == "data2" and data != "1" else data
 
 
-_DEVIATION = "xsm.metrics.error:"
+_ERROR = "xsm.metrics.error:"
 _CORRELATION = "xsm.metrics.correlation:"
-_EFFICIENCY = "xsm.metrics.efficiency:"
 METRICS: dict[str, Metric] = {
-    "bias": Metric(_DEVIATION + "bias", "bias", "data", 0.0),
-    "rmsd": Metric(_DEVIATION + "rmsd", "root-mean-square difference", "data", 0.0),
-    "ubrmsd": Metric(_DEVIATION + "ubrmsd", "unbiased root-mean-square difference", "data", 0.0),
-    "mae": Metric(_DEVIATION + "mae", "mean absolute difference", "data", 0.0),
+    "bias": Metric(_ERROR + "bias", "bias", "data", 0.0),
+    "rmsd": Metric(_ERROR + "rmsd", "root-mean-square difference", "data", 0.0),
+    "ubrmsd": Metric(_ERROR + "ubrmsd", "unbiased root-mean-square difference", "data", 0.0),
+    "mae": Metric(_ERROR + "mae", "mean absolute difference", "data", 0.0),
     "pearson_r": Metric(
         _CORRELATION + "pearson_r", "Pearson correlation", "1", 1.0, any_units=True
     ),
@@ -71,21 +70,21 @@ METRICS: dict[str, Metric] = {
         _CORRELATION + "kendall_tau", "Kendall rank correlation (tau-b)", "1", 1.0, True, True
     ),
     "r2": Metric(_CORRELATION + "r2", "squared Pearson correlation", "1", 1.0, any_units=True),
-    "kge": Metric(_EFFICIENCY + "kge", "Kling-Gupta efficiency", "1", 1.0),
-    "std_ratio": Metric(_EFFICIENCY + "std_ratio", "ratio of standard deviations", "1", 1.0),
-    "nse": Metric(_EFFICIENCY + "nse", "Nash-Sutcliffe efficiency", "1", 1.0),
-    "mse": Metric(_DEVIATION + "mse", "mean squared difference", "data2", 0.0),
+    "kge": Metric(_ERROR + "kge", "Kling-Gupta efficiency", "1", 1.0),
+    "std_ratio": Metric(_ERROR + "std_ratio", "ratio of standard deviations", "1", 1.0),
+    "nse": Metric(_ERROR + "nse", "Nash-Sutcliffe efficiency", "1", 1.0),
+    "mse": Metric(_ERROR + "mse", "mean squared difference", "data2", 0.0),
     "mse_corr": Metric(
-        _DEVIATION + "mse_corr", "mean squared difference from lack of correlation", "data2", 0.0
+        _ERROR + "mse_corr", "mean squared difference from lack of correlation", "data2", 0.0
     ),
-    "mse_bias": Metric(_DEVIATION + "mse_bias", "mean squared difference from bias", "data2", 0.0),
+    "mse_bias": Metric(_ERROR + "mse_bias", "mean squared difference from bias", "data2", 0.0),
     "mse_var": Metric(
-        _DEVIATION + "mse_var", "mean squared difference from unequal variability", "data2", 0.0
+        _ERROR + "mse_var", "mean squared difference from unequal variability", "data2", 0.0
     ),
     "anomaly_r": Metric(
         _CORRELATION + "anomaly_r", "Pearson correlation of anomalies", "1", 1.0, any_units=True
     ),
-    "n_obs": Metric(_DEVIATION + "n_obs", "number of pairs", "1", float("nan"), any_units=True),
+    "n_obs": Metric(_ERROR + "n_obs", "number of pairs", "1", float("nan"), any_units=True),
 }
 
 

@@ -226,7 +226,7 @@ def paired_comparison(comparison: xr.Dataset) -> list[Table]:
             result = comparison.sel(metric=metric, group=group)
             row = [str(group), f"{result['n_stations'].item():,.0f}"]
             row += [number(result[f"median_{side}"].item(), 3, metric) for side in "ab"]
-            row += [percent(result[f"share_{outcome}"].item()) for outcome in ("won", "tied")]
+            row += [percent(result[f"fraction_{outcome}"].item()) for outcome in ("won", "tied")]
             rows.append(row + [_p_value(result[name].item()) for name in p_values])
         caption = f"{SHORT_NAMES.get(metric, metric)}: {a} against {b} at the same stations."
         tables.append(Table(caption, head, rows))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples
-from xsm.metrics.score_table import pooled
+from xsm.metrics.score_table import pooled_scores
 from xsm.networks.model import Model
 from xsm.networks.registry import CONTEXT_DAYS, SEQUENCE_DAYS
 from xsm.networks.sequence_inference import (
@@ -124,7 +124,7 @@ def skill(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, A
         factor = np.quantile(error / std[observed], 0.68) / NORMAL_HALF_WIDTH_68
         entries["calibration"] = {"scale": round(float(factor), 4), "n": int(observed.sum())}
     if (test := part == 2).any():
-        row = pooled(estimate_sequences(samples.x[test], model)[0], samples.y[test])
+        row = pooled_scores(estimate_sequences(samples.x[test], model)[0], samples.y[test])
         entries["scores"] = {
             "rmse": round(row["rmse"], 5),
             "bias": round(row["bias"], 5),

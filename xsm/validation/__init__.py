@@ -1,11 +1,14 @@
-"""What validation consists of: one module for each kind of reference, and what they share."""
+"""Validation: one module for each kind of reference, and what they share."""
 
 from xsm._lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "representative": "xsm.validation.triple:representative",
+        "GapOptions": "xsm.validation.reference_options:GapOptions",
+        "ProductOptions": "xsm.validation.reference_options:ProductOptions",
         "STRATA": "xsm.validation.strata:STRATA",
+        "StationOptions": "xsm.validation.reference_options:StationOptions",
+        "representative": "xsm.validation.triple:representative",
     },
 )

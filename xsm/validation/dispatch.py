@@ -1,181 +1,308 @@
-"""From a reference to the kind of validation it asks for."""
+"""From the reference to the kind of validation, and the arguments that apply to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+import json
+import os
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import xarray as xr
 
 from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.record import GriddedRecord, open_record
 from xsm.errors import InputError
-from xsm.validation.in_situ import Collocation, validate_stations
+from xsm.validation.in_situ import validate_stations
 from xsm.validation.product import validate_product
-from xsm.validation.scoring import Request, interval_options, needs_whole_series
+from xsm.validation.reference_options import OPTION_CLASSES, as_names, read_options
+from xsm.validation.scoring import ScoreOptions, interval_options, needs_whole_series
 from xsm.validation.station_reader import station_dim
-from xsm.validation.strata import named
+from xsm.validation.strata import stratum_definitions
 from xsm.validation.triple import triple_at_stations, triple_of_grids
 
-Options = Mapping[str, Any]
+Arguments = Mapping[str, Any]
 
 
-def validated(obj: Any, reference: Any, options: Options) -> xr.Dataset:
-    """Scores with their kind and names; `options` are the other arguments of `xsm.validate`."""
-    request = Request(
-        metrics=_several(options["metrics"]),
-        ci=interval_options(options["ci"], options["seed"]),
-        **{k: options[k] for k in ("scaling", "anomalies", "p_values", "min_pairs", "seed")},
+@dataclass(frozen=True)
+class Call:
+    """A call of :func:`xsm.validate` with its arguments checked and its records opened.
+
+    grids : gridded references
+    stations : references with a station dimension, as they were given
+    options : StationOptions, ProductOptions or GapOptions, whichever applies
+    gapfill : :func:`xsm.gapfill`, for the networks that fill simulated gaps
+    """
+
+    record: GriddedRecord
+    grids: list[GriddedRecord]
+    stations: list[Any]
+    score_options: ScoreOptions
+    options: Any
+    by: Any
+    keep_pairs: bool
+    reference_var: str | None
+    progress: bool | None
+    gapfill: Callable[..., xr.Dataset]
+
+
+class ReferenceKind(NamedTuple):
+    """A kind of validation.
+
+    title : for messages
+    label : the attribute ``xsm_scores`` of the result
+    run : function (Call) -> scores
+    group : the argument with its options
+    refused : argument that does not apply -> what to do instead
+    """
+
+    title: str
+    label: str
+    run: Callable[[Call], xr.Dataset]
+    group: str
+    refused: Mapping[str, str]
+
+
+def run_validation(
+    obj: Any,
+    reference: Any,
+    arguments: Arguments,
+    defaults: Arguments,
+    gapfill: Callable[..., xr.Dataset],
+) -> xr.Dataset:
+    """Scores with their kind, names and settings in the attributes.
+
+    Parameters
+    ----------
+    obj, reference
+        See :func:`xsm.validate`.
+    arguments, defaults : mapping
+        The other arguments of :func:`xsm.validate`, and their default values.
+    gapfill : callable
+        :func:`xsm.gapfill`.
+    """
+    score_options = ScoreOptions(
+        metrics=as_names(arguments["metrics"]),
+        ci=interval_options(arguments["ci"], arguments["seed"]),
+        **{k: arguments[k] for k in ("scaling", "anomalies", "p_values", "min_pairs", "seed")},
     )
-    named(options["by"])  # says what is wrong before anything is read
-    record = open_record(obj, options["var"], single=True)
-    how, references = _kind(reference)
+    stratum_definitions(arguments["by"])  # an unknown name is an error before anything is read
+    record = open_record(obj, arguments["var"], single=True)
+    references = _as_list(reference)
+    kind = KINDS[_kind_of(references)]
+    _check_applicable(kind, arguments, defaults)
+    options = read_options(kind.group, arguments[kind.group], OPTION_CLASSES[kind.group])
     grids = [
-        open_record(one, options["reference_var"], argument="reference", single=True)
-        for one in references
-        if station_dim(one) is None
+        open_record(item, arguments["reference_var"], argument="reference", single=True)
+        for item in references
+        if station_dim(item) is None
     ]
-    stations = [one for one in references if station_dim(one) is not None]
-    scores = _RUN[how](record, grids, stations, request, options)
-    said = [*(grid.name for grid in grids), *(["stations"] if stations else [])]
-    return scores.assign_attrs(
-        xsm_scores=how,
+    stations = [item for item in references if station_dim(item) is not None]
+    shared = {k: arguments[k] for k in ("by", "keep_pairs", "reference_var", "progress")}
+    call = Call(record, grids, stations, score_options, options, gapfill=gapfill, **shared)
+    names = [*(grid.name for grid in grids), *(["stations"] if stations else [])]
+    return kind.run(call).assign_attrs(
+        xsm_scores=kind.label,
         estimate_name=record.name,
-        reference_name=", ".join(said) or "the same, hidden",
+        reference_name=", ".join(names) or "the same, hidden",
+        settings=_settings({**arguments, kind.group: options}),
     )
 
 
-def _kind(reference: Any) -> tuple[str, list[Any]]:
-    """What kind of validation a reference asks for, and the references as a list."""
+def _as_list(reference: Any) -> list[Any]:
+    """The references as a list of Datasets and DataArrays."""
     if reference is None:
-        return "simulated_gaps", []
-    given = list(reference) if isinstance(reference, list | tuple) else [reference]
-    for one in given:
-        if not isinstance(one, xr.Dataset | xr.DataArray):
+        return []
+    references = list(reference) if isinstance(reference, list | tuple) else [reference]
+    for item in references:
+        if not isinstance(item, xr.Dataset | xr.DataArray):
             raise InputError(
-                f"reference is or holds a {type(one).__name__}: expected None, a Dataset of "
+                f"reference is or holds a {type(item).__name__}: expected None, a Dataset of "
                 "stations or a list of them, a gridded Dataset or DataArray, or two of these."
             )
-    if given and all(station_dim(one) is not None for one in given):
-        return "in_situ", given
-    if len(given) == 1:
-        return "product", given
-    if len(given) == 2:
-        return "triple_collocation", given
+    if not references:
+        raise InputError("reference is empty: expected None, or at least one reference.")
+    return references
+
+
+def _kind_of(references: list[Any]) -> str:
+    """The kind of validation, a key of `KINDS`."""
+    if not references:
+        return "simulated_gaps"
+    of_stations = [station_dim(item) is not None for item in references]
+    if all(of_stations):
+        return "in_situ"
+    if len(references) == 1:
+        return "product"
+    if len(references) == 2:
+        return "triple_at_stations" if any(of_stations) else "triple_of_grids"
     raise InputError(
-        f"reference holds {len(given)} records: expected one product, two for triple collocation, "
-        "or any number of sets of stations."
+        f"reference holds {len(references)} records: expected one product, two for triple "
+        "collocation, or any number of sets of stations."
     )
 
 
-def _gaps(
-    record: GriddedRecord,
-    grids: list[GriddedRecord],
-    stations: list[Any],
-    request: Request,
-    options: Options,
-) -> xr.Dataset:
-    if request.anomalies is not None:
-        raise InputError(
-            "anomalies: simulated gaps are hidden cells, not series; anomaly_r is among their "
-            "scores. Leave anomalies out."
-        )
-    from xsm.validation.gaps import Plan, validate_gaps
+def _check_applicable(kind: ReferenceKind, arguments: Arguments, defaults: Arguments) -> None:
+    """Refuse arguments that would be ignored."""
+    for group in OPTION_CLASSES:
+        if group != kind.group and arguments[group] is not None:
+            raise InputError(
+                f"{group}={reprlib.repr(arguments[group])} does not apply to {kind.title}, whose "
+                f"options are given by {kind.group}: leave {group} out."
+            )
+    for name, instead in kind.refused.items():
+        if _differs(name, arguments[name], defaults[name]):
+            raise InputError(
+                f"{name}={reprlib.repr(arguments[name])} does not apply to {kind.title}: {instead}"
+            )
 
-    plan = Plan(
-        baselines=_several(options["baselines"]),
-        kinds=_several(options["kinds"]),
-        **{name: options[name] for name in ("model", "draws", "seed", "progress")},
+
+def _differs(name: str, value: Any, default: Any) -> bool:
+    if name == "metrics":
+        return as_names(value) != default
+    if name == "progress":  # False asks for what happens anyway
+        return bool(value)
+    return value is not default and value != default
+
+
+def _settings(arguments: Arguments) -> str:
+    """The arguments of a call as JSON."""
+
+    def readable(value: Any) -> Any:
+        if type(value) in OPTION_CLASSES.values():
+            return vars(value)
+        return os.fspath(value) if isinstance(value, os.PathLike) else f"<{type(value).__name__}>"
+
+    return json.dumps(dict(arguments), default=readable)
+
+
+def _simulated_gaps(call: Call) -> xr.Dataset:
+    from xsm.validation.gaps import validate_gaps
+
+    return validate_gaps(
+        call.record,
+        call.score_options,
+        call.options,
+        gapfill=call.gapfill,
+        by=call.by,
+        progress=call.progress,
     )
-    return validate_gaps(record, request, plan, by=options["by"])
 
 
-def _in_situ(
-    record: GriddedRecord,
-    grids: list[GriddedRecord],
-    stations: list[Any],
-    request: Request,
-    options: Options,
-) -> xr.Dataset:
+def _in_situ(call: Call) -> xr.Dataset:
     return validate_stations(
-        record,
-        stations,
-        request,
-        _collocation(options),
-        by=options["by"],
-        var=options["reference_var"],
-        keep_pairs=options["keep_pairs"],
+        call.record,
+        call.stations,
+        call.score_options,
+        call.options,
+        by=call.by,
+        var=call.reference_var,
+        keep_pairs=call.keep_pairs,
     )
 
 
-def _product(
-    record: GriddedRecord,
-    grids: list[GriddedRecord],
-    stations: list[Any],
-    request: Request,
-    options: Options,
-) -> xr.Dataset:
-    how = {name: options[name] for name in ("by", "regrid", "regions", "keep_pairs")}
-    records = [record, grids[0]]
-    first, second = (_in_blocks(one, request) for one in records)
-    scores = validate_product(first, second, request, **how)
-    return _as_given(scores, records)
+def _product(call: Call) -> xr.Dataset:
+    records = [call.record, *call.grids]
+    first, second = (_in_blocks(record, call.score_options) for record in records)
+    scores = validate_product(
+        first, second, call.score_options, call.options, by=call.by, keep_pairs=call.keep_pairs
+    )
+    return _computed_unless_dask(scores, records)
 
 
-def _triple(
-    record: GriddedRecord,
-    grids: list[GriddedRecord],
-    stations: list[Any],
-    request: Request,
-    options: Options,
-) -> xr.Dataset:
-    if options["by"] is not None or request.scaling or request.anomalies:
+def _triple_of_grids(call: Call) -> xr.Dataset:
+    if call.options.regions:
         raise InputError(
-            "by, scaling and anomalies are not for triple collocation: select or transform the "
-            "three records first."
+            f"product: regions={reprlib.repr(call.options.regions)} does not apply to triple "
+            "collocation: leave it out, or validate against one product."
         )
-    intervals = dict(request.ci or {})
-    ci = intervals.pop("method", "bca") if request.ci is not None else None
-    given: dict[str, Any] = {"min_pairs": request.min_pairs, "ci": ci, **intervals}
-    records = [record, *grids]
-    if not stations:
-        cut = [_in_blocks(one, request) for one in records]
-        return _as_given(triple_of_grids(cut, regrid=options["regrid"], options=given), records)
+    records = [call.record, *call.grids]
+    errors = triple_of_grids(
+        [_in_blocks(record, call.score_options) for record in records],
+        regrid=call.options.regrid,
+        statistic_options=_triple_options(call.score_options),
+    )
+    return _computed_unless_dask(errors, records)
+
+
+def _triple_at_stations(call: Call) -> xr.Dataset:
     return triple_at_stations(
-        records, stations[0], _collocation(options), var=options["reference_var"], options=given
+        [call.record, *call.grids],
+        call.stations[0],
+        call.options,
+        var=call.reference_var,
+        statistic_options=_triple_options(call.score_options),
     )
 
 
-def _in_blocks(record: GriddedRecord, request: Request) -> GriddedRecord:
-    """A record in a file in blocks: of days as files are, of rows where whole series are needed."""
-    dim = record.layout.y if needs_whole_series(request) else record.layout.time
+def _triple_options(options: ScoreOptions) -> dict[str, Any]:
+    """Options of :func:`xsm.metrics.triple_collocation`."""
+    interval = dict(options.ci or {})
+    method = None if options.ci is None else interval.pop("method", "bca")
+    return {"min_pairs": options.min_pairs, "ci": method, **interval}
+
+
+def _in_blocks(record: GriddedRecord, options: ScoreOptions) -> GriddedRecord:
+    """A record in a file as blocks: of days, or of rows where whole series are needed."""
+    dim = record.layout.y if needs_whole_series(options) else record.layout.time
     return replace(record, da=chunk_file_backed(record.da, dim))
 
 
-def _as_given(scores: xr.Dataset, records: list[GriddedRecord]) -> xr.Dataset:
+def _computed_unless_dask(scores: xr.Dataset, records: list[GriddedRecord]) -> xr.Dataset:
     """Scores in memory, but lazy if a record came as a Dask array."""
     if any(record.da.chunks is not None for record in records):
         return scores
-    # sums over days and sums over cells, taken at once, would hold all blocks
+    # sums over days and sums over cells, computed together, would hold all blocks
     daily = [name for name, da in scores.data_vars.items() if "time" in da.dims]
     return scores.drop_vars(daily).compute().assign(scores[daily].compute())
 
 
-# kind of validation -> what runs it
-_RUN = {
-    "simulated_gaps": _gaps,
-    "in_situ": _in_situ,
-    "product": _product,
-    "triple_collocation": _triple,
+_OF_PAIRS = (
+    "by, scaling and anomalies are not for triple collocation: select or transform the three "
+    "records first."
+)
+_TRIPLE_REFUSED = {
+    "metrics": "its statistics are fixed; leave metrics out.",
+    "by": _OF_PAIRS,
+    "scaling": _OF_PAIRS,
+    "anomalies": _OF_PAIRS,
+    "p_values": "it has none; use ci for confidence intervals.",
+    "keep_pairs": "there are no pairs; leave it out.",
+    "progress": "it has no progress bar; leave it out.",
 }
+_NO_PROGRESS = {"progress": "it has no progress bar; leave it out."}
 
-
-def _collocation(options: Options) -> Collocation:
-    flags = None if options["flags"] is None else _several(options["flags"])
-    names = ("match", "window", "pairing", "overpass", "depth", "sensors")
-    return Collocation(flags=flags, **{name: options[name] for name in names})
-
-
-def _several(names: Any) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+KINDS = {
+    "simulated_gaps": ReferenceKind(
+        "simulated gaps (no reference)",
+        "simulated_gaps",
+        _simulated_gaps,
+        "gaps",
+        {
+            "reference_var": "there is no reference; give one, or use var.",
+            "anomalies": "hidden cells are not series, and anomaly_r is always among the scores.",
+            "keep_pairs": "hidden cells are not kept; leave it out.",
+        },
+    ),
+    "in_situ": ReferenceKind(
+        "validation against stations", "in_situ", _in_situ, "stations", _NO_PROGRESS
+    ),
+    "product": ReferenceKind(
+        "validation against another product", "product", _product, "product", _NO_PROGRESS
+    ),
+    "triple_of_grids": ReferenceKind(
+        "triple collocation of three products",
+        "triple_collocation",
+        _triple_of_grids,
+        "product",
+        _TRIPLE_REFUSED,
+    ),
+    "triple_at_stations": ReferenceKind(
+        "triple collocation at stations",
+        "triple_collocation",
+        _triple_at_stations,
+        "stations",
+        _TRIPLE_REFUSED,
+    ),
+}

@@ -15,58 +15,67 @@ from xsm.conventions.record import GriddedRecord
 from xsm.conventions.regrid import coarsest, cropped, on_grid, same_grid
 from xsm.errors import InputError, TimeAxisError
 from xsm.metrics.status import OK
-from xsm.validation.scoring import Request, explained, prepared, scored, unscaled_status
-from xsm.validation.strata import Frame, strata
+from xsm.validation.reference_options import ProductOptions
+from xsm.validation.scoring import (
+    ScoreOptions,
+    scale_and_deseasonalize,
+    score_pairs,
+    status_before_scaling,
+    with_status,
+)
+from xsm.validation.strata import StratumContext, build_strata
 
-STATISTICS = {"p25": 0.25, "median": 0.5, "p75": 0.75}
+QUANTILES = {"p25": 0.25, "median": 0.5, "p75": 0.75}
 
 
 def validate_product(
     record: GriddedRecord,
     reference: GriddedRecord,
-    request: Request,
+    score_options: ScoreOptions,
+    product_options: ProductOptions,
     *,
     by: Any = None,
-    regrid: str = "conservative",
-    regions: Mapping[str, Sequence[float]] | None = None,
     keep_pairs: bool = False,
 ) -> xr.Dataset:
-    """Scores per cell of the coarser grid, and their summaries; lazy if either is.
+    """Scores per cell of the coarser grid, and their summaries; lazy if either record is.
 
     Returns
     -------
     Dataset
         Metrics on (y, x, strata ...); ``summary_<metric>`` (statistic, strata ...): area-weighted
         mean and quartiles over the cells with status ok; ``summary_spatial_r`` (time): correlation
-        of the two maps of a day, area-weighted; with `regions` the daily area means of what both
-        have, ``summary_region_estimate`` and ``summary_region_reference`` (region, time).
+        of the two maps of a day, area-weighted; for each region the daily area means over the cells
+        that both observed, ``summary_region_estimate`` and ``summary_region_reference`` (region,
+        time).
     """
-    (est, ref), target = aligned([record, reference], regrid)
-    area = areas(target)
+    (est, ref), target = align_records([record, reference], product_options.regrid)
+    area = area_weights(target)
     maps = {"estimate": est, "reference": ref}
-    before = unscaled_status(est, ref, request, "time")
-    est, ref = prepared(est, ref, request, "time")
-    lat = target.lat
-    frame = Frame(
-        est["time"], lat, ref, lambda name, spec: _field(name, spec, target, (record, reference))
+    unscaled = status_before_scaling(est, ref, score_options, "time")
+    est, ref = scale_and_deseasonalize(est, ref, score_options, "time")
+    context = StratumContext(
+        est["time"],
+        target.lat,
+        ref,
+        lambda name, definition: _categories(name, definition, target, (record, reference)),
     )
-    scores = explained(scored(est, ref, strata(by, frame), request), before)
-    scores = scores.assign_coords(_places(target))
+    scores = with_status(score_pairs(est, ref, build_strata(by, context), score_options), unscaled)
+    scores = scores.assign_coords(grid_coordinates(target))
     scores = scores.transpose(*target.space, ...)
-    scores = scores.assign(_summaries(scores, area, request, target))
+    scores = scores.assign(_summaries(scores, area, score_options, target))
     spatial = statistics.pearson_r(
         maps["estimate"], maps["reference"], dim=list(target.space), weights=area
     )
     spatial.attrs |= {"long_name": "correlation of the two maps of a day, area-weighted"}
     scores["summary_spatial_r"] = spatial
-    if regions:
-        scores = scores.assign(_region_means(maps, target, area, regions))
+    if product_options.regions:
+        scores = scores.assign(_region_means(maps, target, area, product_options.regions))
     if keep_pairs:
         scores = scores.assign(estimate=est, reference=ref)
-    return as_counted(scores, target)
+    return in_input_order(scores, target)
 
 
-def aligned(
+def align_records(
     records: Sequence[GriddedRecord], regrid: str
 ) -> tuple[list[xr.DataArray], GriddedRecord]:
     """Records on their common days and the coarsest of their grids, and the record of that grid.
@@ -78,12 +87,12 @@ def aligned(
     """
     days = common_days(records)
     first = records[0]
-    alike = all(same_grid(first, other) for other in records[1:])
-    target = first if alike else coarsest(records)
-    if not alike:
-        within = cropped(target, records)
-        records = [within if record is target else record for record in records]
-        target = within
+    one_grid = all(same_grid(first, other) for other in records[1:])
+    target = first if one_grid else coarsest(records)
+    if not one_grid:
+        common_area = cropped(target, records)
+        records = [common_area if record is target else record for record in records]
+        target = common_area
     time = first.time.values[days[0]]
     out = []
     for record, index in zip(records, days, strict=True):
@@ -94,7 +103,7 @@ def aligned(
 
 
 def common_days(records: Sequence[GriddedRecord]) -> list[NDArray[np.intp]]:
-    """Positions, in each record, of the days that all have."""
+    """Positions in each record of the days that all have."""
     shared = records[0].days[~np.isnat(records[0].days)]
     for record in records[1:]:
         shared = np.intersect1d(shared, record.days)
@@ -106,53 +115,55 @@ def common_days(records: Sequence[GriddedRecord]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(np.isin(record.days, shared)) for record in records]
 
 
-def as_counted(scores: xr.Dataset, target: GriddedRecord) -> xr.Dataset:
-    """Columns in the order in which the user counts them, where all of `target` are there."""
+def in_input_order(scores: xr.Dataset, target: GriddedRecord) -> xr.Dataset:
+    """Rows and columns in the order of the input object."""
     return target.layout.to_stored_order(scores)
 
 
-def areas(record: GriddedRecord) -> xr.DataArray:
-    """Weights (y, x) in proportion to the area of cells; equal where there are no latitudes."""
+def area_weights(record: GriddedRecord) -> xr.DataArray:
+    """Weights (y, x) proportional to the area of cells; equal if there are no latitudes."""
     shape = tuple(record.da.sizes[dim] for dim in record.space)
     if record.lat is None:
         return xr.DataArray(np.ones(shape), dims=record.space)
     weight = np.cos(np.deg2rad(np.asarray(record.lat.values, np.float64)))
-    if not record.regular:  # projected grids are taken as of equal area
+    if not record.regular:  # cells of projected grids are assumed to have equal areas
         weight = np.where(np.isfinite(weight), 1.0, 0.0)
         return xr.DataArray(weight, dims=record.lat.dims).transpose(*record.space)
     return xr.DataArray(np.repeat(weight[:, None], shape[1], axis=1), dims=record.space)
 
 
-def _places(target: GriddedRecord) -> dict[str, Any]:
+def grid_coordinates(target: GriddedRecord) -> dict[str, Any]:
+    """Latitude and longitude of a grid as coordinates, if it has them."""
     if target.lat is None or target.lon is None:
         return {}
     return {str(c.name): c.variable for c in (target.lat, target.lon)}
 
 
-def _field(
-    name: str, spec: Any, target: GriddedRecord, others: Sequence[GriddedRecord]
+def _categories(
+    name: str, definition: Any, target: GriddedRecord, records: Sequence[GriddedRecord]
 ) -> xr.DataArray | None:
-    if spec is not None and not isinstance(spec, str):
-        return grid_field(name, spec, target)
-    label = name if spec is None else spec
-    for record in others:
-        found = grid_field(name, label, record)
-        if found is not None:
+    """Categories on the target grid: an array, or a variable of the first record that has it."""
+    if definition is not None and not isinstance(definition, str):
+        return grid_field(name, definition, target)
+    label = name if definition is None else definition
+    for record in records:
+        categories = grid_field(name, label, record)
+        if categories is not None:
             if same_grid(record, target):
-                return xr.DataArray(found.values, dims=target.space, attrs=found.attrs)
+                return xr.DataArray(categories.values, dims=target.space, attrs=categories.attrs)
             lat, lon = record.coordinates()
-            placed = found.assign_coords({str(c.name): c for c in (lat, lon)})
-            return grid_field(name, placed, target)
+            categories = categories.assign_coords({str(c.name): c for c in (lat, lon)})
+            return grid_field(name, categories, target)
     return None
 
 
 def _summaries(
-    scores: xr.Dataset, area: xr.DataArray, request: Request, target: GriddedRecord
+    scores: xr.Dataset, area: xr.DataArray, options: ScoreOptions, target: GriddedRecord
 ) -> dict[str, xr.DataArray]:
     """Area-weighted mean and quartiles of each metric over the cells with status ok."""
     out = {}
-    labels = ["mean", *STATISTICS]
-    for name in request.metrics:
+    labels = ["mean", *QUANTILES]
+    for name in options.metrics:
         if name == "n_obs":
             continue
         values = scores[name].where(scores["status"] == OK)
@@ -160,12 +171,12 @@ def _summaries(
             values = values.chunk(dict.fromkeys(target.space, -1))
         weighted = values.weighted(area)
         mean = weighted.mean(target.space).expand_dims(statistic=["mean"])
-        rest = weighted.quantile(list(STATISTICS.values()), dim=target.space)
-        rest = rest.rename(quantile="statistic").assign_coords(statistic=list(STATISTICS))
-        both = xr.concat([mean, rest], dim="statistic", coords="minimal", compat="override")
-        both = both.assign_coords(statistic=labels).rename(f"summary_{name}")
+        quantiles = weighted.quantile(list(QUANTILES.values()), dim=target.space)
+        quantiles = quantiles.rename(quantile="statistic").assign_coords(statistic=[*QUANTILES])
+        summary = xr.concat([mean, quantiles], dim="statistic", coords="minimal", compat="override")
+        summary = summary.assign_coords(statistic=labels).rename(f"summary_{name}")
         long_name = f"{scores[name].attrs.get('long_name', name)}, area-weighted over the cells"
-        out[f"summary_{name}"] = both.assign_attrs(scores[name].attrs | {"long_name": long_name})
+        out[f"summary_{name}"] = summary.assign_attrs(scores[name].attrs | {"long_name": long_name})
     return out
 
 
@@ -175,27 +186,41 @@ def _region_means(
     area: xr.DataArray,
     regions: Mapping[str, Sequence[float]],
 ) -> dict[str, xr.DataArray]:
-    """Daily means of both over what both have, (region, time)."""
+    """Daily means of both records over the cells that both observed, (region, time)."""
     lat, lon = target.coordinates()
     if target.regular:
         lat, lon = (xr.DataArray(c.values, dims=c.dims) for c in (lat, lon))
-    both = maps["estimate"].notnull() & maps["reference"].notnull()
+    observed = maps["estimate"].notnull() & maps["reference"].notnull()
     parts: dict[str, list[xr.DataArray]] = {name: [] for name in maps}
     for region, box in regions.items():
-        if len(box) != 4 or not box[0] < box[1]:
-            raise InputError(
-                f"regions: {region!r} is {box!r}; expected (south, north, west, east) in degrees."
-            )
-        south, north, west, east = box
-        inside = (lat >= south) & (lat <= north) & ((lon - west) % 360.0 <= (east - west) % 360.0)
-        inside = inside.reset_coords(drop=True).transpose(*target.space)
+        inside = in_box(lat, lon, box).reset_coords(drop=True).transpose(*target.space)
         if not bool(inside.any()):
-            raise InputError(f"regions: {region!r} {tuple(box)!r} holds no cell of the grid.")
+            raise InputError(
+                f"product: regions: {region!r} {tuple(box)!r} holds no cell of the grid."
+            )
         for name, da in maps.items():
-            parts[name].append(da.where(both & inside).weighted(area).mean(target.space))
+            parts[name].append(da.where(observed & inside).weighted(area).mean(target.space))
     out = {}
     for name, means in parts.items():
         joined = xr.concat(means, dim="region").assign_coords(region=list(regions))
         joined.attrs = {"units": "m3 m-3", "long_name": f"area mean of the {name}"}
         out[f"summary_region_{name}"] = joined
     return out
+
+
+def in_box(lat: Any, lon: Any, box: Sequence[float]) -> Any:
+    """Whether positions are in a box (south, north, west, east), borders included.
+
+    A box that is 360 degrees wide or wider includes all longitudes.
+
+    Examples
+    --------
+    >>> lon = np.array([-170.0, 5.0, 359.0])
+    >>> in_box(0.0, lon, (-90, 90, -180, 180)).tolist(), in_box(0.0, lon, (-9, 9, 350, 6)).tolist()
+    ([True, True, True], [False, True, True])
+    """
+    south, north, west, east = box
+    inside = (lat >= south) & (lat <= north)
+    if east - west >= 360.0:
+        return inside & np.isfinite(lon)
+    return inside & ((lon - west) % 360.0 <= (east - west) % 360.0)

@@ -13,7 +13,7 @@ import xarray as xr
 
 import xsm.metrics as statistics
 from xsm.errors import InputError
-from xsm.metrics.scaling import LEAST
+from xsm.metrics.pairs import MIN_PAIRS
 from xsm.metrics.status import OK, TOO_FEW_PAIRS
 from xsm.metrics.table import METRICS
 from xsm.validation.strata import Stratum
@@ -21,12 +21,12 @@ from xsm.validation.strata import Stratum
 SCALINGS = ("mean_std", "min_max", "linear", "cdf")
 ANOMALIES = ("moving_window", "climatology")
 INTERVAL_OPTIONS = {"method", "level", "n", "block", "seed"}
-WITH_P = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
+WITH_P_VALUE = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to compute of pairs; checked when made."""
+class ScoreOptions:
+    """What is computed from pairs; checked on construction. See :func:`xsm.validate`."""
 
     metrics: tuple[str, ...]
     scaling: str | None = None
@@ -43,30 +43,30 @@ class Request:
                 f"metrics={self.metrics!r}: expected some of {', '.join(METRICS)}; "
                 f"unknown: {', '.join(map(repr, unknown)) or 'none given'}."
             )
-        for name, known in (("scaling", SCALINGS), ("anomalies", ANOMALIES)):
+        for name, choices in (("scaling", SCALINGS), ("anomalies", ANOMALIES)):
             value = getattr(self, name)
-            if value is not None and value not in known:
-                raise InputError(f"{name}={value!r}: expected None or one of {', '.join(known)}.")
+            if value is not None and value not in choices:
+                raise InputError(f"{name}={value!r}: expected None or one of {', '.join(choices)}.")
         if isinstance(self.min_pairs, bool) or not isinstance(self.min_pairs, int):
-            raise InputError(f"min_pairs={self.min_pairs!r}: expected a whole number of pairs.")
+            raise InputError(f"min_pairs={self.min_pairs!r}: expected an integer.")
         if self.min_pairs < 1:
             raise InputError(f"min_pairs={self.min_pairs!r}: expected 1 or more.")
 
 
-def needs_whole_series(request: Request) -> bool:
-    """Whether the scores need each series from its first day to its last at once."""
-    ranks = any(METRICS[name].ranks or name == "anomaly_r" for name in request.metrics)
-    asked = (request.scaling, request.anomalies, request.ci)
-    return ranks or request.p_values or any(option is not None for option in asked)
+def needs_whole_series(options: ScoreOptions) -> bool:
+    """Whether the scores need all days of a series at once."""
+    ranks = any(METRICS[name].ranks or name == "anomaly_r" for name in options.metrics)
+    steps = (options.scaling, options.anomalies, options.ci)
+    return ranks or options.p_values or any(step is not None for step in steps)
 
 
 def interval_options(ci: Any, seed: int) -> dict[str, Any] | None:
-    """Options of :func:`xsm.metrics.interval` from what a user gives as `ci`.
+    """Options of :func:`xsm.metrics.interval` from the argument `ci`; None: no intervals.
 
     Raises
     ------
     InputError
-        If it is neither None, True, the name of a method nor a mapping.
+        If it is not None, a bool, the name of a method, or a mapping.
     """
     if ci is None or ci is False:
         return None
@@ -83,135 +83,151 @@ def interval_options(ci: Any, seed: int) -> dict[str, Any] | None:
     )
 
 
-def prepared(
-    est: xr.DataArray, ref: xr.DataArray, request: Request, dim: str
+def scale_and_deseasonalize(
+    est: xr.DataArray, ref: xr.DataArray, options: ScoreOptions, dim: str
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Estimate scaled to the reference, then both as anomalies, as asked for."""
-    if request.scaling is not None:
-        est = statistics.scaling.scale(est, ref, dim=dim, method=request.scaling)
-    if request.anomalies is not None:
+    """Scale the estimate to the reference, then take anomalies of both, as the options say."""
+    if options.scaling is not None:
+        est = statistics.scaling.scale(est, ref, dim=dim, method=options.scaling)
+    if options.anomalies is not None:
         est, ref = (
-            statistics.anomalies(da, dim=dim, method=request.anomalies) for da in (est, ref)
+            statistics.anomalies(da, dim=dim, method=options.anomalies) for da in (est, ref)
         )
     return est, ref
 
 
-def unscaled_status(
-    est: xr.DataArray, ref: xr.DataArray, request: Request, dim: str
+def status_before_scaling(
+    est: xr.DataArray, ref: xr.DataArray, options: ScoreOptions, dim: str
 ) -> xr.DataArray | None:
-    """Status of the series before they are scaled; None where they are not.
+    """Status of the series before scaling; None without scaling.
 
-    A series that cannot be scaled, such as a constant one, is missing afterwards.
+    A series that cannot be scaled, such as a constant one, is missing after scaling, and its status
+    would no longer give the reason.
     """
-    if request.scaling is None:
+    if options.scaling is None:
         return None
-    least = max(request.min_pairs, LEAST)
-    return statistics.scores(est, ref, dim=dim, metrics="n_obs", min_pairs=least)["status"]
+    min_pairs = max(options.min_pairs, MIN_PAIRS)
+    return statistics.scores(est, ref, dim=dim, metrics="n_obs", min_pairs=min_pairs)["status"]
 
 
-def explained(scores: xr.Dataset, reason: xr.DataArray | None) -> xr.Dataset:
-    """Scores with `reason`, a status, in place of a status that is not ok either."""
-    if reason is None:
+def with_status(scores: xr.Dataset, status: xr.DataArray | None) -> xr.Dataset:
+    """Replace the status of scores by `status` where neither of the two is ok."""
+    if status is None:
         return scores
-    status = scores["status"]
-    told = (reason != OK) & (status != OK)
-    found = status.where(~told, reason).astype(np.int8).assign_attrs(status.attrs)
-    return scores.assign(status=found.reset_coords(drop=True).transpose(*status.dims))
+    old = scores["status"]
+    replaced = (status != OK) & (old != OK)
+    new = old.where(~replaced, status).astype(np.int8).assign_attrs(old.attrs)
+    return scores.assign(status=new.reset_coords(drop=True).transpose(*old.dims))
 
 
-def scored(
+def score_pairs(
     est: xr.DataArray,
     ref: xr.DataArray,
     strata: list[Stratum],
-    request: Request,
+    options: ScoreOptions,
     *,
     dim: str = "time",
 ) -> xr.Dataset:
-    """Scores of pairs along `dim`, one further dimension per stratum.
+    """Scores of pairs along `dim`, with one more dimension for each stratum.
 
     Parameters
     ----------
     est, ref : DataArray
-        m3 m-3, on the same labels; what they have beside `dim` stays.
+        m3 m-3, with equal coordinates; their dimensions other than `dim` are kept.
     strata : list of Stratum
-    request : Request
+    options : ScoreOptions
     dim : str
     """
-    return _walk(est, ref, strata, (), request, dim)
+    return _score_strata(est, ref, strata, (), options, dim)
 
 
-def _walk(
+def _score_strata(
     est: xr.DataArray,
     ref: xr.DataArray,
     strata: list[Stratum],
     masks: tuple[xr.DataArray, ...],
-    request: Request,
+    options: ScoreOptions,
     dim: str,
 ) -> xr.Dataset:
+    """Scores of each combination of labels; `masks` are those of the strata before."""
     if not strata:
-        return _score(est, ref, masks, request, dim)
+        return _score_masked(est, ref, masks, options, dim)
     first, *rest = strata
-    parts = [_walk(est, ref, rest, masks + own, request, dim) for own in first.masks.values()]
-    # the stratum takes the name of the coordinate it comes from
+    parts = [
+        _score_strata(est, ref, rest, masks + label_masks, options, dim)
+        for label_masks in first.masks.values()
+    ]
+    # the dimension of a stratum has the name of the coordinate that defines it
     parts = [part.drop_vars(first.name, errors="ignore") for part in parts]
     labels = pd.Index(list(first.masks), name=first.name, dtype=object)
-    found = xr.concat(
+    scores = xr.concat(
         parts, dim=labels, data_vars="all", coords="minimal", compat="override", join="override",
         combine_attrs="override",
     )  # fmt: skip
-    if first.least is not None:
-        label, least = first.least
-        enough = found["n_obs"].sel({first.name: label}, drop=True) > least
-        found = _only(found, enough)
-    last = [first.name]
-    return found.transpose(..., *last, *(s.name for s in rest))
+    if first.more_pairs_than is not None:
+        label, count = first.more_pairs_than
+        enough = scores["n_obs"].sel({first.name: label}, drop=True) > count
+        scores = _keep_where(scores, enough)
+    return scores.transpose(..., first.name, *(stratum.name for stratum in rest))
 
 
-def _score(
+def _score_masked(
     est: xr.DataArray,
     ref: xr.DataArray,
     masks: tuple[xr.DataArray, ...],
-    request: Request,
+    options: ScoreOptions,
     dim: str,
 ) -> xr.Dataset:
-    """Scores of the pairs for which all masks hold."""
+    """Scores of the pairs for which all masks are True."""
     in_time = [mask for mask in masks if mask.dims == (dim,)]
     in_space = [mask for mask in masks if dim not in mask.dims]
     if in_time:
-        chosen = np.flatnonzero(reduce(lambda a, b: a & b, in_time).values)
-        est, ref = est.isel({dim: chosen}), ref.isel({dim: chosen})
+        index = np.flatnonzero(reduce(lambda a, b: a & b, in_time).values)
+        if index.size == 0 and est.sizes[dim]:
+            # one missing pair: resampling and ranks of Dask arrays need a day
+            index = np.zeros(1, np.intp)
+            est, ref = est.where(False), ref.where(False)
+        est, ref = est.isel({dim: index}), ref.isel({dim: index})
     for mask in masks:
         if dim in mask.dims and mask.dims != (dim,):
-            ref = ref.where(mask.isel({dim: chosen}) if in_time else mask)
-    found = _measured(est, ref, request, dim)
-    return _only(found, reduce(lambda a, b: a & b, in_space), empty=True) if in_space else found
+            ref = ref.where(mask.isel({dim: index}) if in_time else mask)
+    scores = _scores_with_intervals(est, ref, options, dim)
+    if not in_space:
+        return scores
+    return _keep_where(scores, reduce(lambda a, b: a & b, in_space), no_pairs=True)
 
 
-def _measured(est: xr.DataArray, ref: xr.DataArray, request: Request, dim: str) -> xr.Dataset:
-    found = statistics.scores(
-        est, ref, dim=dim, metrics=request.metrics, min_pairs=request.min_pairs
+def _scores_with_intervals(
+    est: xr.DataArray, ref: xr.DataArray, options: ScoreOptions, dim: str
+) -> xr.Dataset:
+    """Metrics, their intervals and p values, where there are enough pairs."""
+    scores = statistics.scores(
+        est, ref, dim=dim, metrics=options.metrics, min_pairs=options.min_pairs
     )
-    enough = found["n_obs"] >= request.min_pairs
+    enough = scores["n_obs"] >= options.min_pairs
     extra: dict[str, xr.DataArray] = {}
-    for name in request.metrics if request.ci is not None else ():
+    for name in options.metrics if options.ci is not None else ():
         if name != "n_obs":
-            limits = statistics.interval(est, ref, dim=dim, metric=name, **(request.ci or {}))
+            limits = statistics.interval(est, ref, dim=dim, metric=name, **(options.ci or {}))
             extra |= {str(k): limits[k] for k in (f"{name}_low", f"{name}_high")}
-    for name in request.metrics if request.p_values else ():
-        if name in WITH_P:
+    for name in options.metrics if options.p_values else ():
+        if name in WITH_P_VALUE:
             extra[f"p_{name}"] = statistics.p_value(est, ref, dim=dim, metric=name)
-    return found.assign({k: v.where(enough).assign_attrs(v.attrs) for k, v in extra.items()})
+    return scores.assign({k: v.where(enough).assign_attrs(v.attrs) for k, v in extra.items()})
 
 
-def _only(found: xr.Dataset, where: xr.DataArray, *, empty: bool = False) -> xr.Dataset:
-    """Scores where a mask holds; elsewhere too few pairs, or none at all if `empty`."""
+def _keep_where(scores: xr.Dataset, mask: xr.DataArray, *, no_pairs: bool = False) -> xr.Dataset:
+    """Scores where a mask is True; elsewhere the status is too few pairs.
+
+    `no_pairs`: the number of pairs is 0 where the mask is False.
+    """
     out = {}
-    for name, da in found.data_vars.items():
+    for name, da in scores.data_vars.items():
         if name == "n_obs":
-            value = da.where(where, 0).astype(da.dtype) if empty else da
+            value = da.where(mask, 0).astype(da.dtype) if no_pairs else da
         elif name == "status":
-            value = da.where(where | (da != OK), np.int8(TOO_FEW_PAIRS)).astype(np.int8)
+            value = da.where(mask | (da != OK), np.int8(TOO_FEW_PAIRS)).astype(np.int8)
         else:
-            value = da.where(where)
+            value = da.where(mask)
         out[name] = value.transpose(*da.dims).assign_attrs(da.attrs)
-    return found.assign(out)
+    return scores.assign(out)

@@ -1,4 +1,4 @@
-"""Strata: the groups of pairs, in time or in space, that are scored apart."""
+"""Strata: groups of pairs, in time or in space, that are scored separately."""
 
 from __future__ import annotations
 
@@ -19,182 +19,212 @@ WINTER_NORTH_OF, WINTER_PAIRS = 30.0, 100  # ditto
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What strata are told by.
+class StratumContext:
+    """The data that define strata.
 
     time : dates of the pairs, along one dimension
     lat : latitudes of the pairs, or None
     reference : m3 m-3
-    field : function (name, spec) -> DataArray of categories on the places, or None if there is none
+    categories : function (name, definition) -> DataArray of categories at the stations or cells, or
+        None if the data have none
     """
 
     time: xr.DataArray
     lat: xr.DataArray | None
     reference: xr.DataArray
-    field: Callable[[str, Any], xr.DataArray | None]
+    categories: Callable[[str, Any], xr.DataArray | None]
 
 
 @dataclass(frozen=True)
 class Stratum:
     """One way to group pairs.
 
-    masks : label -> masks that must all hold, each on some of the dimensions of the pairs
-    least : label whose pairs must be more than this many for any label to count; or None
+    masks : label -> masks that must all be True, each on some of the dimensions of the pairs
+    more_pairs_than : (label, count): a series is scored only where this label has more pairs than
+        count; or None
     """
 
     name: str
     masks: Mapping[str, tuple[xr.DataArray, ...]]
-    least: tuple[str, int] | None = None
+    more_pairs_than: tuple[str, int] | None = None
 
 
-def strata(by: Any, frame: Frame) -> list[Stratum]:
-    """The strata asked for.
+def build_strata(by: Any, context: StratumContext) -> list[Stratum]:
+    """The strata that `by` names.
 
     Parameters
     ----------
     by : None, str, sequence of str, or mapping
-        Names out of `STRATA`; a mapping gives each its definition (None: the usual one).
-    frame : Frame
+        Names from `STRATA`; a mapping gives each its definition (None: the default).
+    context : StratumContext
 
     Raises
     ------
     InputError
-        If a name is unknown, a definition is not what that stratum takes, or what it is told by is
-        not there.
+        If a name is unknown, a definition does not fit the stratum, or the data that define it are
+        missing.
     """
-    return [STRATA[name](frame, spec) for name, spec in named(by).items()]
+    return [
+        STRATA[name](context, definition) for name, definition in stratum_definitions(by).items()
+    ]
 
 
-def named(by: Any) -> dict[str, Any]:
-    """`by` as name -> definition, checked."""
+def stratum_definitions(by: Any) -> dict[str, Any]:
+    """`by` as name -> definition, with the names checked."""
     if by is None:
         return {}
     if isinstance(by, Mapping):
-        given = dict(by)
+        definitions = dict(by)
     else:
-        given = dict.fromkeys([by] if isinstance(by, str) else list(by))
-    for name in given:
+        definitions = dict.fromkeys([by] if isinstance(by, str) else list(by))
+    for name in definitions:
         if name not in STRATA:
             raise InputError(
                 f"by={by!r}: {name!r} is no stratum; expected some of {', '.join(STRATA)}."
             )
-    return given
+    return definitions
 
 
-def _season(frame: Frame, spec: Any) -> Stratum:
-    month = _month(frame)
-    return _present("season", {label: month.isin(months) for label, months in SEASONS.items()})
+def _season(context: StratumContext, definition: Any) -> Stratum:
+    _refuse_definition("season", definition)
+    month = _month(context)
+    return _without_empty_labels(
+        "season", {label: month.isin(months) for label, months in SEASONS.items()}
+    )
 
 
-def _month_stratum(frame: Frame, spec: Any) -> Stratum:
-    month = _month(frame)
-    return _present("month", {label: month == i + 1 for i, label in enumerate(MONTHS)})
+def _month_stratum(context: StratumContext, definition: Any) -> Stratum:
+    _refuse_definition("month", definition)
+    month = _month(context)
+    return _without_empty_labels("month", {label: month == i + 1 for i, label in enumerate(MONTHS)})
 
 
-def _month(frame: Frame) -> xr.DataArray:
-    return xr.DataArray(frame.time.dt.month.values, dims=frame.time.dims)
-
-
-def _period(frame: Frame, spec: Any) -> Stratum:
-    year = xr.DataArray(frame.time.dt.year.values, dims=frame.time.dims)
-    if spec is None or isinstance(spec, Sequence) and not isinstance(spec, str):
-        years = np.unique(year.values).tolist() if spec is None else spec
-        return _present("period", {str(one): year == int(one) for one in years})
-    if not isinstance(spec, Mapping):
+def _refuse_definition(name: str, definition: Any) -> None:
+    if definition is not None:
         raise InputError(
-            f"by: period={spec!r}; expected a list of years, or a mapping of names to (first, "
-            "last) such as {'early': ('2015-04-01', '2016-03-31')}."
+            f"by: {name}={definition!r}: a {name} has no definition; use period instead."
         )
-    text = frame.time.dt.strftime("%Y-%m-%d").values.astype(str)
+
+
+def _month(context: StratumContext) -> xr.DataArray:
+    """Month 1..12 of each pair."""
+    return xr.DataArray(context.time.dt.month.values, dims=context.time.dims)
+
+
+def _period(context: StratumContext, definition: Any) -> Stratum:
+    year = xr.DataArray(context.time.dt.year.values, dims=context.time.dims)
+    if definition is None or isinstance(definition, Sequence) and not isinstance(definition, str):
+        years = np.unique(year.values).tolist() if definition is None else definition
+        return _without_empty_labels("period", {str(label): year == int(label) for label in years})
+    if not isinstance(definition, Mapping):
+        raise InputError(
+            f"by: period={definition!r}; expected a list of years, or a mapping of names to "
+            "(first, last) such as {'early': ('2015-04-01', '2016-03-31')}."
+        )
+    text = context.time.dt.strftime("%Y-%m-%d").values.astype(str)
     masks = {}
-    for label, (first, last) in spec.items():
-        # a bare year stands for all of it
+    for label, (first, last) in definition.items():
+        # a year without a month includes all its days
         inside = (text >= str(first)[:10]) & (text <= f"{str(last)[:10]}~")
-        masks[str(label)] = xr.DataArray(inside, dims=frame.time.dims)
-    return _present("period", masks)
+        masks[str(label)] = xr.DataArray(inside, dims=context.time.dims)
+    return _without_empty_labels("period", masks)
 
 
-def _latitude_band(frame: Frame, spec: Any) -> Stratum:
-    lat = _latitudes(frame, "latitude_band")
-    edges = np.arange(-90, 90 + BAND, BAND) if spec is None else np.asarray(spec, np.float64)
+def _latitude_band(context: StratumContext, definition: Any) -> Stratum:
+    lat = _latitudes(context, "latitude_band")
+    edges = (
+        np.arange(-90, 90 + BAND, BAND)
+        if definition is None
+        else np.asarray(definition, np.float64)
+    )
     if edges.ndim != 1 or edges.size < 2 or (np.diff(edges) <= 0).any():
-        raise InputError(f"by: latitude_band={spec!r}; expected increasing latitudes, two or more.")
+        raise InputError(
+            f"by: latitude_band={definition!r}; expected increasing latitudes, two or more."
+        )
     masks = {
-        f"{_latitude(low)} to {_latitude(high)}": (lat >= low)
+        f"{_latitude_label(low)} to {_latitude_label(high)}": (lat >= low)
         & ((lat < high) | ((lat == high) & (high == edges[-1])))
         for low, high in zip(edges[:-1], edges[1:], strict=True)
     }
-    return _present("latitude_band", masks)
+    return _without_empty_labels("latitude_band", masks)
 
 
-def _latitude(value: float) -> str:
+def _latitude_label(value: float) -> str:
     return f"{abs(value):g}{'' if value == 0 else 'N' if value > 0 else 'S'}"
 
 
-def _latitudes(frame: Frame, name: str) -> xr.DataArray:
-    if frame.lat is None:
+def _latitudes(context: StratumContext, name: str) -> xr.DataArray:
+    if context.lat is None:
         raise InputError(f"by: {name} needs latitudes, which the data do not have.")
-    return frame.lat.reset_coords(drop=True)
+    return context.lat.reset_coords(drop=True)
 
 
-def _wetness(frame: Frame, spec: Any) -> Stratum:
-    limit = WET if spec is None else spec
+def _wetness(context: StratumContext, definition: Any) -> Stratum:
+    limit = WET if definition is None else definition
     if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise InputError(f"by: wetness={spec!r}; expected a limit in m3 m-3, such as {WET}.")
-    ref = frame.reference.reset_coords(drop=True)
+        raise InputError(f"by: wetness={definition!r}; expected a limit in m3 m-3, such as {WET}.")
+    ref = context.reference.reset_coords(drop=True)
     masks = {f"up to {limit:g}": (ref <= limit,), f"above {limit:g}": (ref > limit,)}
     return Stratum("wetness", masks)
 
 
-def _winter(frame: Frame, spec: Any) -> Stratum:
-    north = _latitudes(frame, "winter") > WINTER_NORTH_OF
-    winter = _month(frame).isin(SEASONS["DJF"])
-    least = WINTER_PAIRS if spec is None else spec
-    return Stratum("winter", {"all year": (north,), "winter": (north, winter)}, ("winter", least))
+def _winter(context: StratumContext, definition: Any) -> Stratum:
+    north = _latitudes(context, "winter") > WINTER_NORTH_OF
+    winter = _month(context).isin(SEASONS["DJF"])
+    count = WINTER_PAIRS if definition is None else definition
+    masks = {"all year": (north,), "winter": (north, winter)}
+    return Stratum("winter", masks, more_pairs_than=("winter", count))
 
 
-def _category(name: str) -> Callable[[Frame, Any], Stratum]:
-    def build(frame: Frame, spec: Any) -> Stratum:
-        field = frame.field(name, spec)
-        if field is None:
+def _category(name: str) -> Callable[[StratumContext, Any], Stratum]:
+    def build(context: StratumContext, definition: Any) -> Stratum:
+        categories = context.categories(name, definition)
+        if categories is None:
             raise InputError(
-                f"by: nothing tells the {name}. Expected a variable or coordinate {name!r} of the "
-                f"data or of the reference, or one given with by={{{name!r}: 'its name'}} or "
-                f"by={{{name!r}: array}}."
+                f"by: no {name} was found. Expected a variable or coordinate {name!r} of the "
+                f"data or of the reference; name another with by={{{name!r}: 'its name'}}, or give "
+                f"an array with by={{{name!r}: array}}."
             )
-        texts = labels_of(field)
-        masks = {t: texts == t for t in sorted(set(np.unique(texts.values).tolist()) - {""})}
-        return _present(name, masks)
+        labels = labels_of(categories)
+        texts = sorted(set(np.unique(labels.values).tolist()) - {""})
+        masks = {text: labels == text for text in texts}
+        return _without_empty_labels(name, masks)
 
     return build
 
 
-def labels_of(field: xr.DataArray) -> xr.DataArray:
-    """Categories as text: by flag_meanings where there are; empty where missing."""
-    values = np.asarray(field.values)
+def labels_of(categories: xr.DataArray) -> xr.DataArray:
+    """Categories as text: the flag_meanings of codes, if any; "" where missing."""
+    values = np.asarray(categories.values)
     if values.dtype.kind in "fiub":
-        meanings = str(field.attrs.get("flag_meanings", "")).split()
-        codes = np.ravel(np.asarray(field.attrs.get("flag_values", ()))).tolist()
+        meanings = str(categories.attrs.get("flag_meanings", "")).split()
+        codes = np.ravel(np.asarray(categories.attrs.get("flag_values", ()))).tolist()
         names = dict(zip(codes, meanings, strict=False))
-        found, back = np.unique(values, return_inverse=True)
-        texts = np.array(["" if v != v else names.get(v, f"{v:g}") for v in found.tolist()])
-        values = texts[back].reshape(values.shape)
+        unique, inverse = np.unique(values, return_inverse=True)
+        texts = np.array(["" if v != v else names.get(v, f"{v:g}") for v in unique.tolist()])
+        values = texts[inverse].reshape(values.shape)
     else:
-        values = np.where([text in ("nan", "None") for text in values.ravel().astype(str)], "",
-                          values.ravel().astype(str)).reshape(values.shape)  # fmt: skip
-    return xr.DataArray(values, dims=field.dims)
+        texts = values.astype(str)
+        values = np.where(np.isin(texts, ("nan", "None")), "", texts)
+    return xr.DataArray(values, dims=categories.dims)
 
 
-def _present(name: str, masks: dict[str, xr.DataArray]) -> Stratum:
-    """Labels that occur; if none does, all of them."""
-    held = {label: (mask,) for label, mask in masks.items() if bool(mask.any())}
-    if not held:
+def _without_empty_labels(name: str, masks: dict[str, xr.DataArray]) -> Stratum:
+    """The stratum of the labels that occur.
+
+    Raises
+    ------
+    InputError
+        If none occurs.
+    """
+    occurring = {label: (mask,) for label, mask in masks.items() if bool(mask.any())}
+    if not occurring:
         raise InputError(f"by: no pair is in any {name} of {', '.join(masks) or 'no label'}.")
-    return Stratum(name, held)
+    return Stratum(name, occurring)
 
 
-# name -> function (frame, definition) -> Stratum
-STRATA: dict[str, Callable[[Frame, Any], Stratum]] = {
+# name -> function (context, definition) -> Stratum
+STRATA: dict[str, Callable[[StratumContext, Any], Stratum]] = {
     "season": _season,
     "month": _month_stratum,
     "land_cover": _category("land_cover"),

@@ -1,4 +1,4 @@
-"""Series of stations brought onto the days of a product."""
+"""Station series matched with the days of a gridded record."""
 
 from __future__ import annotations
 
@@ -18,67 +18,75 @@ NOON = np.timedelta64(12, "h")
 Times = NDArray[Any]  # datetime64
 
 
-def span(name: str, given: Any) -> np.timedelta64:
-    """A positive span of time from ``"12h"`` and the like.
+def time_span(name: str, value: Any) -> np.timedelta64:
+    """A positive time span from ``"12h"`` and the like.
 
     Raises
     ------
     InputError
-        If it is none.
+        If it is not one.
     """
     import pandas as pd
 
     try:
-        found = pd.Timedelta(given)
+        span = pd.Timedelta(value)
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"{name}={given!r}: expected a span of time such as '12h' ({error})."
+            f"stations: {name}={value!r}: expected a time span such as '12h' ({error})."
         ) from error
-    if not found > pd.Timedelta(0):
-        raise InputError(f"{name}={given!r}: expected more than no time, such as '12h'.")
-    return found.to_timedelta64().astype("timedelta64[ns]")
-
-
-def centres(record: GriddedRecord, days: NDArray[np.intp], overpass: str | None = None) -> Times:
-    """Moments (D,) in UTC that the values of a product's days stand for.
-
-    With an overpass these are in local solar time: shift them with :func:`local`. Otherwise the
-    times of the product, or noon where these are bare days.
-    """
-    dates = record.days[days].astype("datetime64[ns]")
-    if overpass is not None:
-        return dates + time_of_day(overpass)
-    stamps = np.asarray(record.time.values)
-    if not np.issubdtype(stamps.dtype, np.datetime64):
-        return dates + NOON
-    stamps = stamps.astype("datetime64[ns]")
-    bare = (stamps == stamps.astype("datetime64[D]")).all()
-    return dates + NOON if bare else stamps[days]
-
-
-def local(moments: Times, lon: float) -> Times:
-    """Moments in local solar time at a longitude, in UTC."""
-    east = (lon + 180.0) % 360.0 - 180.0
-    return moments - np.timedelta64(int(round(east / 15.0 * 3600)), "s")
+    if not span > pd.Timedelta(0):
+        raise InputError(f"stations: {name}={value!r}: expected a positive time span, as '12h'.")
+    return span.to_timedelta64().astype("timedelta64[ns]")
 
 
 def time_of_day(overpass: str) -> np.timedelta64:
-    """Time since midnight of a text such as "06:00"; an InputError if it is none."""
+    """Time since midnight from a text such as "06:00".
+
+    Raises
+    ------
+    InputError
+        If it is not a time of day.
+    """
     try:
         return np.datetime64(f"2000-01-01T{overpass}", "ns") - np.datetime64("2000-01-01", "ns")
     except ValueError as error:
         raise InputError(
-            f"overpass={overpass!r}: expected a local solar time such as '06:00'."
+            f"stations: overpass={overpass!r}: expected a local solar time such as '06:00'."
         ) from error
 
 
+def observation_times(
+    record: GriddedRecord, days: NDArray[np.intp], overpass: str | None = None
+) -> Times:
+    """Times (D,) of the observations of a record on some of its days.
+
+    With `overpass` these are local solar times: convert them with :func:`solar_to_utc`. Otherwise
+    they are the times of the record in UTC, or noon where these are plain dates.
+    """
+    dates = record.days[days].astype("datetime64[ns]")
+    if overpass is not None:
+        return dates + time_of_day(overpass)
+    times = np.asarray(record.time.values)
+    if not np.issubdtype(times.dtype, np.datetime64):
+        return dates + NOON
+    times = times.astype("datetime64[ns]")
+    plain_dates = (times == times.astype("datetime64[D]")).all()
+    return dates + NOON if plain_dates else times[days]
+
+
+def solar_to_utc(times: Times, lon: float) -> Times:
+    """Local solar times at a longitude, in UTC."""
+    degrees_east = (lon + 180.0) % 360.0 - 180.0
+    return times - np.timedelta64(int(round(degrees_east / 15.0 * 3600)), "s")
+
+
 def daily_index(time: xr.DataArray) -> Times | None:
-    """The days of dates that are one a day, None for sub-daily ones.
+    """The days of a time axis with one time a day; None if it is sub-daily.
 
     Raises
     ------
     TimeAxisError
-        If dates are repeated or not in order, or sub-daily in a calendar other than the standard.
+        If times are repeated or unsorted, or sub-daily in another calendar than the standard one.
     """
     values = np.asarray(time.values)
     if not np.issubdtype(values.dtype, np.datetime64):
@@ -95,54 +103,69 @@ def daily_index(time: xr.DataArray) -> Times | None:
     return days if np.unique(days).size == days.size else None
 
 
-def match_daily(values: NDArray[Any], own: Times, days: Times) -> NDArray[np.float32]:
-    """Values (P, N) of days `own` (N,) on the days (D,), by calendar day; (P, D)."""
-    out = np.full((values.shape[0], days.size), np.nan, np.float32)
-    _, mine, theirs = np.intersect1d(days, own, return_indices=True)
-    out[:, mine] = values[:, theirs]
+def match_daily(values: NDArray[Any], value_days: Times, record_days: Times) -> NDArray[np.float32]:
+    """Daily values (P, N) on the days of a record, by calendar day.
+
+    Parameters
+    ----------
+    values : ndarray, (P, N)
+    value_days : ndarray, (N,)
+        datetime64[D]
+    record_days : ndarray, (D,)
+        datetime64[D]
+
+    Returns
+    -------
+    ndarray of float32, (P, D)
+        NaN on days without a value.
+    """
+    out = np.full((values.shape[0], record_days.size), np.nan, np.float32)
+    _, to, source = np.intersect1d(record_days, value_days, return_indices=True)
+    out[:, to] = values[:, source]
     return out
 
 
 def match_series(
     values: NDArray[Any],
     time: Times,
-    moments: Times,
+    observed_at: Times,
     *,
     window: np.timedelta64,
     pairing: str = "mean",
 ) -> NDArray[np.float32]:
-    """One sub-daily series on the moments of a product.
+    """One sub-daily series at the observation times of a record.
 
     Parameters
     ----------
     values, time : ndarray, (N,)
-        In order; NaN = missing.
-    moments : ndarray, (D,)
+        Sorted by time; NaN = missing.
+    observed_at : ndarray, (D,)
     window : timedelta64
-        Reach on either side.
+        Span before and after each observation.
     pairing : {"mean", "nearest"}
-        Mean of what lies within [moment - window, moment + window), or the nearest value within
-        the window.
+        Mean of the values in [observed_at - window, observed_at + window), or the nearest value
+        within the window.
 
     Returns
     -------
     ndarray of float32, (D,)
     """
-    seen = np.isfinite(values)
-    values, time = np.asarray(values, np.float64)[seen], time[seen].astype("datetime64[ns]")
+    valid = np.isfinite(values)
+    values, time = np.asarray(values, np.float64)[valid], time[valid].astype("datetime64[ns]")
     if values.size == 0:
-        return np.full(moments.size, np.nan, np.float32)
+        return np.full(observed_at.size, np.nan, np.float32)
     if pairing == "nearest":
-        after = np.clip(np.searchsorted(time, moments), 1, max(time.size - 1, 1))
+        after = np.clip(np.searchsorted(time, observed_at), 1, max(time.size - 1, 1))
         after = np.minimum(after, time.size - 1)
         before = np.maximum(after - 1, 0)
-        nearer = np.abs(moments - time[before]) <= np.abs(time[after] - moments)
-        at = np.where(nearer, before, after)
-        close = np.abs(time[at] - moments) <= window
-        return np.where(close, values[at], np.nan).astype(np.float32)
-    first, last = np.searchsorted(time, moments - window), np.searchsorted(time, moments + window)
-    centre = values.mean()
-    sums = np.concatenate([[0.0], np.cumsum(values - centre)])
+        before_is_nearer = np.abs(observed_at - time[before]) <= np.abs(time[after] - observed_at)
+        nearest = np.where(before_is_nearer, before, after)
+        within = np.abs(time[nearest] - observed_at) <= window
+        return np.where(within, values[nearest], np.nan).astype(np.float32)
+    first = np.searchsorted(time, observed_at - window)
+    last = np.searchsorted(time, observed_at + window)
+    offset = values.mean()  # subtracted so that cumulative sums keep their precision
+    sums = np.concatenate([[0.0], np.cumsum(values - offset)])
     number = last - first
-    mean = (sums[last] - sums[first]) / np.maximum(number, 1) + centre
+    mean = (sums[last] - sums[first]) / np.maximum(number, 1) + offset
     return np.where(number > 0, mean, np.nan).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Triple collocation of three records, and the stations it calls representative."""
+"""Triple collocation of three records, and the selection of representative stations."""
 
 from __future__ import annotations
 
@@ -10,81 +10,83 @@ import xarray as xr
 
 import xsm.metrics as statistics
 from xsm.conventions.record import GriddedRecord
+from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError
 from xsm.metrics.status import OK
-from xsm.validation.in_situ import Collocation, collocate
-from xsm.validation.product import _places, aligned
-from xsm.validation.scoring import explained
+from xsm.validation.in_situ import collocate
+from xsm.validation.product import align_records, grid_coordinates, in_input_order
+from xsm.validation.reference_options import StationOptions
+from xsm.validation.scoring import with_status
 
-REPRESENTATIVE = 0.5
+SIGNAL_FRACTION = 0.5  # of the variance: a signal-to-noise ratio of 0 dB
 
 
 def triple_of_grids(
-    records: Sequence[GriddedRecord], *, regrid: str, options: Mapping[str, Any]
+    records: Sequence[GriddedRecord], *, regrid: str, statistic_options: Mapping[str, Any]
 ) -> xr.Dataset:
     """Triple collocation per cell of the coarsest of three grids; lazy if they are."""
-    (x, y, z), target = aligned(records, regrid)
-    labels = _labels([record.name for record in records])
-    found = statistics.triple_collocation(x, y, z, dim="time", names=labels, **options)
-    return found.assign_coords(_places(target))
+    (x, y, z), target = align_records(records, regrid)
+    labels = _unique_labels([record.name for record in records])
+    errors = statistics.triple_collocation(x, y, z, dim="time", names=labels, **statistic_options)
+    return in_input_order(errors.assign_coords(grid_coordinates(target)), target)
 
 
 def triple_at_stations(
     records: Sequence[GriddedRecord],
     stations: Any,
-    collocation: Collocation,
+    station_options: StationOptions,
     *,
     var: str | None,
-    options: Mapping[str, Any],
+    statistic_options: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Triple collocation of two products and stations, at the stations."""
-    pairs = [collocate(record, [stations], collocation, var=var) for record in records]
-    days = [pair["time"].values.astype("datetime64[D]") for pair in pairs]
+    """Triple collocation of two gridded records and stations, at the stations."""
+    pairs = [collocate(record, [stations], station_options, var=var) for record in records]
+    days = [daily_axis(pair["time"]).dates for pair in pairs]
     shared = np.intersect1d(days[0], days[1])
     if shared.size == 0:
         raise InputError(
             "the two products have no day in common within the period of the stations."
         )
     first, second = (
-        pair.isel(time=np.flatnonzero(np.isin(own, shared)))
-        for pair, own in zip(pairs, days, strict=True)
+        pair.isel(time=np.flatnonzero(np.isin(pair_days, shared)))
+        for pair, pair_days in zip(pairs, days, strict=True)
     )
     second = second.assign_coords(time=first["time"])
-    found = statistics.triple_collocation(
+    errors = statistics.triple_collocation(
         first["estimate"],
         second["estimate"],
         first["reference"],
         dim="time",
-        names=_labels([*(record.name for record in records), "in situ"]),
-        **options,
+        names=_unique_labels([*(record.name for record in records), "in situ"]),
+        **statistic_options,
     )
-    places = {name: c for name, c in first.coords.items() if c.dims == ("station",)}
-    found = found.assign_coords(places)
-    reason = first["reason"].where(first["reason"] != OK, second["reason"])
-    return explained(found, reason)
+    metadata = {name: c for name, c in first.coords.items() if c.dims == ("station",)}
+    errors = errors.assign_coords(metadata)
+    status = first["matching_status"]
+    return with_status(errors, status.where(status != OK, second["matching_status"]))
 
 
-def _labels(names: list[str]) -> list[str]:
-    """Names of the three datasets, told apart."""
+def _unique_labels(names: list[str]) -> list[str]:
+    """Names of the three datasets; equal names are numbered."""
     if len(set(names)) == len(names):
         return names
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 
-def representative(result: xr.Dataset, threshold: float = REPRESENTATIVE) -> xr.DataArray:
-    """Stations that stand for the cell around them.
+def representative(result: xr.Dataset, threshold: float = SIGNAL_FRACTION) -> xr.DataArray:
+    """Stations that are representative of the cell around them.
 
     Parameters
     ----------
     result : Dataset
-        What :func:`xsm.validate` returns for two references of which one is stations (triple
-        collocation), or for stations.
+        What :func:`xsm.validate` returns for a product and stations (triple collocation), or for
+        stations alone.
     threshold : float
-        Least share of the variance of the station's series that is the signal common to all: the
-        squared correlation with the unknown truth by extended triple collocation, which must be at
-        least this for the stations. 0.5 is a signal-to-noise ratio of 0 dB. For plain scores the
-        squared Pearson correlation with the product takes its place, which is lower: the product's
-        own errors count too.
+        Minimum fraction of the variance of a station's series that is the signal common to all
+        three: the squared correlation with the unknown truth by extended triple collocation. 0.5 is
+        a signal-to-noise ratio of 0 dB. For scores of stations alone it is the squared Pearson
+        correlation with the product, which is lower because the errors of the product reduce it
+        too.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def representative(result: xr.Dataset, threshold: float = REPRESENTATIVE) -> xr.
     Raises
     ------
     InputError
-        If `result` is neither, or `threshold` is outside 0..1.
+        If `result` is neither, or `threshold` is not in 0..1.
 
     References
     ----------
@@ -109,18 +111,18 @@ def representative(result: xr.Dataset, threshold: float = REPRESENTATIVE) -> xr.
     [True, False]
     """
     if isinstance(threshold, bool) or not 0 <= threshold <= 1:
-        raise InputError(f"threshold={threshold!r}: expected a share of the variance in 0..1.")
+        raise InputError(f"threshold={threshold!r}: expected a fraction of the variance in 0..1.")
     if "station" in result.dims and "r2" in result and "dataset" in result["r2"].dims:
-        share = result["r2"].isel(dataset=-1, drop=True)
-        what = "squared correlation with the truth by extended triple collocation"
+        fraction = result["r2"].isel(dataset=-1, drop=True)
+        criterion = "squared correlation with the truth by extended triple collocation"
     elif "station" in result.dims and "pearson_r" in result:
-        share, what = result["pearson_r"] ** 2, "squared Pearson correlation"
+        fraction, criterion = result["pearson_r"] ** 2, "squared Pearson correlation"
     else:
         raise InputError(
             f"result has the dimensions {tuple(result.dims)} and the variables "
             f"{list(result.data_vars)}: expected scores of stations with pearson_r, or a triple "
             "collocation at stations."
         )
-    attrs = {"long_name": "representative station", "criterion": f"{what} >= {threshold:g}"}
-    good = (share >= threshold).reset_coords(drop=True)
-    return good.rename("representative").assign_attrs(attrs)
+    attrs = {"long_name": "representative station", "criterion": f"{criterion} >= {threshold:g}"}
+    mask = (fraction >= threshold).reset_coords(drop=True)
+    return mask.rename("representative").assign_attrs(attrs)

@@ -74,15 +74,15 @@ def pack(weight_ih: np.ndarray, weight_hh: np.ndarray, bias: np.ndarray) -> tupl
     """
     directions, _, hidden = weight_hh.shape
     width = -(-hidden // LANES) * LANES
-    joined = np.zeros((directions, width + weight_ih.shape[2] + 1, GATES, width), np.float32)
+    padded = np.zeros((directions, width + weight_ih.shape[2] + 1, GATES, width), np.float32)
     halves = np.array([0.5, 0.5, 1.0, 0.5], np.float32)[:, None]
-    parts = ((weight_hh, 0), (weight_ih, width), (bias[..., None], joined.shape[1] - 1))
+    parts = ((weight_hh, 0), (weight_ih, width), (bias[..., None], padded.shape[1] - 1))
     for part, first in parts:
         by_gate = part.reshape(directions, GATES, hidden, -1).transpose(0, 3, 1, 2)
-        joined[:, first : first + part.shape[2], :, :hidden] = by_gate * halves
+        padded[:, first : first + part.shape[2], :, :hidden] = by_gate * halves
     # (D, depth, GATES, panels, LANES) -> (D, panels, depth, GATES, LANES)
-    joined = joined.reshape(*joined.shape[:3], -1, LANES).transpose(0, 3, 1, 2, 4)
-    return copy_aligned(joined[:, :, :-1]), copy_aligned(joined[:, :, -1])
+    padded = padded.reshape(*padded.shape[:3], -1, LANES).transpose(0, 3, 1, 2, 4)
+    return copy_aligned(padded[:, :, :-1]), copy_aligned(padded[:, :, -1])
 
 
 def _new_state(builder: Any, z: list[Any], c: Any) -> tuple[Any, Any]:
@@ -164,14 +164,14 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
     width = depth - channels
     stride = -(-(width + depth) // LANES) * LANES
     count = -(-batch // size)
-    most = -(-size // PIXELS) * PIXELS
-    rows = zeros_aligned(2 * most * stride)
+    n_rows = -(-size // PIXELS) * PIXELS
+    rows = zeros_aligned(2 * n_rows * stride)
     for block in range(start, stop):
         d, first = block // count, block % count * size
         pixels = min(size, batch - first)
         weights, offsets = weight[d].reshape(-1), bias[d].reshape(-1)
         groups = -(-pixels // PIXELS)
-        current, updated = 0, most * stride
+        current, updated = 0, n_rows * stride
         rows[:] = 0
         for p in range(pixels):
             state = (d * batch + first + p) * hidden

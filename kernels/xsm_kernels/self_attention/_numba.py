@@ -54,13 +54,13 @@ def pack(weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     hidden, channels = weight.shape[1:]
     panels = -(-hidden // PANEL)
-    joined = np.zeros((4, channels + 1, panels * PANEL), np.float32)
-    joined[:, :-1, :hidden] = weight.swapaxes(1, 2)
-    joined[:, -1, :hidden] = bias
-    joined[0] *= np.float32(1 / math.sqrt(hidden) / math.log(2))
+    padded = np.zeros((4, channels + 1, panels * PANEL), np.float32)
+    padded[:, :-1, :hidden] = weight.swapaxes(1, 2)
+    padded[:, -1, :hidden] = bias
+    padded[0] *= np.float32(1 / math.sqrt(hidden) / math.log(2))
     # (4, C + 1, panels, PANEL) -> (4, panels, C + 1, PANEL)
-    joined = joined.reshape(4, -1, panels, PANEL).swapaxes(1, 2)
-    return copy_aligned(joined[:, :, :-1]), copy_aligned(joined[:, :, -1])
+    padded = padded.reshape(4, -1, panels, PANEL).swapaxes(1, 2)
+    return copy_aligned(padded[:, :, :-1]), copy_aligned(padded[:, :, -1])
 
 
 @intrinsic

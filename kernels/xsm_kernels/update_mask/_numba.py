@@ -23,14 +23,14 @@ TOP, SEVEN, ONE = np.uint64(56), np.uint64(7), np.uint64(1)
 def _pack_rows(mask, packed, start, stop):
     """Rows start..stop of bools (R, W) to bits: bytes (R, at least W / 8), zeros beyond W."""
     width = mask.shape[1]
-    whole = width // 8
+    n_bytes = width // 8
     for row in range(start, stop):
-        eights = mask[row, : 8 * whole].view(np.uint64)
-        for k in range(whole):
+        eights = mask[row, : 8 * n_bytes].view(np.uint64)
+        for k in range(n_bytes):
             packed[row, k] = np.uint8((eights[k] * GATHER) >> TOP)
-        packed[row, whole:] = 0
-        for c in range(8 * whole, width):
-            packed[row, whole] |= np.uint8(mask[row, c]) << np.uint8(c % 8)
+        packed[row, n_bytes:] = 0
+        for c in range(8 * n_bytes, width):
+            packed[row, n_bytes] |= np.uint8(mask[row, c]) << np.uint8(c % 8)
 
 
 @njit(**OPTIONS)
@@ -63,12 +63,12 @@ def _embed(inner, line, first, width, wrap):
 @njit(**OPTIONS)
 def _unpack(bits, out):
     """The first W bits, given as bytes, to bools (W,)."""
-    whole = out.size // 8
-    eights = out[: 8 * whole].view(np.uint64)
-    for k in range(whole):
-        each = (np.uint64(bits[k]) * SPREAD) & PICK
-        eights[k] = ((each + CARRY) >> SEVEN) & SPREAD
-    for c in range(8 * whole, out.size):
+    n_bytes = out.size // 8
+    eights = out[: 8 * n_bytes].view(np.uint64)
+    for k in range(n_bytes):
+        bits_apart = (np.uint64(bits[k]) * SPREAD) & PICK
+        eights[k] = ((bits_apart + CARRY) >> SEVEN) & SPREAD
+    for c in range(8 * n_bytes, out.size):
         out[c] = (bits[c // 8] >> np.uint8(c % 8)) & np.uint8(1)
 
 
@@ -95,7 +95,7 @@ def _update_days(packed, new_mask, width, kernel, padding, dilation, wrap, start
                             inner[k] |= row[k]
             _embed(inner, line, padding[2], width, wrap)
             covered = 1
-            while covered < kernel[2]:  # twice as many columns each time
+            while covered < kernel[2]:  # twice as many columns bits_apart time
                 step = min(covered, kernel[2] - covered)
                 _or_shifted(line, step * dilation[2])
                 covered += step

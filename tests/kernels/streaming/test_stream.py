@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from xsm_kernels import RingBuffer, make_schedule, masked_conv3d, stream_network
-from xsm_kernels.streaming.ring_buffer import CellIndex
 
 INPUTS = {"anomaly": 1, "features": 4}
 LAYERS = [
@@ -111,10 +110,10 @@ def streamed(record: Any, active: Any, wanted: Any, wrap: bool = False) -> tuple
     )  # fmt: skip
 
 
-def agree(found: Any, expected: Any, wanted: Any) -> None:
+def agree(result: Any, expected: Any, wanted: Any) -> None:
     mask = expected[1] & wanted
-    np.testing.assert_array_equal(found[1], mask)
-    np.testing.assert_allclose(found[0][:, mask], expected[0][:, mask], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(result[1], mask)
+    np.testing.assert_allclose(result[0][:, mask], expected[0][:, mask], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -166,14 +165,3 @@ def test_only_cells_that_a_wanted_output_depends_on_are_computed(
     streamed(record, active, wanted)
     # the window of the trunk is 3 days x 3 rows x 1 column
     assert computed == {"output": 1, "pair": 1, "trunk": 1, "wide": 9, "head": 9}
-
-
-@pytest.mark.parametrize("wrap", [False, True])
-def test_cells_know_their_neighbours(wrap: bool) -> None:
-    stored = np.array([[1, 0, 1], [1, 1, 0]], bool)
-    cells = CellIndex(stored, (1, 1), wrap)
-    assert cells.flat.tolist() == [0, 2, 3, 4] and cells.count == 4
-    neighbours = cells.row_at[cells.centres[:, None] + cells.taps((1, 1, 3))]
-    west = [1, 4, 4, 2] if wrap else [4, 4, 4, 2]
-    east = [4, 0, 3, 4] if wrap else [4, 4, 3, 4]
-    np.testing.assert_array_equal(neighbours, np.array([west, range(4), east]).T)

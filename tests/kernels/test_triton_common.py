@@ -1,4 +1,4 @@
-"""How a configuration is chosen: few are timed, once, where it tells something; then remembered."""
+"""A configuration is chosen from few, timed once if the call is large enough, and stored."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MANY_CELLS = tuning.MIN_CELLS_TO_TUNE
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[list[Config]]:
     """A GPU on which the last candidate is the fastest; what was timed."""
-    seen: list[Config] = []
+    calls: list[Config] = []
 
     def milliseconds(launch: Any, config: Config) -> float:
-        seen.append(config)
+        calls.append(config)
         return 1.0 if config == FEW[-1] else 2.0
 
     monkeypatch.setattr(tuning, "_milliseconds", milliseconds)
@@ -36,7 +36,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[list[Confi
     monkeypatch.setenv("XSM_KERNELS_CACHE", str(tmp_path))
     monkeypatch.delenv("XSM_KERNELS_TUNE", raising=False)
     tuning._stored.cache_clear()
-    yield seen
+    yield calls
     tuning._stored.cache_clear()
 
 
@@ -87,5 +87,5 @@ def test_a_file_that_says_nothing_is_no_error(
 def test_there_are_few_candidates(channels: int, outputs: int, itemsize: int) -> None:
     for precision in ("ieee", "tf32")[: 3 - itemsize // 2]:
         sizes = blocks(channels, outputs, 27, itemsize, precision)
-        few = candidates(sizes, 27, channels, precision)
-        assert 1 <= len(few) <= 3 and len(set(few)) == len(few)
+        configs = candidates(sizes, 27, channels, precision)
+        assert 1 <= len(configs) <= 3 and len(set(configs)) == len(configs)

@@ -1,17 +1,14 @@
-"""What all baselines share: checking a record, what counts as land, keeping what was observed."""
+"""What every baseline does with its input and output: check, mean of each cell, keep observed."""
 
 from __future__ import annotations
-
-from importlib import import_module
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.errors import InputError, MissingPackageError
+from xsm.errors import InputError
 
 
-def checked(values: ArrayLike) -> NDArray[np.float32]:
+def check_values(values: ArrayLike) -> NDArray[np.float32]:
     """The record as float32 (T, H, W).
 
     Raises
@@ -30,8 +27,8 @@ def checked(values: ArrayLike) -> NDArray[np.float32]:
     return record
 
 
-def land_of(values: NDArray[np.float32], land: ArrayLike | None) -> NDArray[np.bool_]:
-    """Cells (H, W) a value may be written to: `land`, or by default those ever observed."""
+def land_cells(values: NDArray[np.float32], land: ArrayLike | None) -> NDArray[np.bool_]:
+    """Cells (H, W) that may be filled: `land`, or by default those ever observed."""
     if land is None:
         return np.asarray(np.isfinite(values).any(axis=0))
     mask = np.asarray(land, dtype=bool)
@@ -40,21 +37,20 @@ def land_of(values: NDArray[np.float32], land: ArrayLike | None) -> NDArray[np.b
     return mask
 
 
-def merged(
+def cell_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean over time (H, W) of the observed values (T, H, W); NaN where there are none."""
+    observed = np.isfinite(values)
+    count = observed.sum(axis=0)
+    total = np.where(observed, values, np.float32(0)).sum(axis=0, dtype=np.float64)
+    mean = np.full(values.shape[1:], np.nan, dtype=np.float32)
+    np.divide(total, count, out=mean, where=count > 0, casting="same_kind")
+    return mean
+
+
+def keep_observed(
     values: NDArray[np.float32], estimate: NDArray[np.floating], land: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Observed values bit for bit, the estimate in the gaps over land, NaN elsewhere; (T, H, W)."""
     filled = np.where(land, estimate, np.nan).astype(np.float32)
     np.copyto(filled, values, where=~np.isnan(values))
     return filled
-
-
-def optional(package: str) -> ModuleType:
-    """Import a package of the extra ``xsm[baselines]``, or say how to get it."""
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise MissingPackageError(
-            f"this baseline needs {package.partition('.')[0]!r}, which cannot be imported "
-            f"({error}); install it with: pip install 'xsm[baselines]'"
-        ) from error

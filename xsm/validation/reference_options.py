@@ -1,0 +1,215 @@
+"""Options of each kind of reference: stations, another product, simulated gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from xsm.baselines import BASELINES
+from xsm.errors import InputError
+from xsm.gapfilling.gap_patterns import GAP_PATTERNS
+from xsm.validation.temporal_matching import PAIRINGS, time_of_day, time_span
+
+if TYPE_CHECKING:
+    from xsm.networks.block_inference import Model
+
+SENSORS = ("mean", "each")
+
+
+@dataclass(frozen=True)
+class StationOptions:
+    """How stations are matched with the cells and days of a record.
+
+    Parameters
+    ----------
+    match : {"nearest", "mean_2x2"} or float
+        Cells that represent a station: the cell that contains it, the mean of the four nearest
+        cells, or the mean of all cells within this radius in km.
+    window : time span
+        Sub-daily station values within this span before and after the time of the record are used.
+        Where the times of the record are plain dates, the window is centred on 12 UTC. Daily
+        station values are matched by calendar day.
+    pairing : {"mean", "nearest"}
+        Mean of the values in the window, or the value nearest in time.
+    overpass : str, optional
+        Local solar time of the observation, such as "06:00", on which the window is centred.
+    depth : (float, float) or None
+        Layer in m that must contain the sensor. None: all sensors; those of one station in
+        different layers stay separate (cosmic-ray probes sense deeper than 0.05 m).
+    flags : str, sequence of str, or None
+        Quality flags of valid values, if the stations have flags. None: all values.
+    sensors : {"mean", "each"}
+        Sensors of one station (same network and station_name) in the layer: their daily mean, with
+        their number in ``n_sensors``, or each sensor separately.
+
+    Raises
+    ------
+    InputError
+        If a value is not one of these.
+    """
+
+    match: str | float = "nearest"
+    window: Any = "12h"
+    pairing: str = "mean"
+    overpass: str | None = None
+    depth: tuple[float, float] | None = (0.0, 0.05)
+    flags: str | Sequence[str] | None = ("G",)
+    sensors: str = "mean"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("pairing", PAIRINGS), ("sensors", SENSORS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(
+                    f"stations: {name}={value!r}: expected one of {', '.join(choices)}."
+                )
+        time_span("window", self.window)
+        if self.overpass is not None:
+            time_of_day(self.overpass)
+        object.__setattr__(self, "depth", _layer(self.depth))
+        object.__setattr__(self, "flags", None if self.flags is None else as_names(self.flags))
+
+
+@dataclass(frozen=True)
+class ProductOptions:
+    """How two gridded records are compared.
+
+    Parameters
+    ----------
+    regrid : {"conservative", "nearest"}
+        How the finer grid is regridded to the coarser one.
+    regions : mapping, optional
+        Name -> (south, north, west, east) in degrees: daily area means of both records. A region
+        that is 360 degrees wide includes all longitudes.
+
+    Raises
+    ------
+    InputError
+        If a region is not a box of latitudes and longitudes.
+    """
+
+    regrid: str = "conservative"
+    regions: Mapping[str, Sequence[float]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.regions is not None and not isinstance(self.regions, Mapping):
+            raise InputError(
+                f"product: regions={self.regions!r}: expected a mapping of names to (south, north, "
+                "west, east), such as {'Iberia': (36, 44, -10, 4)}."
+            )
+        for name, box in (self.regions or {}).items():
+            if len(box) != 4 or not box[0] < box[1]:
+                raise InputError(
+                    f"product: regions: {name!r} is {box!r}; expected (south, north, west, east) "
+                    "in degrees."
+                )
+
+
+@dataclass(frozen=True)
+class GapOptions:
+    """Which observed values are hidden, and what fills them.
+
+    Parameters
+    ----------
+    model : str, path, Model, sequence of these, or None
+        Networks for :func:`xsm.gapfill`. None: no network.
+    baselines : str or sequence of str
+        Names from ``xsm.baselines.BASELINES``.
+    gap_patterns : str or sequence of str
+        Shapes of the gaps: block, swath, cell, long.
+    n_realizations : int
+        Number of random realizations of the gaps, all of which are pooled.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or nothing is left that fills.
+    """
+
+    model: str | Path | Model | Sequence[str | Path | Model] | None = "default"
+    baselines: str | Sequence[str] = ("linear", "window_mean", "climatology")
+    gap_patterns: str | Sequence[str] = ("block", "swath", "cell")
+    n_realizations: int = 3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "baselines", as_names(self.baselines))
+        object.__setattr__(self, "gap_patterns", as_names(self.gap_patterns))
+        if unknown := [name for name in self.baselines if name not in BASELINES]:
+            raise InputError(
+                f"gaps: baselines holds {unknown}: expected some of {', '.join(BASELINES)}."
+            )
+        unknown = [name for name in self.gap_patterns if name not in GAP_PATTERNS]
+        if unknown or not self.gap_patterns:
+            names = ", ".join(map(repr, unknown)) or "none given"
+            raise InputError(
+                f"gaps: gap_patterns={self.gap_patterns!r}: expected some of "
+                f"{', '.join(GAP_PATTERNS)}; unknown: {names}."
+            )
+        n = self.n_realizations
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise InputError(f"gaps: n_realizations={n!r}: expected an integer, 1 or more.")
+        if self.model is None and not self.baselines:
+            raise InputError("gaps: model=None and no baselines: nothing would fill; name one.")
+
+
+# argument of validate -> its class
+OPTION_CLASSES: dict[str, type] = {
+    "stations": StationOptions,
+    "product": ProductOptions,
+    "gaps": GapOptions,
+}
+
+Options = TypeVar("Options", StationOptions, ProductOptions, GapOptions)
+
+
+def read_options(argument: str, value: Any, options_class: type[Options]) -> Options:
+    """Options from an argument of :func:`xsm.validate`: None, a mapping, or the options themselves.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or the mapping has an unknown key.
+
+    Examples
+    --------
+    >>> read_options("stations", {"flags": "G", "depth": (0, 0.1)}, StationOptions).depth
+    (0.0, 0.1)
+    """
+    if isinstance(value, options_class):
+        return value
+    names = [field.name for field in fields(options_class)]
+    if value is None:
+        return options_class()
+    if not isinstance(value, Mapping):
+        raise InputError(
+            f"{argument} is a {type(value).__name__}: expected a mapping of options "
+            f"({', '.join(names)}) or xsm.validation.{options_class.__name__}."
+        )
+    if unknown := [str(key) for key in value if key not in names]:
+        raise InputError(
+            f"{argument}={dict(value)!r}: unknown {', '.join(map(repr, unknown))}; expected some "
+            f"of {', '.join(names)}."
+        )
+    return options_class(**value)
+
+
+def as_names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _layer(depth: Any) -> tuple[float, float] | None:
+    """A layer (top, bottom) in m, or None."""
+    if depth is None:
+        return None
+    try:
+        top, bottom = map(float, depth)
+    except (TypeError, ValueError):
+        top = bottom = float("nan")
+    if not 0 <= top <= bottom:
+        raise InputError(
+            f"stations: depth={depth!r}: expected (from, to) in m, such as (0, 0.05), or None."
+        )
+    return top, bottom
