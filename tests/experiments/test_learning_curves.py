@@ -85,7 +85,7 @@ def test_bad_input(soil):
     for days in ((-1,), (1.5,), ("a",), ()):
         with pytest.raises(InputError, match="days=.* expected whole numbers"):
             sequence_length(soil, "soil", days, **SMALL)
-    with pytest.raises(InputError, match="days_days_per_cell=0"):
+    with pytest.raises(InputError, match="days_per_cell=0"):
         sequence_length(soil, "soil", (1,), days_per_cell=0, **SMALL)
     with pytest.raises(InputError, match="model='gru'"):
         sequence_length(soil, "soil", (1,), model="gru", **SMALL)
