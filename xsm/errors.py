@@ -29,5 +29,9 @@ class ModelError(XsmError, ValueError):
     """A model does not exist, has another schema, or its weights do not match its card."""
 
 
+class BackendError(XsmError, ValueError):
+    """A backend asked for by name cannot run an operation that the call needs."""
+
+
 class MissingPackageError(XsmError, ImportError):
     """An optional package is not installed."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from xsm.errors import InputError
 
-BACKENDS = ("auto", "numba", "reference", "triton")
+BACKENDS = ("auto", "numba", "reference", "torch", "triton")
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 _DEFAULTS: dict[str, Any] = {
@@ -25,7 +25,7 @@ class set_options:  # noqa: N801  (used like a function, as in xarray)
 
     Parameters
     ----------
-    backend : {"auto", "numba", "reference", "triton"}
+    backend : {"auto", "numba", "reference", "torch", "triton"}
         Kernels that run the networks.
     device : str or None
         Device of torch, such as ``"cuda"``.

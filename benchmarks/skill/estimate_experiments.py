@@ -23,8 +23,9 @@ from xsm.osse.cells import ALBEDO, FEATURES, TARGET
 
 RESULT = ROOT / "benchmarks" / "results" / "estimate_experiments.json"
 GROUPS = {"albedo": ALBEDO, "soil texture": ("sand", "clay", "silt")}
-EVERY = {"importance": 20, "length": 12, "samples": 6}
-SHORT = {k: v for k, v in NETWORK.items() if k != "shortest"} | {"epochs": 10, "batch": 128}
+STRIDE = {"importance": 20, "length": 12, "samples": 6}
+SHORT = {k: v for k, v in NETWORK.items() if k != "min_crop_days"}
+SHORT |= {"epochs": 10, "batch_size": 128}
 
 
 def rows_of(result: xr.Dataset) -> dict[str, Any]:
@@ -39,16 +40,18 @@ def experiments(ds: xr.Dataset) -> dict[str, Any]:
     common = {"features": FEATURES, "progress": False}
     begin = time.perf_counter()
     found["importance"] = importance(
-        "default", ds, TARGET, groups=GROUPS, repeats=3, every=EVERY["importance"], progress=False
+        "default", ds, TARGET, groups=GROUPS, repeats=3, stride=STRIDE["importance"], progress=False
     )
     seconds["importance"] = time.perf_counter() - begin
     found["length"] = sequence_length(
-        ds, TARGET, (0, 1, 3, 7, 15, 30), per_cell=12, every=EVERY["length"], **common, **SHORT
-    )
+        ds, TARGET, (0, 1, 3, 7, 15, 30), days_per_cell=12, stride=STRIDE["length"],
+        **common, **SHORT,
+    )  # fmt: skip
     seconds["length"] = time.perf_counter() - begin - sum(seconds.values())
     found["samples"] = reduced_samples(
-        ds, TARGET, (1.0, 0.3, 0.1, 0.03), every=EVERY["samples"], trees=TREES, **common, **NETWORK
-    )
+        ds, TARGET, (1.0, 0.3, 0.1, 0.03), stride=STRIDE["samples"], trees=TREES,
+        **common, **NETWORK,
+    )  # fmt: skip
     seconds["samples"] = time.perf_counter() - begin - sum(seconds.values())
     return {name: rows_of(result) for name, result in found.items()} | {
         "seconds": {name: round(value) for name, value in seconds.items()}

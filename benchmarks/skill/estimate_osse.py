@@ -29,11 +29,11 @@ from benchmarks.skill.records import ROOT
 from xsm.estimation.samples import Samples, read_samples
 from xsm.experiments.learning_curves import matched_by_distribution
 from xsm.metrics.score_table import pooled_scores
-from xsm.networks.sequence_inference import CONTEXT, estimate_sequences
+from xsm.networks.registry import CONTEXT_DAYS
+from xsm.networks.sequence_inference import estimate_sequences
 from xsm.osse.cells import ALBEDO, FEATURES, TARGET, simulated_cells
-from xsm.training.ensemble import fit_samples
+from xsm.training.ensemble import drop_predictors, fit_ensemble
 from xsm.training.recipes.shipped_estimator import SETTINGS
-from xsm.training.refit import without
 from xsm.training.splits import split_cells
 
 _log = logging.getLogger(__name__)
@@ -41,13 +41,14 @@ EARTH = {"seed": 601, "stride": 4, "resolution": 0.25, "days": 425}
 CELLS = (4500, 400)  # train, held out; of 70 and 20 % of all, for the cost
 WET = 0.4  # m3 m-3
 NETWORK = {k: v for k, v in SETTINGS.items() if k != "split"}  # of the shipped network
-BALANCE = 0.3  # of the runs that let rare targets count
+BALANCED = {"density_power": 0.3}  # option of the balanced runs
 TREES = {"rounds": 400}
 OPTIONS = {
     "lstm": NETWORK,
     "bilstm": NETWORK,
     "atlstm": NETWORK,
-    "transformer": {k: v for k, v in NETWORK.items() if k != "input"} | {"rate": 3e-3, "heads": 2},
+    "transformer": {k: v for k, v in NETWORK.items() if k != "input_size"}
+    | {"learning_rate": 3e-3, "attention_heads": 2},
     "xgboost": {"trees": TREES},
 }
 INPUTS = {
@@ -113,7 +114,7 @@ def chosen(samples: Samples, inputs: str) -> Samples:
     """The samples with the predictors of a run."""
     names = [row["name"] for row in samples.rows]
     gone = () if inputs == "precipitation too" else ("precipitation", *INPUTS[inputs])
-    return without(samples, [names.index(name) for name in gone])
+    return drop_predictors(samples, [names.index(name) for name in gone])
 
 
 def estimates(
@@ -126,8 +127,8 @@ def estimates(
         if run.model == "raw":
             return reanalysis[cells], None
         return matched_by_distribution(reanalysis, samples.y, part == 0)[cells], None
-    options = OPTIONS[run.model] | ({"balance": BALANCE} if run.balanced else {})
-    model = fit_samples(samples, part, run.model, seed=run.seed, share=run.share, **options)
+    options = OPTIONS[run.model] | (BALANCED if run.balanced else {})
+    model = fit_ensemble(samples, part, run.model, seed=run.seed, fraction=run.share, **options)
     x = samples.x[cells]
     found = [estimate_sequences(x[n : n + 64], model) for n in range(0, len(x), 64)]
     return np.concatenate([mean for mean, _ in found]), np.concatenate([std for _, std in found])
@@ -153,7 +154,7 @@ def scores(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[
 
 def place(run: Run, folder: Path) -> Path:
     """File of the scores of a run; another one if any setting is another."""
-    options = OPTIONS.get(run.model, {}) | ({"balance": BALANCE} if run.balanced else {})
+    options = OPTIONS.get(run.model, {}) | (BALANCED if run.balanced else {})
     settings = run._asdict() | {"options": options, "cells": CELLS, "earth": EARTH}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     return folder / f"{run.model}_{run.split}_{run.seed}_{digest}.json"
@@ -165,7 +166,7 @@ def measured(run: Run, samples: Samples, path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     begin = time.perf_counter()
     part = parts_of(samples, run.split, run.seed)
-    inner = slice(CONTEXT, -CONTEXT)  # the year; the days around it are context
+    inner = slice(CONTEXT_DAYS, -CONTEXT_DAYS)  # the year; the days around it are context
     unseen = part >= 2 if run.split == "random" else part == 2
     found, std = estimates(run, chosen(samples, run.inputs), part, unseen)
     found, truth, test = found[:, inner], samples.y[unseen][:, inner], part[unseen] == 2
@@ -195,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows.append(measured(run, samples, path))
         _log.info("%s", rows[-1])
         result = provenance() | {
-            "settings": {"earth": EARTH, "options": OPTIONS, "wet": WET, "balance": BALANCE},
+            "settings": {"earth": EARTH, "options": OPTIONS, "wet": WET, **BALANCED},
             "rows": rows,
         }
         given.out.parent.mkdir(parents=True, exist_ok=True)

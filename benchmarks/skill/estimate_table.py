@@ -104,8 +104,8 @@ def unseen(result: dict[str, Any]) -> str:
     head = ["model", "seeds", "R2", "RMSE > 0.4", "bias > 0.4", lower, *COVERED.values()]
     note = (
         f"{min(w['n'] for w in wet):,} to {max(w['n'] for w in wet):,} pairs above 0.4 m3 m-3 in "
-        f"{min(w['cells'] for w in wet)} to {max(w['cells'] for w in wet)} cells; `balance="
-        f"{result['settings']['balance']}` where balanced. Measured {result['date']}."
+        f"{min(w['cells'] for w in wet)} to {max(w['cells'] for w in wet)} cells; `density_power="
+        f"{result['settings']['density_power']}` where balanced. Measured {result['date']}."
     )
     return markdown(head, body) + "\n\n" + note
 
@@ -172,10 +172,10 @@ def importance(result: dict[str, Any]) -> str:
 
 
 def experiment(result: dict[str, Any], name: str) -> str:
-    """RMSE along the sequence length or the share of the cells."""
+    """RMSE along the sequence length or the fraction of the cells."""
     found = result[name]
-    along = "days" if name == "length" else "share"
-    title = {"days": "days before and after", "share": "share of the training cells"}[along]
+    along = "days" if name == "length" else "fraction"
+    title = {"days": "days before and after", "fraction": "fraction of the training cells"}[along]
     head = ["RMSE, m3 m-3; " + title, *(f"{value:g}" for value in found[along])]
     body = [
         [MODELS[estimate], *(number(value, 4) for value in values)]

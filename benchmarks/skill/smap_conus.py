@@ -40,8 +40,8 @@ STATIC = (
 )  # fmt: skip
 RETRIEVED = (0.02, 0.5)  # m3 m-3, what the retrieval can give
 NETWORK = {
-    "model": "dense", "hidden": 192, "epochs": 20, "batch": 512, "rate": 4e-3, "decay": 1e-2,
-    "dropout": 0.4,
+    "model": "dense", "hidden_size": 192, "epochs": 20, "batch_size": 512, "learning_rate": 4e-3,
+    "weight_decay": 1e-2, "dropout": 0.4,
 }  # fmt: skip
 FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in days
 TURN = (30, 4)  # days that a network of the residuals does not see, and days around them
@@ -104,7 +104,7 @@ def estimate(
                 location="usual",
                 scale="spread",
                 split="none",
-                members=members,
+                ensemble_size=members,
                 seed=seed,
                 **NETWORK,
             )

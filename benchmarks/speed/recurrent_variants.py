@@ -14,13 +14,9 @@ import xsm_kernels
 from benchmarks.speed.operations import torch_dtype
 from benchmarks.speed.verified import Call
 from tests.kernels.lstm_samples import TOLERANCE
-from xsm.networks.recurrent import (
-    initial_params,
-    lstm_weights,
-    make_config,
-    recurrent_network,
-    recurrent_operations,
-)
+from xsm.networks.device import operations
+from xsm.networks.recurrent import atlstm_network, lstm_weights
+from xsm.networks.registry import network as find_network
 from xsm.networks.sequence_inference import in_blocks
 from xsm_kernels.dispatch import backends, load, unsupported_reason
 
@@ -38,9 +34,10 @@ class Sample:
     ) -> None:  # fmt: skip
         self.op, self.dtype, self.device, self.window = op, dtype, device, window
         names = [f"x{n}" for n in range(CHANNELS)]
-        self.config = make_config("atlstm", names, hidden=hidden, window=window)
+        row = find_network("atlstm")
+        self.config = row.default_config(names, hidden=hidden, window=window)
         rng = np.random.default_rng(0)
-        self.params = initial_params(self.config)
+        self.params = row.initial_params(self.config, 0)
         shape = self.params["output.weight"].shape
         self.params["output.weight"] = rng.uniform(-0.1, 0.1, shape).astype(np.float32)
         self.x = rng.standard_normal((batch, days, CHANNELS)).astype(np.float32)
@@ -57,7 +54,7 @@ class Sample:
         plain = SimpleNamespace(lstm=partial(xsm_kernels.lstm, backend="reference"))
         if self.op == "lstm":
             return plain.lstm(x, *lstm_weights(double, x))[0]
-        return recurrent_network(double, x, self.config, plain).mean
+        return atlstm_network(double, x, self.config, plain).mean
 
     def variants(self) -> dict[str, Callable[[], Call]]:
         """By name, what prepares a call that gives y, or the mean."""
@@ -111,9 +108,8 @@ class Sample:
             "torch.nn.LSTM, plain attention": partial(self._torch_network, x, False),
             "torch.nn.LSTM, scaled_dot_product_attention": partial(self._torch_network, x, True),
         }
-        run = partial(
-            recurrent_network, config=self.config, ops=recurrent_operations(), weights=False
-        )
+        ops = operations(find_network("atlstm").operations)
+        run = partial(atlstm_network, config=self.config, ops=ops, weights=False)
         if self.device == "cuda":
             found["ours"] = lambda: lambda: run(self.tensors, x).mean
         else:  # as xsm.estimate does
@@ -142,7 +138,7 @@ class Sample:
                 if beyond is not None:
                     scores = scores.masked_fill(beyond, -torch.inf)
                 context = torch.softmax(scores, -1) @ value
-            joined = torch.tanh(linear("join", torch.cat([context, y], -1)))
+            joined = torch.tanh(linear("out_proj", torch.cat([context, y], -1)))
             return linear("output", joined)[..., 0]
 
         return call

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.networks.model import make_model
-from xsm.networks.recurrent import initial_params, make_config
+from xsm.networks.registry import network
 
 NAMES = ["precipitation", "lst", "sand"]
 
@@ -48,11 +48,13 @@ def world_with_reanalysis(**options):
 
 def any_model(kind="bilstm", names=tuple(NAMES), *, days=40, context=10, members=1, seed=0, **more):
     """A model of random weights, which takes `names`."""
-    config = make_config(kind, list(names), hidden=8, heads=2)
+    row = network(kind)
+    sizes = {key: value for key, value in {"hidden": 8, "heads": 2}.items() if key in row.sizes}
+    config = row.default_config(names, **sizes)
     rng = np.random.default_rng(seed)
     params = {}
     for member in range(members):
-        for key, value in initial_params(config, seed + member).items():
+        for key, value in row.initial_params(config, seed + member).items():
             noise = 0.3 * rng.standard_normal(value.shape).astype(np.float32)
             params[f"{member}/{key}"] = value + noise
     form = {

@@ -6,7 +6,7 @@ import pytest
 from tests.estimation.worlds import world_with_reanalysis
 from xsm.errors import InputError
 from xsm.experiments.learning_curves import (
-    RIVAL,
+    BASELINE,
     matched_by_distribution,
     reduced_samples,
     sequence_length,
@@ -14,7 +14,8 @@ from xsm.experiments.learning_curves import (
 
 pytest.importorskip("torch")
 SMALL = {
-    "hidden": 8, "batch": 32, "epochs": 12, "rate": 0.02, "dropout": 0.0, "progress": False,
+    "hidden_size": 8, "batch_size": 32, "epochs": 12, "learning_rate": 0.02, "dropout": 0.0,
+    "progress": False,
 }  # fmt: skip
 
 
@@ -23,10 +24,17 @@ def soil():
     return world_with_reanalysis(rows=6, columns=8)
 
 
-def test_days_before_help_a_soil_that_remembers(soil):
+def test_earlier_days_help_where_soil_has_memory(soil):
     features = ["precipitation", "lst", "sand"]
     result = sequence_length(
-        soil, "soil", (0, 2, 8), model="lstm", features=features, rival=None, per_cell=20, **SMALL
+        soil,
+        "soil",
+        (0, 2, 8),
+        model="lstm",
+        features=features,
+        baseline=None,
+        days_per_cell=20,
+        **SMALL,
     )
     rmse = result.rmse.sel(estimate="lstm")
     assert result.days.values.tolist() == [0, 2, 8]
@@ -34,23 +42,28 @@ def test_days_before_help_a_soil_that_remembers(soil):
     assert result.attrs["cells_test"] == 5
 
 
-def test_both_sides_are_seen_by_the_others(soil):
-    result = sequence_length(soil, "soil", (0, 3), model="atlstm", per_cell=8, **SMALL)
-    assert result.estimate.values.tolist() == ["atlstm", RIVAL]
+def test_other_networks_use_days_on_both_sides(soil):
+    result = sequence_length(soil, "soil", (0, 3), model="atlstm", days_per_cell=8, **SMALL)
+    assert result.estimate.values.tolist() == ["atlstm", BASELINE]
     assert result.rmse.notnull().all()
-    rival = result.rmse.sel(estimate=RIVAL).values
-    assert rival[0] == rival[1] > 0
+    matched = result.rmse.sel(estimate=BASELINE).values
+    assert matched[0] == matched[1] > 0
     assert "and after" in result.days.attrs["long_name"]
 
 
-def test_fewer_cells_teach_less(soil):
+def test_fewer_cells_give_larger_errors(soil):
     pytest.importorskip("xgboost")
     result = reduced_samples(
-        soil, "soil", (1.0, 0.06), models=["xgboost"], trees={"rounds": 20, "nthread": 1}, **SMALL
+        soil,
+        "soil",
+        (1.0, 0.06),
+        models=["xgboost"],
+        trees={"rounds": 20, "nthread": 1},
+        progress=False,
     )
-    assert result.rmse.dims == ("estimate", "share")
+    assert result.rmse.dims == ("estimate", "fraction")
     rmse = result.rmse.sel(estimate="xgboost")
-    assert rmse.sel(share=0.06) > rmse.sel(share=1.0)
+    assert rmse.sel(fraction=0.06) > rmse.sel(fraction=1.0)
     assert (result.r2 < 1).all()
 
 
@@ -72,15 +85,32 @@ def test_bad_input(soil):
     for days in ((-1,), (1.5,), ("a",), ()):
         with pytest.raises(InputError, match="days=.* expected whole numbers"):
             sequence_length(soil, "soil", days, **SMALL)
-    with pytest.raises(InputError, match="per_cell=0"):
-        sequence_length(soil, "soil", (1,), per_cell=0, **SMALL)
+    with pytest.raises(InputError, match="days_days_per_cell=0"):
+        sequence_length(soil, "soil", (1,), days_per_cell=0, **SMALL)
     with pytest.raises(InputError, match="model='gru'"):
         sequence_length(soil, "soil", (1,), model="gru", **SMALL)
     with pytest.raises(InputError, match="models='gru'"):
         reduced_samples(soil, "soil", models=["gru"], **SMALL)
-    with pytest.raises(InputError, match="shares=.* expected numbers"):
+    with pytest.raises(InputError, match="fractions=.* expected numbers"):
         reduced_samples(soil, "soil", (0.0, 1.0), **SMALL)
-    with pytest.raises(InputError, match="rival='snow'"):
-        sequence_length(soil, "soil", (0,), rival="snow", **SMALL)
+    with pytest.raises(InputError, match="baseline='snow'"):
+        sequence_length(soil, "soil", (0,), baseline="snow", **SMALL)
     with pytest.raises(InputError, match="needs test cells"):
         reduced_samples(soil, "soil", split="none", **SMALL)
+
+
+def test_each_model_takes_the_options_that_apply_to_it(soil):
+    pytest.importorskip("xgboost")
+    result = reduced_samples(
+        soil, "soil", (1.0,), models=["lstm", "xgboost"], baseline=None,
+        trees={"rounds": 3, "nthread": 1}, **SMALL | {"epochs": 1},
+    )  # fmt: skip
+    assert result.estimate.values.tolist() == ["lstm", "xgboost"]
+    with pytest.raises(InputError, match="epochs=1: not applicable to model='xgboost'"):
+        reduced_samples(soil, "soil", (1.0,), models=["xgboost"], epochs=1)
+    with pytest.raises(InputError, match="attention_window=3: not applicable to model='lstm'"):
+        reduced_samples(soil, "soil", models=["lstm", "bilstm"], attention_window=3)
+    with pytest.raises(InputError, match=r"unknown options \['members'\]"):
+        reduced_samples(soil, "soil", members=3)
+    with pytest.raises(InputError, match="trees=.*: not applicable to model='lstm'"):
+        sequence_length(soil, "soil", (0, 1), model="lstm", trees={"rounds": 3})

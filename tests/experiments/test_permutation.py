@@ -1,4 +1,4 @@
-"""Importance: what the soil follows from counts, what has no say does not."""
+"""Importance of predictors: large for rain, none for noise."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from xsm.training.fit_estimator import fit_estimator
 
 pytest.importorskip("torch")
 SMALL = {
-    "model": "lstm", "hidden": 8, "batch": 8, "epochs": 30, "rate": 0.02, "dropout": 0.0,
-    "progress": False,
+    "model": "lstm", "hidden_size": 8, "batch_size": 8, "epochs": 30, "learning_rate": 0.02,
+    "dropout": 0.0, "progress": False,
 }  # fmt: skip
 
 
@@ -31,13 +31,13 @@ def means(result):
 
 def test_rain_counts_and_noise_does_not(fitted):
     model, ds = fitted
-    found = means(importance(model, ds, progress=False))
-    assert found.idxmax() == "precipitation"
-    assert found["precipitation"] > 10 * abs(found["noise"])
-    assert found["sand"] > abs(found["noise"])
+    increase = means(importance(model, ds, progress=False))
+    assert increase.idxmax() == "precipitation"
+    assert increase["precipitation"] > 10 * abs(increase["noise"])
+    assert increase["sand"] > abs(increase["noise"])
 
 
-def test_the_result_says_how_it_was_made(fitted):
+def test_attributes_of_the_result(fitted):
     model, ds = fitted
     result = importance(model, ds, repeats=2, progress=False)
     assert result.sizes == {"predictor": 4, "repeat": 2}
@@ -51,16 +51,16 @@ def test_the_result_says_how_it_was_made(fitted):
     np.testing.assert_allclose(result.attrs["r2"] - r2, result.r2_decrease, rtol=1e-6)
 
 
-def test_days_are_shifted_and_static_predictors_do_not_feel_it(fitted):
+def test_shifted_days_do_not_change_static_predictors(fitted):
     model, ds = fitted
-    found = means(importance(model, ds, over="days", repeats=2, progress=False))
-    assert found["sand"] == 0
-    assert found["precipitation"] > 0
-    both = means(importance(model, ds, over="both", repeats=2, progress=False))
+    increase = means(importance(model, ds, permute="days", repeats=2, progress=False))
+    assert increase["sand"] == 0
+    assert increase["precipitation"] > 0
+    both = means(importance(model, ds, permute="both", repeats=2, progress=False))
     assert both["sand"] > 0
 
 
-def test_predictors_go_away_in_groups(fitted):
+def test_groups_of_predictors(fitted):
     model, ds = fitted
     groups = {"weather": ["precipitation", "lst"]}
     result = importance(model, ds, groups=groups, repeats=2, progress=False)
@@ -90,8 +90,10 @@ def test_on_test_cells_alone(fitted):
 def test_ablation_fits_again(kind):
     pytest.importorskip("xgboost")
     ds = world(rows=6, columns=8)
-    trees = {"trees": {"rounds": 10, "nthread": 1}} if kind == "xgboost" else {}
-    model = fit_estimator(ds, "soil", **SMALL | {"model": kind, "epochs": 12} | trees)
+    options = SMALL | {"model": kind, "epochs": 12}
+    if kind == "xgboost":
+        options = {"model": kind, "trees": {"rounds": 10, "nthread": 1}, "progress": False}
+    model = fit_estimator(ds, "soil", **options)
     result = importance(model, ds, how="ablation", progress=False)
     assert result.attrs["rmse"] == pytest.approx(model.card["scores"]["rmse"], abs=1e-5)
     assert result.sizes == {"predictor": 3, "repeat": 1}
@@ -99,7 +101,7 @@ def test_ablation_fits_again(kind):
         assert means(result)["precipitation"] > 0
 
 
-def test_a_known_mean_cannot_be_left_out():
+def test_a_given_mean_cannot_be_left_out():
     ds = world(rows=6, columns=8)
     ds["usual"] = ds["soil"].mean("time").assign_attrs(units="m3 m-3")
     features = ["precipitation", "usual"]
@@ -110,18 +112,18 @@ def test_a_known_mean_cannot_be_left_out():
 
 def test_bad_input(fitted):
     model, ds = fitted
-    for name in ("how", "over", "cells"):
+    for name in ("how", "permute", "cells"):
         with pytest.raises(InputError, match=f"{name}='odd': expected one of"):
             importance(model, ds, **{name: "odd"})
     with pytest.raises(InputError, match="repeats=0"):
         importance(model, ds, repeats=0)
-    with pytest.raises(InputError, match="every=0: expected a whole number"):
-        importance(model, ds, every=0)
+    with pytest.raises(InputError, match="stride=0: expected a whole number"):
+        importance(model, ds, stride=0)
     for groups in (["lst"], {"weather": "lst"}):
         with pytest.raises(InputError, match="groups=.*expected a mapping, name -> list"):
             importance(model, ds, groups=groups)
     whole = {"all": ["precipitation", "lst", "sand", "noise"]}
-    with pytest.raises(InputError, match="the model takes nothing else"):
+    with pytest.raises(InputError, match="the model has no other predictors"):
         importance(model, ds, how="ablation", groups=whole)
     with pytest.raises(InputError, match="target='no'"):
         importance(model, ds, "no")
@@ -129,3 +131,6 @@ def test_bad_input(fitted):
         importance(model, ds.isel(lat=[0], lon=[0]), progress=False)
     with pytest.raises(ModelError, match="there is no file"):
         importance("nothing", ds)
+    for name in ("permute", "cells"):
+        with pytest.raises(InputError, match=f"{name}='.*': not applicable to how='ablation'"):
+            importance(model, ds, how="ablation", **{name: "cells" if name == "permute" else "all"})

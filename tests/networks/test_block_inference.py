@@ -73,19 +73,6 @@ def test_tiles_equal_the_whole(model):
     np.testing.assert_allclose(tile, whole[:, 3:8, 10:26, 12:30], atol=1e-5)
 
 
-def test_wrap_is_a_circular_halo(model):
-    values = record()
-    stats = record_statistics(values, wrap=True)
-    days, rows, columns = model.halo
-    tall = np.pad(values, ((days,) * 2, (rows,) * 2, (0, 0)), constant_values=np.nan)
-    tall_stats = np.pad(stats, ((0, 0), (rows,) * 2, (0, 0)))
-    sides = ((0, 0), (0, 0), (columns, columns))
-    circular = fill_block(
-        np.pad(tall, sides, mode="wrap"), np.pad(tall_stats, sides, mode="wrap"), model
-    )
-    np.testing.assert_allclose(fill_block(tall, tall_stats, model, wrap=True), circular, atol=1e-5)
-
-
 def test_nothing_in_reach_stays_empty(model):
     values = record(days=30)
     values[8:24] = np.nan

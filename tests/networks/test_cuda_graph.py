@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_leaves  # noqa: E402
 from tests.networks.test_block_inference import fill, record  # noqa: E402
 from tests.networks.test_streamed_features import MODELS  # noqa: E402
 from xsm.errors import InputError  # noqa: E402
-from xsm.networks import block_inference as gapfilling  # noqa: E402
-from xsm.networks import cuda_graph as graphs
+from xsm.networks import block_inference, cuda_graph  # noqa: E402
+from xsm.networks.device import operations  # noqa: E402
 
 
 class OnTheHost:
@@ -32,34 +32,31 @@ class OnTheHost:
 
 @pytest.fixture
 def captures(monkeypatch):
-    graphs.clear()
+    cuda_graph.clear()
     monkeypatch.setattr(OnTheHost, "made", 0)
-    monkeypatch.setattr(graphs, "Captured", OnTheHost)
+    monkeypatch.setattr(cuda_graph, "CapturedGraph", OnTheHost)
     yield OnTheHost
-    graphs.clear()
+    cuda_graph.clear()
 
 
 @pytest.fixture
 def on_the_host(monkeypatch, captures):
     """``fill_block`` takes the way of the GPU, with the definition as its kernels."""
-    monkeypatch.setattr(graphs, "refusal", lambda device, backend: None)
+    monkeypatch.setattr(cuda_graph, "unsupported_reason", lambda device, backend: None)
     return captures
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("wrap", [False, True])
-def test_padded_and_cut_back_it_is_the_same(name, wrap, on_the_host):
+def test_padded_and_cut_back_it_is_the_same(name, on_the_host):
     model, values = MODELS[name], record(days=6, height=11, width=13)
     days, rows, columns = model.halo
-    stats = gapfilling.record_statistics(values, wrap=wrap)
-    around = ((rows, rows), (0, 0) if wrap else (columns, columns))
+    stats = block_inference.record_statistics(values)
+    around = ((rows, rows), (columns, columns))
     wide = np.pad(values, ((days, days), *around), constant_values=np.nan)
     given = wide, np.pad(stats, ((0, 0), *around)), model
     for first in (0, 3):  # the second time with other values under them
-        found = gapfilling.fill_block(
-            *given, wrap=wrap, backend="reference", device="cpu", first=first
-        )
-        right = gapfilling.fill_block(*given, wrap=wrap, backend="numba", first=first)
+        found = block_inference.fill_block(*given, backend="reference", device="cpu", first=first)
+        right = block_inference.fill_block(*given, backend="numba", first=first)
         np.testing.assert_allclose(found, right, atol=1e-5)
     assert on_the_host.made == 1
 
@@ -73,34 +70,37 @@ def test_few_graphs_serve_all_tiles_and_the_oldest_goes(captures):
     def run(*shape, key=0):
         values = np.random.default_rng(0).normal(size=shape).astype("float32")
         stats = np.ones((2, *shape[1:]), "float32")
-        found, missing = graphs.replay(key, function, values, stats, device="cpu")
+        found, missing = cuda_graph.replay(key, function, values, stats, device="cpu")
         np.testing.assert_array_equal(found, values[2:-2, 1:-1, 1:-1] + 1)
         assert missing.shape == found.shape and missing.dtype == bool and not missing.any()
 
     run(9, 20, 50)
     run(16, 32, 64)  # as large in whole steps
     assert captures.made == 1
-    for key in range(graphs.MOST + 1):
+    for key in range(cuda_graph.MAX_GRAPHS + 1):
         run(9, 20, 50, key=key)
-    assert captures.made == graphs.MOST + 1 and len(graphs._kept) == graphs.MOST
+    assert (
+        captures.made == cuda_graph.MAX_GRAPHS + 1
+        and len(cuda_graph._graphs) == cuda_graph.MAX_GRAPHS
+    )
     run(9, 20, 50)
-    assert captures.made == graphs.MOST + 2
+    assert captures.made == cuda_graph.MAX_GRAPHS + 2
 
 
 def test_what_cannot_be_captured_runs_without_and_says_so_once(captures, monkeypatch, caplog):
     def refuse(function, inputs):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(graphs, "Captured", refuse)
+    monkeypatch.setattr(cuda_graph, "CapturedGraph", refuse)
     values, stats = np.ones((3, 4, 5), "float32"), np.ones((1, 4, 5), "float32")
     options = {"device": "cpu"}
     with caplog.at_level(logging.WARNING, "xsm.networks.cuda_graph"):
         for _ in range(2):
-            (found,) = graphs.replay("k", lambda v, s: (v + s,), values, stats, **options)
+            (found,) = cuda_graph.replay("k", lambda v, s: (v + s,), values, stats, **options)
             np.testing.assert_array_equal(found, 2)
     assert caplog.text.count("launched one by one: operation not permitted") == 1
     with pytest.raises(RuntimeError, match="not permitted"):
-        graphs.replay("k", lambda v, s: (v + s,), values, stats, must=True, **options)
+        cuda_graph.replay("k", lambda v, s: (v + s,), values, stats, must=True, **options)
 
 
 def test_a_graph_that_cannot_be_is_refused_by_name(caplog):
@@ -165,7 +165,8 @@ def test_nothing_that_is_captured_touches_the_host(dtype, monkeypatch):
             monkeypatch.setattr(module, name, launched)
     monkeypatch.setenv("TRITON_INTERPRET", "1")  # so that the backend takes them
     model, kind = MODELS["default"], getattr(torch, dtype)
-    ops = gapfilling.operations("triton", kind, together=True)
+    row = model.network
+    ops = operations((*row.operations, *row.fused_operations), "triton", kind)
     days, rows, columns = model.halo
     shape = 3 + 2 * days, 5 + 2 * rows, 6 + 2 * columns
     with torch.inference_mode():
@@ -176,7 +177,7 @@ def test_nothing_that_is_captured_touches_the_host(dtype, monkeypatch):
         values = torch.empty(shape, device="meta")
         stats = torch.empty((5, *shape[1:]), device="meta")
         with OnTheDevice() as mode:
-            output, mask = gapfilling._run(values, stats, params, model, ops, False)
+            output, mask = block_inference.run_network(values, stats, params, model, ops)
     assert output.shape == (2, 3, 5, 6) and mask.shape == (3, 5, 6)
     # two a layer, the last three are one in reduced precision; two a masked mean
     single = len(model.config["layers"]) - (3 if dtype == "bfloat16" else 0)

@@ -1,19 +1,14 @@
-"""Models are found by name or path, and what cannot be one is told."""
+"""Models are loaded by name or path; files and cards that cannot be one are refused."""
 
+import hashlib
 import json
 
+import numpy as np
 import pytest
 
 from tests.estimation.worlds import any_model
-from xsm.errors import InputError, ModelError
-from xsm.networks.model import (
-    check_kind,
-    load_estimator,
-    load_model,
-    models,
-    save_model,
-    shortest_record,
-)
+from xsm.errors import ModelError
+from xsm.networks.model import SHIPPED, load_model, make_model, models, save_model
 
 
 @pytest.mark.parametrize("model", [None, 3, ["atlstm"]])
@@ -40,15 +35,51 @@ def test_a_card_that_lacks_something(tmp_path):
         rest = {k: v for k, v in card.items() if k != key}
         path.with_suffix(".json").write_text(json.dumps(rest) + "\n" * len(key))
         with pytest.raises(ModelError, match=rf"lacks \['{key}'\]"):
-            load_estimator(path)
+            load_model(path, "estimate")
     path.with_suffix(".json").write_text("[]")
     with pytest.raises(ModelError, match="has schema None"):
-        load_estimator(path)
+        load_model(path, "estimate")
 
 
-def test_tasks_and_kinds_are_known():
+def test_a_task_that_does_not_exist():
     with pytest.raises(ModelError, match="task='fill': expected one of 'gapfill', 'estimate'"):
         models("fill")
-    with pytest.raises(InputError, match="model='gru'.*'xgboost'"):
-        check_kind("gru")
-    assert [shortest_record(kind) for kind in ("atlstm", "lstm", "xgboost")] == [30, 1, 1]
+
+
+def test_a_card_without_a_network_is_of_partial_convolutions():
+    assert make_model("m", {"config": {}}, {}).kind == "partial_conv"
+    assert load_model("default").kind == "partial_conv"
+    assert load_model("atlstm").kind == any_model("atlstm").kind == "atlstm"
+
+
+def test_a_card_whose_network_is_not_that_of_its_configuration():
+    good = any_model("bilstm")
+    with pytest.raises(ModelError, match="kind 'bilstm' against network 'lstm'"):
+        load_model(make_model("m", good.card | {"network": "lstm"}, good.params), "estimate")
+    other = good.card | {"config": good.config | {"kind": "gru"}}
+    with pytest.raises(ModelError, match="names an unknown network: network='gru'"):
+        load_model(make_model("m", other, good.params), "estimate")
+
+
+def test_parameters_of_earlier_versions_are_renamed_and_files_stay_the_same(tmp_path):
+    blob = (SHIPPED / "atlstm.safetensors").read_bytes()
+    assert hashlib.sha256(blob).hexdigest() == models()["atlstm"]["sha256"]
+    assert b"0/join.weight" in blob
+    params = load_model("atlstm").params
+    assert "0/out_proj.weight" in params and "0/join.weight" not in params
+    earlier = {"join": "out_proj", "wide": "ffn_up", "narrow": "ffn_down"}
+    for kind in ("atlstm", "transformer"):
+        model = any_model(kind, members=2)
+        old = {}
+        for name, value in model.params.items():
+            for before, after in earlier.items():
+                name = name.replace(f"{after}.", f"{before}.")
+            old[name] = value
+        assert old.keys() != model.params.keys()
+        save_model(tmp_path / kind, model.card, old)
+        loaded = load_model(tmp_path / kind, "estimate")
+        assert loaded.params.keys() == model.params.keys()
+        for name, value in model.params.items():
+            np.testing.assert_array_equal(loaded.params[name], value)
+    # the layers of a gap-filling network keep the names of its configuration
+    assert "wide.weight" in load_model("default").params

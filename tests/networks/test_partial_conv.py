@@ -3,15 +3,11 @@
 import numpy as np
 import pytest
 
-from xsm.networks.block_inference import operations
-from xsm.networks.partial_conv import (
-    NETWORKS,
-    default,
-    initial_params,
-    partial_conv_network,
-    reach,
-    sgd_sm,
-)
+from xsm.networks.device import operations as kernels
+from xsm.networks.partial_conv import default, initial_params, partial_conv_network, reach, sgd_sm
+from xsm.networks.registry import network as find_network
+
+ROW = find_network("partial_conv", "gapfill")
 
 SMALL = {"default": lambda: default(width=4, hidden=8), "sgd-sm": lambda: sgd_sm(width=8, depth=2)}
 
@@ -38,10 +34,14 @@ def random_params(config, seed=1):
     }
 
 
-@pytest.fixture(params=sorted(NETWORKS))
+@pytest.fixture(params=sorted(ROW.configs))
 def network(request):
     config = SMALL[request.param]()
     return config, random_params(config)
+
+
+def operations(backend):
+    return kernels(ROW.operations, backend)
 
 
 def run(network, inputs, **options):
@@ -65,15 +65,6 @@ def test_a_long_record_equals_windows_of_nine_days(network):
         alone, alone_mask = run(network, window)
         np.testing.assert_allclose(whole[:, :, day : day + 1], alone, atol=1e-5)
         np.testing.assert_array_equal(mask[:, :, day : day + 1], alone_mask)
-
-
-def test_rolled_longitudes_give_rolled_results(network):
-    inputs = random_inputs(network[0])
-    rolled = {k: (np.roll(x, 5, -1), np.roll(m, 5, -1)) for k, (x, m) in inputs.items()}
-    y, mask = run(network, inputs, wrap=True)
-    y_rolled, mask_rolled = run(network, rolled, wrap=True)
-    np.testing.assert_allclose(np.roll(y, 5, -1), y_rolled, atol=1e-5)
-    np.testing.assert_array_equal(np.roll(mask, 5, -1), mask_rolled)
 
 
 def test_what_is_unknown_never_matters(network):
@@ -114,6 +105,13 @@ def test_reach_is_exact(network):
     inputs["anomaly"][0][:, :, :, middle + rows] += 100
     assert not np.array_equal(before[:, :, 0, middle], run(network, inputs)[0][:, :, 0, middle])
     assert columns == rows
+
+
+def test_the_halo_counts_the_masked_means(network):
+    config, _ = network
+    days, rows, columns = reach(config)
+    largest = max(config["scales"]) // 2
+    assert ROW.halo(config) == (days, rows + largest, columns + largest)
 
 
 def test_training_starts_at_the_mean():

@@ -6,19 +6,16 @@ import numpy as np
 import pytest
 
 from tests.estimation.worlds import NAMES, any_model
+from xsm.errors import BackendError, InputError
 from xsm.networks import sequence_inference as sequences
-from xsm.networks.recurrent import (
-    initial_params,
-    make_config,
-    recurrent_network,
-    recurrent_operations,
-)
+from xsm.networks.device import operations
+from xsm.networks.registry import network
 from xsm.networks.sequence_inference import (
     attention_weights,
+    ensemble_params,
     estimate_sequences,
     fill_short_gaps,
     in_blocks,
-    members,
     windows,
 )
 
@@ -36,7 +33,7 @@ def test_windows_keep_every_day_once(days):
     kept = []
     for window in windows(days):
         assert 0 <= window.days.start < window.days.stop <= days
-        kept += list(range(days)[window.days][window.kept])
+        kept += list(range(days)[window.days][window.core])
     assert kept == list(range(days))
 
 
@@ -66,15 +63,15 @@ def test_one_direction_is_exact_over_windows():
 
 @pytest.mark.parametrize("kind", ["lstm", "atlstm"])
 def test_pixels_in_blocks_are_as_all_at_once(kind, monkeypatch):
-    config = make_config(kind, list(NAMES), hidden=8)
-    params = initial_params(config, seed=1)
+    row = network(kind)
+    config = row.default_config(NAMES, hidden=8)
+    params = row.initial_params(config, seed=1)
     params["output.weight"] += np.float32(0.1)
     z = predictors(days=9, pixels=7)
-    run = partial(
-        recurrent_network, params, config=config, ops=recurrent_operations(), weights=False
-    )
+    ops = operations(row.operations)
+    run = partial(row.apply, params, config=config, ops=ops, weights=False)
     first = run(z)
-    whole = run(z, initial=first.state)
+    whole = run(z, state=first.state)
     for pixels in (3, 7, 100):
         monkeypatch.setattr(sequences, "PIXELS", pixels)
         found = in_blocks(run, z, in_blocks(run, z).state)
@@ -111,7 +108,7 @@ def test_an_ensemble_is_the_mean_and_its_spread_counts():
             estimate_sequences(
                 x, any_model().__class__(both.card, {f"0/{k}": v for k, v in p.items()})
             )
-            for p in members(both.params)
+            for p in ensemble_params(both.params)
         ),
         strict=True,
     )
@@ -147,3 +144,26 @@ def test_attention_of_a_window():
     np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-5)
     with pytest.raises(ValueError, match="'bilstm' has no attention"):
         attention_weights(predictors(days=40), any_model("bilstm"))
+
+
+def test_attention_runs_where_it_is_asked_to(monkeypatch):
+    torch = pytest.importorskip("torch")
+    x, model = predictors(days=40), any_model("atlstm")
+    expected = attention_weights(x, model)
+    used = []
+    real = sequences.ExecutionConfig.tensors
+
+    def tensors(self, arrays):
+        used.append((self.device, self.dtype))
+        return real(self, arrays)
+
+    monkeypatch.setattr(sequences.ExecutionConfig, "tensors", tensors)
+    there = sequences.ExecutionConfig("reference", "cpu", "float64")
+    found = attention_weights(x, model, there)
+    assert set(used) == {("cpu", "float64")} and found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(InputError, match="sees 0 NVIDIA"):
+        attention_weights(x, model, sequences.ExecutionConfig(device="cuda"))
+    with pytest.raises(BackendError, match="backend='triton'.*no self_attention"):
+        attention_weights(x, model, sequences.ExecutionConfig("triton"))

@@ -1,4 +1,4 @@
-"""The streamed network equals its definition, computes only what is needed, in little memory."""
+"""The streamed network equals its definition, and computes only what is needed."""
 
 import tracemalloc
 
@@ -8,7 +8,8 @@ import xarray as xr
 
 import xsm
 from xsm.gapfilling.statistics import STATISTICS
-from xsm.networks.block_inference import _run, fill_block, operations, record_statistics
+from xsm.networks.block_inference import fill_block, record_statistics, run_network
+from xsm.networks.device import operations
 from xsm.networks.model import make_model
 from xsm.networks.partial_conv import default, initial_params, sgd_sm
 from xsm.networks.streamed_features import model_schedule, stream
@@ -44,19 +45,19 @@ def model(request):
     return MODELS[request.param]
 
 
-def block(model, days, rows, columns, observed, wrap=False, seed=0):
+def block(model, days, rows, columns, observed, seed=0):
     """Values with the halo of the model, and their statistics; sea in a corner."""
     rng = np.random.default_rng(seed)
     far = [n + 2 * h for n, h in zip((days, rows, columns), model.halo, strict=True)]
-    far[2] = columns if wrap else far[2]
     values = (0.25 + 0.05 * rng.standard_normal(far)).astype(np.float32)
     values[rng.random(values.shape) >= observed] = np.nan
     values[:, : far[1] // 3, : far[2] // 2] = np.nan
-    return values, record_statistics(values, wrap=wrap)[: len(STATISTICS)]
+    return values, record_statistics(values)[: len(STATISTICS)]
 
 
-def defined(values, stats, model, wrap=False):
-    return _run(values, stats, model.params, model, operations("numba"), wrap)
+def defined(values, stats, model):
+    ops = operations(model.network.operations, "numba")
+    return run_network(values, stats, model.params, model, ops)
 
 
 def agree(found, expected, need=True):
@@ -66,13 +67,12 @@ def agree(found, expected, need=True):
     assert not found[0][:, ~mask].any()
 
 
-@pytest.mark.parametrize("wrap", [False, True])
 @pytest.mark.parametrize("name", RECORDS)
-def test_equals_the_definition(model, name, wrap):
-    values, stats = block(model, *RECORDS[name], wrap=wrap)
-    expected = defined(values, stats, model, wrap)
+def test_equals_the_definition(model, name):
+    values, stats = block(model, *RECORDS[name])
+    expected = defined(values, stats, model)
     assert expected[1].any() == (RECORDS[name][3] > 0)
-    agree(stream(values, stats, model, wrap=wrap), expected)
+    agree(stream(values, stats, model), expected)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5])
@@ -127,9 +127,10 @@ def test_days_that_each_layer_holds():
     schedule = model_schedule(make_model("default", {"config": config}, initial_params(config)))
     assert schedule.lag["output"] == 4
     # the branches wait for the head, the trunk keeps the three days of a window
-    lag, held = schedule.lag, schedule.days_held
-    assert (lag["temporal"], lag["spatial"], lag["trunk1"]) == (4, 4, 2)
-    assert {k: held[k] for k in ("temporal", "trunk1", "wide", "features", "anomaly")} == {
+    assert (schedule.lag["temporal"], schedule.lag["spatial"], schedule.lag["trunk1"]) == (4, 4, 2)
+    assert {
+        k: schedule.days_held[k] for k in ("temporal", "trunk1", "wide", "features", "anomaly")
+    } == {
         "temporal": 1,
         "trunk1": 3,
         "wide": 4,

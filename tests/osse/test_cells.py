@@ -35,11 +35,11 @@ def test_they_lie_on_a_lattice_and_are_ready_for_a_fit(cells):
 def test_the_command_trains_and_says_that_the_earth_is_simulated(cells, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setattr(estimator_default, "simulated_cells", lambda seed, **options: cells)
-    small = estimator_default.SETTINGS | {"hidden": 8, "input": 8}
+    small = estimator_default.SETTINGS | {"hidden_size": 8, "input_size": 8}
     monkeypatch.setattr(estimator_default, "SETTINGS", small)
     model = estimator_default.main(["--out", str(tmp_path / "weights"), "--epochs", "1"])
     card = load_model(tmp_path / "weights").card
     assert card["simulated"] is True
     assert "xsm.fit_estimator" in card["meaning"]
     assert model.config["features"] == list(FEATURES)
-    assert card["training"]["shortest"] == 60
+    assert card["training"]["min_crop_days"] == 60

@@ -20,11 +20,12 @@ def made_importance():
 
 def made_curve():
     values = np.array([[0.03, 0.02, 0.018], [0.04, 0.04, 0.04]])
+    attrs = {"units": "1", "long_name": "fraction of cells"}
     return xr.Dataset(
-        {"rmse": (("estimate", "share"), values, {"units": "m3 m-3", "long_name": "RMSE"})},
+        {"rmse": (("estimate", "fraction"), values, {"units": "m3 m-3", "long_name": "RMSE"})},
         {
             "estimate": ["atlstm", "cdf_matching"],
-            "share": ("share", [0.03, 0.1, 1.0], {"units": "1", "long_name": "share of cells"}),
+            "fraction": ("fraction", [0.03, 0.1, 1.0], attrs),
         },
     )
 
@@ -46,7 +47,7 @@ def test_a_line_per_estimate_and_the_baseline_dashed():
     assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.03, 0.02, 0.018])
     assert ax.get_xscale() == "log"
-    assert ax.get_xlabel() == "share of cells"
+    assert ax.get_xlabel() == "fraction of cells"
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0.03", "0.1", "1"]
     assert ax.get_ylim()[1] > 0.042
 

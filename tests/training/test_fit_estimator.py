@@ -1,11 +1,13 @@
-"""Fitting a network of sequences, as a user would call it."""
+"""fit_estimator, as a user calls it."""
+
+import sys
 
 import numpy as np
 import pytest
 
 import xsm
 from tests.estimation.worlds import world
-from xsm.errors import InputError, ModelError, UnitError
+from xsm.errors import InputError, MissingPackageError, ModelError, UnitError
 from xsm.estimate import estimate
 from xsm.estimation.samples import read_samples
 from xsm.networks.model import load_model
@@ -13,7 +15,9 @@ from xsm.training.fit_estimator import fit_estimator
 from xsm.training.splits import split_cells
 
 pytest.importorskip("torch")
-SMALL = {"hidden": 8, "batch": 8, "epochs": 2, "rate": 0.02, "progress": False}
+SMALL = {
+    "hidden_size": 8, "batch_size": 8, "epochs": 2, "learning_rate": 0.02, "progress": False,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +46,20 @@ def test_the_saved_model_estimates_unseen_weather(fitted):
     assert float(error.var()) < 0.4 * float(other["soil"].var())
 
 
-def test_the_card_says_what_it_is(fitted):
+def test_entries_of_the_card(fitted):
     model, _, ds = fitted
     card = model.card
     assert [row["name"] for row in card["predictors"]] == ["lst", "precipitation", "sand"]
-    assert card["split"] == {"kind": "random", "cells": [34, 9, 5], "every": 1}
+    assert card["split"] == {"kind": "random", "cells": [34, 9, 5], "stride": 1}
     assert card["trained_on"] == {"soil": "2019-12-01 to 2020-01-29"}
     assert card["calibration"]["n"] == 9 * 60
     assert card["scores"]["n"] == 5 * 60
-    part = split_cells(*_places(ds), "random", 0).reshape(6, 8)
+    part = split_cells(*_coordinates(ds), "random", 0).reshape(6, 8)
     row = card["predictors"][0]
     assert row["mean"] == pytest.approx(float(ds.lst.values[:, part == 0].mean()), rel=1e-5)
 
 
-def _places(ds):
+def _coordinates(ds):
     lat, lon = np.meshgrid(ds.lat, ds.lon, indexing="ij")
     return lat.ravel(), lon.ravel()
 
@@ -70,7 +74,7 @@ def test_a_fit_repeats_and_a_seed_changes_it():
 @pytest.mark.parametrize("kind", ["atlstm", "transformer", "dense"])
 def test_every_kind_fits_and_estimates(kind):
     ds = world()
-    model = fit_estimator(ds, "soil", model=kind, members=2, **SMALL)
+    model = fit_estimator(ds, "soil", model=kind, ensemble_size=2, **SMALL)
     assert len(model.card["curves"]) == 2
     found = estimate(ds, model=model, progress=False)
     assert found.soil_moisture.notnull().all()
@@ -91,7 +95,7 @@ def test_a_target_with_gaps_on_a_part_of_the_days():
     assert np.isfinite(model.card["scores"]["rmse"])
 
 
-def test_departures_from_a_known_mean():
+def test_departures_from_a_given_mean():
     ds = world(rows=6, columns=8)
     ds["usual"] = ds["soil"].mean("time").assign_attrs(units="m3 m-3")
     features = ["precipitation", "lst", "sand", "usual"]
@@ -114,8 +118,8 @@ def test_blocked_keeps_boxes_together():
     np.testing.assert_array_equal(part, split_cells(lat, lon, "blocked", 3))
 
 
-def test_every_takes_fewer_cells():
-    samples = read_samples(world(rows=6, columns=8), "soil", None, every=2)
+def test_a_stride_takes_fewer_cells():
+    samples = read_samples(world(rows=6, columns=8), "soil", None, stride=2)
     assert samples.y.shape == (12, 60)
     np.testing.assert_array_equal(np.unique(samples.lat), [38, 44, 50])
 
@@ -153,8 +157,9 @@ def test_bad_input():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("every", 1.5), ("every", 0), ("members", 0), ("epochs", 2.5), ("hidden", 0), ("window", -1),
-     ("shortest", 0), ("gap", -1), ("seed", -1), ("batch", True)],
+    [("stride", 1.5), ("stride", 0), ("ensemble_size", 0), ("epochs", 2.5), ("hidden_size", 0),
+     ("attention_window", -1), ("min_crop_days", 0), ("max_interp_gap", -1), ("seed", -1),
+     ("batch_size", True)],
 )  # fmt: skip
 def test_whole_numbers(name, value):
     with pytest.raises(InputError, match=f"{name}={value!r}: expected a whole number"):
@@ -196,7 +201,7 @@ def test_infinite_targets_count_as_missing():
     assert [row["name"] for row in samples.rows] == ["lst"]
 
 
-def test_a_single_pixel_can_be_learnt_from():
+def test_a_fit_to_a_single_pixel():
     pixel = world(days=600).isel(lat=1, lon=2)
     model = fit_estimator(pixel, "soil", split="none", **SMALL)
     assert estimate(pixel, model=model, progress=False).soil_moisture.notnull().all()
@@ -209,17 +214,17 @@ def test_percent_is_a_unit_of_a_target():
     np.testing.assert_allclose(one.y, two.y, rtol=1e-5)
 
 
-def test_parts_of_sequences_train_too():
+def test_crops_of_sequences():
     ds = world(rows=6, columns=8)
     options = SMALL | {"model": "bilstm", "epochs": 30}
-    model = fit_estimator(ds, "soil", shortest=20, **options)
+    model = fit_estimator(ds, "soil", min_crop_days=20, **options)
     assert model.card["scores"]["r2"] > 0.5
     whole = fit_estimator(ds, "soil", **options | {"epochs": 1})
-    same = fit_estimator(ds, "soil", shortest=60, **options | {"epochs": 1})
+    same = fit_estimator(ds, "soil", min_crop_days=60, **options | {"epochs": 1})
     assert whole.card["sha256"] == same.card["sha256"]
 
 
-def test_quartiles_are_not_squeezed_by_extremes():
+def test_quartiles_do_not_depend_on_extremes():
     ds = world(rows=6, columns=8)
     rng = np.random.default_rng(0)
     snow = rng.random(ds["soil"].shape) < 0.1
@@ -238,15 +243,60 @@ def test_quartiles_are_not_squeezed_by_extremes():
         fit_estimator(ds, "soil", scaling="odd", **SMALL)
 
 
-def test_fit_estimator_is_told_how_to_get_torch(monkeypatch):
-    import sys
-
+def test_a_missing_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"xsm\[torch\]"):
+    with pytest.raises(MissingPackageError, match=r"xsm\[torch\]"):
         fit_estimator(world(), "soil", **SMALL)
     assert xsm.__version__
 
 
-def test_what_the_fit_writes_cannot_be_given():
+def test_reserved_card_entries_are_refused():
     with pytest.raises(InputError, match=r"card holds \['predictors', 'scores'\]"):
         fit_estimator(world(), "soil", card={"scores": {}, "predictors": [], "author": "me"})
+
+
+@pytest.mark.parametrize(
+    ("model", "option", "message"),
+    [
+        ("lstm", {"attention_window": 5}, "attention_window=5: not applicable to model='lstm'"),
+        ("atlstm", {"trees": {"rounds": 5}}, "not applicable to model='atlstm'"),
+        ("transformer", {"input_size": 8}, "input_size=8: not applicable"),
+        ("dense", {"min_crop_days": 30}, "min_crop_days=30: not applicable"),
+        ("xgboost", {"epochs": 30}, "epochs=30: not applicable to model='xgboost'"),
+        ("xgboost", {"learning_rate": 3e-3}, "learning_rate=0.003: not applicable"),
+        ("xgboost", {"hidden_size": 64}, "hidden_size=64: not applicable"),
+        ("xgboost", {"device": "cpu"}, "device='cpu': not applicable"),
+    ],
+)
+def test_arguments_that_do_not_apply_are_refused(model, option, message):
+    with pytest.raises(InputError, match=message):
+        fit_estimator(world(), "soil", model=model, **option)
+
+
+def test_new_settings_are_in_the_card():
+    model = fit_estimator(world(), "soil", model="atlstm", attention_window=4, **SMALL)
+    training = model.card["training"]
+    assert training["batch_size"] == 8
+    assert training["learning_rate"] == 0.02
+    assert training["weight_decay"] == 1e-3
+    assert training["fraction"] == 1.0
+    assert training["ensemble_size"] == 1
+    assert training["density_power"] == 0.0
+    assert training["device"] == "cpu"
+    assert model.config["window"] == 4
+
+
+def test_everything_is_checked_before_the_predictors_are_read(monkeypatch):
+    def read(*_, **__):
+        raise AssertionError("read too early")
+
+    monkeypatch.setattr("xsm.training.fit_estimator.read_samples", read)
+    for error, arguments in (
+        (ModelError, {"path": "default"}),
+        (InputError, {"device": "tpux"}),
+        (InputError, {"card": {"scores": {}}}),
+        (InputError, {"split": "odd"}),
+        (InputError, {"scaling": "odd"}),
+    ):
+        with pytest.raises(error):
+            fit_estimator(world(), "soil", **arguments, **SMALL)

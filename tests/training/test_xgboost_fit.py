@@ -1,4 +1,4 @@
-"""Boosted trees as a model like any other."""
+"""Boosted trees as an estimator."""
 
 import sys
 
@@ -9,9 +9,9 @@ from tests.estimation.worlds import world_with_reanalysis as world
 from xsm.errors import InputError, MissingPackageError
 from xsm.estimate import estimate
 from xsm.networks.model import load_model
-from xsm.networks.sequence_inference import standardised
+from xsm.networks.sequence_inference import standardise
 from xsm.training.fit_estimator import fit_estimator
-from xsm.training.xgboost_fit import PARAMETERS
+from xsm.training.xgboost_fit import DEFAULT_PARAMETERS
 
 SMALL = {"model": "xgboost", "trees": {"rounds": 40, "nthread": 1}, "progress": False}
 
@@ -37,10 +37,10 @@ def test_it_is_what_xgboost_itself_gives(package):
     trees = SMALL["trees"] | {"subsample": 1.0, "colsample_bytree": 1.0}
     model = fit_estimator(ds, "soil", **SMALL | {"trees": trees, "split": "none"})
     x = np.stack([np.broadcast_to(ds[n], ds.soil.shape) for n in model.config["features"]], -1)
-    z = standardised(x.reshape(-1, 4), model.card)
+    z = standardise(x.reshape(-1, 4), model.card)
     target = model.card["target"]
     y = (ds.soil.values.ravel() - target["location"]) / target["scale"]
-    options = PARAMETERS | {k: v for k, v in trees.items() if k != "rounds"}
+    options = DEFAULT_PARAMETERS | {k: v for k, v in trees.items() if k != "rounds"}
     booster = package.train(options | {"seed": 0}, package.DMatrix(z, y.astype(np.float32)), 40)
     expected = target["location"] + target["scale"] * booster.predict(package.DMatrix(z))
     found = estimate(ds, model=model, progress=False).soil_moisture.values.ravel()
@@ -59,16 +59,16 @@ def test_the_uncertainty_is_that_of_held_out_cells(package):
     assert 0.4 < float(inside.mean()) < 0.95
 
 
-def test_a_share_of_the_days_and_members(package):
+def test_a_fraction_of_the_days_and_an_ensemble(package):
     ds = world(rows=6, columns=8)
     whole = fit_estimator(ds, "soil", **SMALL)
-    less = fit_estimator(ds, "soil", share=0.005, **SMALL)
-    assert less.card["training"]["share"] == 0.005
+    less = fit_estimator(ds, "soil", fraction=0.005, **SMALL)
+    assert less.card["training"]["fraction"] == 0.005
     assert less.card["scores"]["rmse"] > whole.card["scores"]["rmse"]
-    two = fit_estimator(ds, "soil", members=2, **SMALL)
+    two = fit_estimator(ds, "soil", ensemble_size=2, **SMALL)
     assert sorted(two.params) == [f"{n}/{k}" for n in (0, 1) for k in ("booster", "log_variance")]
-    with pytest.raises(InputError, match="share=2"):
-        fit_estimator(ds, "soil", share=2, **SMALL)
+    with pytest.raises(InputError, match="fraction=2"):
+        fit_estimator(ds, "soil", fraction=2, **SMALL)
 
 
 def test_trees_have_no_attention(package):
@@ -78,7 +78,7 @@ def test_trees_have_no_attention(package):
         estimate(ds.isel(lat=0, lon=0), model=model, attention=True)
 
 
-def test_it_says_what_to_install(monkeypatch):
+def test_a_missing_xgboost(monkeypatch):
     monkeypatch.setitem(sys.modules, "xgboost", None)
     with pytest.raises(MissingPackageError, match=r"xsm\[trees\]"):
         fit_estimator(world(), "soil", **SMALL)

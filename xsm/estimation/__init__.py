@@ -1,1 +1,1 @@
-"""What an estimate is made from: predictors found, converted and cut into sequences."""
+"""Estimates from predictors: blocks of pixels as sequences, and samples for a fit."""

@@ -1,4 +1,4 @@
-"""Predictors and target of some cells as arrays, for a fit."""
+"""Predictors and target of cells as arrays, for a fit."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ from numpy.typing import NDArray
 from xsm.conventions.align import coordinate_of_cells
 from xsm.conventions.grid import time_of
 from xsm.conventions.predictors import available_predictors, find_predictors
-from xsm.conventions.products import DAY_OF_YEAR, product_of
+from xsm.conventions.products import product_of
 from xsm.conventions.units import to_m3m3_factor
 from xsm.errors import InputError
-from xsm.estimation.pixels import loop_shape, make_plan, sequences
+from xsm.estimation.pixels import (
+    pixel_shape,
+    predictor_layout,
+    predictor_sequences,
+)
 
 
 class Samples(NamedTuple):
-    """P cells with a target on some of T days in a row."""
+    """P cells with a target on some of T consecutive days."""
 
     x: NDArray[np.float32]  # (P, T, F), units of the rows; NaN where missing
     y: NDArray[np.float32]  # (P, T), m3 m-3; NaN where missing
-    lat: NDArray[np.floating]  # (P,), degrees, or rows where there are none
-    lon: NDArray[np.floating]
-    rows: list[dict[str, Any]]  # of the card, one a predictor
-    title: str
-    period: tuple[str, str]
+    lat: NDArray[np.floating]  # (P,), degrees; row numbers where there is no latitude
+    lon: NDArray[np.floating]  # (P,), degrees; column numbers where there is no longitude
+    rows: list[dict[str, Any]]  # of the card, one for each predictor
+    title: str  # name of the target
+    period: tuple[str, str]  # first and last day
 
     @property
     def targets(self) -> int:
-        """Number of targets."""
+        """Number of target values."""
         return int(np.isfinite(self.y).sum())
 
 
@@ -41,10 +45,10 @@ def read_samples(
     features: Sequence[str] | Mapping[str, Any] | None,
     *,
     names: Sequence[str] | None = None,
-    every: int = 1,
-    gap: int = 8,
+    stride: int = 1,
+    max_interp_gap: int = 8,
 ) -> Samples:
-    """Read what a network is to learn from.
+    """Read the predictors and the target of a fit.
 
     Parameters
     ----------
@@ -53,88 +57,90 @@ def read_samples(
     features : sequence of str, mapping or None
         See :func:`xsm.fit_estimator`.
     names : sequence of str, optional
-        All predictors, where `features` tells of some of them only.
-    every : int
-        Every so many rows and columns.
-    gap : int
+        All predictors, where `features` maps some of them only.
+    stride : int
+        Take every `stride`-th row and column.
+    max_interp_gap : int
         Longest gap in a daily predictor to interpolate, days.
 
     Raises
     ------
     InputError
-        If the target is not there, or on other cells or days; and what
+        If the target does not exist, or is on other cells or days; and what
         :func:`xsm.conventions.predictors.find_predictors` raises.
     """
-    check_whole({"every": (every, 1), "gap": (gap, 0)})
-    y, ds = _target(ds, target)
+    check_whole({"stride": (stride, 1), "max_interp_gap": (max_interp_gap, 0)})
+    y, ds = _find_target(ds, target)
     if isinstance(features, str):
         raise InputError(f"features={features!r}: expected a list of names, or a mapping.")
     mapping = features if isinstance(features, Mapping) else {}
     if names is None:
-        names = (
-            available_predictors(ds, mapping) if features is None else list(dict.fromkeys(features))
-        )
+        listed = features is not None
+        names = list(dict.fromkeys(features or ())) if listed else available_predictors(ds, mapping)
     if not names:
         raise InputError(
             f"no predictor is known among {[str(n) for n in ds.data_vars]}: name them, features=..."
         )
-    found = find_predictors(ds, names, mapping)
-    base = found.base
-    space = [dim for dim in base.dims if dim != found.time]
-    if not {found.time} <= set(y.dims) <= set(base.dims):
+    predictors = find_predictors(ds, names, mapping)
+    base, time = predictors.base, predictors.time
+    space = [dim for dim in base.dims if dim != time]
+    if not {time} <= set(y.dims) <= set(base.dims):
         raise InputError(
             f"target {y.name!r} has the dimensions {y.dims}, the predictors {base.dims}: expected "
-            f"{found.time!r} and no others. Rename or select."
+            f"{time!r} and no others. Rename or select."
         )
-    thin = {dim: slice(None, None, every) for dim in space}
-    y = _on_cells(y, base, found.time).isel(thin)
+    thin = {dim: slice(None, None, stride) for dim in space}
+    cells = base.isel(thin).isel({time: 0}, drop=True)
     arrays = [
         da.isel({d: s for d, s in thin.items() if d in da.dims})
-        .broadcast_like(base.isel(thin).isel({found.time: 0}, drop=True), exclude=[found.time])
-        .transpose(*space, *([found.time] if found.time in da.dims else []))
+        .broadcast_like(cells, exclude=[time])
+        .transpose(*space, *([time] if time in da.dims else []))
         .values
-        for da in found.arrays.values()
+        for da in predictors.arrays.values()
     ]
     rows = [
-        {"name": n, "units": found.units[n], "static": n in found.static, "gap": gap} for n in names
+        {
+            "name": n,
+            "units": predictors.units[n],
+            "static": n in predictors.static,
+            "gap": max_interp_gap,
+        }
+        for n in names
     ]
-    plan = make_plan(found, rows)
-    shape = loop_shape(arrays, plan.static)
-    factor = to_m3m3_factor(
-        y.attrs.get("units"), str(y.name), attrs=y.attrs, product=product_of(str(y.name))
-    )
-    truth = y.transpose(*space, found.time).values.reshape(-1, found.days.size)
-    truth = np.where(np.isfinite(truth), truth * factor, np.nan).astype(np.float32)
-    _check_range(truth, str(y.name))
-    cells = np.flatnonzero(np.isfinite(truth).any(axis=1))
-    x = sequences(arrays, plan, cells, shape)
-    lasting = [f for f, n in enumerate(names) if n in (*found.static, *DAY_OF_YEAR)]
-    usable = np.isfinite(x[:, :, lasting]).all(axis=(1, 2)) & np.isfinite(x).any(axis=(1, 2))
-    cells, x = cells[usable], x[usable]
-    all_days = np.full((cells.size, x.shape[1]), np.nan, np.float32)
-    all_days[:, found.days] = truth[cells]
-    lat, lon = _places(base.isel(thin), ds, space)
-    time = time_of(base, found.time).values
+    layout = predictor_layout(predictors, rows)
+    y = _on_cells(y, base, time).isel(thin).transpose(*space, time)
+    values = _target_values(y).reshape(-1, layout.days.size)
+    with_target = np.flatnonzero(np.isfinite(values).any(axis=1))
+    x = predictor_sequences(arrays, layout, with_target, pixel_shape(arrays, layout.static))
+    present = np.isfinite(x)
+    static = [f for f in range(x.shape[2]) if f not in layout.dynamic]
+    usable = present[:, :, static].all(axis=(1, 2)) & present.any(axis=(1, 2))
+    with_target, x = with_target[usable], x[usable]
+    daily = np.full((with_target.size, layout.record_days), np.nan, np.float32)
+    daily[:, layout.days] = values[with_target]
+    lat, lon = _cell_coordinates(base.isel(thin), ds, space)
+    dates = time_of(base, time).values
     return Samples(
-        x,
-        all_days,
-        lat[cells],
-        lon[cells],
-        rows,
-        str(y.name),
-        (str(time[0])[:10], str(time[-1])[:10]),
+        x=x,
+        y=daily,
+        lat=lat[with_target],
+        lon=lon[with_target],
+        rows=rows,
+        title=str(y.name),
+        period=(str(dates[0])[:10], str(dates[-1])[:10]),
     )
 
 
 def check_whole(numbers: Mapping[str, tuple[Any, int]]) -> None:
-    """Raise an InputError if one of (value, least) by name is neither None nor a whole number."""
-    for name, (value, least) in numbers.items():
+    """Raise an InputError unless each (value, minimum) is None or a whole number that large."""
+    for name, (value, minimum) in numbers.items():
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if value is not None and not (whole and value >= least):
-            raise InputError(f"{name}={value!r}: expected a whole number, {least} or more.")
+        if value is not None and not (whole and value >= minimum):
+            raise InputError(f"{name}={value!r}: expected a whole number, {minimum} or more.")
 
 
-def _target(ds: xr.Dataset, target: str | xr.DataArray) -> tuple[xr.DataArray, xr.Dataset]:
+def _find_target(ds: xr.Dataset, target: str | xr.DataArray) -> tuple[xr.DataArray, xr.Dataset]:
+    """The target, and the Dataset without it."""
     if not isinstance(ds, xr.Dataset):
         raise InputError(f"the predictors are a {type(ds).__name__}: expected a Dataset.")
     if isinstance(target, xr.DataArray):
@@ -170,28 +176,34 @@ def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:
     return y
 
 
-def _check_range(values: NDArray[np.floating], name: str) -> None:
-    seen = values[np.isfinite(values)]
-    if seen.size and (seen.min() < -0.5 or seen.max() > 1.5):
+def _target_values(y: xr.DataArray) -> NDArray[np.float32]:
+    """Values of the target in m3 m-3; NaN where missing."""
+    name = str(y.name)
+    factor = to_m3m3_factor(y.attrs.get("units"), name, attrs=y.attrs, product=product_of(name))
+    values = y.values
+    values = np.where(np.isfinite(values), values * factor, np.nan).astype(np.float32)
+    finite = values[np.isfinite(values)]
+    if finite.size and (finite.min() < -0.5 or finite.max() > 1.5):
         raise InputError(
-            f"target {name!r} goes from {seen.min():g} to {seen.max():g} m3 m-3: expected 0 to 1. "
-            "Its units attribute is wrong, or a fill value was not decoded."
+            f"target {name!r} goes from {finite.min():g} to {finite.max():g} m3 m-3: expected 0 to "
+            "1. Its units attribute is wrong, or a fill value was not decoded."
         )
+    return values
 
 
-def _places(
+def _cell_coordinates(
     base: xr.DataArray, ds: xr.Dataset, space: list[Any]
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Latitude and longitude of every cell, flat; rows and columns where there are none."""
     shape = tuple(base.sizes[dim] for dim in space)
-    like = xr.DataArray(np.zeros(shape), dims=space)
-    found = []
-    for n, kind in enumerate(("latitude", "longitude")):
-        own = coordinate_of_cells(base, ds, kind)
-        if own is None and space:
+    grid = xr.DataArray(np.zeros(shape), dims=space)
+    flat = []
+    for n, name in enumerate(("latitude", "longitude")):
+        coord = coordinate_of_cells(base, ds, name)
+        if coord is None and space:
             dim = space[min(n, len(space) - 1)]
-            own = xr.DataArray(np.arange(like.sizes[dim], dtype=float), dims=dim)
-        plain = xr.Variable((), 0.0) if own is None else own.variable
-        placed = xr.DataArray(plain.values, dims=plain.dims).broadcast_like(like)
-        found.append(placed.transpose(*space).values.ravel())
-    return found[0], found[1]
+            coord = xr.DataArray(np.arange(grid.sizes[dim], dtype=float), dims=dim)
+        variable = xr.Variable((), 0.0) if coord is None else coord.variable
+        on_grid = xr.DataArray(variable.values, dims=variable.dims).broadcast_like(grid)
+        flat.append(on_grid.transpose(*space).values.ravel())
+    return flat[0], flat[1]

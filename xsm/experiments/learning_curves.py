@@ -1,9 +1,9 @@
-"""Experiments on an estimator: how long a sequence, and how many samples, does it need?"""
+"""Experiments on estimators: error against the length of the sequence and the number of samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,10 +12,19 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples, check_whole, read_samples
 from xsm.metrics.score_table import pooled_scores
-from xsm.networks.model import check_kind
+from xsm.networks.registry import network
 from xsm.options import get_option
 
-RIVAL = "cdf_matching"
+BASELINE = "cdf_matching"  # name in the dimension "estimate"
+Scores = Mapping[str, float]
+
+
+class Coordinate(NamedTuple):
+    """The dimension of a result along which the experiment varies."""
+
+    name: str
+    values: NDArray[Any]
+    attrs: dict[str, str]
 
 
 def sequence_length(
@@ -25,241 +34,289 @@ def sequence_length(
     *,
     model: str = "atlstm",
     features: Any = None,
-    rival: str | None = "swvl1",
+    baseline: str | None = "swvl1",
     split: str = "random",
-    every: int = 1,
-    per_cell: int = 24,
+    stride: int = 1,
+    days_per_cell: int = 24,
     seed: int = 0,
     progress: bool | None = None,
     **options: Any,
 ) -> xr.Dataset:
-    """Error of an estimator that sees so many days around the one it estimates.
+    """Error of an estimator against the number of days in its sequences.
 
-    For each length a model is fitted to sequences of those days alone, all of the same `per_cell`
-    days drawn in each cell, and scored on test cells.
+    For each number of days, a model is fitted to sequences with this many days before and after
+    the day to estimate, and scored on test cells. All fits use the same days of each cell, drawn
+    at random.
 
     Parameters
     ----------
-    predictors, target, features, split, every
+    predictors, target, features, split, stride
         As for :func:`xsm.fit_estimator`.
     days : sequence of int
-        Days before, and but for ``lstm`` after, the one that is estimated.
+        Days before the one that is estimated, and after it if the network uses later days.
     model : str
         A kind of network.
-    rival : str, optional
-        A predictor that is soil moisture itself, whose distribution is matched to that of the
-        target over all training cells; None for no rival.
-    per_cell : int
-        Days estimated in each cell.
+    baseline : str, optional
+        A predictor that is itself soil moisture. Its distribution is matched to that of the
+        target over all training cells; None for no baseline.
+    days_per_cell : int
+        Number of days to estimate in each cell.
     seed : int
     progress : bool, optional
     **options
-        Sizes and settings as for :func:`xsm.fit_estimator`: ``hidden``, ``epochs``, ``rate``, ...
+        Sizes and settings as for :func:`xsm.fit_estimator`: ``hidden_size``, ``epochs``,
+        ``learning_rate``, ...
 
     Returns
     -------
     Dataset, (estimate, days)
-        ``rmse`` (m3 m-3), ``bias`` and ``r2`` on the test cells, of the model and of its rival.
-        Draw it with ``.sm.plot.curve()``.
+        ``rmse`` (m3 m-3), ``bias`` and ``r2`` on the test cells, of the model and of the baseline.
+        Plot it with ``.sm.plot.curve()``.
 
     Raises
     ------
     InputError
-        If the record is too short for the days, and what :func:`xsm.fit_estimator` raises.
+        If the record is too short for the days; and the errors of :func:`xsm.fit_estimator`.
 
     References
     ----------
-    Reichle and Koster (2004), doi 10.1029/2004GL020938, for the rival.
+    Reichle and Koster (2004), doi 10.1029/2004GL020938, for the baseline.
 
     Examples
     --------
     >>> xsm.experiments.sequence_length(predictors, "smap").sm.plot.curve()       # doctest: +SKIP
     """
-    from xsm.training.ensemble import fit_samples
+    from xsm.training.ensemble import check_applicable, check_ranges, fit_ensemble
 
     lengths = _numbers(days, "days", 0, np.inf, whole=True)
-    check_whole({"per_cell": (per_cell, 1), "seed": (seed, 0)})
-    check_kind(model)
-    samples, part = _read(predictors, target, features, split, every, seed)
+    check_whole({"days_per_cell": (days_per_cell, 1), "stride": (stride, 1), "seed": (seed, 0)})
+    looks_ahead = network(model, argument="model").looks_ahead
+    check_ranges(options)
+    common, options = _split_options(options)
+    options = check_applicable(model, options)
+    samples, part = _read(predictors, target, features, split, stride, seed)
     longest = int(max(lengths))
     if samples.y.shape[1] <= 2 * longest:
         raise InputError(
             f"days={list(days)}: the record has {samples.y.shape[1]} days, expected more than "
-            f"{2 * longest}. Ask for fewer, or open a longer record."
+            f"{2 * longest}. Use fewer days, or a longer record."
         )
-    chosen = _draw_days(samples.y, per_cell, longest, np.random.default_rng(seed))
+    chosen = _draw_days(samples.y, days_per_cell, longest, np.random.default_rng(seed))
     parts = np.repeat(part, chosen.shape[1])
-    rows: dict[str, list[dict[str, float]]] = {model: []}
-    if rival is not None:
-        rows[RIVAL] = [_rival(_around(samples, chosen, 0, 0), parts, rival)]
-        rows[RIVAL] *= len(lengths)
-    for length in _shown(lengths, progress, "sequence_length"):
-        after = 0 if model == "lstm" else int(length)
-        cut = _around(samples, chosen, int(length), after)
-        rows[model].append(fit_samples(cut, parts, model, seed=seed, **options).card["scores"])
-    note = "days before" if model == "lstm" else "days before and after"
+    rows: dict[str, list[Scores]] = {model: []}
+    if baseline is not None:
+        scores = _baseline_scores(_sequences_around(samples, chosen, 0, 0), parts, baseline)
+        rows[BASELINE] = [scores] * len(lengths)
+    for length in _with_progress(lengths, progress, "sequence_length"):
+        after = int(length) if looks_ahead else 0
+        cut = _sequences_around(samples, chosen, int(length), after)
+        fitted = fit_ensemble(cut, parts, model, seed=seed, **common, **options)
+        rows[model].append(fitted.card["scores"])
+    note = "days before and after" if looks_ahead else "days before"
     attrs = {"units": "day", "long_name": f"context, {note}"}
-    return _table(rows, ("days", np.array(lengths, int), attrs), samples, part)
+    return _table(rows, Coordinate("days", np.array(lengths, int), attrs), samples, part)
 
 
 def reduced_samples(
     predictors: xr.Dataset,
     target: str | xr.DataArray,
-    shares: Sequence[float] = (1.0, 0.3, 0.1, 0.03),
+    fractions: Sequence[float] = (1.0, 0.3, 0.1, 0.03),
     *,
     models: Sequence[str] = ("atlstm", "xgboost"),
     features: Any = None,
-    rival: str | None = "swvl1",
+    baseline: str | None = "swvl1",
     split: str = "random",
-    every: int = 1,
+    stride: int = 1,
     seed: int = 0,
     progress: bool | None = None,
     **options: Any,
 ) -> xr.Dataset:
-    """Error of estimators that learn from a share of the training cells.
+    """Error of estimators that are fitted to a fraction of the training cells.
 
     Parameters
     ----------
-    predictors, target, features, rival, split, every, seed, progress
+    predictors, target, features, baseline, split, stride, seed, progress
         As for :func:`sequence_length`.
-    shares : sequence of float
-        Of the training cells, with all their days. Held-out and test cells stay the same.
+    fractions : sequence of float
+        Fractions of the training cells, with all their days. Held-out and test cells are always
+        the same.
     models : sequence of str
         Kinds of model.
     **options
-        Sizes and settings as for :func:`xsm.fit_estimator`; those of networks are left out for
-        ``xgboost``.
+        Sizes and settings as for :func:`xsm.fit_estimator`. Each model takes those that apply to
+        it; each option must apply to one of the models.
 
     Returns
     -------
-    Dataset, (estimate, share)
-        ``rmse`` (m3 m-3), ``bias`` and ``r2`` on the test cells. Draw it with
+    Dataset, (estimate, fraction)
+        ``rmse`` (m3 m-3), ``bias`` and ``r2`` on the test cells. Plot it with
         ``.sm.plot.curve()``.
 
     Raises
     ------
     InputError
-        If a share is not above 0 and up to 1, and what :func:`xsm.fit_estimator` raises.
+        If a fraction is not above 0 and up to 1; and the errors of :func:`xsm.fit_estimator`.
 
     References
     ----------
-    Reichle and Koster (2004), doi 10.1029/2004GL020938, for the rival.
+    Reichle and Koster (2004), doi 10.1029/2004GL020938, for the baseline.
 
     Examples
     --------
     >>> xsm.experiments.reduced_samples(predictors, "smap").sm.plot.curve()       # doctest: +SKIP
     """
-    from xsm.training.ensemble import fit_samples
+    from xsm.training.ensemble import fit_ensemble
 
-    parts = _numbers(shares, "shares", 1e-9, 1.0)
-    check_whole({"seed": (seed, 0)})
+    values = _numbers(fractions, "fractions", 1e-9, 1.0)
+    check_whole({"stride": (stride, 1), "seed": (seed, 0)})
     for name in models:
-        check_kind(name, "models")
-    samples, part = _read(predictors, target, features, split, every, seed)
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in models}
-    if rival is not None:
-        rows[RIVAL] = []
-    for share in _shown(parts, progress, "reduced_samples"):
-        less = _fewer(part, share, seed)
+        network(name, argument="models")
+    common, options = _split_options(options)
+    options_of = _options_of_models(models, options)
+    samples, part = _read(predictors, target, features, split, stride, seed)
+    rows: dict[str, list[Scores]] = {name: [] for name in models}
+    if baseline is not None:
+        rows[BASELINE] = []
+    for fraction in _with_progress(values, progress, "reduced_samples"):
+        reduced = _reduce_training_cells(part, fraction, seed)
         for name in models:
-            rows[name].append(fit_samples(samples, less, name, seed=seed, **options).card["scores"])
-        if rival is not None:
-            rows[RIVAL].append(_rival(samples, less, rival))
-    attrs = {"units": "1", "long_name": "share of the training cells"}
-    return _table(rows, ("share", np.array(parts, float), attrs), samples, part)
+            fitted = fit_ensemble(samples, reduced, name, seed=seed, **common, **options_of[name])
+            rows[name].append(fitted.card["scores"])
+        if baseline is not None:
+            rows[BASELINE].append(_baseline_scores(samples, reduced, baseline))
+    attrs = {"units": "1", "long_name": "fraction of the training cells"}
+    return _table(rows, Coordinate("fraction", np.array(values, float), attrs), samples, part)
 
 
-def _read(predictors, target, features, split, every, seed) -> tuple[Samples, NDArray[np.int8]]:
+def _split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options that all models take, and those that depend on the kind of network."""
+    common = ("ensemble_size", "fraction", "location", "scale", "scaling")
+    return (
+        {name: value for name, value in options.items() if name in common},
+        {name: value for name, value in options.items() if name not in common},
+    )
+
+
+def _options_of_models(
+    models: Sequence[str], options: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The options that apply to each model; an InputError if one applies to none."""
+    from xsm.training.ensemble import applicable_options, check_applicable, check_ranges
+
+    check_ranges(options)
+    applicable = {name: applicable_options(name) for name in models}
+    of_no_model = {
+        name: value
+        for name, value in options.items()
+        if not any(name in names for names in applicable.values())
+    }
+    for model in models:
+        check_applicable(model, of_no_model)
+    return {
+        model: {name: value for name, value in options.items() if name in names}
+        for model, names in applicable.items()
+    }
+
+
+def _read(
+    predictors: Any, target: Any, features: Any, split: str, stride: int, seed: int
+) -> tuple[Samples, NDArray[np.int8]]:
     from xsm.training.splits import split_cells
 
     if split == "none":
         raise InputError("split='none': an experiment needs test cells, 'random' or 'blocked'.")
-    samples = read_samples(predictors, target, features, every=every)
+    samples = read_samples(predictors, target, features, stride=stride)
     return samples, split_cells(samples.lat, samples.lon, split, seed)
 
 
 def _draw_days(
     y: NDArray[np.floating], count: int, margin: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Days (P, D) of each cell, with a target where there are enough, `margin` from the ends."""
+    """Random days (P, D) of each cell, if possible with a target, `margin` from the ends."""
     inner = y[:, margin : y.shape[1] - margin]
     order = np.argsort(np.where(np.isfinite(inner), rng.random(inner.shape), 2.0), axis=1)
     return np.sort(order[:, :count], axis=1) + margin
 
 
-def _around(samples: Samples, days: NDArray[np.intp], before: int, after: int) -> Samples:
-    """Sequences around some days (P, D) of each cell as cells of their own; targets of those."""
+def _sequences_around(samples: Samples, days: NDArray[np.intp], before: int, after: int) -> Samples:
+    """A sequence around each day (P, D) as a cell of its own, with a target on this day only."""
     count = days.shape[1]
-    there = (days[:, :, None] + np.arange(-before, after + 1)).reshape(days.size, -1)
+    sequence_days = (days[:, :, None] + np.arange(-before, after + 1)).reshape(days.size, -1)
     cell = np.repeat(np.arange(len(days)), count)[:, None]
-    y = np.full(there.shape, np.nan, np.float32)
+    y = np.full(sequence_days.shape, np.nan, np.float32)
     y[:, before] = samples.y[cell[:, 0], days.ravel()]
-    places = (np.repeat(a, count) for a in (samples.lat, samples.lon))
-    lat, lon = places
-    return samples._replace(x=samples.x[cell, there], y=y, lat=lat, lon=lon)
+    lat, lon = (np.repeat(a, count) for a in (samples.lat, samples.lon))
+    return samples._replace(x=samples.x[cell, sequence_days], y=y, lat=lat, lon=lon)
 
 
-def _fewer(part: NDArray[np.int8], share: float, seed: int) -> NDArray[np.int8]:
-    """The split with a share of its training cells; part 3 is of no use to any."""
-    train = np.flatnonzero(part == 0)
-    gone = np.random.default_rng(seed).permutation(train)[max(1, round(share * train.size)) :]
-    out = part.copy()
-    out[gone] = 3
-    return out
+def _reduce_training_cells(part: NDArray[np.int8], fraction: float, seed: int) -> NDArray[np.int8]:
+    """The split with a fraction of its training cells; the others become part 3, not used."""
+    training = np.flatnonzero(part == 0)
+    order = np.random.default_rng(seed).permutation(training)
+    reduced = part.copy()
+    reduced[order[max(1, round(fraction * training.size)) :]] = 3
+    return reduced
 
 
-def _rival(samples: Samples, part: NDArray[np.int8], name: str) -> dict[str, float]:
+def _baseline_scores(samples: Samples, part: NDArray[np.int8], name: str) -> Scores:
     """Scores on the test cells of a predictor matched to the target over the training cells."""
     names = [row["name"] for row in samples.rows]
     if name not in names:
-        raise InputError(f"rival={name!r}: expected one of the predictors {names}, or None.")
-    whole = matched_by_distribution(samples.x[:, :, names.index(name)], samples.y, part == 0)
-    return pooled_scores(whole[part == 2], samples.y[part == 2])
+        raise InputError(f"baseline={name!r}: expected one of the predictors {names}, or None.")
+    predictor = samples.x[:, :, names.index(name)]
+    matched = matched_by_distribution(predictor, samples.y, part == 0)
+    return pooled_scores(matched[part == 2], samples.y[part == 2])
 
 
 def matched_by_distribution(
-    x: NDArray[np.floating], y: NDArray[np.floating], train: NDArray[np.bool_]
+    x: NDArray[np.floating], y: NDArray[np.floating], training: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """A soil moisture (P, T) matched to a target by the distributions over all training cells.
+    """Match a soil moisture (P, T) to a target by the distributions over all training cells.
 
-    One relation for all: a test cell has no target to match its own distribution with. See
-    :func:`xsm.metrics.scaling.fit`, ``cdf``.
+    All cells share one relation, because test cells have no target. See
+    :func:`xsm.metrics.scaling.fit`, method ``cdf``.
     """
     from xsm.metrics.scaling import apply, fit
 
-    known = np.isfinite(x[train]) & np.isfinite(y[train])
-    est, ref = (xr.DataArray(a[train][known], dims="sample") for a in (x, y))
+    valid = np.isfinite(x[training]) & np.isfinite(y[training])
+    est, ref = (xr.DataArray(a[training][valid], dims="sample") for a in (x, y))
     whole = xr.DataArray(x, dims=("cell", "time"))
     return apply(whole, fit(est, ref, dim="sample", method="cdf")).values.astype(np.float32)
 
 
 def _numbers(values: Any, name: str, low: float, high: float, *, whole: bool = False) -> list[Any]:
-    found = np.atleast_1d(np.asarray(values))
-    good = found.dtype.kind in "iuf" and found.size and ((found >= low) & (found <= high)).all()
-    if not good or (whole and (found % 1).any()):
-        what = "whole numbers" if whole else "numbers"
-        raise InputError(f"{name}={values!r}: expected {what} from {low:g} to {high:g}.")
-    return list(found.tolist())
+    """The values as a list; an InputError if they are not all numbers within the limits."""
+    array = np.atleast_1d(np.asarray(values))
+    valid = array.dtype.kind in "iuf" and array.size and ((array >= low) & (array <= high)).all()
+    if not valid or (whole and (array % 1).any()):
+        expected = "whole numbers" if whole else "numbers"
+        raise InputError(f"{name}={values!r}: expected {expected} from {low:g} to {high:g}.")
+    return list(array.tolist())
 
 
-def _shown(values: list[Any], progress: bool | None, title: str):
+def _with_progress(values: list[Any], progress: bool | None, title: str) -> Iterator[Any]:
     from xsm.progress import bar
 
-    with bar(title, len(values), get_option("progress", progress), "fit") as shown:
+    with bar(title, len(values), get_option("progress", progress), "fit") as progress_bar:
         for value in values:
             yield value
-            shown.update()
+            progress_bar.update()
 
 
-def _table(rows, coordinate, samples: Samples, part) -> xr.Dataset:
-    """The scores of all estimates along one coordinate (name, values, attributes)."""
-    name, values, attrs = coordinate
-    words = {"rmse": ("m3 m-3", "RMSE"), "bias": ("m3 m-3", "bias"), "r2": ("1", "R2")}
+def _table(
+    rows: Mapping[str, Sequence[Scores]],
+    coordinate: Coordinate,
+    samples: Samples,
+    part: NDArray[np.int8],
+) -> xr.Dataset:
+    """The scores of all estimates along the coordinate."""
+    metrics = {"rmse": ("m3 m-3", "RMSE"), "bias": ("m3 m-3", "bias"), "r2": ("1", "R2")}
     data = {}
-    for key, (units, title) in words.items():
-        table = np.array([[row[key] for row in found] for found in rows.values()], float)
-        data[key] = (("estimate", name), table, {"units": units, "long_name": title})
-    coords = {"estimate": list(rows), name: (name, values, attrs)}
-    counts = np.bincount(part, minlength=3)
-    told = {"target": samples.title, "cells_train": int(counts[0]), "cells_test": int(counts[2])}
-    return xr.Dataset(data, coords, told)
+    for metric, (units, title) in metrics.items():
+        values = np.array([[scores[metric] for scores in row] for row in rows.values()], float)
+        attrs = {"units": units, "long_name": title}
+        data[metric] = (("estimate", coordinate.name), values, attrs)
+    coords = {"estimate": list(rows), coordinate.name: tuple(coordinate)}
+    cells = np.bincount(part, minlength=3)
+    counts = {"cells_train": int(cells[0]), "cells_test": int(cells[2])}
+    return xr.Dataset(data, coords, {"target": samples.title, **counts})

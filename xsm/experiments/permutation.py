@@ -1,4 +1,4 @@
-"""What a model draws on: predictors shuffled, or left out of a new fit."""
+"""Importance of the predictors of an estimator, by permutation or by ablation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
+from xsm.options import get_option
+from xsm.progress import bar
 
 if TYPE_CHECKING:
+    from xsm.estimation.samples import Samples
     from xsm.networks.model import Model
 
-HOW = ("permutation", "ablation")
-OVER = ("cells", "days", "both")
-CELLS = ("all", "test")
-LEAST_SHIFT = 30  # days
+CHOICES = {
+    "how": ("permutation", "ablation"),
+    "permute": ("cells", "days", "both"),
+    "cells": ("all", "test"),
+}
+MIN_SHIFT = 30  # days
 
 
 def importance(
@@ -28,42 +33,44 @@ def importance(
     *,
     how: str = "permutation",
     groups: Mapping[str, Sequence[str]] | None = None,
-    over: str = "cells",
-    cells: str = "all",
+    permute: str | None = None,
+    cells: str | None = None,
     repeats: int | None = None,
-    every: int = 1,
+    stride: int = 1,
     features: Mapping[str, Any] | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> xr.Dataset:
-    """How much worse an estimate gets without each predictor.
+    """Increase of the error of an estimate without each predictor.
 
     Parameters
     ----------
     model : str, Path or Model
-        As :func:`xsm.estimate` takes it.
+        As for :func:`xsm.estimate`.
     data : Dataset
         The predictors of the model, as for :func:`xsm.estimate`.
     target : str or DataArray, optional
-        What to compare with; its name if it is a variable of `data`. Default: the variable the
-        model was fitted to.
+        What to compare with; its name if it is a variable of `data`. Default: the variable that
+        the model was fitted to.
     how : {"permutation", "ablation"}
-        ``permutation`` gives the model the predictor of another place or time. ``ablation`` fits
-        the model again to `data`, with all predictors and without each, in the way of its card,
-        and scores on cells held out: slow, but it asks what the others could make up for.
+        ``permutation`` replaces the predictor by that of another cell or time. ``ablation`` fits
+        the model again to `data` with the settings in its card, with all predictors and without
+        each, and scores on held-out cells. It is slow, but shows what the other predictors cannot
+        compensate.
     groups : mapping, optional
-        Name -> predictors to take away together, such as all bands of albedo, each of which can
-        stand in for the others. Predictors in no group stand alone.
-    over : {"cells", "days", "both"}
-        Permute whole series between cells; or shift each series in time by 30 days or more, the
-        end going on at the beginning, which static predictors do not feel; or both.
+        Name -> predictors to permute or leave out together, such as all bands of albedo, which
+        carry the same information. Predictors in no group are treated one by one.
+    permute : {"cells", "days", "both"}
+        Permute whole series between cells (default); or shift each series in time by 30 days or
+        more, cyclically, which does not change static predictors; or both. Only for a permutation.
     cells : {"all", "test"}
-        Of the permutation: score on all cells of `data`, or, if they are those of the fit, on its
-        test cells alone.
+        Score on all cells of `data` (default); or only on the test cells of the fit, if `data` are
+        those of the fit. Only for a permutation.
     repeats : int, optional
-        Draws, 5 unless said otherwise; fits of an ablation, with seeds of their own, 1.
-    every : int
-        Use every so many rows and columns.
+        Number of permutations, default 5; or of fits with different seeds in an ablation,
+        default 1.
+    stride : int
+        Use every `stride`-th row and column.
     features : mapping, optional
         As for :func:`xsm.estimate`.
     seed : int
@@ -72,160 +79,191 @@ def importance(
     Returns
     -------
     Dataset, (predictor, repeat)
-        ``rmse_increase``, m3 m-3, and ``r2_decrease``; attributes ``rmse`` and ``r2`` of the whole
-        model. Draw it with ``.sm.plot.importance()``.
+        ``rmse_increase``, m3 m-3, and ``r2_decrease``; attributes ``rmse`` and ``r2`` of the model
+        with all predictors. Plot it with ``.sm.plot.importance()``.
 
     Raises
     ------
     InputError
-        If an argument or a group is not as above; and what :func:`xsm.estimate` raises.
+        If an argument or a group is not as above; and the errors of :func:`xsm.estimate`.
 
     Notes
     -----
-    Permutation after Breiman (2001), doi 10.1023/A:1010933404324. It tells what this model uses,
-    not what the soil depends on; predictors that say the same share their importance.
+    Permutation after Breiman (2001), doi 10.1023/A:1010933404324. It shows which predictors this
+    model uses, not what soil moisture depends on; correlated predictors share their importance.
 
     Examples
     --------
     >>> xsm.experiments.importance(model, predictors).sm.plot.importance()        # doctest: +SKIP
     """
-    for name, value, allowed in (("how", how, HOW), ("over", over, OVER), ("cells", cells, CELLS)):
-        if value not in allowed:
-            raise InputError(f"{name}={value!r}: expected one of {', '.join(map(repr, allowed))}.")
+    for name, value in (("how", how), ("permute", permute), ("cells", cells)):
+        if value not in CHOICES[name] and (value is not None or name == "how"):
+            allowed = ", ".join(map(repr, CHOICES[name]))
+            raise InputError(f"{name}={value!r}: expected one of {allowed}.")
+    if how == "ablation":
+        for name, value in (("permute", permute), ("cells", cells)):
+            if value is not None:
+                raise InputError(
+                    f"{name}={value!r}: not applicable to how='ablation'. Leave it out."
+                )
+    permute, cells = permute or "cells", cells or "all"
     repeats = (5 if how == "permutation" else 1) if repeats is None else repeats
     from xsm.estimation.samples import check_whole, read_samples
-    from xsm.networks.model import load_estimator
+    from xsm.networks.model import load_model
 
-    check_whole({"repeats": (repeats, 1), "seed": (seed, 0)})
-    found = load_estimator(model)
-    names = [row["name"] for row in found.card["predictors"]]
-    sets = _sets(names, groups or {})
+    check_whole({"repeats": (repeats, 1), "stride": (stride, 1), "seed": (seed, 0)})
+    loaded = load_model(model, "estimate")
+    names = [row["name"] for row in loaded.card["predictors"]]
+    sets = _predictor_sets(names, groups or {})
     if target is None:
-        target = str(found.card["target"].get("variable", "soil_moisture"))
-    gap = max(int(row.get("gap", 0)) for row in found.card["predictors"])
-    samples = read_samples(data, target, features, names=names, every=every, gap=gap)
+        target = str(loaded.card["target"].get("variable", "soil_moisture"))
+    gap = max(int(row.get("gap", 0)) for row in loaded.card["predictors"])
+    samples = read_samples(data, target, features, names=names, stride=stride, max_interp_gap=gap)
     if how == "permutation":
-        part = _part(samples, found) if cells == "test" else None
-        result = _permuted(samples, part, found, sets, over, repeats, seed, progress)
+        test_cells = _test_cells(samples, loaded) if cells == "test" else None
+        result = _permutation(samples, test_cells, loaded, sets, permute, repeats, seed, progress)
     else:
-        result = _left_out(samples, found, sets, repeats, seed, progress)
-    result.attrs |= {"how": how, "estimate_model": found.identity, "target": samples.title}
+        result = _ablation(samples, loaded, sets, repeats, seed, progress)
+    result.attrs |= {"how": how, "estimate_model": loaded.identity, "target": samples.title}
     if how == "permutation":
-        result.attrs |= {"over": over, "cells": cells}
+        result.attrs |= {"permute": permute, "cells": cells}
     return result
 
 
-def _sets(names: list[str], groups: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
-    """Name -> places of the predictors that go away together."""
+def _predictor_sets(names: list[str], groups: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+    """Name -> numbers of the predictors to permute or leave out together."""
     if not isinstance(groups, Mapping) or any(isinstance(g, str) for g in groups.values()):
         raise InputError(f"groups={groups!r}: expected a mapping, name -> list of predictors.")
     grouped = [name for group in groups.values() for name in group]
-    if lost := [name for name in grouped if name not in names]:
-        raise InputError(f"groups name {lost}: expected predictors of the model, {names}.")
-    found = {key: [names.index(name) for name in group] for key, group in groups.items()}
-    return found | {name: [f] for f, name in enumerate(names) if name not in grouped}
+    if unknown := [name for name in grouped if name not in names]:
+        raise InputError(f"groups name {unknown}: expected predictors of the model, {names}.")
+    sets = {key: [names.index(name) for name in group] for key, group in groups.items()}
+    return sets | {name: [f] for f, name in enumerate(names) if name not in grouped}
 
 
-def _part(samples: Any, model: Model) -> NDArray[np.bool_]:
-    """Test cells of the fit, if the samples are those that it saw."""
+def _test_cells(samples: Samples, model: Model) -> NDArray[np.bool_]:
+    """Test cells of the fit, if the samples are those of the fit."""
     from xsm.training.splits import split_cells
 
     split = model.card.get("split", {"kind": "none", "cells": []})
     part = split_cells(samples.lat, samples.lon, split["kind"], model.card["training"]["seed"])
     if np.bincount(part, minlength=3).tolist() != split["cells"] or not (part == 2).any():
         raise InputError(
-            "cells='test': the model was not fitted on these cells with a split that left some "
-            f"(its card says {split}). Pass the data of the fit, or cells='all'."
+            "cells='test': the model was not fitted on these cells, or without test cells (the "
+            f"split in its card: {split}). Use the data of the fit, or cells='all'."
         )
     return part == 2
 
 
-def _errors(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float]:
-    """RMSE and R2 over what is known."""
+def _rmse_and_r2(
+    estimate: NDArray[np.floating], truth: NDArray[np.floating]
+) -> tuple[float, float]:
+    """RMSE and R2 over all pairs."""
     from xsm.metrics.score_table import pooled_scores
 
-    found = pooled_scores(estimate, truth)
-    return found["rmse"], found["r2"]
+    scores = pooled_scores(estimate, truth)
+    return scores["rmse"], scores["r2"]
 
 
-def _permuted(samples, part, model, sets, over, repeats, seed, progress) -> xr.Dataset:
+def _permutation(
+    samples: Samples,
+    test_cells: NDArray[np.bool_] | None,
+    model: Model,
+    sets: Mapping[str, list[int]],
+    permute: str,
+    repeats: int,
+    seed: int,
+    progress: bool | None,
+) -> xr.Dataset:
     from xsm.networks.sequence_inference import estimate_sequences
-    from xsm.options import get_option
-    from xsm.progress import bar
 
-    x, y = (a if part is None else a[part] for a in (samples.x, samples.y))
-    if len(x) < 2 and over != "days":
-        raise InputError(f"over={over!r} with {len(x)} cell: expected 2 or more, or over='days'.")
-    whole = _errors(estimate_sequences(x, model)[0], y)
+    x, y = (a if test_cells is None else a[test_cells] for a in (samples.x, samples.y))
+    if len(x) < 2 and permute != "days":
+        raise InputError(
+            f"permute={permute!r} with {len(x)} cell: expected 2 or more, or permute='days'."
+        )
+    rmse, r2 = _rmse_and_r2(estimate_sequences(x, model)[0], y)
     rng = np.random.default_rng(seed)
     change = np.empty((2, len(sets), repeats))
-    with bar("importance", change[0].size, get_option("progress", progress), "run") as shown:
-        for s, places in enumerate(sets.values()):
+    with bar("importance", change[0].size, get_option("progress", progress), "run") as progress_bar:
+        for s, columns in enumerate(sets.values()):
             for r in range(repeats):
-                worse = _errors(estimate_sequences(_shuffled(x, places, over, rng), model)[0], y)
-                change[:, s, r] = worse[0] - whole[0], whole[1] - worse[1]
-                shown.update()
-    return _table(change, list(sets), whole)
+                permuted = _permuted(x, columns, permute, rng)
+                scores = _rmse_and_r2(estimate_sequences(permuted, model)[0], y)
+                change[:, s, r] = scores[0] - rmse, r2 - scores[1]
+                progress_bar.update()
+    return _table(change, list(sets), rmse, r2)
 
 
-def _shuffled(
-    x: NDArray[np.float32], places: list[int], over: str, rng: np.random.Generator
+def _permuted(
+    x: NDArray[np.float32], columns: list[int], permute: str, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Predictors (P, T, F), of which some come from another cell, or another time, or both."""
+    """Predictors (P, T, F), some of them from another cell, or another time, or both."""
     out = x.copy()
-    taken = x[:, :, places]
-    if over in ("cells", "both"):
-        taken = taken[_derangement(len(x), rng)]
-    if over in ("days", "both"):
+    values = x[:, :, columns]
+    if permute in ("cells", "both"):
+        values = values[_derangement(len(x), rng)]
+    if permute in ("days", "both"):
         days = x.shape[1]
-        least = min(LEAST_SHIFT, days // 2)
+        least = min(MIN_SHIFT, days // 2)
         shifts = rng.integers(least, max(days - least, least + 1), len(x))
-        there = (np.arange(days) + shifts[:, None]) % days
-        taken = np.take_along_axis(taken, there[:, :, None], axis=1)
-    out[:, :, places] = taken
+        shifted = (np.arange(days) + shifts[:, None]) % days
+        values = np.take_along_axis(values, shifted[:, :, None], axis=1)
+    out[:, :, columns] = values
     return out
 
 
 def _derangement(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """An order in which none stays: a cycle through all, drawn."""
+    """A random permutation without fixed points: one cycle through all."""
     cycle = rng.permutation(count)
     order = np.empty(count, np.intp)
     order[cycle] = np.roll(cycle, 1)
     return order
 
 
-def _left_out(samples, model, sets, repeats, seed, progress) -> xr.Dataset:
-    from xsm.options import get_option
-    from xsm.progress import bar
-    from xsm.training.refit import again, without
+def _ablation(
+    samples: Samples,
+    model: Model,
+    sets: Mapping[str, list[int]],
+    repeats: int,
+    seed: int,
+    progress: bool | None,
+) -> xr.Dataset:
+    from xsm.training.ensemble import drop_predictors, refit
     from xsm.training.splits import split_cells
 
     kind = model.card.get("split", {}).get("kind", "random")
     part = split_cells(samples.lat, samples.lon, "random" if kind == "none" else kind, seed)
-    base = {model.card["target"][key] for key in ("location", "scale")}
-    for name, places in sets.items():
-        if lost := base & {samples.rows[f]["name"] for f in places}:
+    normalisation = {model.card["target"][key] for key in ("location", "scale")}
+    for name, columns in sets.items():
+        if required := normalisation & {samples.rows[f]["name"] for f in columns}:
             raise InputError(
-                f"{name!r} cannot be left out: the model learnt departures from {sorted(lost)}."
+                f"{name!r} cannot be left out: the model was fitted to departures from "
+                f"{sorted(required)}. Choose other groups."
             )
-        if len(places) == len(samples.rows):
-            raise InputError(f"{name!r} cannot be left out: the model takes nothing else.")
+        if len(columns) == len(samples.rows):
+            raise InputError(
+                f"{name!r} cannot be left out: the model has no other predictors. Use smaller "
+                "groups."
+            )
     change = np.empty((2, len(sets), repeats))
-    wholes = []
+    with_all = []
     runs = repeats * (1 + len(sets))
-    with bar("importance", runs, get_option("progress", progress), "fit") as shown:
+    with bar("importance", runs, get_option("progress", progress), "fit") as progress_bar:
         for r in range(repeats):
-            full = again(samples, part, model, seed + r).card["scores"]
-            wholes.append((full["rmse"], full["r2"]))
-            shown.update()
-            for s, places in enumerate(sets.values()):
-                less = again(without(samples, places), part, model, seed + r).card["scores"]
-                change[:, s, r] = less["rmse"] - full["rmse"], full["r2"] - less["r2"]
-                shown.update()
-    return _table(change, list(sets), tuple(np.mean(wholes, axis=0)))
+            full = refit(samples, part, model, seed + r).card["scores"]
+            with_all.append((full["rmse"], full["r2"]))
+            progress_bar.update()
+            for s, columns in enumerate(sets.values()):
+                reduced = refit(drop_predictors(samples, columns), part, model, seed + r)
+                scores = reduced.card["scores"]
+                change[:, s, r] = scores["rmse"] - full["rmse"], full["r2"] - scores["r2"]
+                progress_bar.update()
+    rmse, r2 = np.mean(with_all, axis=0)
+    return _table(change, list(sets), rmse, r2)
 
 
-def _table(change: NDArray[np.floating], names: list[str], whole: tuple[float, ...]) -> xr.Dataset:
+def _table(change: NDArray[np.floating], names: list[str], rmse: float, r2: float) -> xr.Dataset:
     dims = ("predictor", "repeat")
     return xr.Dataset(
         {
@@ -235,5 +273,5 @@ def _table(change: NDArray[np.floating], names: list[str], whole: tuple[float, .
             "r2_decrease": (dims, change[1], {"units": "1", "long_name": "decrease of R2"}),
         },
         {"predictor": names, "repeat": np.arange(change.shape[2])},
-        {"rmse": float(whole[0]), "r2": float(whole[1])},
+        {"rmse": float(rmse), "r2": float(r2)},
     )  # fmt: skip

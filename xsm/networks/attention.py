@@ -1,4 +1,4 @@
-"""Attention over the days of a sequence: over all of them, or over a window around each."""
+"""Scaled dot-product attention over the days of a sequence, or over a window around each day."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ from typing import Any
 
 import array_api_compat
 
-Params = Any
-
-
-def softmax(xp: Any, scores: Any) -> Any:
-    """Along the last axis."""
-    e = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-    return e / xp.sum(e, axis=-1, keepdims=True)
+from xsm.networks.layers import Params, softmax
 
 
 def attend(query: Any, key: Any, value: Any, window: int | None = None) -> tuple[Any, Any]:
@@ -24,8 +18,8 @@ def attend(query: Any, key: Any, value: Any, window: int | None = None) -> tuple
     query, key : array, shape (..., T, K)
     value : array, shape (..., T, V)
     window : int, optional
-        A day looks at so many days before and after it only; the same as all days when it covers
-        the sequence.
+        A day attends to this many days before and after it only. The result equals that of full
+        attention when the window covers the sequence.
 
     Returns
     -------
@@ -34,14 +28,14 @@ def attend(query: Any, key: Any, value: Any, window: int | None = None) -> tuple
         Non-negative, sums 1 over the last axis; 0 beyond the ends of the sequence.
     """
     if window is not None:
-        return _attend_near(query, key, value, window)
+        return _attend_in_window(query, key, value, window)
     xp = array_api_compat.array_namespace(query, key)
     scores = query @ xp.moveaxis(key, -1, -2) / math.sqrt(query.shape[-1])
     weights = softmax(xp, scores)
     return weights @ value, weights
 
 
-def _attend_near(query: Any, key: Any, value: Any, window: int) -> tuple[Any, Any]:
+def _attend_in_window(query: Any, key: Any, value: Any, window: int) -> tuple[Any, Any]:
     xp = array_api_compat.array_namespace(query, key)
     days = query.shape[-2]
     scale = 1 / math.sqrt(query.shape[-1])
@@ -49,9 +43,9 @@ def _attend_near(query: Any, key: Any, value: Any, window: int) -> tuple[Any, An
     scores = []
     for offset in offsets:  # one diagonal of the matrix of scores at a time: (..., T)
         product = xp.sum(query * _shifted(xp, key, offset), axis=-1) * scale
-        there = xp.arange(days, device=array_api_compat.device(query)) + offset
-        beyond = xp.asarray(-xp.inf, dtype=query.dtype, device=array_api_compat.device(query))
-        scores.append(xp.where((there >= 0) & (there < days), product, beyond))
+        day = xp.arange(days, device=array_api_compat.device(query)) + offset
+        masked = xp.asarray(-xp.inf, dtype=query.dtype, device=array_api_compat.device(query))
+        scores.append(xp.where((day >= 0) & (day < days), product, masked))
     weights = softmax(xp, xp.stack(scores, axis=-1))
     context = xp.zeros_like(value)
     for n, offset in enumerate(offsets):
@@ -60,97 +54,45 @@ def _attend_near(query: Any, key: Any, value: Any, window: int) -> tuple[Any, An
 
 
 def _shifted(xp: Any, x: Any, offset: int) -> Any:
-    """Day ``t + offset`` of (..., T, K) in place ``t``; zero beyond the ends."""
+    """``x[..., t + offset, :]`` at index ``t`` of (..., T, K); zero beyond the ends."""
     days = x.shape[-2]
-    far = min(abs(offset), days)
-    none = xp.zeros_like(x[..., :far, :])
+    shift = min(abs(offset), days)
+    padding = xp.zeros_like(x[..., :shift, :])
     if offset >= 0:
-        return xp.concat([x[..., far:, :], none], axis=-2)
-    return xp.concat([none, x[..., : days - far, :]], axis=-2)
+        return xp.concat([x[..., shift:, :], padding], axis=-2)
+    return xp.concat([padding, x[..., : days - shift, :]], axis=-2)
 
 
-def joined_attention(params: Params, y: Any, window: int | None, ops: Any) -> Any:
-    """What the AtLSTM makes of the states of its LSTM, with one matrix product instead of four.
+def fused_attention(params: Params, y: Any, window: int | None, ops: Any) -> Any:
+    """Attention and output projection of the AtLSTM, without the attention weights.
 
-    The join is linear, so its part for the context, ``J_c``, may be applied to the values first::
+    The output projection is linear, so its part for the context, ``P_c``, is applied to the values
+    first, which saves three of four matrix products::
 
-        J_c sum_s a_s (V y_s + v) = sum_s a_s (J_c V y_s + J_c v)
+        P_c sum_s a_s (V y_s + v) = sum_s a_s (P_c V y_s + P_c v)
 
     Parameters
     ----------
     params : mapping of str to array
-        ``attention.query|key|value`` and ``join`` of the network.
+        ``attention.query|key|value`` and ``out_proj`` of the network.
     y : array, shape (B, T, K)
+        States of the LSTM.
+    window : int or None
+        As of :func:`attend`.
     ops : namespace
         Supplies ``self_attention``.
 
     Returns
     -------
     array, shape (B, T, H)
-        ``tanh(join [context, y])``, without the weights of the attention.
+        ``tanh(out_proj [context, y])``.
     """
     xp = array_api_compat.array_namespace(y)
     names = [f"attention.{name}" for name in ("query", "key", "value")]
     weights, biases = ([params[f"{name}.{end}"] for name in names] for end in ("weight", "bias"))
     hidden = weights[2].shape[0]
-    join, own = params["join.weight"][:, :hidden], params["join.weight"][:, hidden:]
-    weight = xp.stack([*weights[:2], join @ weights[2], own])
-    bias = xp.stack([*biases[:2], join @ biases[2], params["join.bias"]])
+    projection = params["out_proj.weight"]
+    of_context, of_state = projection[:, :hidden], projection[:, hidden:]
+    weight = xp.stack([*weights[:2], of_context @ weights[2], of_state])
+    bias = xp.stack([*biases[:2], of_context @ biases[2], params["out_proj.bias"]])
     return ops.self_attention(y, weight, bias, window=window)
-
-
-def encoder_layer(params: Params, x: Any, name: str, heads: int, window: int | None) -> Any:
-    """One layer of a Transformer encoder, normalised before each part (Xiong et al., 2020).
-
-    Parameters
-    ----------
-    params : mapping of str to array
-        ``<name>.query`` (K, K), ``.key``, ``.value``, ``.join``, ``.wide`` (F, K), ``.narrow``
-        (K, F), each with ``.weight`` and ``.bias``; ``.norm1`` and ``.norm2`` (K,).
-    x : array, shape (B, T, K)
-    heads : int
-        They divide K.
-    window : int or None
-
-    Returns
-    -------
-    y : array, shape (B, T, K)
-    weights : as of :func:`attend`, averaged over the heads
-    """
-    xp = array_api_compat.array_namespace(x)
-    batch, days, width = x.shape
-    z = normalised(params, x, f"{name}.norm1")
-
-    def split(part: str) -> Any:
-        y = xp.reshape(linear(params, z, f"{name}.{part}"), (batch, days, heads, width // heads))
-        return xp.moveaxis(y, 2, 1)  # (B, heads, T, K / heads)
-
-    context, weights = attend(split("query"), split("key"), split("value"), window)
-    context = xp.reshape(xp.moveaxis(context, 1, 2), (batch, days, width))
-    x = x + linear(params, context, f"{name}.join")
-    z = linear(params, normalised(params, x, f"{name}.norm2"), f"{name}.wide")
-    z = linear(params, xp.where(z > 0, z, xp.zeros_like(z)), f"{name}.narrow")
-    return x + z, xp.mean(weights, axis=1)
-
-
-def normalised(params: Params, x: Any, name: str) -> Any:
-    """Layer normalisation over the last axis."""
-    xp = array_api_compat.array_namespace(x)
-    mean = xp.mean(x, axis=-1, keepdims=True)
-    spread = xp.sqrt(xp.mean((x - mean) ** 2, axis=-1, keepdims=True) + 1e-5)
-    return (x - mean) / spread * params[f"{name}.weight"] + params[f"{name}.bias"]
-
-
-def linear(params: Params, x: Any, name: str) -> Any:
-    """``x W^T + b`` over the last axis."""
-    return x @ params[f"{name}.weight"].T + params[f"{name}.bias"]
-
-
-def day_encoding(xp: Any, days: int, width: int, like: Any) -> Any:
-    """Sines and cosines of the place in the sequence, (T, K), Vaswani et al. (2017), 3.5."""
-    device = array_api_compat.device(like)
-    place = xp.arange(days, dtype=like.dtype, device=device)[:, None]
-    rate = xp.exp(
-        xp.arange(width // 2, dtype=like.dtype, device=device) * (-2 * math.log(10000.0) / width)
-    )
-    return xp.concat([xp.sin(place * rate), xp.cos(place * rate)], axis=-1)

@@ -1,11 +1,10 @@
-"""Fill a block of days with a network: numbers in, numbers out."""
+"""Inference of gap-filling networks: NumPy blocks of days in, mean and standard deviation out."""
 
 from __future__ import annotations
 
 import logging
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,50 +13,20 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.gapfilling.seasonal_cycle import cycle_of_day, departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
-from xsm.networks.device import Place, host, torch_device
-from xsm.networks.features import features
-from xsm.networks.model import Model, models, save_model
+from xsm.networks.device import ExecutionConfig, operations, to_numpy
+from xsm.networks.model import Model
 from xsm.networks.model import load_model as load_any_model
-from xsm.networks.partial_conv import partial_conv_network, reach
-from xsm_kernels import choose_backend
 
-__all__ = ["Model", "fill_block", "load_model", "models", "record_statistics", "save_model"]
+__all__ = ["Model", "fill_block", "load_model", "record_statistics", "run_network"]
 
 logger = logging.getLogger(__name__)
 
-LOG_VARIANCE = (-10.0, 5.0)  # of standardised anomalies
+LOG_VARIANCE = (-10.0, 5.0)  # limits of the predicted log-variance of standardised anomalies
 
 
 def load_model(model: str | Path | Model = "default") -> Model:
-    """A gap-filling model, by name or path; see :func:`xsm.networks.model.load_model`."""
+    """Load a gap-filling model by name or path; see :func:`xsm.networks.model.load_model`."""
     return load_any_model(model, "gapfill")
-
-
-def operations(
-    backend: str = "auto", dtype: Any = None, *, together: bool = False
-) -> SimpleNamespace:
-    """The kernels a network needs, on one backend.
-
-    With `dtype`, a torch dtype, layers work in that precision; the masked means of the features
-    stay in that of the data. With `together`, layers of one cell run as one kernel.
-    """
-    from xsm_kernels import masked_conv3d, masked_mean, pointwise_layers
-
-    def cast(arrays):
-        return arrays if dtype is None else [array.to(dtype) for array in arrays]
-
-    def convolve(x, mask, weight, bias, **options):
-        x, weight, bias = cast([x, weight, bias])
-        return masked_conv3d(x, mask, weight, bias, backend=backend, **options)
-
-    def layers(sources, mask, weights, biases, **options):
-        sources, weights, biases = map(cast, (sources, weights, biases))
-        return pointwise_layers(sources, mask, weights, biases, backend=backend, **options)
-
-    ops = SimpleNamespace(masked_conv3d=convolve, masked_mean=partial(masked_mean, backend=backend))
-    if together:
-        ops.pointwise_layers = layers
-    return ops
 
 
 def fill_block(
@@ -67,129 +36,155 @@ def fill_block(
     *,
     need: NDArray[np.bool_] | None = None,
     first: int = 0,
-    wrap: bool = False,
     backend: str = "auto",
     device: str | None = None,
     dtype: str | None = None,
     graph: bool | None = None,
 ) -> NDArray[np.float32]:
-    """Estimate every cell of a block of days from the nine days around.
+    """Estimate every cell of a block of days from the days and cells around it.
 
     Parameters
     ----------
-    values : ndarray, shape (T + 8, H + 2 h, W + 2 h)
-        Soil moisture, m3 m-3; NaN where missing. ``h = model.halo[1]``; W without halo if `wrap`.
-    stats : ndarray, shape (5 + K, H + 2 h, W + 2 h)
+    values : ndarray, shape (T + 2 d, H + 2 h, W + 2 w)
+        Soil moisture, m3 m-3; NaN where missing. ``d, h, w = model.halo``.
+    stats : ndarray, shape (5 + K, H + 2 h, W + 2 w)
         :func:`record_statistics` of the whole record, for the same cells.
     model : Model
     need : ndarray of bool, shape (T, H, W), optional
-        Cells whose estimate is wanted; the others cost nothing where the backend can leave them
-        out, and may be NaN. Default: all.
+        Cells to estimate. The others are skipped where the backend can skip them, and may be NaN.
+        Default: all.
     first : int
-        Day of the record, from 0, that the first estimate is for.
-    wrap : bool
-        Whether the last column is the neighbour of the first.
-    backend : {"auto", "numba", "reference", "triton"}
-        Kernels to use. ``reference`` and ``triton`` need torch.
+        Day of the record, from 0, of the first estimate.
+    backend : {"auto", "numba", "reference", "torch", "triton"}
+        Kernels to use. All but ``auto`` and ``numba`` need torch.
     device : str, optional
         Device of torch, such as ``"cuda"``; default ``"cuda"`` for triton, none (NumPy) otherwise.
     dtype : str, optional
         Working precision, default ``"float32"``; ``"bfloat16"`` and ``"float16"`` on a GPU.
     graph : bool, optional
-        Run as a CUDA graph. Default: on a GPU with its own kernels, and where that fails without,
-        with a warning in the log; True raises, False never tries.
+        Whether to run as a CUDA graph. Default: on a GPU with the kernels of xsm, and without a
+        graph where capturing fails, with a warning in the log. True raises instead; False never
+        captures.
 
     Returns
     -------
     ndarray of float32, shape (2, T, H, W)
-        Mean and standard deviation, m3 m-3; NaN where the nine days hold nothing within reach and
-        where a cell was never observed.
+        Mean and standard deviation, m3 m-3; NaN where no observation is within reach and where a
+        cell was never observed.
+
+    Raises
+    ------
+    BackendError
+        If the backend cannot run the network.
+    MissingPackageError
+        If an option needs a package that is not installed.
     """
     days, rows, columns = model.halo
+    execution = ExecutionConfig(backend, device, dtype)
+    execution.check(model.network)
     values = np.asarray(values, np.float32)
-    stats, course = np.split(np.asarray(stats, np.float32), [len(STATISTICS)])
-    core = stats[:, rows : stats.shape[1] - rows, :]
-    core = core if wrap else core[:, :, columns : stats.shape[2] - columns]
-    if not np.isfinite(values).any() or not (core[COUNT] > 0).any():
-        return np.full((2, values.shape[0] - 2 * days, *core.shape[1:]), np.nan, np.float32)
+    stats, cycle = np.split(np.asarray(stats, np.float32), [len(STATISTICS)])
+    inner = _crop(stats, (rows, columns))
+    if not np.isfinite(values).any() or not (inner[COUNT] > 0).any():
+        return np.full((2, values.shape[0] - 2 * days, *inner.shape[1:]), np.nan, np.float32)
 
-    values = departures(values, course, first - days)
-    if device is None and dtype is None and backend in ("auto", "numba"):
-        if choose_backend("masked_conv3d", backend, (values, stats)) == "numba":
-            from xsm.networks.streamed_features import stream  # imports numba
-
-            output, mask = stream(values, stats, model, need, wrap=wrap)
-        else:
-            output, mask = _run(values, stats, model.params, model, operations(backend), wrap)
+    values = departures(values, cycle, first - days)
+    if execution.on_numpy and backend in ("auto", "numba"):
+        output, mask = _run_numpy(values, stats, model, need, backend)
     else:
-        where = str(torch_device(device or ("cuda" if backend == "triton" else "cpu")))
-        output, mask = _run_torch(
-            values, stats, model, backend, wrap, where, dtype or "float32", graph
-        )
-    course = _crop(course, (rows, columns), wrap)
-    mean = core[MEAN] + core[STD] * output[0]
+        output, mask = _run_torch(values, stats, model, execution, graph)
+    cycle = _crop(cycle, (rows, columns))
+    mean = inner[MEAN] + inner[STD] * output[0]
     for t, day in enumerate(mean):
-        day += cycle_of_day(course, first + t)
+        day += cycle_of_day(cycle, first + t)
     log_variance = np.clip(output[1], *LOG_VARIANCE)
-    std = core[STD] * np.exp(0.5 * log_variance) * _calibrated(log_variance, model)
+    std = inner[STD] * np.exp(0.5 * log_variance) * _calibration_factor(log_variance, model)
     return np.where(mask, np.stack([mean, std]), np.float32(np.nan))
 
 
-def _calibrated(log_variance: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
-    """Factors of the standard deviation, from the card: between its points, linear."""
+def _calibration_factor(log_variance: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
+    """Factors of the standard deviation, interpolated between the points in the card."""
     if "calibration" not in model.card:
         return np.ones_like(log_variance)
-    found = model.card["calibration"]
-    factors = np.interp(log_variance, found["log_variance"], found["scale"])
+    points = model.card["calibration"]
+    factors = np.interp(log_variance, points["log_variance"], points["scale"])
     return factors.astype(np.float32)
 
 
-def _run(values, stats, params, model, ops, wrap):
-    """Output (2, T, H, W) and mask (T, H, W), without the halo."""
-    config = model.config
-    inputs = features(values, stats, ops, scales=config["scales"], wrap=wrap)
-    # the pyramid has used its part of the halo; the layers need only theirs
-    _, rows, columns = reach(config)
-    outer = [halo - own for halo, own in zip(model.halo[1:], (rows, columns), strict=True)]
-    inputs = {
-        name: (_crop(x, outer, wrap), _crop(m, outer, wrap)) for name, (x, m) in inputs.items()
-    }
-    land = _crop(stats[COUNT] > 0, outer, wrap)
-    output, mask = partial_conv_network(params, inputs, config, ops, land=land, wrap=wrap)
-    inner = (rows, columns)
-    return _crop(output[0], inner, wrap), _crop(mask[0, 0], inner, wrap)
+def _run_numpy(values, stats, model, need, backend):
+    """Output (2, T, H, W) and mask (T, H, W) on the CPU, by the streaming executor if any."""
+    executor = model.network.streaming_executor()
+    if executor is not None:
+        return executor(values, stats, model, need)
+    ops = operations(model.network.operations, backend)
+    return run_network(values, stats, model.params, model, ops)
 
 
-def _crop(x, margin, wrap):
-    """(..., H, W) without `margin` rows and, unless `wrap`, columns on each side."""
+def run_network(values: Any, stats: Any, params: Any, model: Model, ops: Any) -> tuple[Any, Any]:
+    """Run the network of a model on a block with its halo.
+
+    Parameters
+    ----------
+    values : array, shape (T + 2 d, H + 2 h, W + 2 w)
+        Departures from the seasonal cycle, m3 m-3; NaN where missing.
+    stats : array, shape (5, H + 2 h, W + 2 w)
+    params : mapping of str to array
+        Parameters of the model, of the same kind as `values`.
+    model : Model
+    ops : namespace
+        Operations of the network, see :func:`xsm.networks.device.operations`.
+
+    Returns
+    -------
+    output : array, shape (2, T, H, W)
+        Mean and log-variance of the standardised anomaly.
+    mask : bool array, shape (T, H, W)
+    """
+    row, config = model.network, model.config
+    inputs = row.inputs(values, stats, config, ops)
+    # computing the inputs uses up a part of the halo; the layers need the rest
+    _, rows, columns = row.reach(config)
+    margin = model.halo[1] - rows, model.halo[2] - columns
+    inputs = {name: (_crop(x, margin), _crop(m, margin)) for name, (x, m) in inputs.items()}
+    land = _crop(stats[COUNT] > 0, margin)
+    output, mask = row.apply(params, inputs, config, ops, land=land)
+    return _crop(output[0], (rows, columns)), _crop(mask[0, 0], (rows, columns))
+
+
+def _crop(x: Any, margin: tuple[int, int]) -> Any:
+    """(..., H, W) without `margin` rows and columns on each side."""
     rows, columns = margin
-    x = x[..., rows : x.shape[-2] - rows, :]
-    return x if wrap else x[..., columns : x.shape[-1] - columns]
+    return x[..., rows : x.shape[-2] - rows, columns : x.shape[-1] - columns]
 
 
-def _run_torch(values, stats, model, backend, wrap, device, dtype, graph):
+def _run_torch(values, stats, model, execution, graph):
+    """Output (2, T, H, W) and mask (T, H, W) by torch, as NumPy arrays."""
     import torch
 
-    from xsm.networks import cuda_graph as graphs
+    from xsm.networks import cuda_graph
 
-    params = _on_device(model, device, dtype)
-    reason = graphs.refusal(device, backend)
-    ops = operations(backend, getattr(torch, dtype), together=reason is None)
+    device, dtype = str(execution.torch_device()), execution.dtype or "float32"
+    params = _device_params(model, device, dtype)
+    reason = cuda_graph.unsupported_reason(device, execution.backend)
+    names = model.network.operations
+    if reason is None:
+        names = (*names, *model.network.fused_operations)
+    ops = operations(names, execution.backend, getattr(torch, dtype))
 
-    def network(values, stats):
-        return _run(values, stats, params, model, ops, wrap)
+    def run(values, stats):
+        return run_network(values, stats, params, model, ops)
 
     if graph and reason:
         raise InputError(f"graph=True: {reason}; leave it out, or use device='cuda'.")
     if graph is False or reason:
         logger.debug("no CUDA graph: %s", reason or "graph=False")
         with torch.inference_mode():
-            given = (torch.as_tensor(array, device=device) for array in (values, stats))
-            return tuple(map(host, network(*given)))
-    key = (model, backend, dtype)
-    return graphs.replay(key, network, values, stats, device=device, wrap=wrap, must=bool(graph))
+            tensors = (torch.as_tensor(array, device=device) for array in (values, stats))
+            return tuple(map(to_numpy, run(*tensors)))
+    key = (model, execution.backend, dtype)
+    return cuda_graph.replay(key, run, values, stats, device=device, must=bool(graph))
 
 
 @lru_cache(maxsize=4)
-def _on_device(model: Model, device: str, dtype: str) -> dict[str, Any]:
-    return Place(device=device, dtype=dtype).tensors(model.params)
+def _device_params(model: Model, device: str, dtype: str) -> dict[str, Any]:
+    return ExecutionConfig(device=device, dtype=dtype).tensors(model.params)

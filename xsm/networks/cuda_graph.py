@@ -1,8 +1,8 @@
-"""A network on a GPU as one CUDA graph: captured once per shape, replayed on other values.
+"""Run a network on a GPU as a CUDA graph: captured once per shape, replayed on other values.
 
-A tile launches some fifty kernels; a graph launches them at once. What is captured must neither
-wait for the device nor touch memory of the host, and its shapes are fixed: inputs are padded with
-missing cells to whole steps, so that few graphs serve all tiles.
+A block of days launches some fifty kernels; a graph launches them at once. A captured function
+must neither wait for the device nor touch memory of the host, and its shapes are fixed. Inputs are
+padded with missing cells to multiples of :data:`STEPS`, so that few graphs serve all blocks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from xsm.networks.device import host
+from xsm.networks.device import to_numpy
 
 logger = logging.getLogger(__name__)
 
@@ -25,46 +25,46 @@ Tensors = tuple[torch.Tensor, ...]
 Function = Callable[..., Tensors]
 
 STEPS = (8, 32, 64)  # days, rows and columns are padded to multiples of these
-MOST = 4  # graphs kept; each holds the memory of its whole network
-WARM = 2  # runs before a capture: they compile, tune and allocate
+MAX_GRAPHS = 4  # held at once; each holds the memory of its whole network
+WARMUP_RUNS = 2  # before a capture: they compile, tune and allocate
 
 _lock = threading.Lock()
-_kept: OrderedDict[Hashable, Any] = OrderedDict()
-_refused: set[Hashable] = set()
+_graphs: OrderedDict[Hashable, Any] = OrderedDict()  # least recently used first
+_failed: set[Hashable] = set()  # keys of functions that could not be captured
 
 
-class Captured:
-    """A function captured on tensors that stand for its arguments from then on.
+class CapturedGraph:
+    """A function captured on tensors; later calls read their arguments from these tensors.
 
-    They hold values as they will: on the runs before the capture kernels are tuned.
+    The tensors must hold realistic values already: the runs before the capture tune kernels.
     """
 
     def __init__(self, function: Function, inputs: Sequence[torch.Tensor]) -> None:
         self.inputs = inputs
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM):
+        side_stream = torch.cuda.Stream()
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side_stream):
+            for _ in range(WARMUP_RUNS):
                 function(*inputs)
-        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.current_stream().wait_stream(side_stream)
         torch.cuda.synchronize()
         self.graph = torch.cuda.CUDAGraph()
-        # other threads may go on using the GPU
+        # other threads may use the GPU meanwhile
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             self.outputs = function(*inputs)
 
     def __call__(self) -> Tensors:
-        """Run on what the inputs hold now; the outputs are overwritten by the next call."""
+        """Run on the current values of the inputs; the next call overwrites the outputs."""
         self.graph.replay()
         return self.outputs
 
 
-def refusal(device: str, backend: str) -> str | None:
-    """Why a network cannot be captured there, or None."""
+def unsupported_reason(device: str, backend: str) -> str | None:
+    """Why a network cannot be captured on this device with this backend, or None."""
     if torch.device(device).type != "cuda":
         return f"device={device!r} is no NVIDIA GPU"
     if backend not in ("auto", "triton"):
-        return f"backend={backend!r} is no kernel of the GPU"
+        return f"backend={backend!r} has no GPU kernels that can be captured"
     return None
 
 
@@ -75,85 +75,85 @@ def replay(
     stats: np.ndarray,
     *,
     device: str,
-    wrap: bool = False,
     must: bool = False,
 ) -> tuple[np.ndarray, ...]:
-    """``function(values, stats)`` on a GPU, as a graph.
+    """Compute ``function(values, stats)`` on a GPU by a CUDA graph.
 
     Parameters
     ----------
     key : hashable
-        All that `function` depends on but its arguments.
+        Everything that `function` depends on, apart from its arguments.
     function : callable
-        From tensors (T, H, W) and (S, H, W) to tensors (..., T', H', W'), as many days, rows and
-        columns fewer for any size; missing cells at the ends change nothing else.
+        From tensors (T, H, W) and (S, H, W) to tensors (..., T', H', W') that are smaller by the
+        same number of days, rows and columns for any size. Missing cells added at the ends must not
+        change the other outputs.
     values, stats : ndarray, shapes (T, H, W) and (S, H, W)
         NaN is missing; statistics of a cell never observed are 0.
-    wrap : bool
-        Whether columns go round, and cannot be added.
     must : bool
-        Raise where the function cannot be captured. Otherwise it runs without, and a warning in
-        the log says why.
+        Raise where the function cannot be captured. Otherwise it runs without a graph, and a
+        warning in the log gives the reason.
 
     Returns
     -------
     tuple of ndarray
         Of float32 or bool.
     """
-    steps = (*STEPS[:2], 1) if wrap else STEPS
-    whole = tuple(-(-n // step) * step for n, step in zip(values.shape, steps, strict=True))
-    shapes = whole, (len(stats), *whole[1:])
-    key = (key, device, wrap, torch.get_float32_matmul_precision(), *shapes)
-    with _lock, torch.inference_mode(), _current(device):
-        inputs = _kept[key].inputs if key in _kept else _empty(shapes, device)
-        for there, here, missing in zip(inputs, (values, stats), (float("nan"), 0.0), strict=True):
-            there.fill_(missing)
-            given = torch.from_numpy(np.require(here, requirements=["C", "W"]))
-            there[tuple(map(slice, here.shape))].copy_(given)
-        captured = _captured(key, function, inputs, must)
-        outputs = function(*inputs) if captured is None else captured()
-        added = [n - own for n, own in zip(whole, values.shape, strict=True)]
-        return tuple(host(_without(output, added)) for output in outputs)
+    padded = tuple(-(-n // step) * step for n, step in zip(values.shape, STEPS, strict=True))
+    shapes = padded, (len(stats), *padded[1:])
+    key = (key, device, torch.get_float32_matmul_precision(), *shapes)
+    with _lock, torch.inference_mode(), _device_context(device):
+        inputs = _graphs[key].inputs if key in _graphs else _empty(shapes, device)
+        arrays = (values, float("nan")), (stats, 0.0)
+        for tensor, (array, missing) in zip(inputs, arrays, strict=True):
+            tensor.fill_(missing)
+            source = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+            tensor[tuple(map(slice, array.shape))].copy_(source)
+        graph = _captured_graph(key, function, inputs, must)
+        outputs = function(*inputs) if graph is None else graph()
+        padding = [n - size for n, size in zip(padded, values.shape, strict=True)]
+        return tuple(to_numpy(_crop_end(output, padding)) for output in outputs)
 
 
 def clear() -> None:
-    """Forget all graphs, and free what they hold."""
+    """Drop all graphs and free their memory."""
     with _lock:
-        _kept.clear()
-        _refused.clear()
+        _graphs.clear()
+        _failed.clear()
 
 
 def _empty(shapes: Sequence[tuple[int, ...]], device: str) -> list[torch.Tensor]:
     return [torch.empty(shape, device=device) for shape in shapes]
 
 
-def _captured(key: Hashable, function: Function, inputs: Sequence[torch.Tensor], must: bool) -> Any:
-    """The graph of `key`, captured now if it is not kept; None where that fails or has failed."""
-    if key in _kept:
-        _kept.move_to_end(key)
-        return _kept[key]
-    if key in _refused and not must:
+def _captured_graph(
+    key: Hashable, function: Function, inputs: Sequence[torch.Tensor], must: bool
+) -> Any:
+    """The graph of `key`, captured now if there is none; None where capturing fails or failed."""
+    if key in _graphs:
+        _graphs.move_to_end(key)
+        return _graphs[key]
+    if key in _failed and not must:
         return None
-    while len(_kept) >= MOST:
-        _kept.popitem(last=False)
+    while len(_graphs) >= MAX_GRAPHS:
+        _graphs.popitem(last=False)
     try:
-        _kept[key] = Captured(function, inputs)
-    except RuntimeError as error:  # too little memory, or something that cannot be captured
+        _graphs[key] = CapturedGraph(function, inputs)
+    except RuntimeError as error:  # too little memory, or an operation that cannot be captured
         if must:
             raise
-        _refused.add(key)
+        _failed.add(key)
         logger.warning("no CUDA graph, kernels are launched one by one: %s", error)
         return None
     logger.debug("captured %s", key)
-    return _kept[key]
+    return _graphs[key]
 
 
-def _current(device: str) -> Any:
-    place = torch.device(device)
-    return torch.cuda.device(place) if place.type == "cuda" else contextlib.nullcontext()
+def _device_context(device: str) -> Any:
+    target = torch.device(device)
+    return torch.cuda.device(target) if target.type == "cuda" else contextlib.nullcontext()
 
 
-def _without(output: torch.Tensor, added: Sequence[int]) -> torch.Tensor:
+def _crop_end(output: torch.Tensor, padding: Sequence[int]) -> torch.Tensor:
     """`output` (..., T, H, W) without the cells that were added at its ends."""
-    size = [n - more for n, more in zip(output.shape[-3:], added, strict=True)]
+    size = [n - added for n, added in zip(output.shape[-3:], padding, strict=True)]
     return output[..., : size[0], : size[1], : size[2]]

@@ -1,8 +1,7 @@
-"""Weights are data: a safetensors file and the JSON card that says what they are.
+"""Models as data: weights in a safetensors file, and a JSON card that describes them.
 
-No pickle. A card carries the schema version, the network and its configuration, what it was
-trained on and how well it did, the calibration of its uncertainty, the licence and the sha256 of
-the weights.
+No pickle. A card holds the schema version, the kind of network and its configuration, the training
+data, the scores, the calibration of the uncertainty, the licence and the sha256 of the weights.
 """
 
 from __future__ import annotations
@@ -19,16 +18,17 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from xsm.errors import InputError, ModelError
-from xsm.gapfilling.statistics import HALO
-from xsm.networks.partial_conv import reach
-from xsm.networks.recurrent import CONTEXT, KINDS
-from xsm.networks.xgboost_model import KIND
+from xsm.networks.registry import TASKS, Network, network
 
 SCHEMA = 1
 SHIPPED = Path(__file__).parent / "weights"
-TASKS = ("gapfill", "estimate")
-TASK = "gapfill"  # of a card that names none
-DEFAULTS = {"estimate": "atlstm"}  # what "default" is called, where that is another name
+DEFAULT_TASK = "gapfill"  # of a card without the entry "task"
+DEFAULT_NETWORK = "partial_conv"  # of a gap-filling card without the entry "network"
+DEFAULT_MODELS = {"estimate": "atlstm"}  # file that "default" stands for, if not "default" itself
+REQUIRED = {  # entries of a card, by task
+    "gapfill": ("name", "config"),
+    "estimate": ("name", "config", "predictors", "target", "sequence"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Name by which the model was saved."""
+        """Name under which the model was saved."""
         return str(self.card["name"])
 
     @property
@@ -48,21 +48,44 @@ class Model:
         """Configuration of the network."""
         return dict(self.card["config"])
 
-    @cached_property
-    def halo(self) -> tuple[int, int, int]:
-        """Days, rows and columns around a cell that its value depends on, statistics given."""
-        days, rows, columns = reach(self.config)
-        pyramid = max(self.config["scales"]) // 2
-        return days, rows + pyramid, columns + pyramid
+    @property
+    def task(self) -> str:
+        """``"gapfill"`` or ``"estimate"``."""
+        return str(self.card.get("task", DEFAULT_TASK))
 
     @property
-    def statistics_halo(self) -> int:
-        """Cells around a cell that its statistics depend on."""
-        return HALO
+    def kind(self) -> str:
+        """Kind of the network, a key of :data:`xsm.networks.registry.NETWORKS`."""
+        return str(self.card.get("network", self.config.get("kind", DEFAULT_NETWORK)))
+
+    @property
+    def network(self) -> Any:
+        """Functions and traits of the kind of network, a row of the registry.
+
+        Raises
+        ------
+        ModelError
+            If there is no such kind for the task of the model.
+        """
+        try:
+            return network(self.kind, self.task)  # type: ignore[call-overload]
+        except InputError as error:
+            raise ModelError(
+                f"the card of model {self.card.get('name')!r} names an unknown network: {error} "
+                "Fit the model again, or install the version of xsm that wrote it."
+            ) from error
+
+    @cached_property
+    def halo(self) -> tuple[int, int, int]:
+        """Days, rows and columns around a cell that its filled value depends on.
+
+        The statistics of the record are inputs, with a halo of their own.
+        """
+        return tuple(self.network.halo(self.config))
 
     @property
     def identity(self) -> str:
-        """Name and fingerprint, for the attributes of what the model filled."""
+        """Name and start of the sha256, for the attributes of a result."""
         return f"{self.name} (sha256 {self.card['sha256'][:12]})"
 
     def __repr__(self) -> str:
@@ -71,15 +94,15 @@ class Model:
 
 
 def make_model(name: str, card: dict[str, Any], params: dict[str, np.ndarray]) -> Model:
-    """A model from its parts; ``schema``, ``name`` and ``sha256`` of the card are made here."""
-    params = {key: _plain(value) for key, value in params.items()}
+    """Build a model from its parts; sets ``schema``, ``name`` and ``sha256`` of the card."""
+    params = {key: _as_stored(value) for key, value in params.items()}
     rest = {k: v for k, v in card.items() if k not in ("schema", "name", "sha256")}
     fingerprint = hashlib.sha256(save(params)).hexdigest()
     return Model({"schema": SCHEMA, "name": name, **rest, "sha256": fingerprint}, params)
 
 
-def _plain(value: np.ndarray) -> np.ndarray:
-    """Bytes as they are, all else as float32."""
+def _as_stored(value: np.ndarray) -> np.ndarray:
+    """Bytes unchanged, all other arrays in float32."""
     return np.ascontiguousarray(value, np.uint8 if value.dtype == np.uint8 else np.float32)
 
 
@@ -91,7 +114,7 @@ def save_model(path: str | Path, card: dict[str, Any], params: dict[str, np.ndar
     path : str or Path
         With or without a suffix.
     card : dict
-        ``config`` and whatever else is known.
+        ``config``, and other entries of a card.
     params : dict of ndarray
 
     Returns
@@ -101,9 +124,9 @@ def save_model(path: str | Path, card: dict[str, Any], params: dict[str, np.ndar
     Raises
     ------
     ModelError
-        See :func:`own_path`.
+        See :func:`model_path`.
     """
-    path = own_path(path)
+    path = model_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     model = make_model(path.name, card, params)
     path.with_name(f"{path.name}.safetensors").write_bytes(save(model.params))
@@ -111,21 +134,21 @@ def save_model(path: str | Path, card: dict[str, Any], params: dict[str, np.ndar
     return model
 
 
-def own_path(path: str | Path) -> Path:
-    """Where a model of one's own goes, without a suffix.
+def model_path(path: str | Path) -> Path:
+    """Check a path to save a model to, and return it without a suffix.
 
     Raises
     ------
     ModelError
-        If it is the bare name of a shipped model, which would be found in its place.
+        If it is the bare name of a shipped model, which would be loaded instead.
     """
-    plain = _without_suffix(Path(path))
-    if str(plain) in models():
+    stem = _without_suffix(Path(path))
+    if str(stem) in models():
         raise ModelError(
-            f"path={str(path)!r} is the name of a shipped model, which model={str(plain)!r} would "
-            "find in its place: choose another name."
+            f"path={str(path)!r} is the name of a shipped model, which model={str(stem)!r} would "
+            "load instead: choose another name."
         )
-    return plain
+    return stem
 
 
 def _without_suffix(path: Path) -> Path:
@@ -133,7 +156,7 @@ def _without_suffix(path: Path) -> Path:
 
 
 def load_model(model: str | Path | Model = "default", task: str | None = None) -> Model:
-    """Find a model: shipped by name, or the user's own by path.
+    """Load a shipped model by name, or another one by path.
 
     Parameters
     ----------
@@ -141,7 +164,7 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
         A name that :func:`models` lists, or the path of a ``.safetensors`` file or its ``.json``
         card (both must be there, side by side).
     task : {"gapfill", "estimate"}, optional
-        What it is to do: ``"default"`` is the shipped model of this task.
+        Task of the model. ``"default"`` is the shipped model of this task.
 
     Returns
     -------
@@ -150,41 +173,64 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
     Raises
     ------
     ModelError
-        If there is no such model, a file is unreadable, the card's schema is another one, the
-        weights are not those that the card describes, or they are for another task.
+        If there is no such model, a file is unreadable, the card has another schema or names a
+        network that does not exist, the weights do not have the sha256 of the card, or the model
+        is for another task.
     """
     if not isinstance(model, str | Path | Model):
         raise ModelError(
             f"model={model!r}: expected one of {sorted(models(task))}, the path of a model, or a "
-            "model itself."
+            "Model."
         )
     if model == "default":
-        model = DEFAULTS.get(task or TASK, "default")
-    found = model if isinstance(model, Model) else _found(model, task)
-    if task is not None and (own := found.card.get("task", TASK)) != task:
+        model = DEFAULT_MODELS.get(task or DEFAULT_TASK, "default")
+    loaded = model if isinstance(model, Model) else _load_files(model, task)
+    if task is not None and loaded.task != task:
         raise ModelError(
-            f"model={found.name!r} is for {own}, not for {task}: expected one of "
-            f"{sorted(models(task))}, or one of your own."
+            f"model={loaded.name!r} is for {loaded.task}, not for {task}: expected one of "
+            f"{sorted(models(task))}, or one that you fitted."
         )
-    return found
+    check_card(loaded.card)
+    return loaded
 
 
-def _found(model: str | Path, task: str | None) -> Model:
+def check_card(card: dict[str, Any]) -> None:
+    """Raise a ModelError if a card lacks an entry, or does not fit its network."""
+    model = Model(card, {})
+    if missing := [key for key in REQUIRED.get(model.task, ()) if key not in card]:
+        raise ModelError(
+            f"the card of model {str(card.get('name'))!r} lacks {missing}: it was not written by "
+            "xsm, or changed since. Fit the model again."
+        )
+    row, config = model.network, model.config
+    if row.task == "gapfill":
+        return
+    names = [predictor.get("name") for predictor in card["predictors"]]
+    if config.get("kind") != row.kind or config.get("features") != names:
+        raise ModelError(
+            f"the card of model {model.name!r} does not fit its network: kind "
+            f"{config.get('kind')!r} against network {row.kind!r}, features "
+            f"{config.get('features')} against predictors {names}. Fit the model again with "
+            "xsm.fit_estimator."
+        )
+
+
+def _load_files(model: str | Path, task: str | None) -> Model:
     path = _without_suffix(Path(model).expanduser())
     if path.name == str(model) and (SHIPPED / f"{model}.json").exists():
         path = SHIPPED / path.name
     card_path, weights_path = (path.with_name(path.name + end) for end in (".json", ".safetensors"))
-    for wanted in (card_path, weights_path):
-        if not wanted.is_file():
+    for file in (card_path, weights_path):
+        if not file.is_file():
             raise ModelError(
-                f"model={str(model)!r}: there is no file {str(wanted)!r}. Expected one of "
+                f"model={str(model)!r}: there is no file {str(file)!r}. Expected one of "
                 f"{sorted(models(task))} or the path of a .safetensors file with its .json card."
             )
     return _read(card_path, weights_path, card_path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
-def _read(card_path: Path, weights_path: Path, _changed: int) -> Model:
+def _read(card_path: Path, weights_path: Path, _modified: int) -> Model:
     try:
         card = json.loads(card_path.read_text())
     except ValueError as error:
@@ -196,31 +242,43 @@ def _read(card_path: Path, weights_path: Path, _changed: int) -> Model:
             f"{SCHEMA}. Fit the model again, or install the xsm that it was fitted with."
         )
     blob = weights_path.read_bytes()
-    found = hashlib.sha256(blob).hexdigest()
-    if found != card.get("sha256"):
+    fingerprint = hashlib.sha256(blob).hexdigest()
+    if fingerprint != card.get("sha256"):
         raise ModelError(
-            f"weights {str(weights_path)!r} have sha256 {found[:12]}..., the card says "
-            f"{str(card.get('sha256'))[:12]}...: not those it describes. Copy both files again."
+            f"weights {str(weights_path)!r} have sha256 {fingerprint[:12]}..., expected "
+            f"{str(card.get('sha256'))[:12]}... as in the card. Copy both files again."
         )
     try:
         params = load(blob)
     except SafetensorError as error:
         raise ModelError(f"weights {str(weights_path)!r} are not safetensors: {error}.") from error
-    return Model(card, params)
+    check_card(card)
+    return Model(card, _renamed(params, Model(card, params).network))
+
+
+def _renamed(params: dict[str, np.ndarray], row: Network) -> dict[str, np.ndarray]:
+    """Parameters of a file under the names of this version, also behind ``<member>/``."""
+
+    def current(name: str) -> str:
+        member, slash, bare = name.rpartition("/")
+        prefix, _, end = bare.rpartition(".")
+        return f"{member}{slash}{row.renamed.get(prefix, prefix)}.{end}" if prefix else name
+
+    return {current(name): value for name, value in params.items()}
 
 
 def models(task: str | None = None) -> dict[str, dict[str, Any]]:
-    """Shipped models and their cards.
+    """List the shipped models with their cards.
 
     Parameters
     ----------
     task : {"gapfill", "estimate"}, optional
-        Those for one task only; default all.
+        Only models for this task; default all.
 
     Returns
     -------
     dict of str to dict
-        Card by name; ``card["description"]`` says in a line what it is for.
+        Card by name; ``card["description"]`` is one line on the purpose of the model.
 
     Raises
     ------
@@ -235,49 +293,4 @@ def models(task: str | None = None) -> dict[str, dict[str, Any]]:
     if task not in (None, *TASKS):
         raise ModelError(f"task={task!r}: expected one of {', '.join(map(repr, TASKS))}, or None.")
     cards = {path.stem: json.loads(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}
-    return {k: card for k, card in cards.items() if task in (None, card.get("task", TASK))}
-
-
-NEEDED = ("name", "config", "predictors", "target", "sequence")  # of the card
-
-
-def load_estimator(model: str | Path | Model) -> Model:
-    """Load a model that :func:`xsm.estimate` takes.
-
-    Parameters
-    ----------
-    model : str, Path or Model
-        ``"default"``, the name of a shipped one, the path of a model of
-        :func:`xsm.fit_estimator`, or a model itself.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, or it is one of another task or of another form.
-    """
-    found = load_model(model, "estimate")
-    if lost := [key for key in NEEDED if key not in found.card]:
-        raise ModelError(
-            f"the card of model {str(model)!r} lacks {lost}: not one of xsm.fit_estimator, or "
-            "changed. Fit it again."
-        )
-    wanted = [row.get("name") for row in found.card["predictors"]]
-    if found.config.get("kind") not in (*KINDS, KIND) or found.config.get("features") != wanted:
-        raise ModelError(
-            f"the card of model {found.name!r} does not fit its network: kind "
-            f"{found.config.get('kind')!r}, features {found.config.get('features')} against "
-            f"predictors {wanted}. Fit it again with xsm.fit_estimator."
-        )
-    return found
-
-
-def check_kind(kind: str, argument: str = "model") -> None:
-    """Raise an InputError if there is no such kind of model."""
-    if kind not in (*KINDS, KIND):
-        kinds = ", ".join(map(repr, (*KINDS, KIND)))
-        raise InputError(f"{argument}={kind!r}: expected one of {kinds}.")
-
-
-def shortest_record(kind: str, context: int = CONTEXT) -> int:
-    """Days that a record must have for a kind of model: those of the context, if it looks ahead."""
-    return 1 if kind in ("lstm", "dense", KIND) else context
+    return {k: card for k, card in cards.items() if task in (None, card.get("task", DEFAULT_TASK))}

@@ -1,8 +1,8 @@
-"""The one definition of a gap-filling network: partial 3-D convolutions with mask updating.
+"""Gap-filling networks of partial 3-D convolutions with mask updating, from a list of layers.
 
-A configuration lists layers; each joins the outputs of earlier ones along the channels and
-convolves them under one mask. Convolutions are valid in time, so a record of any length passes
-through as one long convolution and each layer's value at a cell and day is computed once.
+A configuration lists layers. Each layer concatenates the outputs of earlier ones along the channels
+and convolves them under one mask. Convolutions are valid in time, so a record of any length passes
+through as one long convolution and the value of a layer at a cell and day is computed once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
+from numpy.typing import NDArray
 
-from xsm.networks.features import channels
+from xsm.networks.features import channels, features
 
 Config = Mapping[str, Any]
 
@@ -25,7 +26,6 @@ def partial_conv_network(
     ops: Any,
     *,
     land: Any = None,
-    wrap: bool = False,
 ) -> tuple[Any, Any]:
     """Run the network.
 
@@ -34,24 +34,22 @@ def partial_conv_network(
     params : mapping of str to array
         ``<layer>.weight`` (O, C, kt, kh, kw) and ``<layer>.bias`` (O,).
     inputs : mapping of str to (array, mask)
-        Arrays (B, C, T, H, W) and masks (B, 1, T, H, W), True where known.
+        Of :func:`inputs`: arrays (B, C, T, H, W) and masks (B, 1, T, H, W), True where valid.
     config : mapping
-        ``layers``: a list of ``name``, ``inputs`` (names of earlier outputs, joined along the
-        channels; all but the input of the mask are zero where they are unknown), ``mask`` (whose
-        mask counts; default the first input's), ``kernel`` (kt, kh, kw), ``channels``,
+        ``layers``: a list of ``name``, ``inputs`` (names of earlier outputs, concatenated along the
+        channels; all but the first must be zero where their mask is False), ``mask`` (the output
+        whose mask applies; default the first input), ``kernel`` (kt, kh, kw), ``channels``,
         ``activation``, ``residual`` (added before the activation) and ``skip`` (added after it).
-    ops : module or namespace
-        Supplies ``masked_conv3d`` for arrays of this kind, and ``pointwise_layers`` where layers of one
-        cell are to run together.
+    ops : namespace
+        Supplies ``masked_conv3d`` for arrays of this kind, and optionally ``pointwise_layers``,
+        which runs consecutive layers of kernel (1, 1, 1) as one operation.
     land : bool array, shape (H, W) or (B, 1, 1, H, W), optional
         Masks never grow beyond it.
-    wrap : bool
-        Whether the last column is the neighbour of the first.
 
     Returns
     -------
     output : array, shape (B, O, T - 8, H, W)
-        Of the last layer; 0 where nothing was in reach.
+        Output of the last layer; 0 where its mask is False.
     mask : bool array, shape (B, 1, T - 8, H, W)
 
     Notes
@@ -59,19 +57,19 @@ def partial_conv_network(
     The layer is that of Liu et al. (2018, doi 10.1007/978-3-030-01252-6_6) in three dimensions, as
     in SGD-SM (Zhang et al., 2021, doi 10.5194/essd-13-1385-2021, Eqs. 2-4).
     """
-    known = dict(inputs)
-    # nothing off land is read: where all samples share it, it need not be computed
+    outputs = dict(inputs)
+    # where all samples share one land mask, cells outside it need not be computed
     active = land if land is not None and land.ndim == 2 else None
-    together = getattr(ops, "pointwise_layers", None)
-    groups = [[layer] for layer in config["layers"]] if together is None else chains(config)
+    pointwise = getattr(ops, "pointwise_layers", None)
+    groups = [[layer] for layer in config["layers"]] if pointwise is None else layer_groups(config)
     for layers in groups:
         layer, name = layers[0], layers[-1]["name"]
-        sources = [known[source][0] for source in layer["inputs"]]
-        mask = known[layer.get("mask", layer["inputs"][0])][1]
+        sources = [outputs[source][0] for source in layer["inputs"]]
+        mask = outputs[layer.get("mask", layer["inputs"][0])][1]
         days = min(x.shape[2] for x in [*sources, mask])
-        sources, mask = [_middle(x, days) for x in sources], _middle(mask, days)
-        if together is not None and len(layers) > 1:
-            y, mask = together(
+        sources, mask = [_middle_days(x, days) for x in sources], _middle_days(mask, days)
+        if pointwise is not None and len(layers) > 1:
+            y, mask = pointwise(
                 sources,
                 mask,
                 [params[f"{each['name']}.weight"][:, :, 0, 0, 0] for each in layers],
@@ -80,40 +78,39 @@ def partial_conv_network(
                 active=active,
             )
         else:
-            y, mask = _convolved(layer, sources, mask, known, params, ops, active, wrap)
-        known[name] = y, (mask if land is None or active is not None else mask & land)
-    return known[config["layers"][-1]["name"]]
+            y, mask = _convolve(layer, sources, mask, outputs, params, ops, active)
+        outputs[name] = y, (mask if land is None or active is not None else mask & land)
+    return outputs[config["layers"][-1]["name"]]
 
 
-def _convolved(layer, sources, mask, known, params, ops, active, wrap):
+def _convolve(layer, sources, mask, outputs, params, ops, active):
     """Output and mask of one layer."""
     name, kernel = layer["name"], layer["kernel"]
     residual = layer.get("residual")
     if residual is not None:
-        residual = _middle(known[residual][0], mask.shape[2] - kernel[0] + 1)
+        residual = _middle_days(outputs[residual][0], mask.shape[2] - kernel[0] + 1)
     y, mask = ops.masked_conv3d(
-        _join(sources),
+        _concat_channels(sources),
         mask,
         params[f"{name}.weight"],
         params[f"{name}.bias"],
         activation=layer.get("activation"),
         residual=residual,
         padding=(0, kernel[1] // 2, kernel[2] // 2),
-        wrap_longitude=wrap,
         active=active,
     )
     if (skip := layer.get("skip")) is not None:
-        y = y + _middle(known[skip][0], y.shape[2])
+        y = y + _middle_days(outputs[skip][0], y.shape[2])
     return y, mask
 
 
-def chains(config: Config) -> list[list[Mapping[str, Any]]]:
-    """The layers in groups: one each, or such of one cell that nobody reads but the next.
+def layer_groups(config: Config) -> list[list[Mapping[str, Any]]]:
+    """Group the layers: chains of pointwise layers that only the next one reads, else one each.
 
     Examples
     --------
     >>> from xsm.networks.partial_conv import default
-    >>> [layer["name"] for layer in chains(default())[-1]]
+    >>> [layer["name"] for layer in layer_groups(default())[-1]]
     ['head1', 'head2', 'output']
     """
     readers: dict[str, set[str]] = {}
@@ -122,14 +119,14 @@ def chains(config: Config) -> list[list[Mapping[str, Any]]]:
             readers.setdefault(name, set()).add(layer["name"])
     groups: list[list[Mapping[str, Any]]] = []
     for layer in config["layers"]:
-        before = groups[-1][-1] if groups else None
+        previous = groups[-1][-1] if groups else None
         if (
-            before is not None
-            and _of_one_cell(before)
-            and _of_one_cell(layer)
-            and layer["inputs"] == [before["name"]]
-            and layer.get("mask") in (None, before["name"])
-            and readers[before["name"]] == {layer["name"]}
+            previous is not None
+            and _is_pointwise(previous)
+            and _is_pointwise(layer)
+            and layer["inputs"] == [previous["name"]]
+            and layer.get("mask") in (None, previous["name"])
+            and readers[previous["name"]] == {layer["name"]}
         ):
             groups[-1].append(layer)
         else:
@@ -137,38 +134,51 @@ def chains(config: Config) -> list[list[Mapping[str, Any]]]:
     return groups
 
 
-def _of_one_cell(layer: Mapping[str, Any]) -> bool:
+def _is_pointwise(layer: Mapping[str, Any]) -> bool:
     added = layer.get("residual"), layer.get("skip")
     return tuple(layer["kernel"]) == (1, 1, 1) and added == (None, None)
 
 
-def _middle(x: Any, days: int) -> Any:
+def _middle_days(x: Any, days: int) -> Any:
     """The middle `days` of (B, C, T, H, W)."""
     start = (x.shape[2] - days) // 2
     return x[:, :, start : start + days]
 
 
-def _join(arrays: list[Any]) -> Any:
+def _concat_channels(arrays: list[Any]) -> Any:
     if len(arrays) == 1:
         return arrays[0]
     return array_api_compat.array_namespace(*arrays).concat(arrays, axis=1)
 
 
+def inputs(values: Any, stats: Any, config: Config, ops: Any) -> dict[str, tuple[Any, Any]]:
+    """Inputs of the network; see :func:`xsm.networks.features.features`."""
+    return features(values, stats, ops, scales=config["scales"])
+
+
+def halo(config: Config) -> tuple[int, int, int]:
+    """Days, rows and columns on each side that an output depends on, from the values on."""
+    days, rows, columns = reach(config)
+    pyramid = max(config["scales"]) // 2
+    return days, rows + pyramid, columns + pyramid
+
+
 def reach(config: Config) -> tuple[int, int, int]:
-    """How far an output looks: days, rows and columns on each side, beyond the features' own."""
-    far = {"anomaly": (0, 0, 0), "features": (0, 0, 0)}
+    """Days, rows and columns of the inputs on each side that an output of the layers depends on."""
+    radius = {"anomaly": (0, 0, 0), "features": (0, 0, 0)}
     for layer in config["layers"]:
-        joined = [far[name] for name in layer["inputs"]]
-        ahead = tuple(
-            max(f[axis] for f in joined) + layer["kernel"][axis] // 2 for axis in range(3)
+        sources = [radius[name] for name in layer["inputs"]]
+        convolved = tuple(
+            max(source[axis] for source in sources) + layer["kernel"][axis] // 2
+            for axis in range(3)
         )
-        added = [far[layer[key]] for key in ("residual", "skip") if layer.get(key) is not None]
-        days, rows, columns = (max(v) for v in zip(ahead, *added, strict=True))
-        far[layer["name"]] = days, rows, columns
-    return far[config["layers"][-1]["name"]]
+        added = [radius[layer[key]] for key in ("residual", "skip") if layer.get(key) is not None]
+        days, rows, columns = (max(v) for v in zip(convolved, *added, strict=True))
+        radius[layer["name"]] = days, rows, columns
+    return radius[config["layers"][-1]["name"]]
 
 
-def initial_params(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
+def initial_params(config: Config, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """He-normal weights and zero biases; the last layer is zero, so training starts at the mean.
 
     Returns
@@ -180,18 +190,18 @@ def initial_params(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
     params: dict[str, np.ndarray] = {}
     for layer in config["layers"]:
         shape = (layer["channels"], sum(width[n] for n in layer["inputs"]), *layer["kernel"])
-        spread = 0.0 if layer is config["layers"][-1] else np.sqrt(2 / np.prod(shape[1:]))
-        weight = spread * rng.standard_normal(shape)
+        std = 0.0 if layer is config["layers"][-1] else np.sqrt(2 / np.prod(shape[1:]))
+        weight = std * rng.standard_normal(shape)
         params[f"{layer['name']}.weight"] = weight.astype(np.float32)
         params[f"{layer['name']}.bias"] = np.zeros(shape[0], np.float32)
         width[layer["name"]] = layer["channels"]
     return params
 
 
-DAYS = 4  # on each side of the day to fill
-
-
-def _layer(name: str, inputs: list[str], kernel: tuple[int, int, int], width: int, **more: Any):
+def _layer(
+    name: str, inputs: list[str], kernel: tuple[int, int, int], width: int, **more: Any
+) -> dict[str, Any]:
+    """One entry of ``layers``; `width` is the number of output channels."""
     return {
         "name": name,
         "inputs": inputs,
@@ -203,10 +213,10 @@ def _layer(name: str, inputs: list[str], kernel: tuple[int, int, int], width: in
 
 
 def default(width: int = 32, hidden: int = 96) -> dict[str, Any]:
-    """xsm's own: a pyramid of masked means, four 3 x 3 x 3 layers, then a wide head per cell.
+    """Default configuration: masked means at many scales, four 3 x 3 x 3 layers, a head per cell.
 
-    The head also sees the day itself in 5 x 5 cells ("spatial") and the cell's own nine days
-    ("temporal"), which a trunk of 3 x 3 x 3 layers blurs.
+    The head also takes 5 x 5 cells of the day to fill ("spatial") and the nine days of the cell
+    ("temporal"), which the trunk of 3 x 3 x 3 layers blurs.
     """
     scales = [3, 7, 15, 31, 61]
     cube = (3, 3, 3)
@@ -235,11 +245,11 @@ def default(width: int = 32, hidden: int = 96) -> dict[str, Any]:
 
 
 def sgd_sm(width: int = 64, depth: int = 6) -> dict[str, Any]:
-    """SGD-SM (Zhang et al., 2021): spatial and temporal branch, trunk, output; also log-variance.
+    """Configuration of SGD-SM (Zhang et al., 2021), with a log-variance as second output.
 
-    Nine days, 3 x 3 x 3 partial convolutions, ReLU, no normalisation. The paper leaves open where
-    time shrinks from nine days to one and how deep the trunk is: here the temporal branch takes
-    two days off per layer and the trunk has `depth` layers of `width` channels on one day.
+    Nine days, 3 x 3 x 3 partial convolutions, ReLU, no normalisation. The paper does not say where
+    time shrinks from nine days to one, nor how deep the trunk is. Here each layer of the temporal
+    branch removes two days, and the trunk has `depth` layers of `width` channels on one day.
     """
     flat, cube = (1, 3, 3), (3, 3, 3)
     trunk = [
@@ -260,6 +270,3 @@ def sgd_sm(width: int = 64, depth: int = 6) -> dict[str, Any]:
             _layer("output", [f"trunk{depth - 1}"], flat, 2, activation=None),
         ],
     }
-
-
-NETWORKS = {"default": default, "sgd-sm": sgd_sm}

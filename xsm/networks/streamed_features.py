@@ -1,4 +1,4 @@
-"""A gap-filling network on a CPU, streamed day by day by :func:`xsm_kernels.stream_network`."""
+"""A partial-convolution network on a CPU, streamed by :func:`xsm_kernels.stream_network`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+import xsm_kernels
 from xsm.gapfilling.statistics import COUNT
-from xsm.networks.features import of_cells, standardised
+from xsm.networks.features import scaled_statistics, standardise
 from xsm.networks.model import Model
-from xsm_kernels import make_schedule, masked_mean, stream_network
 
 if TYPE_CHECKING:
     from xsm_kernels import RingBuffer, Schedule
@@ -22,23 +22,20 @@ Floats = NDArray[np.float32]
 
 
 def stream(
-    values: Floats, stats: Floats, model: Model, need: Bools | None = None, *, wrap: bool = False
+    values: Floats, stats: Floats, model: Model, need: Bools | None = None
 ) -> tuple[Floats, Bools]:
     """Outputs of the network where they are needed.
 
-    Equal to :func:`xsm.networks.partial_conv.partial_conv_network` on the inputs of
-    :func:`xsm.networks.features.features`.
+    Equal to :func:`xsm.networks.block_inference.run_network`.
 
     Parameters
     ----------
-    values : ndarray, shape (T + 8, H + 2 h, W + 2 h)
-        Soil moisture, m3 m-3; NaN where missing. ``h = model.halo[1]``; W without halo if `wrap`.
-    stats : ndarray, shape (5, H + 2 h, W + 2 h)
+    values : ndarray, shape (T + 2 d, H + 2 h, W + 2 w)
+        Departures from the seasonal cycle, m3 m-3; NaN where missing. ``d, h, w = model.halo``.
+    stats : ndarray, shape (5, H + 2 h, W + 2 w)
     model : Model
     need : ndarray of bool, shape (T, H, W), optional
         Outputs to compute; default all of them.
-    wrap : bool
-        Whether the last column is the neighbour of the first.
 
     Returns
     -------
@@ -47,19 +44,16 @@ def stream(
     mask : ndarray of bool, shape (T, H, W)
         Needed, and with an observation within reach.
     """
-    days, rows, columns = model.halo
-    halo = days, rows, 0 if wrap else columns
     if need is None:
-        need = np.ones([n - 2 * h for n, h in zip(values.shape, halo, strict=True)], np.bool_)
+        need = np.ones([n - 2 * h for n, h in zip(values.shape, model.halo, strict=True)], np.bool_)
     land = stats[COUNT] > 0
-    return stream_network(
+    return xsm_kernels.stream_network(
         model_schedule(model),
-        FeatureWriter(values, stats, model.config["scales"], wrap),
+        FeatureWriter(values, stats, model.config["scales"]),
         need,
         active=land,
         available=land | np.isfinite(values).any(axis=0),
-        halo=halo,
-        wrap_longitude=wrap,
+        halo=model.halo,
     )
 
 
@@ -67,31 +61,31 @@ def stream(
 def model_schedule(model: Model) -> Schedule:
     """The schedule of a model's layers, made once."""
     inputs = {"anomaly": 1, "features": len(model.config["features"])}
-    return make_schedule(model.config["layers"], model.params, inputs)
+    return xsm_kernels.make_schedule(model.config["layers"], model.params, inputs)
 
 
 class FeatureWriter:
     """Writes the inputs of :func:`xsm.networks.features.features` into a ring buffer, by day."""
 
-    def __init__(self, values: Floats, stats: Floats, scales: Sequence[int], wrap: bool) -> None:
-        self._values, self._stats = values, stats
-        self._scales, self._wrap = scales, wrap
+    def __init__(self, values: Floats, stats: Floats, scales: Sequence[int]) -> None:
+        self._values, self._stats, self._scales = values, stats, scales
 
     def write_static(self, buffer: RingBuffer) -> None:
         """Write the statistics into each slot."""
         first = 2 + 2 * len(self._scales)
         last = first + len(self._stats)
-        static = of_cells(self._stats).reshape(len(self._stats), -1)[:, buffer.cells.flat].T
+        static = scaled_statistics(self._stats)
+        static = static.reshape(len(self._stats), -1)[:, buffer.cells.flat].T
         for slot in range(buffer.slots["features"]):
             buffer.rows("features", slot)[0][:, first:last] = static
 
     def write_days(self, buffer: RingBuffer, start: int, stop: int) -> None:
         """Write the anomalies, and their means over squares, of days start..stop."""
         cells = buffer.cells.flat
-        anomaly, observed = standardised(self._values[start:stop], self._stats)
+        anomaly, observed = standardise(self._values[start:stop], self._stats)
         channels = [anomaly, observed]
         for size in self._scales:
-            channels += masked_mean(anomaly, observed, size, wrap_longitude=self._wrap)
+            channels += xsm_kernels.masked_mean(anomaly, observed, size)
         land = (self._stats[COUNT] > 0).reshape(-1)[cells]
         for day in range(start, stop):
             rows = [c[0, 0, day - start].reshape(-1)[cells] for c in channels]

@@ -1,59 +1,53 @@
-"""Boosted trees on the predictors of one day: the benchmark of the networks of sequences.
+"""Boosted trees on the predictors of one day, which the sequence networks are compared with.
 
-A booster is kept as bytes among the arrays of a model, in xgboost's own binary JSON: no pickle.
+A booster is stored among the arrays of a model as bytes, in the binary JSON of xgboost: no pickle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.errors import MissingPackageError
+from xsm._lazy import optional_import
+from xsm.networks.layers import Config, SequenceOutput
 
-KIND = "xgboost"
 FORMAT = "ubj"
 
 
-def xgboost() -> ModuleType:
-    """The package.
+def xgboost_model(
+    params: Mapping[str, NDArray[Any]],
+    x: NDArray[np.float32],
+    config: Config,
+    ops: Any,
+    *,
+    state: Any = None,
+    dropout: Any = None,
+    weights: bool = True,
+) -> SequenceOutput:
+    """Estimate each day of standardised predictors (B, T, F), NumPy arrays, on the CPU."""
+    booster = _booster(params["booster"].tobytes())
+    mean = booster.inplace_predict(x.reshape(-1, x.shape[-1])).reshape(x.shape[:2])
+    return SequenceOutput(mean, np.full_like(mean, params["log_variance"][0]))
 
-    Raises
-    ------
-    MissingPackageError
-        If it is not there.
-    """
-    try:
-        return import_module("xgboost")
-    except ImportError as error:
-        raise MissingPackageError(
-            f"a model of the kind 'xgboost' needs the package xgboost ({error}): "
-            "pip install 'xsm[trees]', or any build of xgboost."
-        ) from error
+
+def make_config(features: list[str]) -> dict[str, Any]:
+    """Configuration: the names of the predictors."""
+    return {"features": features}
 
 
-def packed(booster: Any, log_variance: float) -> dict[str, NDArray[Any]]:
-    """Parameters of a model: the bytes of a booster, and one variance for all days."""
+def booster_params(booster: Any, log_variance: float) -> dict[str, NDArray[Any]]:
+    """Parameters of a model: the bytes of a booster, and one log-variance for all days."""
     blob = np.frombuffer(bytes(booster.save_raw(FORMAT)), np.uint8)
     return {"booster": blob, "log_variance": np.array([log_variance], np.float32)}
 
 
-def predict(
-    params: Mapping[str, NDArray[Any]], z: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and log-variance (B, T) for standardised predictors (B, T, F), day by day."""
-    booster = _booster(params["booster"].tobytes())
-    mean = booster.inplace_predict(z.reshape(-1, z.shape[-1])).reshape(z.shape[:2])
-    return mean, np.full_like(mean, params["log_variance"][0])
-
-
 @lru_cache(maxsize=4)
 def _booster(blob: bytes) -> Any:
-    booster = xgboost().Booster()
+    xgboost = optional_import("xgboost", "a model of the kind 'xgboost'", "trees")
+    booster = xgboost.Booster()
     booster.load_model(bytearray(blob))
     return booster

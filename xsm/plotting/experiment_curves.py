@@ -130,9 +130,9 @@ def curve(
             color=GREY if baseline else COLOURS[n % len(COLOURS)],
             label=name.replace("_", " "),
         )
-    if x_dim == "share":
+    if x_dim == "fraction":
         ax.set_xscale("log")
-        ax.set_xticks(da[x_dim].values, [f"{share:g}" for share in da[x_dim].values])
+        ax.set_xticks(da[x_dim].values, [f"{fraction:g}" for fraction in da[x_dim].values])
         ax.minorticks_off()
     if metric == "rmse":
         ax.set_ylim(0.0, 1.08 * float(da.max()))

@@ -1,10 +1,10 @@
-"""Fit an estimator to samples that have been read."""
+"""Fit an ensemble of estimators to samples in memory, and fit it again to other samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Number
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,39 +12,91 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples, check_whole
 from xsm.networks.model import Model, make_model
-from xsm.networks.recurrent import make_config
-from xsm.networks.xgboost_model import KIND, xgboost
-from xsm.training.estimator_card import cut_sequences, normalisation, scores
-from xsm.training.sequence_loop import Sequences, Settings, fit_sequences
-from xsm.training.xgboost_fit import fit_boosted
+from xsm.networks.registry import SequenceNetwork, network
+from xsm.training.estimator_card import cut_sequences, normalisation, skill
+from xsm.training.sequence_fit import Sequences, TrainingSettings, fit_sequences
+from xsm.training.xgboost_fit import DEFAULT_ROUNDS, fit_boosted_trees
 
-SIZES = ("hidden", "input", "window", "heads")
-WHOLE = {  # -> least
-    "hidden": 1, "input": 1, "window": 0, "heads": 1, "members": 1, "epochs": 1, "batch": 1,
-    "shortest": 1, "seed": 0,
+Settings = dict[str, Any]
+OnEpoch = Callable[[int, float], None] | None
+
+SIZES = {  # argument -> entry of the configuration
+    "hidden_size": "hidden", "input_size": "input", "attention_window": "window",
+    "attention_heads": "heads",
+}  # fmt: skip
+WHOLE_NUMBERS = {  # -> least
+    "hidden_size": 1, "input_size": 1, "attention_window": 0, "attention_heads": 1,
+    "ensemble_size": 1, "epochs": 1, "batch_size": 1, "patience": 1, "min_crop_days": 1, "seed": 0,
+    "stride": 1, "max_interp_gap": 0,
 }  # fmt: skip
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "rate": (lambda v: v > 0, "a number above 0"),
-    "decay": (lambda v: v >= 0, "a number of 0 or more"),
-    "dropout": (lambda v: 0 <= v < 1, "a share from 0 to below 1"),
-    "balance": (lambda v: 0 <= v <= 1, "a power from 0 to 1"),
-    "share": (lambda v: 0 < v <= 1, "a share of the samples, above 0 and up to 1"),
+    "learning_rate": (lambda v: v > 0, "a number above 0"),
+    "weight_decay": (lambda v: v >= 0, "a number of 0 or more"),
+    "dropout": (lambda v: 0 <= v < 1, "a fraction from 0 to below 1"),
+    "density_power": (lambda v: 0 <= v <= 1, "a power from 0 to 1"),
+    "fraction": (lambda v: 0 < v <= 1, "a fraction of the samples, above 0 and up to 1"),
 }
 
 
-def fit_samples(
+class Trainer(NamedTuple):
+    """How models that are trained with one package are fitted."""
+
+    options: frozenset[str]  # that it takes, besides the sizes of the network
+    settings: Callable[[Mapping[str, Any]], Settings]  # options -> entries of the card
+    passes: Callable[[Settings], int]  # number of calls of on_epoch, at most
+    fit: Callable[..., tuple[dict[str, np.ndarray], dict[str, list[float]]]]
+
+
+def _fit_network(
+    row: SequenceNetwork, config: Mapping[str, Any], training: Sequences,
+    held_out: Sequences | None, settings: Settings, seed: int, on_epoch: OnEpoch,
+) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:  # fmt: skip
+    return fit_sequences(
+        row, config, training, held_out, TrainingSettings(**settings), seed, on_epoch
+    )
+
+
+def _fit_trees(
+    _row: SequenceNetwork, _config: Mapping[str, Any], training: Sequences,
+    held_out: Sequences | None, settings: Settings, seed: int, on_epoch: OnEpoch,
+) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:  # fmt: skip
+    return fit_boosted_trees(
+        training, held_out, settings["trees"], seed, on_epoch, settings["density_power"]
+    )
+
+
+TRAINERS = {  # by Network.training_package
+    "torch": Trainer(
+        options=frozenset(TrainingSettings._fields),
+        settings=lambda options: TrainingSettings(**options)._asdict(),
+        passes=lambda settings: settings["epochs"],
+        fit=_fit_network,
+    ),
+    "xgboost": Trainer(
+        options=frozenset({"trees", "density_power"}),
+        settings=lambda options: {
+            "trees": dict(options.get("trees", {})),
+            "density_power": options.get("density_power", 0.0),
+        },
+        passes=lambda settings: int(settings["trees"].get("rounds", DEFAULT_ROUNDS)),
+        fit=_fit_trees,
+    ),
+}
+OPTIONS = frozenset(SIZES).union(*(trainer.options for trainer in TRAINERS.values()))
+
+
+def fit_ensemble(
     samples: Samples,
     part: NDArray[np.int8],
     kind: str = "atlstm",
     *,
-    members: int = 1,
+    ensemble_size: int = 1,
     seed: int = 0,
-    share: float = 1.0,
+    fraction: float = 1.0,
     location: str | None = None,
     scale: str | None = None,
     scaling: str = "moments",
-    trees: Mapping[str, Any] | None = None,
-    on_epoch: Callable[[int, float], None] | None = None,
+    on_epoch: OnEpoch = None,
     **options: Any,
 ) -> Model:
     """Fit a model whose card holds normalisation, curves, calibration and scores.
@@ -53,15 +105,15 @@ def fit_samples(
     ----------
     samples : Samples
     part : ndarray of int, (P,)
-        Of each cell: 0 train, 1 held out, 2 test.
+        Of each cell: 0 training, 1 held out, 2 test; cells of any other number are not used.
     kind : str
-    members, seed, share, location, scale, scaling, trees
+        A kind of network for the task "estimate", see :mod:`xsm.networks.registry`.
+    ensemble_size, seed, fraction, location, scale, scaling
         As in :func:`xsm.fit_estimator`.
     on_epoch : callable, optional
-        Called with the number of an epoch (or tree) and the error of the check.
+        Called with the number of an epoch (or tree) and the error on held-out cells.
     **options
-        Sizes of :func:`xsm.networks.recurrent.make_config`, and fields of
-        :class:`xsm.training.sequence_loop.Settings`.
+        Those of :data:`OPTIONS` that apply to the kind; None is the default of each.
 
     Returns
     -------
@@ -70,85 +122,123 @@ def fit_samples(
     Raises
     ------
     InputError
-        If an option is out of range.
-    ImportError
-        If what the kind needs is not installed.
+        If an option is unknown, out of range, or does not apply to the kind.
+    MissingPackageError
+        If the package that the fit needs is not installed.
     """
-    if strange := sorted({*options} - {*Settings._fields, *SIZES}):
-        known = sorted({*Settings._fields, *SIZES})
-        raise InputError(f"unknown options {strange}: expected some of {known}.")
-    check_numbers({"members": members, "seed": seed, "share": share} | options)
-    check_packages(kind)
-    settings = Settings(**{k: options.pop(k) for k in Settings._fields if k in options})
-    config = configuration(kind, [row["name"] for row in samples.rows], **options)
+    check_ranges({"ensemble_size": ensemble_size, "seed": seed, "fraction": fraction} | options)
+    options = check_applicable(kind, options)
+    row = network(kind, argument="model")
+    row.import_for_training()
+    trainer = TRAINERS[row.training_package]
+    sizes = {SIZES[name]: options.pop(name) for name in SIZES if name in options}
+    config = row.default_config([predictor["name"] for predictor in samples.rows], **sizes)
+    settings = trainer.settings(options)
     card = normalisation(samples, part, location, scale, scaling)
-    single = kind in ("dense", KIND)
-    train, held_out = (cut_sequences(samples, card, part == n, single=single) for n in (0, 1))
-    train, check = thinned(train, share, seed), held_out if len(held_out.x) else None
+    training, held_out = (
+        cut_sequences(samples, card, part == number, days_alone=row.days_alone) for number in (0, 1)
+    )
+    training, check = subsample(training, fraction, seed), held_out if len(held_out.x) else None
     params: dict[str, np.ndarray] = {}
     curves = []
-    for member in range(members):
-        if kind == KIND:
-            found, curve = fit_boosted(
-                train, check, trees or {}, seed + member, on_epoch, settings.balance
-            )
-        else:
-            found, curve = fit_sequences(config, train, check, settings, seed + member, on_epoch)
-        params |= {f"{member}/{name}": value for name, value in found.items()}
+    for member in range(ensemble_size):
+        member_params, curve = trainer.fit(
+            row, config, training, check, settings, seed + member, on_epoch
+        )
+        params |= {f"{member}/{name}": value for name, value in member_params.items()}
         curves.append(curve)
-    used: dict[str, Any] = settings._asdict() if kind != KIND else {"trees": dict(trees or {})}
-    whole: dict[str, Any] = {
+    card = {
         "task": "estimate",
         "network": kind,
         "config": config,
         **card,
-        "training": used | {"members": members, "seed": seed, "share": share, "scaling": scaling},
+        "training": {
+            **settings,
+            "ensemble_size": ensemble_size,
+            "seed": seed,
+            "fraction": fraction,
+            "scaling": scaling,
+        },
         "curves": curves,
     }
-    whole |= scores(samples, make_model("fitted", whole, params), part)
-    return make_model("fitted", whole, params)
+    card |= skill(samples, make_model("fitted", card, params), part)
+    return make_model("fitted", card, params)
 
 
-def configuration(kind: str, names: list[str], **sizes: Any) -> dict[str, Any]:
-    """Configuration of a kind of model for predictors.
+def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> Model:
+    """Fit a model of the same kind, sizes and settings to other samples."""
+    config, training = model.config, model.card["training"]
+    row = network(config["kind"])
+    common = ("ensemble_size", "fraction", "scaling")
+    names = (*common, *applicable_options(row.kind))
+    options: dict[str, Any] = {name: training[name] for name in names if name in training}
+    options |= {
+        name: config[entry]
+        for name, entry in SIZES.items()
+        if entry in row.sizes and entry in config
+    }
+    target = model.card["target"]
+    departure = {key: target[key] for key in ("location", "scale") if isinstance(target[key], str)}
+    return fit_ensemble(samples, part, row.kind, seed=seed, **options, **departure)
+
+
+def drop_predictors(samples: Samples, dropped: Sequence[int]) -> Samples:
+    """The samples without some predictors, given by their numbers."""
+    kept = [f for f in range(len(samples.rows)) if f not in dropped]
+    return samples._replace(x=samples.x[:, :, kept], rows=[samples.rows[f] for f in kept])
+
+
+def subsample(data: Sequences, fraction: float, seed: int) -> Sequences:
+    """A random fraction of the sequences, at least one."""
+    if fraction >= 1:
+        return data
+    count = max(1, round(fraction * len(data.x)))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(data.x))[:count])
+    return Sequences(data.x[chosen], data.y[chosen])
+
+
+def applicable_options(kind: str) -> frozenset[str]:
+    """Options of a fit that apply to a kind of network."""
+    row = network(kind, argument="model")
+    options = TRAINERS[row.training_package].options
+    options |= {name for name, entry in SIZES.items() if entry in row.sizes}
+    return options - {"min_crop_days"} if row.days_alone else options
+
+
+def training_passes(kind: str, options: Mapping[str, Any]) -> int:
+    """Epochs (or trees) of the fit of one model, at most."""
+    trainer = TRAINERS[network(kind).training_package]
+    settings = {name: value for name, value in options.items() if name in trainer.options}
+    return trainer.passes(trainer.settings(settings))
+
+
+def check_applicable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not None.
 
     Raises
     ------
     InputError
-        If the kind is unknown or the sizes do not fit.
+        If one of them is unknown or does not apply to the kind.
     """
-    if kind == KIND:
-        return {"kind": KIND, "features": names}
-    try:
-        return make_config(kind, names, **sizes)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    if unknown := sorted({*options} - OPTIONS):
+        raise InputError(f"unknown options {unknown}: expected some of {sorted(OPTIONS)}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    applicable = applicable_options(kind)
+    if refused := [f"{name}={given[name]!r}" for name in given if name not in applicable]:
+        raise InputError(
+            f"{', '.join(refused)}: not applicable to model={kind!r}. Leave it out; this model "
+            f"takes {', '.join(sorted(applicable))}."
+        )
+    return given
 
 
-def check_packages(kind: str) -> None:
-    """Raise an ImportError that says what to install, if a fit of this kind cannot run."""
-    if kind == KIND:
-        xgboost()
-        return
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ImportError("fit_estimator needs torch: pip install 'xsm[torch]'.") from error
-
-
-def thinned(data: Sequences, share: float, seed: int) -> Sequences:
-    """A share of the sequences, drawn; at least one."""
-    if share >= 1:
-        return data
-    count = max(1, round(share * len(data.x)))
-    kept = np.sort(np.random.default_rng(seed).permutation(len(data.x))[:count])
-    return Sequences(data.x[kept], data.y[kept])
-
-
-def check_numbers(options: Mapping[str, Any]) -> None:
-    """Raise an InputError unless all options are None or numbers within their ranges."""
-    check_whole({name: (options.get(name), least) for name, least in WHOLE.items()})
+def check_ranges(options: Mapping[str, Any]) -> None:
+    """Raise an InputError unless all options are None or within their ranges."""
+    check_whole({name: (options.get(name), least) for name, least in WHOLE_NUMBERS.items()})
     for name, (inside, expected) in RANGES.items():
         value = options.get(name)
         if value is not None and not (isinstance(value, Number) and inside(value)):
             raise InputError(f"{name}={value!r}: expected {expected}.")
+    trees = options.get("trees")
+    if trees is not None and not isinstance(trees, Mapping):
+        raise InputError(f"trees={trees!r}: expected a mapping, parameter of xgboost -> value.")

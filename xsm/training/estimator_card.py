@@ -1,4 +1,4 @@
-"""What the card of an estimator holds beside its network: normalisation, calibration, scores."""
+"""Entries of an estimator's card: normalisation, calibration and scores."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from xsm.errors import InputError
 from xsm.estimation.samples import Samples
 from xsm.metrics.score_table import pooled_scores
 from xsm.networks.model import Model
+from xsm.networks.registry import CONTEXT_DAYS, SEQUENCE_DAYS
 from xsm.networks.sequence_inference import (
-    CONTEXT,
     LIMIT,
-    YEAR,
     estimate_sequences,
     location_and_scale,
-    standardised,
+    standardise,
     windows,
 )
-from xsm.training.sequence_loop import Sequences
+from xsm.training.sequence_fit import Sequences
 
 SCALINGS = ("moments", "quartiles")
+NORMAL_HALF_WIDTH_68 = 0.9945  # standard deviations
+NORMAL_QUARTILE_RANGE = 1.349  # standard deviations
 
 
 def normalisation(
@@ -33,19 +34,26 @@ def normalisation(
     scale: str | None,
     scaling: str = "moments",
 ) -> dict[str, Any]:
-    """Entries of the card: normalisation by the training cells alone, form of the sequences."""
+    """Entries ``predictors``, ``target`` and ``sequence``; statistics of the training cells only.
+
+    Raises
+    ------
+    InputError
+        If there is no such scaling.
+    """
     if scaling not in SCALINGS:
         raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
-    train = part == 0
-    y = samples.y[train]
-    rows = []
+    statistics = {"moments": _mean_and_std, "quartiles": _median_and_quartile_range}[scaling]
+    training = part == 0
+    y = samples.y[training]
+    predictors = []
     for f, row in enumerate(samples.rows):
-        values = samples.x[train, :, f]
-        values = values[np.isfinite(values)]
-        mean, std = _of_quartiles(values) if scaling == "quartiles" else _moments(values)
-        rows.append(row | {"mean": mean, "std": std if std > 1e-6 * (1 + abs(mean)) else 1.0})
+        values = samples.x[training, :, f]
+        mean, std = statistics(values[np.isfinite(values)])
+        varies = std > 1e-6 * (1 + abs(mean))
+        predictors.append(row | {"mean": mean, "std": std if varies else 1.0})
     return {
-        "predictors": rows,
+        "predictors": predictors,
         "target": {
             "name": "soil_moisture",
             "variable": samples.title,
@@ -54,67 +62,73 @@ def normalisation(
             "depth_top": 0.0,
             "depth_bottom": 0.05,
         },
-        "sequence": {"days": YEAR, "context": CONTEXT},
+        "sequence": {"days": SEQUENCE_DAYS, "context": CONTEXT_DAYS},
     }
 
 
-def _moments(values: NDArray[np.floating]) -> tuple[float, float]:
+def _mean_and_std(values: NDArray[np.floating]) -> tuple[float, float]:
     return float(values.mean(dtype=float)), float(values.std(dtype=float))
 
 
-def _of_quartiles(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Median, and the spread of the middle half; wide enough that the tails stay within LIMIT."""
+def _median_and_quartile_range(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Median, and the standard deviation by the quartiles; the tails must not exceed LIMIT."""
     low, first, middle, third, high = np.quantile(values, [0.005, 0.25, 0.5, 0.75, 0.995])
     tail = max(high - middle, middle - low) / LIMIT
-    return float(middle), float(max((third - first) / 1.349, tail))
+    return float(middle), float(max((third - first) / NORMAL_QUARTILE_RANGE, tail))
 
 
 def cut_sequences(
-    samples: Samples, card: Mapping[str, Any], cells: NDArray[np.bool_], *, single: bool
+    samples: Samples, card: Mapping[str, Any], cells: NDArray[np.bool_], *, days_alone: bool
 ) -> Sequences:
-    """Windows (or `single` days) of some cells that hold a target, as the network sees them."""
+    """Standardised sequences of some cells, without those that have no target.
+
+    Parameters
+    ----------
+    samples : Samples
+    card : mapping
+        With the entries of :func:`normalisation`.
+    cells : ndarray of bool, (P,)
+    days_alone : bool
+        Return sequences of one day each instead of years with their context.
+    """
     x, y = samples.x[cells], samples.y[cells]
-    where, wide = location_and_scale(x, card)
-    y = ((y - where) / wide).astype(np.float32)
-    z = standardised(x, card)
-    if single:
-        seen = np.isfinite(y)
-        return Sequences(z[seen][:, None], y[seen][:, None])
+    location, scale = location_and_scale(x, card)
+    y = ((y - location) / scale).astype(np.float32)
+    z = standardise(x, card)
+    if days_alone:
+        observed = np.isfinite(y)
+        return Sequences(z[observed][:, None], y[observed][:, None])
     cut = windows(x.shape[1], card["sequence"]["days"], card["sequence"]["context"])
     longest = max(window.days.stop - window.days.start for window in cut)
     xs, ys = [], []
     for window in cut:
-        inner = np.full((len(y), longest), np.nan, np.float32)
+        target = np.full((len(y), longest), np.nan, np.float32)
         days = window.days.stop - window.days.start
-        inner[:, window.kept] = y[:, window.days][:, window.kept]
-        outer = np.zeros((len(z), longest, z.shape[2]), np.float32)
-        outer[:, :days] = z[:, window.days]
-        seen = np.isfinite(inner).any(axis=1)
-        xs.append(outer[seen])
-        ys.append(inner[seen])
+        target[:, window.core] = y[:, window.days][:, window.core]
+        predictors = np.zeros((len(z), longest, z.shape[2]), np.float32)
+        predictors[:, :days] = z[:, window.days]
+        with_target = np.isfinite(target).any(axis=1)
+        xs.append(predictors[with_target])
+        ys.append(target[with_target])
     return Sequences(np.concatenate(xs), np.concatenate(ys))
 
 
-def scores(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, Any]:
-    """Entries of the card: calibration by the held-out cells, scores on the test cells."""
-    found: dict[str, dict[str, float | None]] = {}
-    for number, name in ((1, "calibration"), (2, "test")):
-        cells = part == number
-        if not cells.any():
-            continue
-        mean, std = estimate_sequences(samples.x[cells], model)
-        y = samples.y[cells]
-        if name == "calibration":
-            known = np.isfinite(y)
-            error = abs(mean - y)[known].astype(np.float64)
-            ratio = np.quantile(error / std[known], 0.68) / 0.9945
-            found[name] = {"scale": round(float(ratio), 4), "n": int(known.sum())}
-        else:
-            whole = pooled_scores(mean, y)
-            found["scores"] = {
-                "rmse": round(whole["rmse"], 5),
-                "bias": round(whole["bias"], 5),
-                "r2": round(whole["r2"], 4) if np.isfinite(whole["r2"]) else None,
-                "n": whole["n"],
-            }
-    return found
+def skill(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, Any]:
+    """Entries ``calibration``, by the held-out cells, and ``scores``, on the test cells."""
+    entries: dict[str, dict[str, float | None]] = {}
+    if (held_out := part == 1).any():
+        mean, std = estimate_sequences(samples.x[held_out], model)
+        y = samples.y[held_out]
+        observed = np.isfinite(y)
+        error = abs(mean - y)[observed].astype(np.float64)
+        factor = np.quantile(error / std[observed], 0.68) / NORMAL_HALF_WIDTH_68
+        entries["calibration"] = {"scale": round(float(factor), 4), "n": int(observed.sum())}
+    if (test := part == 2).any():
+        row = pooled_scores(estimate_sequences(samples.x[test], model)[0], samples.y[test])
+        entries["scores"] = {
+            "rmse": round(row["rmse"], 5),
+            "bias": round(row["bias"], 5),
+            "r2": round(row["r2"], 4) if np.isfinite(row["r2"]) else None,
+            "n": row["n"],
+        }
+    return entries

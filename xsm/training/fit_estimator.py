@@ -1,4 +1,4 @@
-"""Fit a network of sequences to a target of one's own: xarray in, model out."""
+"""Fit an estimator of soil moisture to a target: xarray in, model out."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from xsm.errors import InputError
 from xsm.estimation.samples import Samples, read_samples
 from xsm.options import get_option
 from xsm.progress import bar
-from xsm.training.splits import split_cells
+from xsm.training.splits import SPLITS, split_cells
 
 if TYPE_CHECKING:
     from xsm.networks.model import Model
 
 # entries of the card that the fit itself writes
-WRITTEN = {
+RESERVED_ENTRIES = {
     "calibration", "config", "curves", "network", "predictors", "scores", "sequence", "split",
     "target", "task", "training",
 }  # fmt: skip
-GAP = 8  # days: predictors every eight days become daily
-LEAST = 500  # targets that are worth a fit
+MAX_INTERP_GAP = 8  # days: predictors every eight days become daily
+MIN_TARGETS = 500
 
 
 def fit_estimator(
@@ -36,102 +36,112 @@ def fit_estimator(
     model: str = "atlstm",
     features: Sequence[str] | Mapping[str, Any] | None = None,
     split: str = "random",
-    every: int = 1,
+    stride: int = 1,
     location: str | None = None,
     scale: str | None = None,
     scaling: str = "moments",
-    hidden: int = 64,
-    input: int | None = None,  # noqa: A002  (the name in the card)
-    window: int | None = None,
-    members: int = 1,
-    epochs: int = 30,
-    batch: int = 32,
-    rate: float = 3e-3,
-    decay: float = 1e-3,
-    dropout: float = 0.2,
-    shortest: int | None = None,
-    share: float = 1.0,
-    balance: float = 0.0,
+    hidden_size: int | None = None,
+    input_size: int | None = None,
+    attention_window: int | None = None,
+    ensemble_size: int = 1,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    dropout: float | None = None,
+    min_crop_days: int | None = None,
+    fraction: float = 1.0,
+    density_power: float | None = None,
     trees: Mapping[str, Any] | None = None,
-    gap: int = GAP,
+    max_interp_gap: int = MAX_INTERP_GAP,
     seed: int = 0,
-    device: str = "cpu",
+    device: str | None = None,
     card: Mapping[str, Any] | None = None,
     progress: bool | None = None,
 ) -> Model:
-    """Fit a network that estimates a target, such as a satellite's or stations', from predictors.
+    """Fit a model that estimates a target, such as a satellite product, from predictors.
 
     Parameters
     ----------
     predictors : Dataset
-        Daily predictors and static ones, with units, as for :func:`xsm.estimate`. Loaded into
-        memory, `every`-th cells only.
+        Daily and static predictors, with units, as for :func:`xsm.estimate`. Loaded into memory,
+        with every `stride`-th cell only.
     target : str or DataArray
-        Soil moisture with a unit, on the same cells; NaN where there is none. Its name if it is a
-        variable of `predictors`. It may cover a part of the days.
+        Soil moisture with a unit, on the same cells; NaN where missing. Its name if it is a
+        variable of `predictors`. It may cover only some of the days.
     path : str or Path, optional
-        Where to save the model; it then works as ``estimate(model=path)``.
+        Where to save the model, for ``estimate(model=path)``.
     model : {"atlstm", "bilstm", "lstm", "transformer", "dense", "xgboost"}
-        ``dense`` and ``xgboost`` see each day alone: for predictors that hold the memory
-        themselves, such as sums of rain that fade away.
+        ``dense`` and ``xgboost`` use the predictors of a single day: they suit predictors that
+        hold the antecedent conditions, such as sums of past precipitation.
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
-        Default: all that are known (``xsm.conventions.products.PREDICTORS``). Any other variable of
-        `predictors` may be named too.
+        Default: all variables that are known predictors. Any other variable of `predictors` may
+        be named too.
     split : {"random", "blocked", "none"}
         Which cells are held out for early stopping (20 %) and for the scores in the card (10 %):
-        any, or whole boxes of 5 degrees, which really separates regions. ``none`` trains on all
+        random ones, or whole boxes of 5 degrees, which separates regions. ``none`` trains on all
         cells for `epochs`.
-    every : int
-        Use every so many rows and columns.
+    stride : int
+        Use every `stride`-th row and column.
     location, scale : str, optional
         Names of static predictors, m3 m-3: the network then learns ``(target - location) /
-        scale``, such as departures from a known mean. Default: mean and standard deviation of all
-        training targets.
+        scale``, such as departures from the mean of each cell. Default: mean and standard
+        deviation of all training targets.
     scaling : {"moments", "quartiles"}
-        How predictors are scaled: by mean and standard deviation, or by median and quartiles, so
-        that a few extremes, such as the albedo of snow, do not squeeze all else.
-    hidden, input, window : int, optional
-        Sizes; see :func:`xsm.networks.recurrent.recurrent_network`.
-    members : int
-        Networks with seeds of their own, whose estimates are averaged.
-    epochs, batch, rate, decay, dropout : optional
-        Passes, sequences (days for ``dense``) per step, peak learning rate and
-        decay of weights of AdamW, share of units dropped.
-    shortest : int, optional
-        Train on parts of the sequences, of so many days to all, drawn in each step: the network
-        then knows short records too.
-    share : float
-        Share of the training samples (sequences; days for ``dense`` and ``xgboost``) to use.
-    balance : float
-        Let rare targets count: an error weighs as the density of its target to the power of minus
-        `balance`, from 0 (all alike) to 1. Very wet soil, of which there is little, is then less
-        underestimated, at some cost to the rest (:func:`xsm.training.losses.rarity`).
+        Scale predictors by mean and standard deviation, or by median and quartiles. With
+        quartiles, a few extremes, such as the albedo of snow, do not compress the other values.
+    hidden_size : int, optional
+        Units of the hidden layer, default 64. Networks only.
+    input_size : int, optional
+        Units of a layer before the recurrence. Default: no such layer; `hidden_size` for
+        ``dense``. Not for ``transformer``.
+    attention_window : int, optional
+        Days before and after that attention covers; default the whole sequence. Only for
+        ``atlstm`` and ``transformer``.
+    ensemble_size : int
+        Number of models, fitted with different seeds, whose estimates are averaged.
+    epochs, batch_size, learning_rate, weight_decay, dropout : optional
+        Passes over the training data (30), sequences (days for ``dense``) per step (32), peak
+        learning rate (3e-3) and weight decay (1e-3) of AdamW, fraction of units dropped (0.2).
+        Networks only.
+    min_crop_days : int, optional
+        Train on random crops of the sequences, each of this length or longer, so that the network
+        also works on short records. Only for networks of sequences.
+    fraction : float
+        Fraction of the training samples (sequences; days for ``dense`` and ``xgboost``) to use.
+    density_power : float, optional
+        Weight errors by the density of their target to the power of minus `density_power`, from 0
+        (equal weights, the default) to 1. Very wet soil, which is rare, is then less
+        underestimated, with slightly larger errors elsewhere; see
+        :func:`xsm.training.losses.density_weights`.
     trees : mapping, optional
-        Parameters of xgboost beside ``xsm.training.xgboost_fit.PARAMETERS``, and ``rounds``.
-    gap : int
+        Parameters of xgboost besides ``xsm.training.xgboost_fit.DEFAULT_PARAMETERS``, and
+        ``rounds``. Only for ``xgboost``.
+    max_interp_gap : int
         Longest gap in a daily predictor to interpolate, days.
     seed : int
-    device : str
-        Device of torch, such as ``"cuda"``.
+    device : str, optional
+        Device of torch, such as ``"cuda"``; default ``"cpu"``. Networks only.
     card : mapping, optional
-        Entries of the model's card: ``description``, ``licence``, ...
+        Further entries of the model's card: ``description``, ``licence``, ...
     progress : bool, optional
         Show a progress bar; default on a terminal.
 
     Returns
     -------
     Model
-        Its card holds the normalisation, the split, the curves and the scores on test cells.
+        Its card holds the normalisation, the split, the training curves and the scores on the
+        test cells.
 
     Raises
     ------
     InputError
-        If there is too little to learn from or an argument is out of range; and what
-        :func:`xsm.estimate` raises for the predictors.
+        If there are too few targets, or an argument is out of range or does not apply to `model`;
+        and the errors of :func:`xsm.estimate` for the predictors.
     ModelError
         If `path` is the bare name of a shipped model.
-    ImportError
+    MissingPackageError
         If torch, or for ``xgboost`` that package, is not installed.
 
     References
@@ -144,72 +154,93 @@ def fit_estimator(
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
     from xsm.networks.device import torch_device
-    from xsm.networks.model import check_kind, make_model, own_path, save_model, shortest_record
-    from xsm.networks.xgboost_model import KIND
-    from xsm.training.ensemble import check_numbers, check_packages, fit_samples
-    from xsm.training.xgboost_fit import ROUNDS
+    from xsm.networks.model import make_model, model_path, save_model
+    from xsm.networks.registry import kinds, network
+    from xsm.training.ensemble import (
+        check_applicable,
+        check_ranges,
+        fit_ensemble,
+        training_passes,
+    )
+    from xsm.training.estimator_card import SCALINGS
 
+    for name, value, allowed in (("split", split, SPLITS), ("scaling", scaling, SCALINGS)):
+        if value not in allowed:
+            raise InputError(f"{name}={value!r}: expected one of {', '.join(map(repr, allowed))}.")
+    common = {"ensemble_size": ensemble_size, "fraction": fraction, "seed": seed}
     options: dict[str, Any] = {
-        "hidden": hidden, "input": input, "window": window, "members": members, "epochs": epochs,
-        "batch": batch, "rate": rate, "decay": decay, "dropout": dropout, "shortest": shortest,
-        "share": share, "balance": balance, "seed": seed,
+        "hidden_size": hidden_size, "input_size": input_size, "attention_window": attention_window,
+        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "weight_decay": weight_decay, "dropout": dropout, "min_crop_days": min_crop_days,
+        "density_power": density_power, "trees": trees, "device": device,
     }  # fmt: skip
-    check_numbers(options)
-    check_kind(model)
+    check_ranges(common | options | {"stride": stride, "max_interp_gap": max_interp_gap})
+    row = network(model, argument="model")
+    options = check_applicable(model, options)
     if path is not None:
-        own_path(path)  # before hours of work
-    if taken := sorted(WRITTEN & {*(card or {})}):
-        raise InputError(f"card holds {taken}, which the fit writes itself: leave them out.")
-    check_packages(model)
-    if model != KIND:
+        model_path(path)
+    if reserved := sorted(RESERVED_ENTRIES & {*(card or {})}):
+        raise InputError(f"card holds {reserved}, which the fit itself writes: leave them out.")
+    row.import_for_training()
+    if device is not None:
         torch_device(device)
-    samples = read_samples(predictors, target, features, every=every, gap=gap)
+    samples = read_samples(
+        predictors, target, features, stride=stride, max_interp_gap=max_interp_gap
+    )
     _check_samples(samples, location, scale)
-    if samples.y.shape[1] < (least := shortest_record(model)):
+    if samples.y.shape[1] < (least := row.min_days()):
+        short = ", ".join(repr(k) for k in kinds("estimate") if network(k).min_days() < least)
         raise InputError(
             f"the predictors are {samples.y.shape[1]} days long: expected {least} or more for "
-            f"model={model!r}. Use a longer record, or model='dense'."
+            f"model={model!r}. Use a longer record, or one of the models {short}."
         )
     part = split_cells(samples.lat, samples.lon, split, seed)
-    passes = int((trees or {}).get("rounds", ROUNDS)) if model == KIND else epochs
-    with bar("fit", members * passes, get_option("progress", progress), "epoch") as shown:
+    passes = ensemble_size * training_passes(model, options)
+    with bar("fit", passes, get_option("progress", progress), "epoch") as progress_bar:
 
         def on_epoch(_epoch: int, error: float) -> None:
-            shown.set_postfix_str(f"error {error:.4f} of the spread", refresh=False)
-            shown.update()
+            progress_bar.set_postfix_str(f"RMSE {error:.4f} standard deviations", refresh=False)
+            progress_bar.update()
 
-        found = fit_samples(
-            samples, part, model, **options, trees=trees, location=location, scale=scale,
-            scaling=scaling, device=device, on_epoch=on_epoch,
+        fitted = fit_ensemble(
+            samples, part, model, **common, location=location, scale=scale, scaling=scaling,
+            on_epoch=on_epoch, **options,
         )  # fmt: skip
-    whole: dict[str, Any] = {
+    entries: dict[str, Any] = {
         "description": f"estimates {samples.title}",
         "licence": "that of the data",
         "trained_on": {samples.title: f"{samples.period[0]} to {samples.period[1]}"},
-        **found.card,
-        "split": {"kind": split, "cells": np.bincount(part, minlength=3).tolist(), "every": every},
+        **fitted.card,
+        "split": {
+            "kind": split,
+            "cells": np.bincount(part, minlength=3).tolist(),
+            "stride": stride,
+        },
         **(card or {}),
     }
     if path is not None:
-        return save_model(path, whole, found.params)
-    return make_model("fitted", whole, found.params)
+        return save_model(path, entries, fitted.params)
+    return make_model("fitted", entries, fitted.params)
 
 
 def _check_samples(samples: Samples, location: str | None, scale: str | None) -> None:
-    """Whether there is enough to learn from, and something of everything named."""
-    if samples.targets < LEAST:
+    """Raise an InputError if there are too few targets, or predictors without values or names."""
+    if samples.targets < MIN_TARGETS:
         raise InputError(
             f"the target has {samples.targets} values on cells and days with predictors: expected "
-            f"{LEAST} or more to learn from. Use a longer target, or every=1."
+            f"{MIN_TARGETS} or more to learn from. Use a longer target, or stride=1."
         )
     names = [row["name"] for row in samples.rows]
-    if lost := [n for n in (location, scale) if n is not None and n not in names]:
-        raise InputError(f"location and scale name {lost}: expected predictors, of {names}.")
+    if missing := [n for n in (location, scale) if n is not None and n not in names]:
+        raise InputError(f"location and scale name {missing}: expected predictors, of {names}.")
     for argument, name in (("location", location), ("scale", scale)):
         units = next((row["units"] for row in samples.rows if row["name"] == name), "m3 m-3")
         if conversion(units, "m3 m-3", f"{argument}={name!r}") != (1.0, 0.0):
             raise InputError(f"{argument}={name!r} is in {units!r}: convert it to m3 m-3 first.")
     if np.nanmin(samples.y) == np.nanmax(samples.y):
-        raise InputError(f"target {samples.title!r} is {np.nanmin(samples.y):g} everywhere.")
+        raise InputError(
+            f"target {samples.title!r} is {np.nanmin(samples.y):g} everywhere: expected values "
+            "that vary. Use another target."
+        )
     if empty := [n for f, n in enumerate(names) if not np.isfinite(samples.x[:, :, f]).any()]:
         raise InputError(f"predictors {empty} have no value on the cells of the target: leave out.")

@@ -1,4 +1,4 @@
-"""Training samples: a patch of a record, part of it hidden."""
+"""Training samples of gap-filling networks: patches of records, with part of them hidden."""
 
 from __future__ import annotations
 
@@ -14,34 +14,42 @@ from xsm.errors import InputError
 from xsm.gapfilling.gap_patterns import GAP_PATTERNS, sample_gaps
 from xsm.gapfilling.seasonal_cycle import departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
-from xsm.networks.block_inference import operations
-from xsm.networks.features import features, pad_days
+from xsm.networks.device import operations
+from xsm.networks.features import pad_days
 from xsm.networks.model import Model
 
-ENOUGH = 5  # observations that make a cell worth sampling
-TRIES = 200  # patches in a row with nothing to hide
+MIN_OBSERVATIONS = 5  # of a cell about which patches are drawn
+MAX_ATTEMPTS = 200  # patches in a row with nothing to hide
 
 
 @dataclass
-class Record:
+class TrainingRecord:
     """Values to train on, (T, H, W), m3 m-3, NaN where missing or held out.
 
-    `truth`, of the same shape, is what a simulated record knows: the target in place of the
-    retrievals. `share` is the weight with which the record is drawn; `wrap` as everywhere.
+    Attributes
+    ----------
+    values : ndarray
+    truth : ndarray, optional
+        Target in place of the retrievals, of the same shape; only a simulated record has one.
+    wrap : bool
+        Whether the columns go around the globe.
+    weight : float
+        Relative frequency with which patches are drawn from this record.
+    name : str
     """
 
     values: NDArray[np.float32]
     truth: NDArray[np.float32] | None = None
     wrap: bool = False
-    share: float = 1.0
+    weight: float = 1.0
     name: str = "record"
     halo: int = field(default=0, init=False)
 
-    def with_halo(self, halo: int) -> Record:
+    def with_halo(self, halo: int) -> TrainingRecord:
         """Pad with missing rows, and with missing or circular columns."""
 
-        def pad(field: NDArray[np.float32]) -> NDArray[np.float32]:
-            tall = np.pad(field, ((0, 0), (halo, halo), (0, 0)), constant_values=np.nan)
+        def pad(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            tall = np.pad(values, ((0, 0), (halo, halo), (0, 0)), constant_values=np.nan)
             columns = ((0, 0), (0, 0), (halo, halo))
             if self.wrap:
                 return np.pad(tall, columns, mode="wrap")
@@ -76,67 +84,74 @@ class Sampler:
 
     Parameters
     ----------
-    records : sequence of Record
+    records : sequence of TrainingRecord
     model : Model
-        Only its configuration counts.
+        Only its configuration is used.
     patch, days : int
         Size of the output, in cells and days.
-    hidden : (float, float)
-        Range of the share of the observed cells that is hidden.
+    hidden_fraction : (float, float)
+        Range of the fraction of the observed cells that is hidden.
     seed : int
+
+    Raises
+    ------
+    InputError
+        If a record has no cell with enough observations.
     """
 
     def __init__(
         self,
-        records: Sequence[Record],
+        records: Sequence[TrainingRecord],
         model: Model,
         *,
         patch: int = 40,
         days: int = 15,
-        hidden: tuple[float, float] = (0.04, 0.3),
+        hidden_fraction: tuple[float, float] = (0.04, 0.3),
         seed: int = 0,
     ):
-        halo = model.halo[1]
-        self.records = [record.with_halo(halo) for record in records]
-        self.model, self.patch, self.days, self.share = model, patch, days, hidden
+        reach = model.network.reach(model.config)[1:]
+        self.margin = max(reach)  # cells that the layers use up
+        input_margin = max(h - r for h, r in zip(model.halo[1:], reach, strict=True))
+        self.halo = self.margin + input_margin
+        self.records = [record.with_halo(self.halo) for record in records]
+        self.model, self.patch, self.days = model, patch, days
+        self.hidden_fraction = hidden_fraction
         self.seed, self.rng = seed, np.random.default_rng(seed)
-        self.ops = operations()
-        shares = np.array([record.share for record in records], float)
-        self.odds = shares / shares.sum()
-        # flat indices, into the unpadded cells, of those worth sampling
-        self.cells = [
-            np.flatnonzero(np.isfinite(record.values).sum(axis=0) >= ENOUGH) for record in records
-        ]
-        if any(cells.size == 0 for cells in self.cells):
+        self.ops = operations(model.network.operations)
+        weights = np.array([record.weight for record in records], float)
+        self.probabilities = weights / weights.sum()
+        # flat indices, into the unpadded cells, about which patches are drawn
+        self.centres = [np.flatnonzero(sampled_cells(record.values)) for record in records]
+        if any(centres.size == 0 for centres in self.centres):
             raise InputError(
-                f"records hold no cell with {ENOUGH} observations: expected a longer record, or a "
-                "sensor that comes by more often."
+                f"the records have no cell with {MIN_OBSERVATIONS} observations: use a longer "
+                "record, or a sensor with more overpasses."
             )
         self.widths = [record.values.shape[2] for record in records]
 
     def draw(self) -> Sample:
         """One sample, with something hidden in its output."""
-        for _ in range(TRIES):
-            which = self.rng.choice(len(self.records), p=self.odds)
-            values, target = self._patch(which)
-            share = self.rng.uniform(*self.share)
-            hidden = mixed_holes(np.isfinite(values), share, self.rng)
+        for _ in range(MAX_ATTEMPTS):
+            index = self.rng.choice(len(self.records), p=self.probabilities)
+            values, target = self._patch(index)
+            fraction = self.rng.uniform(*self.hidden_fraction)
+            hidden = mixed_gaps(np.isfinite(values), fraction, self.rng)
             sample = self._sample(values, hidden, target)
             if sample.hidden.any():
                 return sample
         raise InputError(
-            f"in {TRIES} patches of {self.patch} x {self.patch} cells and {self.days} days there "
-            "was nothing to hide: the record holds too little. Use a longer or a larger one."
+            f"{MAX_ATTEMPTS} patches of {self.patch} x {self.patch} cells and {self.days} days "
+            "have no observation to hide: use a longer or a larger record."
         )
 
-    def _patch(self, which: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """All days of a patch and its halo, and the target; about a cell worth sampling."""
-        record, rng = self.records[which], self.rng
-        y, x = divmod(int(rng.choice(self.cells[which])), self.widths[which])
+    def _patch(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """All days of a patch with its halo, and the target, near a random cell of a record."""
+        record, rng = self.records[index], self.rng
+        y, x = divmod(int(rng.choice(self.centres[index])), self.widths[index])
         corner = []
-        for place, length in zip((y, x), record.values.shape[1:], strict=True):
-            room = max(length - 2 * record.halo - self.patch, 0)
-            corner.append(int(np.clip(place - rng.integers(self.patch), 0, room)))
+        for centre, length in zip((y, x), record.values.shape[1:], strict=True):
+            last = max(length - 2 * record.halo - self.patch, 0)
+            corner.append(int(np.clip(centre - rng.integers(self.patch), 0, last)))
         rows, columns = (slice(c, c + self.patch + 2 * record.halo) for c in corner)
         flips = tuple(axis for axis in (1, 2) if rng.random() < 0.5)
         target = record.values if record.truth is None else record.truth
@@ -149,58 +164,63 @@ class Sampler:
         hidden: NDArray[np.bool_],
         target: NDArray[np.float32],
     ) -> Sample:
-        model = self.model
-        days, halo = model.halo[0], model.halo[1]
-        margin = halo - max(model.config["scales"]) // 2  # of the layers alone
-        outer = slice(halo - margin, -(halo - margin) or None)
-        seen = np.where(hidden, np.float32(np.nan), values)
-        stats, course = np.split(record_statistics(seen), [len(STATISTICS)])
-        seen, target = departures(seen, course), departures(target, course)
+        model, halo = self.model, self.halo
+        days, input_margin = model.halo[0], self.halo - self.margin
+        outer = slice(input_margin, -input_margin or None)
+        visible = np.where(hidden, np.float32(np.nan), values)
+        stats, seasonal_cycle = np.split(record_statistics(visible), [len(STATISTICS)])
+        anomaly, target = departures(visible, seasonal_cycle), departures(target, seasonal_cycle)
 
         length = values.shape[0]
-        wanted = min(self.days, length)
-        start = int(self.rng.integers(length - wanted + 1))
-        first, last = start - days, start + wanted + days
-        context = seen[max(first, 0) : min(last, length)]
-        inputs = features(context, stats, self.ops, scales=model.config["scales"])
+        output_days = min(self.days, length)
+        start = int(self.rng.integers(length - output_days + 1))
+        first, last = start - days, start + output_days + days
+        context = anomaly[max(first, 0) : min(last, length)]
+        inputs = model.network.inputs(context, stats, model.config, self.ops)
         inputs = {k: (x[..., outer, outer], m[..., outer, outer]) for k, (x, m) in inputs.items()}
         inputs = pad_days(inputs, max(-first, 0), max(last - length, 0))
 
-        out = (slice(start, start + wanted), slice(halo, -halo), slice(halo, -halo))
-        core = stats[(slice(None), *out[1:])]
+        inner = slice(halo, -halo or None)
+        out = (slice(start, start + output_days), inner, inner)
+        inner_stats = stats[(slice(None), *out[1:])]
         target = target[out]
         return Sample(
             inputs=inputs,
             land=stats[COUNT, outer, outer] > 0,
-            mean=core[MEAN],
-            std=core[STD],
+            mean=inner_stats[MEAN],
+            std=inner_stats[STD],
             target=target,
-            hidden=hidden[out] & np.isfinite(target) & (core[COUNT] > 0),
+            hidden=hidden[out] & np.isfinite(target) & (inner_stats[COUNT] > 0),
         )
 
 
-def mixed_holes(
-    valid: NDArray[np.bool_], share: float, rng: np.random.Generator
+def sampled_cells(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Cells (H, W) of a record (T, H, W) with enough observations to draw patches about them."""
+    return np.isfinite(values).sum(axis=0) >= MIN_OBSERVATIONS
+
+
+def mixed_gaps(
+    observed: NDArray[np.bool_], fraction: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Hide about `share` of the observed cells in a random mixture of all patterns."""
-    hidden = np.zeros(valid.shape, bool)
-    for kind, part in zip(
+    """Hide about a fraction of the observed cells, in a random mixture of all gap patterns."""
+    hidden = np.zeros(observed.shape, bool)
+    for pattern, part in zip(
         GAP_PATTERNS, rng.dirichlet(np.full(len(GAP_PATTERNS), 0.7)), strict=True
     ):
-        if part * share > 0.003:
-            hidden |= sample_gaps(valid, kind, part * share, rng)
+        if part * fraction > 0.003:
+            hidden |= sample_gaps(observed, pattern, part * fraction, rng)
     return hidden
 
 
-def stream(sampler: Sampler, workers: int = 0) -> Iterator[Sample]:
-    """Draw samples for ever.
+def sample_stream(sampler: Sampler, workers: int = 0) -> Iterator[Sample]:
+    """Draw samples without end.
 
     Parameters
     ----------
     sampler : Sampler
     workers : int
-        Processes that draw ahead, for a GPU that is faster than one process can draw; 0 draws when
-        asked. The same seed and number of workers give the same samples in the same order.
+        Processes that draw ahead, for a GPU that is faster than one process can draw; 0 draws on
+        request. The same seed and number of workers give the same samples in the same order.
 
     Yields
     ------
@@ -211,11 +231,11 @@ def stream(sampler: Sampler, workers: int = 0) -> Iterator[Sample]:
             yield sampler.draw()
     from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-    class Draws(IterableDataset):
+    class SampleDataset(IterableDataset):
         def __iter__(self) -> Iterator[Sample]:
-            own = copy.copy(sampler)
-            own.rng = np.random.default_rng([sampler.seed, get_worker_info().id])
+            worker = copy.copy(sampler)
+            worker.rng = np.random.default_rng([sampler.seed, get_worker_info().id])
             while True:
-                yield own.draw()
+                yield worker.draw()
 
-    yield from DataLoader(Draws(), batch_size=None, num_workers=workers, prefetch_factor=4)
+    yield from DataLoader(SampleDataset(), batch_size=None, num_workers=workers, prefetch_factor=4)

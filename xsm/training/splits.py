@@ -1,14 +1,15 @@
-"""What is held out from all training, by region and by day.
+"""Which regions, days and cells are held out from training.
 
-One fixed rule, shared by the training and by the skill benchmarks, so that neither can see the
-other's part by accident. Space is cut into boxes of 20 x 20 degrees; in each of the nine rows of
-eighteen boxes, three are "test", two are "val" and the other thirteen "train" (17, 11 and 72 %).
-Which ones is decided by an integer hash of the box, not by a random generator of a library, so the
-split is the same on every machine, for every grid, and for ever. Of a record, the last sixth of the
-days is "test" (5 of 30) and the fifteenth before it "val" (2 of 30).
+The split by region and day is one fixed rule, used by the training of the shipped networks and by
+the skill benchmarks, so that no benchmark scores data that were used in training. Space is divided
+into boxes of 20 x 20 degrees. In each of the nine rows of eighteen boxes, three are "test", two are
+"val" and the other thirteen "train" (17, 11 and 72 %). An integer hash of the box decides which,
+not the random generator of a library, so that the split is the same on every machine and grid, and
+in every version. The last sixth of the days of a record is "test" (5 of 30), the fifteenth before
+it "val" (2 of 30).
 
-The seed was chosen once, before any model was scored and from the numbers of retrievals alone: it
-is the smallest that puts 15 +- 1 % of those of AMSR2 in April 2015 in "test" and 10 +- 1 % in
+The seed was chosen once, before any model was scored, from the numbers of retrievals alone: it is
+the smallest that puts 15 +- 1 % of the AMSR2 retrievals of April 2015 in "test" and 10 +- 1 % in
 "val", and at least 6 and 2 % of every row of boxes that holds more than a twentieth of them.
 """
 
@@ -28,19 +29,19 @@ BOX_DEGREES = 20
 ROWS, COLUMNS = 180 // BOX_DEGREES, 360 // BOX_DEGREES
 TEST_PER_ROW, VAL_PER_ROW = 3, 2
 _CODES = {"train": 0, "val": 1, "test": 2}
-_WORD = 2**64 - 1
+_MASK_64_BIT = 2**64 - 1
 
 
 def _splitmix64(key: int) -> int:
     """One step of SplitMix64 (Steele et al., 2014, doi 10.1145/2660193.2660195)."""
-    z = (key + 0x9E3779B97F4A7C15) & _WORD
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
+    z = (key + 0x9E3779B97F4A7C15) & _MASK_64_BIT
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK_64_BIT
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK_64_BIT
     return z ^ (z >> 31)
 
 
 def _box_parts(seed: int = SEED) -> NDArray[np.int8]:
-    """Part of every box, (9, 18), south first, from 180 W eastwards: 0 train, 1 val, 2 test."""
+    """Part of every box, (9, 18), from the south and from 180 W: 0 train, 1 val, 2 test."""
     parts = np.zeros((ROWS, COLUMNS), dtype=np.int8)
     for row in range(ROWS):
         keys = [_splitmix64((seed << 32) ^ (row << 16) ^ column) for column in range(COLUMNS)]
@@ -141,22 +142,22 @@ def day_mask(n_days: int, part: Part) -> NDArray[np.bool_]:
 
 
 SPLITS = ("random", "blocked", "none")
-SHARES = (0.7, 0.2, 0.1)  # train, held out, test
+FRACTIONS = (0.7, 0.2, 0.1)  # training, held out, test
 
 
 def split_cells(
     lat: NDArray[np.floating], lon: NDArray[np.floating], split: str, seed: int, *, box: float = 5.0
 ) -> NDArray[np.int8]:
-    """Part of each cell: 0 train, 1 held out (early stopping), 2 test.
+    """Part of each cell: 0 training, 1 held out (early stopping), 2 test.
 
     Parameters
     ----------
     lat, lon : ndarray, (P,)
-        Degrees, or rows and columns where there are none.
+        Degrees, or numbers of rows and columns if the cells have no coordinates.
     split : {"random", "blocked", "none"}
-        ``random`` draws cells 7:2:1, so that a test cell has training cells beside it. ``blocked``
-        draws boxes of `box` degrees in the same shares, nearly: it separates regions. ``none``
-        trains on all.
+        ``random`` draws cells 7:2:1, so that test cells have training cells as neighbours.
+        ``blocked`` draws boxes of `box` degrees in about the same proportions, which separates
+        regions. ``none`` trains on all cells.
     seed : int
     box : float
 
@@ -177,14 +178,14 @@ def split_cells(
         groups = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(groups)
     order = rng.permutation(sizes.size)
-    # middle of each group in the row of all cells, by which it falls into a part
+    # fraction of all cells up to the middle of each group, which decides its part
     middle = (np.cumsum(sizes[order]) - 0.5 * sizes[order]) / count
-    part = np.empty(sizes.size, np.int8)
-    part[order] = np.searchsorted(np.cumsum(SHARES)[:2], middle)
-    found = part[groups]
-    if empty := [name for n, name in enumerate(("train", "held-out", "test")) if n not in found]:
+    group_part = np.empty(sizes.size, np.int8)
+    group_part[order] = np.searchsorted(np.cumsum(FRACTIONS)[:2], middle)
+    part = group_part[groups]
+    if empty := [name for n, name in enumerate(("training", "held-out", "test")) if n not in part]:
         raise InputError(
             f"split={split!r} leaves no {' and no '.join(empty)} cell of {count} in {sizes.size} "
-            "groups: use more cells (every=1), split='random', or split='none'."
+            "groups: use more cells (stride=1), split='random', or split='none'."
         )
-    return found
+    return part

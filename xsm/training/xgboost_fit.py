@@ -1,4 +1,4 @@
-"""Fit boosted trees to the predictors of single days."""
+"""Fit boosted trees (XGBoost) to the predictors of single days."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from xsm.networks.xgboost_model import packed, xgboost
-from xsm.training.losses import rarity
-from xsm.training.sequence_loop import Sequences
+from xsm._lazy import optional_import
+from xsm.networks.xgboost_model import booster_params
+from xsm.training.losses import density_weights
+from xsm.training.sequence_fit import Sequences
 
-PARAMETERS: dict[str, Any] = {
+DEFAULT_PARAMETERS: dict[str, Any] = {
     "max_depth": 10,
     "eta": 0.1,
     "min_child_weight": 5,
@@ -20,69 +21,74 @@ PARAMETERS: dict[str, Any] = {
     "colsample_bytree": 0.8,
     "tree_method": "hist",
 }
-ROUNDS, PATIENCE = 400, 20
+DEFAULT_ROUNDS, PATIENCE = 400, 20  # trees
 
 
-def fit_boosted(
-    train: Sequences,
+def fit_boosted_trees(
+    training: Sequences,
     held_out: Sequences | None,
     parameters: Mapping[str, Any],
     seed: int,
     on_round: Callable[[int, float], None] | None = None,
-    balance: float = 0.0,
+    density_power: float = 0.0,
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
-    """Fit one booster of squared error; stop when held-out days get no better.
+    """Fit one booster by squared error; stop when the error on held-out days stops falling.
 
     Parameters
     ----------
-    train, held_out : Sequences
-        Of one day each; held_out may be None.
+    training, held_out : Sequences
+        Of one day each; `held_out` may be None.
     parameters : mapping
-        Of xgboost, in place of `PARAMETERS`; ``rounds``, the number of trees, is taken out.
+        Of xgboost, in place of `DEFAULT_PARAMETERS`, and ``rounds``, the number of trees.
     seed : int
     on_round : callable, optional
-        Called after each tree with its number and the error (standardised) of the check.
-    balance : float
-        Power of the rarity by which a target counts (:func:`xsm.training.losses.rarity`).
+        Called after each tree with its number and the error (standardised) on what was held out,
+        or, without any, on the training days.
+    density_power : float
+        See :func:`xsm.training.losses.density_weights`.
 
     Returns
     -------
     params : dict of ndarray
-        See :func:`xsm.networks.xgboost_model.packed`.
+        See :func:`xsm.networks.xgboost_model.booster_params`.
     curve : dict
         ``epoch`` (tree), ``train`` and ``held_out``, standardised RMSE.
     """
-    package = xgboost()
-    options = PARAMETERS | dict(parameters) | {"seed": seed}
-    rounds = int(options.pop("rounds", ROUNDS))
-    weight = rarity(train.y, balance)(train.y[:, 0]) if balance else None
-    learnt = package.QuantileDMatrix(*_days(train), weight=weight)
-    check = None if held_out is None else package.QuantileDMatrix(*_days(held_out), ref=learnt)
-    sets = [(learnt, "train")] + ([] if check is None else [(check, "held_out")])
+    package = optional_import("xgboost", "a fit of the kind 'xgboost'", "trees")
+    options = DEFAULT_PARAMETERS | dict(parameters) | {"seed": seed}
+    rounds = int(options.pop("rounds", DEFAULT_ROUNDS))
+    weight = None
+    if density_power:
+        weight = density_weights(training.y, density_power)(training.y[:, 0])
+    train_matrix = package.QuantileDMatrix(*_days(training), weight=weight)
+    matrices = [(train_matrix, "train")]
+    if held_out is not None:
+        matrices.append((package.QuantileDMatrix(*_days(held_out), ref=train_matrix), "held_out"))
+    checked = matrices[-1][1]
     history: dict[str, dict[str, list[float]]] = {}
 
-    class Told(package.callback.TrainingCallback):  # type: ignore[misc, name-defined]
+    class ProgressCallback(package.callback.TrainingCallback):  # type: ignore[misc, name-defined]
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             if on_round is not None:
-                on_round(epoch + 1, evals_log[sets[-1][1]]["rmse"][-1])
+                on_round(epoch + 1, evals_log[checked]["rmse"][-1])
             return False
 
     booster = package.train(
         options,
-        learnt,
+        train_matrix,
         rounds,
-        evals=sets,
+        evals=matrices,
         evals_result=history,
-        early_stopping_rounds=None if check is None else PATIENCE,
+        early_stopping_rounds=None if held_out is None else PATIENCE,
         verbose_eval=False,
-        callbacks=[Told()],
+        callbacks=[ProgressCallback()],
     )
-    last = rounds - 1 if check is None else booster.best_iteration
+    last = rounds - 1 if held_out is None else booster.best_iteration
     booster = booster[: last + 1]
-    errors = {name: [round(v, 5) for v in history[name]["rmse"]] for _, name in sets}
+    errors = {name: [round(v, 5) for v in history[name]["rmse"]] for _, name in matrices}
     curve = {"epoch": [*range(1, len(errors["train"]) + 1)], "held_out": [], **errors}
-    spread = errors[sets[-1][1]][last]
-    return packed(booster, 2 * math.log(max(spread, 1e-6))), curve
+    rmse = errors[checked][last]
+    return booster_params(booster, 2 * math.log(max(rmse, 1e-6))), curve
 
 
 def _days(data: Sequences) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
-"""Train the shipped network that estimates soil moisture: ``make train-estimate``.
+"""Train the shipped estimator: ``make train-estimate``.
 
-On the cells of a simulated Earth (:mod:`xsm.osse`) that no evaluation uses, with the predictors of
-Zhang et al. (2025), doi 10.5194/essd-17-5181-2025, whose own inputs cannot be shipped.
+The training data are cells of a simulated Earth (:mod:`xsm.osse`) that no evaluation uses, with the
+predictors of Zhang et al. (2025), doi 10.5194/essd-17-5181-2025, whose inputs cannot be shipped.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from xsm.networks.model import Model
-from xsm.networks.recurrent import KINDS
+from xsm.networks.registry import kinds
 from xsm.osse.cells import FEATURES, TARGET, simulated_cells
 from xsm.training.fit_estimator import fit_estimator
 
 logger = logging.getLogger(__name__)
 
-SEED = 201  # of the Earth; seed 0 is left to evaluation and to users
+SEED = 201  # of the simulated Earth; seed 0 is reserved for evaluation and users
 SETTINGS: dict[str, Any] = {
-    "hidden": 32, "input": 32, "epochs": 16, "batch": 16, "rate": 1e-2, "dropout": 0.0,
-    "scaling": "quartiles", "shortest": 60, "split": "random",
+    "hidden_size": 32, "input_size": 32, "epochs": 16, "batch_size": 16, "learning_rate": 1e-2,
+    "dropout": 0.0, "scaling": "quartiles", "min_crop_days": 60, "split": "random",
 }  # fmt: skip
 DESCRIPTION = (
     "xsm's estimator: {kind} on albedo, temperature, reanalysis, terrain and soil; trained on a "
     "simulated Earth, no product"
 )
 MEANING = (
-    "Predictors and target are simulated (xsm.osse). Relations between them are those that the "
-    "simulation assumes, not those of the real world: the weights show what such a network does, "
-    "and are a start for nothing but tests. For real data, xsm.fit_estimator."
+    "Predictors and target are simulated (xsm.osse). The relations between them are those of the "
+    "simulation, not those of the real world: the weights are for demonstrations and tests only. "
+    "For real data, use xsm.fit_estimator."
 )
 
 
@@ -39,33 +39,33 @@ def main(arguments: list[str] | None = None) -> Model:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="file of the model")
-    parser.add_argument("--kind", choices=KINDS, default="atlstm")
-    parser.add_argument("--every", type=int, default=6, help="rows and columns of 0.25 degrees")
+    parser.add_argument("--kind", choices=kinds("estimate"), default="atlstm")
+    parser.add_argument("--stride", type=int, default=6, help="of rows and columns of 0.25 degrees")
     parser.add_argument("--days", type=int, default=425)
     parser.add_argument("--epochs", type=int, default=SETTINGS["epochs"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="of torch, such as cuda")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     model = fit_estimator(
-        simulated_cells(SEED, stride=given.every, days=given.days),
+        simulated_cells(SEED, stride=options.stride, days=options.days),
         TARGET,
-        given.out,
-        model=given.kind,
+        options.out,
+        model=options.kind,
         features=FEATURES,
-        seed=given.seed,
-        device=given.device,
+        seed=options.seed,
+        device=options.device,
         card={
-            "description": DESCRIPTION.format(kind=given.kind),
+            "description": DESCRIPTION.format(kind=options.kind),
             "licence": "Apache-2.0",
             "simulated": True,
             "meaning": MEANING,
-            "trained_on": {f"xsm.osse, seed {SEED}, every {given.every}th cell": given.days},
-            "hardware": f"{platform.machine()}, {given.device}",
+            "trained_on": {f"xsm.osse, seed {SEED}, every {options.stride}th cell": options.days},
+            "hardware": f"{platform.machine()}, {options.device}",
         },
-        **(SETTINGS | {"epochs": given.epochs}),
+        **(SETTINGS | {"epochs": options.epochs}),
     )
-    logger.info("%s: %s", given.out, model.card["scores"])
+    logger.info("%s: %s", options.out, model.card["scores"])
     return model
 
 

@@ -1,6 +1,6 @@
 """Train the shipped gap-filling networks: ``make train-gapfill``.
 
-Two sources: a month of real AMSR2 retrievals, of which regions and days are held out
+The training data are a month of real AMSR2 retrievals, without held-out regions and days
 (:mod:`xsm.training.splits`), and simulated Earths (:mod:`xsm.osse`) that no evaluation uses.
 """
 
@@ -10,20 +10,24 @@ import argparse
 import logging
 import platform
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xsm.networks.model import Model, load_model, save_model
-from xsm.networks.partial_conv import NETWORKS, initial_params
+from xsm.networks.registry import network
 from xsm.training.calibration import calibrate
-from xsm.training.gapfill_loop import fit
-from xsm.training.patches import Record, Sampler
+from xsm.training.loop import Curve
+from xsm.training.patch_fit import fit_patches
+from xsm.training.patches import Sampler, TrainingRecord
 from xsm.training.splits import day_mask, region_mask
 
 logger = logging.getLogger(__name__)
 
-SIMULATED = (  # name, seed, share of the samples; seed 0 is left to evaluation and to users
+KIND = "partial_conv"
+AMSR2_FRACTION = 0.75  # of the samples
+SIMULATED = (  # name, seed, fraction of the samples; seed 0 is reserved for evaluation and users
     ("global-month", 101, 0.15),
     ("cci-europe", 102, 0.05),
     ("smap-conus", 103, 0.05),
@@ -46,41 +50,41 @@ def amsr2_parts(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         lat, lon = ds["lat"].values, ds["lon"].values
     nan = np.float32(np.nan)
     days = {part: day_mask(values.shape[0], part) for part in ("train", "val")}
-    train, known = days["train"], days["train"] | days["val"]
+    train, not_test = days["train"], days["train"] | days["val"]
     return (
         np.where(region_mask(lat, lon, "train"), values[train], nan),
-        np.where(region_mask(lat, lon, "val"), values[known], nan),
+        np.where(region_mask(lat, lon, "val"), values[not_test], nan),
     )
 
 
-def simulated_records(*, truth: bool) -> list[Record]:
-    """Records of simulated Earths, with gaps and noise as the sensors make them.
+def simulated_records(*, truth: bool) -> list[TrainingRecord]:
+    """Records of simulated Earths, with the gaps and the noise of the sensors.
 
-    With `truth`, what is to be learnt is the field without noise, else the hidden retrieval.
+    With `truth`, the target is the field without noise, else the hidden retrieval.
     """
     from xsm.osse.tutorial import open_dataset
 
     records = []
-    for name, seed, share in SIMULATED:
+    for name, seed, fraction in SIMULATED:
         ds = open_dataset(name, seed=seed, truth=truth, covariates=False)
-        known = ds["soil_moisture_truth"].values if truth else None
+        field = ds["soil_moisture_truth"].values if truth else None
         wrap = name == "global-month"
         values = ds["soil_moisture"].values
-        records.append(Record(values, truth=known, wrap=wrap, share=share, name=name))
+        records.append(TrainingRecord(values, truth=field, wrap=wrap, weight=fraction, name=name))
     return records
 
 
 def train(
-    network: str,
+    network_name: str,
     amsr2: str | Path,
     out: str | Path,
     *,
     steps: int,
-    batch: int = 2,
+    batch_size: int = 2,
     seed: int = 0,
     start: str | None = None,
     truth: bool = False,
-    rate: float = 2e-3,
+    learning_rate: float = 2e-3,
     device: str = "cpu",
     workers: int = 0,
 ) -> Model:
@@ -88,13 +92,13 @@ def train(
 
     Parameters
     ----------
-    network : {"default", "sgd-sm"}
+    network_name : {"default", "sgd-sm"}
     amsr2 : path of the AMSR2 month
     out : path of the model to write
-    steps, batch, seed, rate, device, workers
-        As in :func:`xsm.training.gapfill_loop.fit`.
+    steps, batch_size, seed, learning_rate, device, workers
+        As in :func:`xsm.training.patch_fit.fit_patches`.
     start : str, optional
-        A model to go on from, by name or path.
+        A model to train further, by name or path.
     truth : bool
         Learn the truth of simulated records instead of their hidden retrievals.
 
@@ -102,41 +106,53 @@ def train(
     -------
     Model
     """
-    config = NETWORKS[network]()
-    params = initial_params(config, seed) if start is None else load_model(start).params
-    blank = Model({"name": network, "config": config}, params)
-    real, unseen = amsr2_parts(amsr2)
-    records = [Record(real, wrap=True, share=0.75, name="amsr2"), *simulated_records(truth=truth)]
-    sampler = Sampler(records, blank, seed=seed)
-    validation = [Record(unseen, wrap=True, name="amsr2 held out")]
-    held_out = Sampler(validation, blank, patch=80, days=25, hidden=(0.05, 0.08), seed=seed + 1)
+    row = network(KIND, "gapfill")
+    config = row.configs[network_name]()
+    if start is None:
+        params = row.initial_params(config, seed)
+    else:
+        params = load_model(start).params
+    initial = Model({"name": network_name, "network": KIND, "config": config}, params)
+    real, held_out_values = amsr2_parts(amsr2)
+    records = [
+        TrainingRecord(real, wrap=True, weight=AMSR2_FRACTION, name="amsr2"),
+        *simulated_records(truth=truth),
+    ]
+    sampler = Sampler(records, initial, seed=seed)
+    validation = [TrainingRecord(held_out_values, wrap=True, name="amsr2 held out")]
+    options: dict[str, Any] = {"patch": 80, "days": 25, "hidden_fraction": (0.05, 0.08)}
+    held_out = Sampler(validation, initial, seed=seed + 1, **options)
     samples = [held_out.draw() for _ in range(16)]
     card = {
-        "description": DESCRIPTIONS[network],
+        "description": DESCRIPTIONS[network_name],
         "licence": "Apache-2.0",
-        "network": "partial_conv",
+        "network": KIND,
         "config": config,
         "trained_on": {
             "LPRM AMSR2 X band, descending, April 2015 (NASA)": "training regions and days",
-            **{f"xsm.osse.tutorial {name!r}, seed {seed}": f"share {s}" for name, seed, s in SIMULATED},
+            **{
+                f"xsm.osse.tutorial {name!r}, seed {seed}": f"fraction {fraction}"
+                for name, seed, fraction in SIMULATED
+            },
         },
         "training": {
-            "steps": steps, "batch": batch, "seed": seed, "rate": rate, "truth": truth,
+            "steps": steps, "batch_size": batch_size, "seed": seed,
+            "learning_rate": learning_rate, "truth": truth,
             "start": None if start is None else load_model(start).identity,
             "hardware": f"{platform.machine()}, {device}", "precision": "bfloat16 convolutions",
         },
     }  # fmt: skip
 
-    def checkpoint(best, curve):
+    def checkpoint(best: dict[str, np.ndarray], curve: Curve) -> None:
         save_model(out, card | {"curve": vars(curve)}, best)
 
-    params, curve = fit(
-        params, config, sampler, samples,
-        steps=steps, batch=batch, rate=rate, device=device, workers=workers,
-        check_every=400, on_check=checkpoint,
+    params, curve = fit_patches(
+        initial, sampler, samples,
+        steps=steps, batch_size=batch_size, learning_rate=learning_rate, device=device,
+        workers=workers, check_every=400, on_check=checkpoint,
     )  # fmt: skip
-    more = Sampler(validation, blank, patch=80, days=25, hidden=(0.05, 0.08), seed=seed + 2)
-    calibration = calibrate(params, config, [more.draw() for _ in range(24)])
+    further = Sampler(validation, initial, seed=seed + 2, **options)
+    calibration = calibrate(initial, params, [further.draw() for _ in range(24)])
     logger.info("calibration: %s", calibration)
     return save_model(out, card | {"curve": vars(curve), "calibration": calibration}, params)
 
@@ -144,16 +160,17 @@ def train(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="default")
+    choices = sorted(network(KIND, "gapfill").configs)
+    parser.add_argument("--network", dest="network_name", choices=choices, default="default")
     parser.add_argument("--amsr2", required=True, help="path of the AMSR2 month (NetCDF)")
     parser.add_argument("--out", required=True, help="path of the model to write")
     parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--device", default="cpu", help="of torch, such as cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw samples")
-    parser.add_argument("--start", help="model to go on from")
+    parser.add_argument("--start", help="model to train further")
     parser.add_argument("--truth", action="store_true", help="learn the truth of simulated records")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train(**vars(parser.parse_args()))

@@ -9,8 +9,9 @@ import xarray as xr
 
 import xsm
 from tests.estimation.worlds import NAMES, any_model, world
-from xsm.errors import InputError, ModelError, UnitError, VariableNotFoundError
+from xsm.errors import BackendError, InputError, ModelError, UnitError, VariableNotFoundError
 from xsm.estimate import estimate
+from xsm.networks.device import ExecutionConfig
 from xsm.networks.model import save_model
 from xsm.networks.sequence_inference import estimate_sequences
 
@@ -261,8 +262,8 @@ def test_attention_of_a_pixel():
     ds, model = world(), any_model("atlstm", days=60)
     pixel = ds.isel(lat=1, lon=2)
     found = estimate(pixel, model=model, attention=True)
-    assert found.attention.dims == ("time", "attended")
-    np.testing.assert_allclose(found.attention.sum("attended"), 1, rtol=1e-5)
+    assert found.attention.dims == ("time", "attended_time")
+    np.testing.assert_allclose(found.attention.sum("attended_time"), 1, rtol=1e-5)
     whole = estimate(ds, model=model).isel(lat=1, lon=2)
     np.testing.assert_allclose(found.soil_moisture, whole.soil_moisture, atol=1e-6)
     square = ds.isel(lat=[1], lon=[2])
@@ -277,3 +278,44 @@ def test_attention_of_a_pixel():
         estimate(pixel.drop_isel(time=9), model=model, attention=True)
     with pytest.raises(InputError, match="'lstm' has no attention"):
         estimate(pixel, model=any_model("lstm", days=60), attention=True)
+
+
+def test_attention_runs_on_the_backend_and_device_that_are_asked_for(monkeypatch):
+    torch = pytest.importorskip("torch")
+    pixel, model = world().isel(lat=1, lon=2), any_model("atlstm", days=60)
+    expected = estimate(pixel, model=model, attention=True).attention
+    options = []
+    real = ExecutionConfig.tensors
+
+    def tensors(self, arrays):
+        options.append(tuple(self))
+        return real(self, arrays)
+
+    monkeypatch.setattr(ExecutionConfig, "tensors", tensors)
+    asked = {"backend": "reference", "device": "cpu", "dtype": "float64"}
+    found = estimate(pixel, model=model, attention=True, **asked).attention
+    assert set(options) == {("reference", "cpu", "float64")}
+    assert len(options) == 4  # parameters and predictors, of the attention and of the estimate
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(InputError, match="sees 0 NVIDIA"):
+        estimate(pixel, model=model, attention=True, device="cuda")
+
+
+def test_arguments_that_do_not_apply_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr("xsm.estimation.pixels.estimate_sequences", _refuse)
+    pixel = world().isel(lat=1, lon=2)
+    with pytest.raises(InputError, match="attention=True: a network of the kind 'bilstm' has no"):
+        estimate(pixel, model=any_model("bilstm", days=60), attention=True)
+    with pytest.raises(BackendError, match="'dense' runs no kernels"):
+        estimate(pixel, model=any_model("dense"), backend="numba")
+    with pytest.raises(InputError, match="features names"):
+        estimate(pixel, model=any_model("dense"), features={"rain": "precipitation"})
+
+
+def test_history_holds_the_options_of_the_call():
+    ds, model = world(), any_model()
+    plain = estimate(ds, model=model).attrs["history"]
+    assert "estimate(model='any'), network any (sha256" in plain
+    frozen = estimate(ds, model=model, mask_frozen=True, regrid="nearest").attrs["history"]
+    assert "estimate(model='any', mask_frozen=True, regrid='nearest'), network any" in frozen

@@ -53,7 +53,7 @@ def test_the_card_says_that_the_earth_is_simulated(iberia, caplog, monkeypatch):
     assert "Predictors and target are simulated" in card["meaning"]
     assert "seed 0" not in str(card["trained_on"])
     assert card["scores"]["r2"] >= 0.98
-    monkeypatch.setattr(sys.modules["xsm.estimate"], "_told", set())
+    monkeypatch.setattr(sys.modules["xsm.estimate"], "_warned_models", set())
     with caplog.at_level(logging.WARNING, logger="xsm"):
         iberia.isel(lat=slice(3, 5)).sm.estimate(progress=False)
     assert "trained on a simulated Earth" in caplog.text

@@ -1,0 +1,94 @@
+"""Samples of a fit: which cells and days come, in which units, and what is refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from tests.estimation.worlds import world
+from xsm.errors import InputError
+from xsm.estimation.samples import check_whole, read_samples
+
+
+def test_sequences_hold_the_predictors_of_their_cell():
+    ds = world()
+    samples = read_samples(ds, "soil", ["lst", "sand", "precipitation"])
+    assert samples.x.shape == (20, 60, 3) and samples.y.shape == (20, 60)
+    assert [row["name"] for row in samples.rows] == ["lst", "sand", "precipitation"]
+    assert [row["static"] for row in samples.rows] == [False, True, False]
+    cell = ds.sel(lat=samples.lat[7], lon=samples.lon[7])
+    np.testing.assert_array_equal(samples.x[7, :, 0], cell.lst)
+    np.testing.assert_array_equal(samples.x[7, :, 1], np.full(60, cell.sand.item(), np.float32))
+    np.testing.assert_allclose(samples.y[7], cell.soil)
+    assert samples.period == ("2019-12-01", "2020-01-29")
+    assert samples.title == "soil"
+
+
+def test_the_order_of_dimensions_does_not_matter():
+    ds = world()
+    one, two = (read_samples(d, "soil", ["lst", "sand"]) for d in (ds, ds.transpose(..., "lat")))
+    order = np.lexsort((two.lon, -two.lat))
+    np.testing.assert_array_equal(two.x[order], one.x)
+    np.testing.assert_array_equal(two.y[order], one.y)
+
+
+def test_cells_without_a_static_predictor_or_a_target_are_left_out():
+    ds = world()
+    ds["sand"][0, 0] = np.nan
+    ds["soil"][:, 1, 1] = np.nan
+    samples = read_samples(ds, "soil", None)
+    assert samples.y.shape == (18, 60)
+    cells = set(zip(samples.lat.tolist(), samples.lon.tolist(), strict=True))
+    assert (50.0, 0.0) not in cells and (47.0, 3.0) not in cells
+
+
+def test_days_that_the_record_lacks_are_missing_targets():
+    ds = world().drop_isel(time=[20, 21])
+    samples = read_samples(ds, "soil", ["lst", "sand"], max_interp_gap=1)
+    assert samples.y.shape == (20, 60)
+    assert np.isnan(samples.y[:, 20:22]).all() and samples.targets == 58 * 20
+    assert np.isnan(samples.x[:, 20:22, 0]).all()
+    filled = read_samples(ds, "soil", ["lst", "sand"], max_interp_gap=2)
+    assert np.isfinite(filled.x).all()
+    assert {row["gap"] for row in filled.rows} == {2}
+
+
+def test_cells_without_coordinates_are_numbered():
+    ds = world().drop_vars(["lat", "lon"])
+    samples = read_samples(ds, "soil", None)
+    assert np.unique(samples.lat).tolist() == [0, 1, 2, 3]
+    assert np.unique(samples.lon).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_is_refused():
+    ds = world()
+    for options, wanted in (
+        ({"stride": 0}, "stride=0: expected a whole number, 1 or more"),
+        ({"stride": True}, "stride=True"),
+        ({"max_interp_gap": -1}, "max_interp_gap=-1: expected a whole number, 0 or more"),
+    ):
+        with pytest.raises(InputError, match=wanted):
+            read_samples(ds, "soil", None, **options)
+    with pytest.raises(InputError, match="expected a Dataset"):
+        read_samples(ds.lst, "soil", None)
+    with pytest.raises(InputError, match="target='no' is no variable"):
+        read_samples(ds, "no", None)
+    with pytest.raises(InputError, match="features='lst': expected a list"):
+        read_samples(ds, "soil", "lst")
+    with pytest.raises(InputError, match="target 'soil' goes from .* expected 0 to 1"):
+        read_samples(ds.assign(soil=(ds.soil * 20).assign_attrs(units="m3 m-3")), "soil", None)
+    moved = ds.soil.assign_coords(lat=ds.lat + 0.5)
+    with pytest.raises(InputError, match="has other lat than the predictors"):
+        read_samples(ds.drop_vars("soil"), moved, None)
+    later = ds.soil.assign_coords(time=ds.time + np.timedelta64(400, "D"))
+    with pytest.raises(InputError, match="no day in common"):
+        read_samples(ds.drop_vars("soil"), later, None)
+    with pytest.raises(InputError, match="has the dimensions"):
+        read_samples(ds.drop_vars("soil"), ds.soil.expand_dims(layer=2), None)
+    with pytest.raises(InputError, match="no predictor is known among"):
+        read_samples(xr.Dataset({"a": ds.soil.rename("a")}), ds.soil, None)
+
+
+def test_whole_numbers():
+    check_whole({"a": (None, 1), "b": (np.int64(3), 3)})
+    with pytest.raises(InputError, match="c=2.0: expected a whole number, 1 or more"):
+        check_whole({"c": (2.0, 1)})
