@@ -68,13 +68,13 @@ format: $(TEST_ENV)/.installed
 docs: $(TEST_ENV)/.docs
 	$(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
 
-# NETWORK=sgd-sm trains the other network; TRAIN_WITH='--device cuda --workers 14 --batch 16' on a GPU.
+# NETWORK=sgd-sm trains the other network; TRAIN_WITH='--device cuda --workers 14 --batch-size 16' on a GPU.
 NETWORK ?= default
 TRAIN = $(TEST_ENV)/bin/python -m xsm.training.recipes.shipped_gapfill --network $(NETWORK) --amsr2 $(AMSR2) $(TRAIN_WITH)
 train-gapfill: $(TEST_ENV)/.installed
 	$(TRAIN) --out build/weights/retrieval
 	$(TRAIN) --out build/weights/$(NETWORK) --start build/weights/retrieval \
-	  --truth --steps 1500 --rate 1e-3 --seed 5
+	  --truth --steps 1500 --learning-rate 1e-3 --seed 5
 
 train-estimate: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m xsm.training.recipes.shipped_estimator --out build/weights/atlstm $(TRAIN_WITH)

@@ -51,12 +51,14 @@ def streaming(values: NDArray[np.float32], model: Any) -> float:
     from xsm.networks.block_inference import fill_block, load_model, record_statistics
 
     loaded = load_model(model)
-    days, rows, _ = loaded.halo
+    days, rows, columns = loaded.halo
     padded = np.pad(values, ((days, days), (rows, rows), (0, 0)), constant_values=np.nan)
     stats = record_statistics(padded[days:-days], wrap=True)
-    stream = fill_block(padded, stats, loaded, wrap=True)
+    sides = ((0, 0), (0, 0), (columns, columns))
+    padded, stats = (np.pad(array, sides, mode="wrap") for array in (padded, stats))
+    stream = fill_block(padded, stats, loaded)
     windows = [
-        fill_block(padded[t : t + 2 * days + 1], stats, loaded, first=t, wrap=True)
+        fill_block(padded[t : t + 2 * days + 1], stats, loaded, first=t)
         for t in range(values.shape[0])
     ]
     return largest(stream, np.concatenate(windows, axis=1))

@@ -22,7 +22,8 @@ from xsm.osse.cells import ALBEDO, FEATURES, TARGET
 RESULT = RESULTS / "estimate_experiments.json"
 GROUPS = {"albedo": ALBEDO, "soil texture": ("sand", "clay", "silt")}
 STRIDES = {"importance": 20, "length": 12, "samples": 6}
-SHORT = {k: v for k, v in NETWORK.items() if k != "shortest"} | {"epochs": 10, "batch": 128}
+SHORT = {k: v for k, v in NETWORK.items() if k != "min_crop_days"}
+SHORT |= {"epochs": 10, "batch_size": 128}
 
 
 def as_lists(result: xr.Dataset) -> dict[str, Any]:
@@ -37,18 +38,30 @@ def experiments(ds: xr.Dataset) -> dict[str, Any]:
     common = {"features": FEATURES, "progress": False}
     begin = time.perf_counter()
     results["importance"] = importance(
-        "default", ds, TARGET, groups=GROUPS, repeats=3, every=STRIDES["importance"], progress=False
+        "default",
+        ds,
+        TARGET,
+        groups=GROUPS,
+        repeats=3,
+        stride=STRIDES["importance"],
+        progress=False,
     )
     seconds["importance"] = time.perf_counter() - begin
     results["length"] = sequence_length(
-        ds, TARGET, (0, 1, 3, 7, 15, 30), per_cell=12, every=STRIDES["length"], **common, **SHORT
+        ds,
+        TARGET,
+        (0, 1, 3, 7, 15, 30),
+        days_per_cell=12,
+        stride=STRIDES["length"],
+        **common,
+        **SHORT,
     )
     seconds["length"] = time.perf_counter() - begin - sum(seconds.values())
     results["samples"] = reduced_samples(
         ds,
         TARGET,
         (1.0, 0.3, 0.1, 0.03),
-        every=STRIDES["samples"],
+        stride=STRIDES["samples"],
         trees=TREES,
         **common,
         **NETWORK,

@@ -28,11 +28,11 @@ from benchmarks.provenance import RESULTS, ROOT, finite, provenance, write_resul
 from xsm.estimation.samples import Samples, read_samples
 from xsm.experiments.learning_curves import matched_by_distribution
 from xsm.metrics.score_table import pooled_scores
-from xsm.networks.sequence_inference import CONTEXT, estimate_sequences
+from xsm.networks.registry import CONTEXT_DAYS
+from xsm.networks.sequence_inference import estimate_sequences
 from xsm.osse.cells import ALBEDO, FEATURES, TARGET, simulated_cells
-from xsm.training.ensemble import fit_samples
+from xsm.training.ensemble import drop_predictors, fit_ensemble
 from xsm.training.recipes.shipped_estimator import SETTINGS
-from xsm.training.refit import without
 from xsm.training.splits import split_cells
 
 _log = logging.getLogger(__name__)
@@ -40,13 +40,14 @@ EARTH = {"seed": 601, "stride": 4, "resolution": 0.25, "days": 425}
 CELLS = (4500, 400)  # train, held out; of 70 and 20 % of all, for the cost
 WET = 0.4  # m3 m-3
 NETWORK = {k: v for k, v in SETTINGS.items() if k != "split"}  # of the shipped network
-DENSITY_POWER = 0.3  # of the density-weighted runs
+DENSITY_WEIGHTED = {"density_power": 0.3}  # option of the density-weighted runs
 TREES = {"rounds": 400}
 OPTIONS = {
     "lstm": NETWORK,
     "bilstm": NETWORK,
     "atlstm": NETWORK,
-    "transformer": {k: v for k, v in NETWORK.items() if k != "input"} | {"rate": 3e-3, "heads": 2},
+    "transformer": {k: v for k, v in NETWORK.items() if k != "input_size"}
+    | {"learning_rate": 3e-3, "attention_heads": 2},
     "xgboost": {"trees": TREES},
 }
 INPUTS = {
@@ -112,7 +113,7 @@ def select_predictors(samples: Samples, inputs: str) -> Samples:
     """The samples with the predictors of a run."""
     names = [row["name"] for row in samples.rows]
     dropped = () if inputs == "precipitation too" else ("precipitation", *INPUTS[inputs])
-    return without(samples, [names.index(name) for name in dropped])
+    return drop_predictors(samples, [names.index(name) for name in dropped])
 
 
 def estimates(
@@ -125,8 +126,8 @@ def estimates(
         if run.model == "raw":
             return reanalysis[cells], None
         return matched_by_distribution(reanalysis, samples.y, part == 0)[cells], None
-    options = OPTIONS[run.model] | ({"balance": DENSITY_POWER} if run.density_weighted else {})
-    model = fit_samples(samples, part, run.model, seed=run.seed, share=run.fraction, **options)
+    options = OPTIONS[run.model] | (DENSITY_WEIGHTED if run.density_weighted else {})
+    model = fit_ensemble(samples, part, run.model, seed=run.seed, fraction=run.fraction, **options)
     x = samples.x[cells]
     blocks = [estimate_sequences(x[n : n + 64], model) for n in range(0, len(x), 64)]
     return np.concatenate([mean for mean, _ in blocks]), np.concatenate([std for _, std in blocks])
@@ -152,9 +153,7 @@ def scores(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[
 
 def cache_path(run: Run, folder: Path) -> Path:
     """File of the scores of a run; its name depends on every setting."""
-    options = OPTIONS.get(run.model, {}) | (
-        {"balance": DENSITY_POWER} if run.density_weighted else {}
-    )
+    options = OPTIONS.get(run.model, {}) | (DENSITY_WEIGHTED if run.density_weighted else {})
     settings = run._asdict() | {"options": options, "cells": CELLS, "earth": EARTH}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     return folder / f"{run.model}_{run.split}_{run.seed}_{digest}.json"
@@ -166,7 +165,7 @@ def cached_scores(run: Run, samples: Samples, path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     begin = time.perf_counter()
     part = parts_of(samples, run.split, run.seed)
-    inner = slice(CONTEXT, -CONTEXT)  # the year; the days around it are context
+    inner = slice(CONTEXT_DAYS, -CONTEXT_DAYS)  # the year; the days around it are context
     unseen = part >= 2 if run.split == "random" else part == 2
     predictors = select_predictors(samples, run.inputs)
     estimate, std = estimates(run, predictors, part, unseen)
@@ -201,7 +200,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "earth": EARTH,
                 "options": OPTIONS,
                 "wet": WET,
-                "density_power": DENSITY_POWER,
+                **DENSITY_WEIGHTED,
             },
             "rows": rows,
         }

@@ -46,8 +46,8 @@ STATIC = (
 )  # fmt: skip
 VALID_RANGE = (0.02, 0.5)  # m3 m-3, of the retrieval
 NETWORK = {
-    "model": "dense", "hidden": 192, "epochs": 20, "batch": 512, "rate": 4e-3, "decay": 1e-2,
-    "dropout": 0.4,
+    "model": "dense", "hidden_size": 192, "epochs": 20, "batch_size": 512, "learning_rate": 4e-3,
+    "weight_decay": 1e-2, "dropout": 0.4,
 }  # fmt: skip
 FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in days
 RESIDUAL_FOLD = (30, 4)  # days left out by a network for the residuals, guard in days
@@ -111,7 +111,7 @@ def estimate(
                 location="cell_mean",
                 scale="cell_std",
                 split="none",
-                members=ensemble_size,
+                ensemble_size=ensemble_size,
                 seed=seed,
                 **NETWORK,
             )

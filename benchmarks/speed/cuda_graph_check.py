@@ -60,7 +60,7 @@ def check(
         except Exception:  # the other precisions are still checked
             row["failed"] = traceback.format_exc(limit=-6)
     if on_gpu:
-        print(f"{len(graphs._kept)} graphs, {torch.cuda.max_memory_allocated() / 1e6:.0f} MB")
+        print(f"{len(graphs._graphs)} graphs, {torch.cuda.max_memory_allocated() / 1e6:.0f} MB")
     return rows
 
 

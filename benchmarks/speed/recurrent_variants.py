@@ -14,13 +14,9 @@ import xsm_kernels
 from benchmarks.speed.operation_samples import torch_dtype
 from benchmarks.speed.parity_gate import Call
 from tests.kernels.lstm_samples import TOLERANCE
-from xsm.networks.recurrent import (
-    initial_params,
-    lstm_weights,
-    make_config,
-    recurrent_network,
-    recurrent_operations,
-)
+from xsm.networks.device import operations
+from xsm.networks.recurrent import atlstm_network, lstm_weights
+from xsm.networks.registry import network as find_network
 from xsm.networks.sequence_inference import in_blocks
 from xsm_kernels.dispatch import backends, load, unsupported_reason
 
@@ -39,9 +35,10 @@ class Sample:
         self.op, self.dtype, self.device = op, dtype, device
         self.window = attention_window
         names = [f"x{n}" for n in range(CHANNELS)]
-        self.config = make_config("atlstm", names, hidden=hidden_size, window=attention_window)
+        row = find_network("atlstm")
+        self.config = row.default_config(names, hidden=hidden_size, window=attention_window)
         rng = np.random.default_rng(0)
-        self.params = initial_params(self.config)
+        self.params = row.initial_params(self.config, 0)
         shape = self.params["output.weight"].shape
         self.params["output.weight"] = rng.uniform(-0.1, 0.1, shape).astype(np.float32)
         self.x = rng.standard_normal((batch_size, days, CHANNELS)).astype(np.float32)
@@ -58,7 +55,7 @@ class Sample:
         ops = SimpleNamespace(lstm=partial(xsm_kernels.lstm, backend="reference"))
         if self.op == "lstm":
             return ops.lstm(x, *lstm_weights(double, x))[0]
-        return recurrent_network(double, x, self.config, ops).mean
+        return atlstm_network(double, x, self.config, ops).mean
 
     def variants(self) -> dict[str, Callable[[], Call]]:
         """By name, a function that prepares a call returning y, or the mean."""
@@ -112,9 +109,8 @@ class Sample:
             "torch.nn.LSTM, plain attention": partial(self._torch_network, x, False),
             "torch.nn.LSTM, scaled_dot_product_attention": partial(self._torch_network, x, True),
         }
-        run = partial(
-            recurrent_network, config=self.config, ops=recurrent_operations(), weights=False
-        )
+        ops = operations(find_network("atlstm").operations)
+        run = partial(atlstm_network, config=self.config, ops=ops, weights=False)
         if self.device == "cuda":
             variants["ours"] = lambda: lambda: run(self.tensors, x).mean
         else:  # as xsm.estimate does
@@ -143,7 +139,7 @@ class Sample:
                 if outside is not None:
                     scores = scores.masked_fill(outside, -torch.inf)
                 context = torch.softmax(scores, -1) @ value
-            joined = torch.tanh(linear("join", torch.cat([context, y], -1)))
+            joined = torch.tanh(linear("out_proj", torch.cat([context, y], -1)))
             return linear("output", joined)[..., 0]
 
         return call

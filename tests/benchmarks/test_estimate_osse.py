@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     pytest.importorskip("torch")
     pytest.importorskip("xgboost")
     folder = tmp_path_factory.mktemp("estimate")
-    small = {"hidden": 4, "input": 4, "epochs": 1, "batch": 16, "dropout": 0.0}
+    small = {"hidden_size": 4, "input_size": 4, "epochs": 1, "batch_size": 16, "dropout": 0.0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(osse, "EARTH", {"seed": 7, "stride": 2, "resolution": 4.0, "days": 70})
         patch.setattr(osse, "CELLS", (40, 20))
@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
             osse, "OPTIONS", {"lstm": small, "atlstm": small, "xgboost": {"trees": {"rounds": 5}}}
         )
         osse.main(["--folder", str(folder), "--out", str(folder / "result.json")])
-        patch.setattr(osse, "fit_samples", None)  # a second run reads the cache
+        patch.setattr(osse, "fit_ensemble", None)  # a second run reads the cache
         osse.main(["--folder", str(folder), "--out", str(folder / "again.json")])
         patch.setattr(osse, "RUNS", (*RUNS, osse.Run("bilstm")))
         osse.main(["--folder", str(folder), "--out", str(folder / "cached.json"), "--cached-only"])

@@ -54,7 +54,7 @@ def synthetic_file(folder, seed=0):
 @pytest.fixture
 def quick(monkeypatch):
     pytest.importorskip("torch")
-    small = {"epochs": 15, "hidden": 8, "batch": 128, "dropout": 0.0}
+    small = {"epochs": 15, "hidden_size": 8, "batch_size": 128, "dropout": 0.0}
     monkeypatch.setattr(smap_conus, "NETWORK", smap_conus.NETWORK | small)
     real = smap_conus.LocalGaussianProcess
     monkeypatch.setattr(
