@@ -1,13 +1,13 @@
-# Two commands do everything on a fresh machine: `make demo` (no torch) and `make test`.
+# On a new machine: `make demo` (without torch) and `make test`.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DEMO_ENV := .venv-demo
 TEST_ENV := .venv
 DEMO_OUT ?= build/demo
 
-# -qq: pip's errors only. Where torch comes from (CPU or CUDA build) is pip's own configuration.
+# -qq: only errors of pip. The configuration of pip decides between the CPU and CUDA builds of torch.
 PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
 PINS := pyproject.toml constraints.txt
-# Real data, used where it is there and skipped where not.
+# Folder of the real data; tests that need it are skipped without.
 export XSM_DATA ?= $(abspath ../shared/data)
 AMSR2 ?= $(XSM_DATA)/amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc
 
@@ -16,15 +16,15 @@ AMSR2 ?= $(XSM_DATA)/amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc
 
 help:
 	@echo 'make demo           install xsm without torch; fill, estimate and validate the embedded dataset'
-	@echo 'make test           install what the tests need (torch on the CPU, triton) and run them'
-	@echo 'make lint           ruff, mypy and the direction of imports'
-	@echo 'make format         let ruff rewrite the files'
+	@echo 'make test           install the test requirements (torch, triton) and run all tests'
+	@echo 'make lint           ruff, mypy and import-linter'
+	@echo 'make format         format the files with ruff'
 	@echo 'make docs           build the documentation into build/docs'
-	@echo 'make train-gapfill  train the shipped gap-filling weights again'
-	@echo 'make train-estimate train the shipped estimator again, on a simulated Earth'
+	@echo 'make train-gapfill  train the shipped gap-filling weights'
+	@echo 'make train-estimate train the shipped estimator, on a simulated Earth'
 	@echo 'make benchmarks     measure skill, speed and import time into benchmarks/results'
 	@echo 'make tables         write the measured tables into README.md and docs'
-	@echo 'make clean          remove environments, caches and build'
+	@echo 'make clean          remove environments, caches and build outputs'
 
 # $(call environment,FOLDER,EXTRAS): a virtual environment with xsm in it, editable.
 define environment
@@ -36,7 +36,7 @@ define environment
 	@echo 'Installing xsm[$(2)] into $(1) (a few minutes the first time)'
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 	@$(1)/bin/python $(PIP_INSTALL) --log $(1)/pip.log -e '.[$(2)]' || \
-	  { echo 'pip failed: the whole story is in $(1)/pip.log'; exit 1; }
+	  { echo 'pip failed: see $(1)/pip.log'; exit 1; }
 	@touch $@
 endef
 
@@ -68,7 +68,7 @@ format: $(TEST_ENV)/.installed
 docs: $(TEST_ENV)/.docs
 	$(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
 
-# NETWORK=sgd-sm for the other one; TRAIN_WITH='--device cuda --workers 14 --batch-size 16' on a GPU.
+# NETWORK=sgd-sm trains the other network; TRAIN_WITH='--device cuda --workers 14 --batch-size 16' on a GPU.
 NETWORK ?= default
 TRAIN = $(TEST_ENV)/bin/python -m xsm.training.recipes.shipped_gapfill --network $(NETWORK) --amsr2 $(AMSR2) $(TRAIN_WITH)
 train-gapfill: $(TEST_ENV)/.installed
@@ -80,17 +80,19 @@ train-estimate: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m xsm.training.recipes.shipped_estimator --out build/weights/atlstm $(TRAIN_WITH)
 
 benchmarks: $(TEST_ENV)/.installed
-	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data amsr2
-	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data osse
+	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data amsr2 --model default sgd-sm
+	$(TEST_ENV)/bin/python -m benchmarks.skill.gapfill --data osse --model default sgd-sm
 	$(TEST_ENV)/bin/python -m benchmarks.skill.consistency
 	$(TEST_ENV)/bin/python -m benchmarks.skill.throughput
 	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_osse
 	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_experiments
+	$(TEST_ENV)/bin/python -m benchmarks.skill.smap_conus --cross-validate
 	$(TEST_ENV)/bin/python -m benchmarks.speed
-	$(TEST_ENV)/bin/python -m benchmarks.speed.memory
-	$(TEST_ENV)/bin/python -m benchmarks.validation.speed
+	$(TEST_ENV)/bin/python -m benchmarks.speed.recurrent
+	$(TEST_ENV)/bin/python -m benchmarks.speed.peak_memory
+	$(TEST_ENV)/bin/python -m benchmarks.validation.metrics_speed
 	$(TEST_ENV)/bin/python -m benchmarks.validation.worked_example
-	$(TEST_ENV)/bin/python benchmarks/import_time.py
+	$(TEST_ENV)/bin/python -m benchmarks.speed.import_time
 
 tables: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.tables

@@ -1,1 +1,4 @@
-"""Measurements of xsm: how fast (`speed`) and how well (`skill`). Nothing here is shipped."""
+"""Measurements of xsm: how fast (`speed`), how accurate (`skill`) and how it scores (`validation`).
+
+Nothing in here is shipped.
+"""

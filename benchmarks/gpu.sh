@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# All that has to be measured on a GPU, in under nine minutes, with no network: parity, then times.
+# All GPU measurements in under nine minutes, without a network: parity, then times.
 #
 #   benchmarks/gpu.sh             python3 with torch, triton, numba, xarray, scipy, matplotlib
-#   DRY_RUN=1 benchmarks/gpu.sh   tiny, on a CPU, kernels interpreted: does everything run?
+#   DRY_RUN=1 benchmarks/gpu.sh   tiny shapes on a CPU with interpreted kernels: checks that all steps run
 #
-# Writes speed_gpu.json and two drawings to $OUT, or to benchmarks/results and docs/figures.
-# What python3 lacks is taken from wheels in $WHEELS (build/wheels). To get them, with a network:
+# Writes speed_gpu.json and two figures to $OUT, or to benchmarks/results and docs/figures.
+# Missing packages are installed from wheels in $WHEELS (build/wheels). To download them, with a network:
 #   python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 --dest build/wheels \
 #     array-api-compat cf-xarray flexcache flexparser global-land-mask pint platformdirs \
 #     pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
-# Without pytest and hypothesis, parity is that of benchmarks.speed.parity only.
+# Without pytest and hypothesis, parity is checked by benchmarks.speed.parity_gate only.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -20,25 +20,28 @@ begin=$SECONDS
 
 export PYTHONPATH="$PWD:$PWD/kernels:$scratch/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 needed='array_api_compat cf_xarray global_land_mask numba pint scipy torch triton xarray'
-found='import sys; from importlib.util import find_spec as f; sys.exit(not all(map(f, sys.argv[1:])))'
-lacking() { # those of the modules that python does not find
+all_found='import sys; from importlib.util import find_spec as f; sys.exit(not all(map(f, sys.argv[1:])))'
+missing() { # MODULES...: prints those that python cannot import
   $python -c 'import sys; from importlib.util import find_spec as f
 print(*[name for name in sys.argv[1:] if f(name) is None])' "$@"
 }
-take() { # from the wheels what python lacks of these
+install_missing() { # MODULES...: from the wheels
   local names
-  names=$(lacking "$@")
+  names=$(missing "$@")
   # shellcheck disable=SC2086
   [ -z "$names" ] || $python -m pip install -q --no-index --no-deps --find-links "$wheels" \
     --target "$scratch/site" $names
 }
 if compgen -G "$wheels/*.whl" >/dev/null; then
-  take array_api_compat cf_xarray flexcache flexparser global_land_mask pint platformdirs
-  take pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
+  install_missing array_api_compat cf_xarray flexcache flexparser global_land_mask pint platformdirs
+  install_missing pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
 fi
-[ -z "$(lacking $needed)" ] || { echo "gpu.sh lacks $(lacking $needed): its head tells of wheels"; exit 1; }
-# a package called tests elsewhere would hide ours, which has no __init__.py
-if ! $python -c "$found" tests.kernels.samples 2>/dev/null; then
+[ -z "$(missing $needed)" ] || {
+  echo "gpu.sh needs $(missing $needed): see its first lines for wheels"
+  exit 1
+}
+# an installed package called tests would hide ours, which has no __init__.py
+if ! $python -c "$all_found" tests.kernels.samples 2>/dev/null; then
   mkdir "$scratch/shadow" && cp -r tests "$scratch/shadow" && touch "$scratch/shadow/tests/__init__.py"
   export PYTHONPATH="$scratch/shadow:$PYTHONPATH"
 fi
@@ -50,7 +53,7 @@ start() { # NAME ARGUMENTS: python in the background
   names+=("$1")
   pids+=($!)
 }
-finish() { # wait for all that was started; 1 where one failed
+finish() { # wait for all background processes; 1 where one failed
   local status=0
   for i in "${!pids[@]}"; do
     local lines=2
@@ -66,7 +69,7 @@ if [ -n "${DRY_RUN:-}" ]; then
   threads=${THREADS:-1}
   measure=(--tiny --device cpu --threads "$threads")
   result=${OUT:-build/speed}/speed_gpu_dry.json
-  drawings=${OUT:-build/speed}
+  figures=${OUT:-build/speed}
   small=(--small --device cpu)
   precisions=(bfloat16)
 else
@@ -74,30 +77,30 @@ else
   threads=${THREADS:-$(nproc)}
   measure=(--device cuda --threads "$threads")
   result=${OUT:-benchmarks/results}/speed_gpu.json
-  drawings=${OUT:-docs/figures}
+  figures=${OUT:-docs/figures}
   small=(--device cuda)
   precisions=(bfloat16 float32 tf32 float16)
 fi
 
-first_status=0
-if [ "${TRITON_INTERPRET:-0}" != 0 ] || [ -z "${DRY_RUN:-}" ]; then # kernels can run
+graph_status=0
+if [ "${TRITON_INTERPRET:-0}" != 0 ] || [ -z "${DRY_RUN:-}" ]; then # the Triton kernels can run
   echo "== the network as a CUDA graph"
-  for precision in "${precisions[@]}"; do # what will be timed is compiled meanwhile
-    start "warm_$precision" -m benchmarks.speed.warm "${small[@]}" "$precision"
+  for precision in "${precisions[@]}"; do # compile in the background what will be timed
+    start "precompile_$precision" -m benchmarks.speed.precompile "${small[@]}" "$precision"
   done
-  timeout 120 $python -m benchmarks.speed.first "${small[@]}" >"$scratch/first.log" 2>&1
-  first_status=$?
-  tail -n 40 "$scratch/first.log"
+  timeout 120 $python -m benchmarks.speed.cuda_graph_check "${small[@]}" >"$scratch/cuda_graph_check.log" 2>&1
+  graph_status=$?
+  tail -n 40 "$scratch/cuda_graph_check.log"
 fi
 echo "== parity ($((SECONDS - begin)) s so far)"
-start parity -m benchmarks.speed.parity "${small[@]}"
+start parity -m benchmarks.speed.parity_gate "${small[@]}"
 if [ -z "${DRY_RUN:-}" ] && $python -c 'import pytest, hypothesis' 2>/dev/null; then
   tests=(-m pytest -q --no-header -p no:cacheprovider -p no:benchmark -W ignore tests/kernels)
   for name in triton lstm_triton; do # for machines without a GPU
     tests+=("--ignore=tests/kernels/test_$name.py")
   done
   none='triton'
-  for precision in "${precisions[@]}"; do # side by side: they mostly compile
+  for precision in "${precisions[@]}"; do # in parallel: most of the time is compilation
     start "parity_$precision" "${tests[@]}" -k "triton-$precision"
     none+=" and not triton-$precision"
   done
@@ -111,10 +114,10 @@ timeout 110 $python -m benchmarks.speed.recurrent "${measure[@]}" --keep-going -
 recurrent_status=$?
 tail -n 40 "$scratch/recurrent.md"
 left=$((525 - (SECONDS - begin)))
-minutes=$(((left - 75) / 6)) # in tenths; what is begun has time to end
+minutes=$(((left - 75) / 6)) # in tenths; leaves time for the last measurement to end
 echo "== times ($((SECONDS - begin)) s so far)"
 timeout "$left" $python -m benchmarks.speed "${measure[@]}" --keep-going --out "$result" \
-  --minutes "$((minutes / 10)).$((minutes % 10))" --figures "$drawings" \
+  --minutes "$((minutes / 10)).$((minutes % 10))" --figures "$figures" \
   >"$scratch/tables.md" 2>"$scratch/progress.log"
 speed_status=$?
 if [ -n "${OUT:-}" ]; then
@@ -122,7 +125,7 @@ if [ -n "${OUT:-}" ]; then
 fi
 tail -n 12 "$scratch/progress.log"
 tail -n 70 "$scratch/tables.md"
-echo "graph: exit $first_status; parity: exit $parity_status; times: exit $speed_status;" \
+echo "graph: exit $graph_status; parity: exit $parity_status; times: exit $speed_status;" \
   "recurrent: exit $recurrent_status;" \
   "$((SECONDS - begin)) s; $result"
-[ "$first_status" -eq 0 ] && [ "$parity_status" -eq 0 ] && [ "$speed_status" -eq 0 ]
+[ "$graph_status" -eq 0 ] && [ "$parity_status" -eq 0 ] && [ "$speed_status" -eq 0 ]

@@ -1,8 +1,8 @@
 """Write the measured tables into README.md and docs/, from ``benchmarks/results/*.json``.
 
-``python benchmarks/tables.py`` rewrites what stands between ``<!-- generated:NAME -->`` and
-``<!-- /generated -->``; with ``--check`` it changes nothing and fails where a table is out of date.
-A table whose result is not there says so and how to measure it. Standard library only.
+``python -m benchmarks.tables`` rewrites the text between ``<!-- generated:NAME -->`` and
+``<!-- /generated -->``. With ``--check`` it changes nothing and fails where a table is out of date.
+A table without a result names the command that measures it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- generated:([\w-]+) -->\n)(.*?)(<!-- /generated -->)", re.DOTALL)
-KINDS = {"block": "blocks", "swath": "swaths", "cell": "single cells", "long": "long gaps"}
+GAP_PATTERNS = {"block": "blocks", "swath": "swaths", "cell": "single cells", "long": "long gaps"}
 METHODS = {
     "linear": "linear in time",
     "window_mean": "mean of T-4 .. T+4",
@@ -33,7 +33,7 @@ Result = dict[str, Any]
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table, the first column to the left, the others to the right."""
+    """A Markdown table; the first column is left-aligned, the others right-aligned."""
     rule = ["---", *["--:"] * (len(head) - 1)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
 
@@ -43,52 +43,54 @@ def number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _chosen(result: Result, reference: str, scope: str) -> dict[str, dict[str, Result]]:
-    """Method -> kind of gap -> row."""
-    found: dict[str, dict[str, Result]] = {}
+def _by_method(result: Result, reference: str, scope: str) -> dict[str, dict[str, Result]]:
+    """Method -> gap pattern -> row."""
+    table: dict[str, dict[str, Result]] = {}
     for row in result["rows"]:
         if (row["reference"], row["scope"]) == (reference, scope):
-            found.setdefault(row["method"], {})[row["kind"]] = row
-    return found
+            table.setdefault(row["method"], {})[row["gap_pattern"]] = row
+    return table
 
 
 def _note(result: Result, methods: dict[str, dict[str, Result]]) -> str:
     sizes = next(iter(methods.values()))
-    cells = ", ".join(f"{sizes[kind]['n']:,} {name}" for kind, name in KINDS.items())
-    return f"{result['settings']['draws']} draws; cells scored: {cells}. Measured {result['date']}."
+    cells = ", ".join(f"{sizes[key]['n']:,} {label}" for key, label in GAP_PATTERNS.items())
+    n_realizations = result["settings"]["n_realizations"]
+    return f"{n_realizations} realizations; cells scored: {cells}. Measured {result['date']}."
 
 
 def gapfill(result: Result, reference: str = "retrieval", scope: str = "strict") -> str:
-    """RMSE by kind of gap, and the other scores of all gaps together."""
-    methods = _chosen(result, reference, scope)
-    head = ["RMSE, m3 m-3", *KINDS.values(), "all", "MAE", "bias", "R", "R anomalies"]
+    """RMSE by gap pattern, and the other scores of all gaps."""
+    methods = _by_method(result, reference, scope)
+    head = ["RMSE, m3 m-3", *GAP_PATTERNS.values(), "all", "MAE", "bias", "R", "R anomalies"]
     rows = []
-    for name, by_kind in methods.items():
-        together = by_kind["all"]
+    for name, by_pattern in methods.items():
+        overall = by_pattern["all"]
         rows.append(
             [METHODS.get(name, f"`{Path(name).stem}`")]
-            + [number(by_kind[kind]["rmsd"], 4) for kind in (*KINDS, "all")]
-            + [number(together["mae"], 4), f"{together['bias']:+.4f}"]
-            + [number(together[key], 3) for key in ("r", "r_anomaly")]
+            + [number(by_pattern[key]["rmsd"], 4) for key in (*GAP_PATTERNS, "all")]
+            + [number(overall["mae"], 4), f"{overall['bias']:+.4f}"]
+            + [number(overall[key], 3) for key in ("r", "r_anomaly")]
         )
     return markdown(head, rows) + "\n\n" + _note(result, methods)
 
 
 def intervals(result: Result, reference: str = "retrieval", scope: str = "strict") -> str:
-    """Share of held-out values inside the 68 and 95 % intervals, by kind of gap."""
+    """Percentage of held-out values inside the 68 and 95 % intervals, by gap pattern."""
     rows = []
-    for name, by_kind in _chosen(result, reference, scope).items():
-        if "coverage_68" not in by_kind["all"]:
+    for name, by_pattern in _by_method(result, reference, scope).items():
+        if "coverage_68" not in by_pattern["all"]:
             continue
         for level in (68, 95):
-            shares = [by_kind[kind].get(f"coverage_{level}") for kind in (*KINDS, "all")]
-            cells = ["-" if share is None else f"{100 * share:.1f}" for share in shares]
+            keys = (*GAP_PATTERNS, "all")
+            coverage = [by_pattern[key].get(f"coverage_{level}") for key in keys]
+            cells = ["-" if value is None else f"{100 * value:.1f}" for value in coverage]
             rows.append([f"{METHODS.get(name, f'`{Path(name).stem}`')}, {level} %", *cells])
-    return markdown(["inside the interval, %", *KINDS.values(), "all"], rows)
+    return markdown(["inside the interval, %", *GAP_PATTERNS.values(), "all"], rows)
 
 
 def consistency(result: Result) -> str:
-    """Largest differences between ways to cut a record."""
+    """Largest differences between ways to split a record."""
     rows = [
         [name.replace("_", " "), f"{difference:.1e}"]
         for name, difference in result["differences"].items()
@@ -116,23 +118,23 @@ def import_time(result: Result) -> str:
     return markdown(["milliseconds", "20 %", "median", "80 %"], rows)
 
 
-def _of(module: str, name: str, *given: str) -> Callable[[Result], str]:
-    """A table that a function of a module makes, which is built on this one."""
-    return lambda result: getattr(import_module(module), name)(result, *given)
+def _from(module: str, function: str, *arguments: str) -> Callable[[Result], str]:
+    """A table made by a function of another module, which imports this one."""
+    return lambda result: getattr(import_module(module), function)(result, *arguments)
 
 
-_SPEED = "benchmarks.speed.tables"
-_CPU = {name: ("speed_cpu", "-m benchmarks.speed", _of(_SPEED, name)) for name in (
+_SPEED = "benchmarks.speed.speed_tables"
+_CPU = {name: ("speed_cpu", "-m benchmarks.speed", _from(_SPEED, name)) for name in (
     "targets", "layers", "rates", "operations", "occupancy", "drawings", "network",
 )}  # fmt: skip
-_GPU = {name: ("speed_gpu", "-m benchmarks.speed --device cuda", _of(_SPEED, name)) for name in (
+_GPU = {name: ("speed_gpu", "-m benchmarks.speed --device cuda", _from(_SPEED, name)) for name in (
     "targets", "layers", "network", "switches", "drawings",
 )}  # fmt: skip
 
 
 def _example(name: str) -> Callable[[Result], str]:
     """A table of the worked example of validation."""
-    module = "benchmarks.validation.example_tables"
+    module = "benchmarks.validation.worked_example_tables"
     return lambda result: import_module(module).TABLES[name](result)
 
 
@@ -144,12 +146,12 @@ _EXAMPLE = {
     for name in _EXAMPLE_TABLES
 }
 
-_ESTIMATE = "benchmarks.skill.estimate_table"
+_ESTIMATE = "benchmarks.skill.estimate_tables"
 _OSSE = "estimate_osse", "-m benchmarks.skill.estimate_osse"
 _EXPERIMENTS = "estimate_experiments", "-m benchmarks.skill.estimate_experiments"
-_RECURRENT = _of("benchmarks.speed.recurrent", "table")
+_RECURRENT = _from("benchmarks.speed.recurrent", "table")
 
-# name of a table -> its result, how that is measured, and how it is written
+# name of a table -> its result file, the command that measures it, and the function that writes it
 TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "gapfill-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", gapfill),
     "gapfill-amsr2-region": (
@@ -173,29 +175,29 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "throughput": ("throughput_amsr2", "-m benchmarks.skill.throughput", throughput),
     **{f"speed-{name}": row for name, row in _CPU.items()},
     **{f"speed-gpu-{name}": row for name, row in _GPU.items()},
-    "speed-memory": ("speed_memory", "-m benchmarks.speed.memory", _of(_SPEED, "memory")),
+    "speed-memory": ("speed_memory", "-m benchmarks.speed.peak_memory", _from(_SPEED, "memory")),
     "validation-speed": (
         "validation_speed",
-        "-m benchmarks.validation.speed",
-        _of("benchmarks.validation.speed", "table"),
+        "-m benchmarks.validation.metrics_speed",
+        _from("benchmarks.validation.metrics_speed", "table"),
     ),
     **{f"validation-{name}": row for name, row in _EXAMPLE.items()},
-    "estimate-osse": (*_OSSE, _of(_ESTIMATE, "table")),
-    "estimate-short": (*_OSSE, _of(_ESTIMATE, "short")),
-    "estimate-margin": (*_OSSE, _of(_ESTIMATE, "margin")),
-    "estimate-unseen": (*_OSSE, _of(_ESTIMATE, "unseen")),
-    "estimate-inputs": (*_OSSE, _of(_ESTIMATE, "inputs")),
-    "estimate-importance": (*_EXPERIMENTS, _of(_ESTIMATE, "importance")),
-    "estimate-length": (*_EXPERIMENTS, _of(_ESTIMATE, "experiment", "length")),
-    "estimate-samples": (*_EXPERIMENTS, _of(_ESTIMATE, "experiment", "samples")),
+    "estimate-osse": (*_OSSE, _from(_ESTIMATE, "table")),
+    "estimate-short": (*_OSSE, _from(_ESTIMATE, "short")),
+    "estimate-margin": (*_OSSE, _from(_ESTIMATE, "margin")),
+    "estimate-unseen": (*_OSSE, _from(_ESTIMATE, "unseen")),
+    "estimate-inputs": (*_OSSE, _from(_ESTIMATE, "inputs")),
+    "estimate-importance": (*_EXPERIMENTS, _from(_ESTIMATE, "importance")),
+    "estimate-length": (*_EXPERIMENTS, _from(_ESTIMATE, "experiment", "length")),
+    "estimate-samples": (*_EXPERIMENTS, _from(_ESTIMATE, "experiment", "samples")),
     "smap-conus": (
         "smap_conus",
         "-m benchmarks.skill.smap_conus --cross-validate",
-        _of("benchmarks.skill.smap_table", "table"),
+        _from(_ESTIMATE, "smap_conus"),
     ),
     "recurrent": ("recurrent_cpu", "-m benchmarks.speed.recurrent", _RECURRENT),
     "recurrent-gpu": ("recurrent_gpu", "-m benchmarks.speed.recurrent --device cuda", _RECURRENT),
-    "import-time": ("import_time", "benchmarks/import_time.py", import_time),
+    "import-time": ("import_time", "-m benchmarks.speed.import_time", import_time),
 }
 
 
@@ -209,15 +211,15 @@ def table(name: str, results: Path) -> str:
     """
     if name not in TABLES:
         raise KeyError(f"no table is called {name!r}; there are {sorted(TABLES)}")
-    stem, how, write = TABLES[name]
+    stem, command, write = TABLES[name]
     path = results / f"{stem}.json"
     if not path.exists():
-        return f"*Not measured yet: `python {how}`.*"
+        return f"*Not measured yet: `python {command}`.*"
     return write(json.loads(path.read_text()))
 
 
-def rewritten(text: str, results: Path) -> str:
-    """The text with every table between markers brought up to date."""
+def rewrite(text: str, results: Path) -> str:
+    """The text with every generated table updated."""
     opened, closed = text.count("<!-- generated:"), text.count("<!-- /generated -->")
     if not opened == closed == len(BLOCK.findall(text)):
         raise ValueError("the markers of generated tables do not pair up")
@@ -225,18 +227,18 @@ def rewritten(text: str, results: Path) -> str:
 
 
 def outdated(root: Path, *, write: bool) -> list[Path]:
-    """Files whose tables are out of date; rewritten if asked."""
-    found = []
+    """Files whose tables are out of date; with `write` they are rewritten."""
+    stale = []
     for path in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
         if not path.exists():
             continue
         old = path.read_text()
-        new = rewritten(old, root / "benchmarks" / "results")
+        new = rewrite(old, root / "benchmarks" / "results")
         if new != old:
-            found.append(path)
+            stale.append(path)
             if write:
                 path.write_text(new)
-    return found
+    return stale
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
@@ -244,10 +246,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if out of date")
     check = parser.parse_args(arguments).check
-    found = outdated(root, write=not check)
-    for path in found:
+    stale = outdated(root, write=not check)
+    for path in stale:
         print(f"{'out of date' if check else 'rewritten'}: {path.relative_to(root)}")
-    if check and found:
+    if check and stale:
         raise SystemExit("run `make tables`")
 
 

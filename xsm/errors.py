@@ -1,4 +1,4 @@
-"""Errors of the package. Messages name the argument, its value, what was expected, the next step."""
+"""Errors of the package; messages name argument, value, what was expected and the next step."""
 
 
 class XsmError(Exception):

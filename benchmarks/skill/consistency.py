@@ -1,23 +1,21 @@
-"""Whether gap-filling gives the same numbers however the record is cut.
+"""Whether gap-filling gives the same numbers however the record is split.
 
 ``python -m benchmarks.skill.consistency [--model default]`` fills a simulated record (1) as one
-stream and day by day from nine-day windows, (2) whole and in tiles, (3) as it is and with its
-longitudes rolled, prints the largest absolute difference of mean and standard deviation of each
-pair, and writes ``benchmarks/results/consistency.json``.
+stream and day by day from nine-day windows, (2) whole and in tiles, (3) with and without rolled
+longitudes. It prints the largest absolute difference of mean and standard deviation of each pair,
+and writes ``benchmarks/results/consistency.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.skill.gapfill import RESULTS
-from benchmarks.skill.network import network
-from benchmarks.skill.provenance import finite, provenance
+from benchmarks.provenance import RESULTS, provenance, write_result
+from benchmarks.skill.gapfill_methods import fill_with_network
 
 TOLERANCE = 1e-5  # m3 m-3
 
@@ -25,7 +23,7 @@ TOLERANCE = 1e-5  # m3 m-3
 def simulated(
     n_days: int = 14, height: int = 48, width: int = 96, seed: int = 0
 ) -> NDArray[np.float32]:
-    """A globe-like ring (T, H, W), smooth in space, with swath gaps, holes, and sea."""
+    """A record (T, H, W) around the globe, smooth in space, with swaths, random gaps and sea."""
     rng = np.random.default_rng(seed)
     phase = rng.uniform(0, 2 * np.pi, (4, 3))
     t, y, x = np.ogrid[:n_days, :height, :width]
@@ -36,9 +34,9 @@ def simulated(
         ) * np.cos(t / (2 + i) + c)
     values = values + rng.normal(0, 0.02, values.shape)
     swath = (x + 11 * t + y // 3) % 32 < 12
-    holes = rng.random(values.shape) < 0.1
+    gaps = rng.random(values.shape) < 0.1
     sea = (np.cos(2 * np.pi * x / width) + np.cos(y / 11.0) < -0.9) & (t >= 0)
-    return np.where(swath | holes | sea, np.nan, values).astype(np.float32)
+    return np.where(swath | gaps | sea, np.nan, values).astype(np.float32)
 
 
 def largest(a: NDArray, b: NDArray) -> float:
@@ -49,7 +47,7 @@ def largest(a: NDArray, b: NDArray) -> float:
 
 
 def streaming(values: NDArray[np.float32], model: Any) -> float:
-    """One stream against one nine-day window per day, statistics of the record given."""
+    """One stream against one nine-day window per day, with the statistics of the record."""
     from xsm.networks.block_inference import fill_block, load_model, record_statistics
 
     loaded = load_model(model)
@@ -68,15 +66,15 @@ def streaming(values: NDArray[np.float32], model: Any) -> float:
 
 def tiled(values: NDArray[np.float32], model: Any) -> float:
     """The whole record at once against uneven tiles."""
-    whole = network(values, model=model, wrap=True, tile=max(values.shape))
-    parts = network(values, model=model, wrap=True, tile=19)
+    whole = fill_with_network(values, model=model, wrap=True, tile=max(values.shape))
+    parts = fill_with_network(values, model=model, wrap=True, tile=19)
     return largest(np.stack(whole), np.stack(parts))
 
 
 def rolled(values: NDArray[np.float32], model: Any, by: int = 31) -> float:
     """Roll the longitudes, fill, and roll back."""
-    straight = np.stack(network(values, model=model, wrap=True))
-    moved = np.stack(network(np.roll(values, by, axis=2), model=model, wrap=True))
+    straight = np.stack(fill_with_network(values, model=model, wrap=True))
+    moved = np.stack(fill_with_network(np.roll(values, by, axis=2), model=model, wrap=True))
     return largest(straight, np.roll(moved, -by, axis=3))
 
 
@@ -94,14 +92,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print and write; fails where a difference exceeds the tolerance."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="default")
-    chosen = parser.parse_args(arguments)
-    found = measure(chosen.model)
-    result = {**provenance([chosen.model]), "tolerance": TOLERANCE, "differences": found}
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "consistency.json").write_text(json.dumps(finite(result), indent=1) + "\n")
-    for name, difference in found.items():
+    model = parser.parse_args(arguments).model
+    differences = measure(model)
+    result = {**provenance([model]), "tolerance": TOLERANCE, "differences": differences}
+    write_result(result, RESULTS / "consistency.json")
+    for name, difference in differences.items():
         print(f"{name:28} {difference:.2e} m3 m-3")
-    if not max(found.values()) <= TOLERANCE:
+    if not max(differences.values()) <= TOLERANCE:
         raise SystemExit(f"a difference exceeds {TOLERANCE:g} m3 m-3")
 
 

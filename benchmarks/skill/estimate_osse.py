@@ -1,13 +1,13 @@
-"""Networks of sequences against boosted trees on a simulated Earth, at places never seen.
+"""Sequence networks against boosted trees on a simulated Earth, at cells that no fit has used.
 
-``python -m benchmarks.skill.estimate_osse`` has the form of Table 5 of Zhang et al. (2025,
-doi 10.5194/essd-17-5181-2025): the same predictors, the same split of places, the same scores. The
-target is the soil moisture in the ground of the simulated Earth: a product would add errors that
-no predictor knows. Each fit is kept under ``build/estimate``, so that the script goes on where it
-stopped. All settings were chosen on other Earths (seeds 201, 401 and 501).
+``python -m benchmarks.skill.estimate_osse`` follows Table 5 of Zhang et al. (2025,
+doi 10.5194/essd-17-5181-2025): the same predictors, the same split of locations, the same scores.
+The target is the true soil moisture of the simulated Earth: a retrieval would add errors that
+depend on no predictor. The scores of each fit are cached under ``build/estimate``, so that an
+interrupted run continues. All settings were chosen on other Earths (seeds 201, 401 and 501).
 
-The test cells are a tenth of all, as published, and few of them are ever wet. Of the random split
-all cells that no fit has seen are scored as well (``unseen``), and the intervals with them.
+The test cells are a tenth of all, as published, and few of them are ever wet. For the random split,
+scores and intervals are also computed on all cells that no fit has used (``unseen``).
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from benchmarks.skill.provenance import finite, provenance
-from benchmarks.skill.records import ROOT
+from benchmarks.provenance import RESULTS, ROOT, finite, provenance, write_result
 from xsm.estimation.samples import Samples, read_samples
 from xsm.experiments.learning_curves import matched_by_distribution
 from xsm.metrics.score_table import pooled_scores
@@ -41,7 +40,7 @@ EARTH = {"seed": 601, "stride": 4, "resolution": 0.25, "days": 425}
 CELLS = (4500, 400)  # train, held out; of 70 and 20 % of all, for the cost
 WET = 0.4  # m3 m-3
 NETWORK = {k: v for k, v in SETTINGS.items() if k != "split"}  # of the shipped network
-BALANCED = {"density_power": 0.3}  # option of the balanced runs
+DENSITY_WEIGHTED = {"density_power": 0.3}  # option of the density-weighted runs
 TREES = {"rounds": 400}
 OPTIONS = {
     "lstm": NETWORK,
@@ -56,7 +55,7 @@ INPUTS = {
     "no albedo, no temperature": (*ALBEDO, "lst"),
 }
 FOLDER = ROOT / "build" / "estimate"
-RESULT = ROOT / "benchmarks" / "results" / "estimate_osse.json"
+RESULT = RESULTS / "estimate_osse.json"
 
 
 class Run(NamedTuple):
@@ -66,43 +65,43 @@ class Run(NamedTuple):
     split: str = "random"
     seed: int = 0
     inputs: str = "all"  # or "precipitation too", or a name of INPUTS
-    share: float = 1.0
-    balanced: bool = False
+    fraction: float = 1.0
+    density_weighted: bool = False
 
 
 MAIN = ("raw", "cdf_matching", "xgboost", "atlstm", "bilstm", "lstm")
 RUNS = (
     *(Run(model) for model in MAIN),
-    Run("xgboost", share=0.01),
+    Run("xgboost", fraction=0.01),
     *(Run(model, "blocked") for model in ("raw", "cdf_matching", "xgboost", "atlstm")),
     *(Run(model, inputs="precipitation too") for model in ("xgboost", "atlstm")),
     *(Run(m, inputs="no albedo, no temperature") for m in ("xgboost", "atlstm")),
     *(Run(model, seed=1) for model in MAIN),
-    Run("xgboost", seed=1, share=0.01),
+    Run("xgboost", seed=1, fraction=0.01),
     *(Run(model, "blocked") for model in ("lstm", "bilstm")),
     Run("transformer"),
     *(Run(model, seed=2) for model in MAIN),
-    Run("xgboost", seed=2, share=0.01),
-    *(Run(m, seed=seed, balanced=True) for seed in range(3) for m in ("atlstm", "xgboost")),
+    Run("xgboost", seed=2, fraction=0.01),
+    *(Run(m, seed=seed, density_weighted=True) for seed in range(3) for m in ("atlstm", "xgboost")),
     Run("transformer", "blocked"),
-    Run("atlstm", "blocked", balanced=True),
+    Run("atlstm", "blocked", density_weighted=True),
 )
 
 
-def earth(folder: Path) -> xr.Dataset:
-    """Cells of the simulated Earth, made once."""
+def simulated_earth(folder: Path) -> xr.Dataset:
+    """Cells of the simulated Earth, simulated once and cached."""
     path = folder / ("earth_" + "_".join(str(v) for v in EARTH.values()) + ".nc")
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        made = simulated_cells(variables=[*FEATURES, "precipitation"], **EARTH)
-        made.to_netcdf(path.with_suffix(".part"))
+        ds = simulated_cells(variables=[*FEATURES, "precipitation"], **EARTH)
+        ds.to_netcdf(path.with_suffix(".part"))
         path.with_suffix(".part").rename(path)
     with xr.open_dataset(path) as ds:
         return ds.load()
 
 
 def parts_of(samples: Samples, split: str, seed: int) -> NDArray[np.int8]:
-    """Part of each cell; of training and held-out cells only as many as `CELLS` (else part 3)."""
+    """Part of each cell: 0 training, 1 early stopping (`CELLS` of them), 2 test, 3 not used."""
     part = split_cells(samples.lat, samples.lon, split, seed)
     rng = np.random.default_rng(seed)
     for number, count in enumerate(CELLS):
@@ -110,11 +109,11 @@ def parts_of(samples: Samples, split: str, seed: int) -> NDArray[np.int8]:
     return part
 
 
-def chosen(samples: Samples, inputs: str) -> Samples:
+def select_predictors(samples: Samples, inputs: str) -> Samples:
     """The samples with the predictors of a run."""
     names = [row["name"] for row in samples.rows]
-    gone = () if inputs == "precipitation too" else ("precipitation", *INPUTS[inputs])
-    return drop_predictors(samples, [names.index(name) for name in gone])
+    dropped = () if inputs == "precipitation too" else ("precipitation", *INPUTS[inputs])
+    return drop_predictors(samples, [names.index(name) for name in dropped])
 
 
 def estimates(
@@ -127,52 +126,53 @@ def estimates(
         if run.model == "raw":
             return reanalysis[cells], None
         return matched_by_distribution(reanalysis, samples.y, part == 0)[cells], None
-    options = OPTIONS[run.model] | (BALANCED if run.balanced else {})
-    model = fit_ensemble(samples, part, run.model, seed=run.seed, fraction=run.share, **options)
+    options = OPTIONS[run.model] | (DENSITY_WEIGHTED if run.density_weighted else {})
+    model = fit_ensemble(samples, part, run.model, seed=run.seed, fraction=run.fraction, **options)
     x = samples.x[cells]
-    found = [estimate_sequences(x[n : n + 64], model) for n in range(0, len(x), 64)]
-    return np.concatenate([mean for mean, _ in found]), np.concatenate([std for _, std in found])
+    blocks = [estimate_sequences(x[n : n + 64], model) for n in range(0, len(x), 64)]
+    return np.concatenate([mean for mean, _ in blocks]), np.concatenate([std for _, std in blocks])
 
 
-def covered(
+def std_coverage(
     estimate: NDArray[np.floating], std: NDArray[np.floating], truth: NDArray[np.floating]
 ) -> dict[str, float]:
-    """Share of the truth within one and within two standard deviations; of the wet truth too."""
+    """Fraction of the truth within one and two standard deviations, and of the wet truth."""
     distance, wet = abs(estimate - truth) / std, truth > WET
-    rows = {"one": distance < 1, "two": distance < 2, "one_wet": (distance < 1)[wet]}
-    return {name: float(inside.mean()) for name, inside in rows.items()}
+    inside = {"1_std": distance < 1, "2_std": distance < 2, "1_std_wet": (distance < 1)[wet]}
+    return {name: float(cells.mean()) for name, cells in inside.items()}
 
 
 def scores(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[str, Any]:
     """R2, RMSE and bias of all pairs, and of those with a wet truth."""
-    found: dict[str, Any] = {}
-    for name, kept in (("all", truth > -1), ("wet", truth > WET)):
-        found[name] = pooled_scores(estimate[kept], truth[kept])
-    found["wet"]["cells"] = int((truth > WET).any(axis=1).sum())
-    return found
+    table: dict[str, Any] = {}
+    for name, selected in (("all", truth > -1), ("wet", truth > WET)):
+        table[name] = pooled_scores(estimate[selected], truth[selected])
+    table["wet"]["cells"] = int((truth > WET).any(axis=1).sum())
+    return table
 
 
-def place(run: Run, folder: Path) -> Path:
-    """File of the scores of a run; another one if any setting is another."""
-    options = OPTIONS.get(run.model, {}) | (BALANCED if run.balanced else {})
+def cache_path(run: Run, folder: Path) -> Path:
+    """File of the scores of a run; its name depends on every setting."""
+    options = OPTIONS.get(run.model, {}) | (DENSITY_WEIGHTED if run.density_weighted else {})
     settings = run._asdict() | {"options": options, "cells": CELLS, "earth": EARTH}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     return folder / f"{run.model}_{run.split}_{run.seed}_{digest}.json"
 
 
-def measured(run: Run, samples: Samples, path: Path) -> dict[str, Any]:
-    """Scores of a run, from its file if they are there."""
+def cached_scores(run: Run, samples: Samples, path: Path) -> dict[str, Any]:
+    """Scores of a run, from its file if it exists."""
     if path.exists():
         return json.loads(path.read_text())
     begin = time.perf_counter()
     part = parts_of(samples, run.split, run.seed)
     inner = slice(CONTEXT_DAYS, -CONTEXT_DAYS)  # the year; the days around it are context
     unseen = part >= 2 if run.split == "random" else part == 2
-    found, std = estimates(run, chosen(samples, run.inputs), part, unseen)
-    found, truth, test = found[:, inner], samples.y[unseen][:, inner], part[unseen] == 2
-    row = run._asdict() | scores(found[test], truth[test]) | {"unseen": scores(found, truth)}
+    predictors = select_predictors(samples, run.inputs)
+    estimate, std = estimates(run, predictors, part, unseen)
+    estimate, truth, test = estimate[:, inner], samples.y[unseen][:, inner], part[unseen] == 2
+    row = run._asdict() | scores(estimate[test], truth[test]) | {"unseen": scores(estimate, truth)}
     if std is not None:
-        row["covered"] = covered(found, std[:, inner], truth)
+        row["coverage"] = std_coverage(estimate, std[:, inner], truth)
     row["cells"] = np.bincount(part, minlength=3)[:3].tolist()
     row["seconds"] = round(time.perf_counter() - begin, 1)
     path.write_text(json.dumps(finite(row)) + "\n")
@@ -182,25 +182,29 @@ def measured(run: Run, samples: Samples, path: Path) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     """Fit, score and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where fits are kept")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="folder of the cached scores")
     parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--kept", action="store_true", help="write what is kept, fit no more")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--cached-only", action="store_true", help="fit nothing")
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    samples = read_samples(earth(given.folder), TARGET, [*FEATURES, "precipitation"])
+    samples = read_samples(simulated_earth(options.folder), TARGET, [*FEATURES, "precipitation"])
     rows = []
     for run in RUNS:
-        path = place(run, given.folder)
-        if given.kept and not path.exists():
+        path = cache_path(run, options.folder)
+        if options.cached_only and not path.exists():
             continue
-        rows.append(measured(run, samples, path))
+        rows.append(cached_scores(run, samples, path))
         _log.info("%s", rows[-1])
         result = provenance() | {
-            "settings": {"earth": EARTH, "options": OPTIONS, "wet": WET, **BALANCED},
+            "settings": {
+                "earth": EARTH,
+                "options": OPTIONS,
+                "wet": WET,
+                **DENSITY_WEIGHTED,
+            },
             "rows": rows,
         }
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(finite(result), indent=1) + "\n")
+        write_result(result, options.out)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""How well gaps are filled, by the networks and by what they have to beat.
+"""Skill of gap-filling: the networks and the baselines.
 
 ``python -m benchmarks.skill.gapfill [--data amsr2|osse] [--methods ...] [--model default ...]``
-hides cells of the record (`benchmarks.skill.holdout`), lets every method fill them, scores them
-(`benchmarks.skill.pooled`), prints the table and writes ``benchmarks/results/gapfill_<data>.json``.
+hides cells of the record (`benchmarks.skill.holdout`), fills them with every method, scores them
+(`benchmarks.skill.gapfill_scores`), prints the table and writes
+``benchmarks/results/gapfill_<data>.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import time
 from collections import defaultdict
@@ -17,50 +17,54 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.skill import holdout, kept
-from benchmarks.skill.methods import BASELINES, Methods
-from benchmarks.skill.pooled import SCOPES, Estimate, Estimates, Pool, text
-from benchmarks.skill.provenance import finite, provenance
-from benchmarks.skill.records import ROOT, Record, load
+from benchmarks.provenance import RESULTS, provenance, write_result
+from benchmarks.skill import cache, holdout
+from benchmarks.skill.evaluation_records import EvaluationRecord, load
+from benchmarks.skill.gapfill_methods import BASELINES, Methods
+from benchmarks.skill.gapfill_scores import SCOPES, Estimate, Estimates, ScoredCells, text
 from xsm.errors import XsmError
 from xsm.training import splits
 
 _log = logging.getLogger(__name__)
-RESULTS = ROOT / "benchmarks" / "results"
-SEEDS = 8
+N_REALIZATIONS = 8
 
 
 def measure(
-    record: Record, names: list[str], methods: Methods, seeds: int, *, reuse: bool = False
+    record: EvaluationRecord,
+    names: list[str],
+    methods: Methods,
+    n_realizations: int,
+    *,
+    use_cache: bool = False,
 ) -> dict[str, Any]:
-    """Fill `seeds` draws of hidden cells with every method and score them.
+    """Fill several random sets of hidden cells with every method and score them.
 
     Parameters
     ----------
-    record : Record
+    record : EvaluationRecord
     names : list of str
         Baselines and networks.
     methods : Methods
-        Where they come from.
-    seeds : int
-        Number of draws.
-    reuse : bool
-        Keep the estimates of the baselines under ``build/skill``, and take them from there.
+        Provides them.
+    n_realizations : int
+        Number of random sets of hidden cells.
+    use_cache : bool
+        Write the estimates of the baselines to ``build/skill``, and read them from there.
 
     Returns
     -------
     dict
-        ``rows`` of scores; ``seconds`` of a draw (median) and of the first one, which includes
-        fitting and searching, by method; ``skipped`` methods with the reason.
+        ``rows`` of scores; by method, ``seconds`` of a realization (median) and of the first one,
+        which includes fits and searches; ``skipped`` methods with the reason.
     """
-    pool, seconds = Pool(), defaultdict(list)
+    cells, seconds = ScoredCells(), defaultdict(list)
     names, skipped = list(names), {}
-    for seed in range(seeds):
-        draw = holdout.case(record, seed)
+    for seed in range(n_realizations):
+        hidden = holdout.hide_cells(record, seed)
         estimates: Estimates = {}
         for name in list(names):
             try:
-                estimates[name], taken = _estimate(name, record, draw, methods, reuse)
+                estimates[name], duration = _estimate(name, record, hidden, methods, use_cache)
             except (ImportError, XsmError) as error:
                 if not methods.quick:
                     raise
@@ -68,34 +72,39 @@ def measure(
                 names.remove(name)
                 skipped[name] = str(error)
                 continue
-            seconds[name].append(taken)
-            _log.info("draw %d, %s: %.1f s", seed, name, taken)
-        pool.add(record, draw, seed, estimates)
-    pool.widths = {name: methods.widths(name) for name in names}
+            seconds[name].append(duration)
+            _log.info("realization %d, %s: %.1f s", seed, name, duration)
+        cells.add(record, hidden, seed, estimates)
+    cells.half_widths = {name: methods.half_widths(name) for name in names}
     median = {name: round(float(np.median(times)), 2) for name, times in seconds.items()}
     first = {name: round(times[0], 2) for name, times in seconds.items()}
-    return {"rows": pool.rows(), "seconds": median, "seconds_first": first, "skipped": skipped}
+    return {"rows": cells.rows(), "seconds": median, "seconds_first": first, "skipped": skipped}
 
 
 def _estimate(
-    name: str, record: Record, draw: holdout.Case, methods: Methods, reuse: bool
+    name: str,
+    record: EvaluationRecord,
+    hidden: holdout.HiddenCells,
+    methods: Methods,
+    use_cache: bool,
 ) -> tuple[Estimate, float]:
-    """Mean and deviation (or None) of the scored cells (N,), and the seconds they took."""
-    reuse = reuse and name in BASELINES
-    path = kept.place(name, record, draw, methods.quick) if reuse else None
-    found = kept.kept(path) if path else None
-    if found:
-        mean, taken, settings = found
+    """Mean and standard deviation (or None) of the scored cells (N,), and the run time, s."""
+    use_cache = use_cache and name in BASELINES
+    path = cache.cache_path(name, record, hidden, methods.quick) if use_cache else None
+    cached = cache.read(path) if path else None
+    if cached:
+        mean, duration, settings = cached
         methods.settings |= settings
-        return (mean, None), taken
+        return (mean, None), duration
     begin = time.perf_counter()
-    field, spread = methods.get(name)(draw.values, draw.where)
-    taken = time.perf_counter() - begin
-    mean, deviation = field[draw.where], None if spread is None else spread[draw.where]
+    filled, filled_std = methods.get(name)(hidden.values, hidden.scored)
+    duration = time.perf_counter() - begin
+    mean = filled[hidden.scored]
+    std = None if filled_std is None else filled_std[hidden.scored]
     if path:
         settings = {k: v for k, v in methods.settings.items() if k == name}
-        kept.keep(path, mean, taken, settings)
-    return (mean, deviation), taken
+        cache.write(path, mean, duration, settings)
+    return (mean, std), duration
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -104,36 +113,38 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=("amsr2", "osse"), default="amsr2")
     parser.add_argument("--methods", nargs="*", default=list(BASELINES), choices=BASELINES)
     parser.add_argument("--model", nargs="*", default=["default"], help="networks: names or paths")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--n-realizations", type=int, default=N_REALIZATIONS)
     parser.add_argument("--threads", type=int, default=1, help="of LightGBM")
-    parser.add_argument("--quick", action="store_true", help="one draw, small fits, own file")
+    parser.add_argument("--quick", action="store_true", help="one realization, small fits")
     parser.add_argument(
-        "--reuse", action="store_true", help="keep and take estimates of the baselines: build/skill"
+        "--use-cache",
+        action="store_true",
+        help="write estimates of the baselines to build/skill, and read them from there",
     )
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
-    chosen = parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, help="the JSON file")
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
-    record = load(chosen.data)
-    methods = Methods(record, tuple(chosen.model), chosen.threads, chosen.quick)
-    seeds = 1 if chosen.quick else chosen.seeds
-    result = measure(record, [*chosen.methods, *chosen.model], methods, seeds, reuse=chosen.reuse)
+    record = load(options.data)
+    methods = Methods(record, tuple(options.model), options.threads, options.quick)
+    n_realizations = 1 if options.quick else options.n_realizations
+    names = [*options.methods, *options.model]
+    result = measure(record, names, methods, n_realizations, use_cache=options.use_cache)
     result = {
-        "data": chosen.data,
-        **provenance(chosen.model),
-        "quick": chosen.quick,
+        "data": options.data,
+        **provenance(options.model),
+        "quick": options.quick,
         "settings": {
-            "draws": seeds,
+            "n_realizations": n_realizations,
             "hidden_fractions": holdout.FRACTIONS,
             "split_seed": splits.SEED,
             **methods.settings,
         },
         **result,
     }
-    suffix = "_quick" if chosen.quick else ""
-    out = chosen.out or RESULTS / f"gapfill_{chosen.data}{suffix}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(finite(result), indent=1) + "\n")
+    suffix = "_quick" if options.quick else ""
+    out = options.out or RESULTS / f"gapfill_{options.data}{suffix}.json"
+    write_result(result, out)
     for reference in sorted({str(row["reference"]) for row in result["rows"]}):
         for scope in SCOPES:
             print(text(result["rows"], reference=reference, scope=scope), end="\n\n")

@@ -1,55 +1,51 @@
-"""Is the simulated Earth like the real one? The same statistics of both, side by side.
+"""Realism of the simulated Earth: the same statistics of a simulated and of a real month.
 
-    python benchmarks/skill/osse_realism.py [--png gaps.png] [--seed 0]
-
-Needs the real month: XSM_DATA, default ../shared/data. Writes benchmarks/results/osse_realism.json.
+``python -m benchmarks.skill.osse_realism [--png gaps.png] [--seed 0]`` needs the real month of
+AMSR2 (``XSM_DATA``, default ``../shared/data``) and writes
+``benchmarks/results/osse_realism.json``.
 """
 
 import argparse
 import json
-import os
-import sys
-from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("XSM_DATA", ROOT.parent / "shared" / "data"))
-REAL = DATA / "amsr2_lprm" / "lprm_amsr2_x_descending_201504_partial.nc"
-RESULT = ROOT / "benchmarks" / "results" / "osse_realism.json"
+from benchmarks.provenance import RESULTS
+from benchmarks.skill.evaluation_records import load
+
 LAGS_DAYS = (1, 2, 3, 4)
 LAGS_CELLS = (1, 2, 4, 8, 16, 32)
 BANDS = tuple(range(-60, 75, 15))
-ENOUGH = 8  # days observed, for statistics of a cell
+MIN_DAYS = 8  # observed days of a cell, for its statistics
 
 
 def pair_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of anomalies over the pairs where both are there."""
+    """Correlation of anomalies over the pairs of finite values."""
     both = np.isfinite(a) & np.isfinite(b)
     x, y = a[both].astype(float), b[both].astype(float)
     return float((x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum()))
 
 
 def first_below(lags: np.ndarray, values: np.ndarray, level: float) -> float:
-    """Lag at which a falling curve first crosses a level, by linear interpolation; else NaN."""
+    """Lag at which a curve first falls below a level, by linear interpolation; else NaN."""
     below = np.flatnonzero(values < level)
     if below.size == 0:
         return float("nan")
     i = int(below[0])
     if i == 0:
         return float(lags[0])
-    share = (values[i - 1] - level) / (values[i - 1] - values[i])
-    return float(lags[i - 1] + share * (lags[i] - lags[i - 1]))
+    fraction = (values[i - 1] - level) / (values[i - 1] - values[i])
+    return float(lags[i - 1] + fraction * (lags[i] - lags[i - 1]))
 
 
 def neighbour_rmse(anomaly: np.ndarray) -> float:
     """RMSE of a cell's anomaly against the mean of its four neighbours' on the same day."""
     total, count = 0.0, 0
-    for day in anomaly:  # one day at a time: small memory
-        around = [np.roll(day, step, axis) for axis in (0, 1) for step in (1, -1)]
-        gap = day - np.mean(around, axis=0)
-        known = np.isfinite(gap)
-        total, count = total + float((gap[known] ** 2).sum()), count + int(known.sum())
+    for day in anomaly:  # one day at a time, to save memory
+        neighbours = [np.roll(day, step, axis) for axis in (0, 1) for step in (1, -1)]
+        error = day - np.mean(neighbours, axis=0)
+        valid = np.isfinite(error)
+        total, count = total + float((error[valid] ** 2).sum()), count + int(valid.sum())
     return float(np.sqrt(total / count))
 
 
@@ -66,28 +62,30 @@ def statistics(values: np.ndarray, lat: np.ndarray, lon: np.ndarray, land: np.nd
     -------
     dict of str to float
     """
-    seen = np.isfinite(values)
-    count = seen.sum(0)
-    use = count >= ENOUGH
+    observed = np.isfinite(values)
+    count = observed.sum(0)
+    use = count >= MIN_DAYS
     cells = values[:, use]
     mean = np.nanmean(cells, axis=0)
-    spread = np.nanstd(cells, axis=0)
+    std = np.nanstd(cells, axis=0)
     anomaly = np.full(values.shape, np.nan, np.float32)
     anomaly[:, use] = cells - mean
-    flat = values[seen]
+    flat = values[observed]
     out = {
         "mean": float(mean.mean()),
         "spatial std of cell means": float(mean.std()),
-        "temporal std, median cell": float(np.median(spread)),
-        "temporal std, 10 % of cells below": float(np.percentile(spread, 10)),
-        "temporal std, 90 % of cells below": float(np.percentile(spread, 90)),
-        "share of zeros": float((flat == 0).mean()),
-        "share at 0.98 or more": float((flat > 0.975).mean()),
+        "temporal std, median cell": float(np.median(std)),
+        "temporal std, 10 % of cells below": float(np.percentile(std, 10)),
+        "temporal std, 90 % of cells below": float(np.percentile(std, 90)),
+        "fraction of zeros": float((flat == 0).mean()),
+        "fraction at 0.98 or more": float((flat > 0.975).mean()),
     }
-    memory = np.array([1.0] + [pair_correlation(anomaly[k:], anomaly[:-k]) for k in LAGS_DAYS])
-    for lag, value in zip(LAGS_DAYS, memory[1:], strict=True):
+    autocorrelation = np.array(
+        [1.0] + [pair_correlation(anomaly[k:], anomaly[:-k]) for k in LAGS_DAYS]
+    )
+    for lag, value in zip(LAGS_DAYS, autocorrelation[1:], strict=True):
         out[f"autocorrelation, {lag} d"] = float(value)
-    out["e-folding time (d)"] = first_below(np.array([0, *LAGS_DAYS]), memory, np.exp(-1))
+    out["e-folding time (d)"] = first_below(np.array([0, *LAGS_DAYS]), autocorrelation, np.exp(-1))
     curve = [1.0] + [pair_correlation(anomaly[:, :, k:], anomaly[:, :, :-k]) for k in LAGS_CELLS]
     for lag, value in zip(LAGS_CELLS, curve[1:], strict=True):
         out[f"correlation {lag} cells east"] = float(value)
@@ -106,35 +104,27 @@ def statistics(values: np.ndarray, lat: np.ndarray, lon: np.ndarray, land: np.nd
     out["day from the days beside it, RMSE"] = float(np.sqrt(np.nanmean(middle**2)))
     for south in BANDS:
         rows = (lat >= south) & (lat < south + 15)
-        solid = land[rows]
+        on_land = land[rows]
         name = f"daily coverage of land, {south:+d} to {south + 15:+d}"
-        out[name] = float(seen[:, rows][:, solid].mean()) if solid.any() else float("nan")
+        out[name] = float(observed[:, rows][:, on_land].mean()) if on_land.any() else float("nan")
     return out
 
 
-def real_record() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The real month: values (m3 m-3), lat, lon."""
-    import xarray as xr
+def swath_agreement(observed: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> float:
+    """Fraction of agreement between simulated swaths and data, within 45 degrees of the equator.
 
-    if not REAL.exists():
-        sys.exit(f"{REAL} is not there: set XSM_DATA to the folder of the real data")
-    with xr.open_dataset(REAL) as ds:
-        values = ds["soil_moisture_x"].values / np.float32(100)
-        return values, ds.lat.values.astype(float), ds.lon.values.astype(float)
-
-
-def swath_agreement(seen: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> float:
-    """Share of cells within 45 degrees, seen on 12 days or more, where swath and data agree."""
+    Only cells observed on 12 days or more count.
+    """
     from xsm.osse import observed_mask
 
-    days = np.datetime64("2015-04-01") + np.arange(seen.shape[0])
+    days = np.datetime64("2015-04-01") + np.arange(observed.shape[0])
     swath = observed_mask(lat, lon, days, "amsr2").values
-    often = (seen.sum(0) >= 12) & (np.abs(lat) < 45)[:, None]
-    return float((swath == seen)[:, often].mean())
+    often = (observed.sum(0) >= 12) & (np.abs(lat) < 45)[:, None]
+    return float((swath == observed)[:, often].mean())
 
 
 def draw(path: str, real: np.ndarray, simulated: np.ndarray) -> None:
-    """Two days and the count of days, real above simulated."""
+    """Two days and the number of observed days; real above simulated."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -155,12 +145,13 @@ def draw(path: str, real: np.ndarray, simulated: np.ndarray) -> None:
 def main() -> None:
     """Compare, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--png", help="draw the gap patterns here")
+    parser.add_argument("--png", help="figure of the gap patterns")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     from xsm.osse.tutorial import open_dataset
 
-    real, lat, lon = real_record()
+    record = load("amsr2")
+    real, lat, lon = record.values, record.lat.astype(float), record.lon.astype(float)
     ds = open_dataset("global-month", seed=options.seed, truth=False)
     simulated, land = ds["soil_moisture"].values, ds["land"].values
     tables = {
@@ -171,10 +162,10 @@ def main() -> None:
     print(f"{'AMSR2 night, April 2015, global 0.25 degree':<46}{'real':>10}{'simulated':>12}")
     for name, value in tables["real"].items():
         print(f"{name:<46}{value:>10.3f}{tables['simulated'][name]:>12.3f}")
-    print(f"{'simulated swaths agree with the real cells':<46}{agreement:>10.3f}")
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    record = {"seed": options.seed, "swath_agreement": agreement, **tables}
-    RESULT.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"{'agreement of simulated and real swaths':<46}{agreement:>10.3f}")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    result = {"seed": options.seed, "swath_agreement": agreement, **tables}
+    (RESULTS / "osse_realism.json").write_text(json.dumps(result, indent=1) + "\n")
     if options.png:
         draw(options.png, real, simulated)
 

@@ -1,4 +1,4 @@
-"""Two small drawings of a result: speed against occupancy, and the roofline."""
+"""Two figures of a result: speed against occupancy, and the roofline."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MARKERS = {"land": "o", "dense": "s"}
 
 
 def draw(result: dict[str, Any], folder: Path) -> list[Path]:
-    """``speed_occupancy_<where>.png`` and ``speed_roofline_<where>.png``; their paths."""
+    """``speed_occupancy_<device>.png`` and ``speed_roofline_<device>.png``; their paths."""
     import matplotlib
 
     matplotlib.use("Agg")
-    where = "gpu" if result["device"] == "cuda" else "cpu"
+    device = "gpu" if result["device"] == "cuda" else "cpu"
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"speed_{name}_{where}.png" for name in ("occupancy", "roofline")]
+    paths = [folder / f"speed_{name}_{device}.png" for name in ("occupancy", "roofline")]
     for path, figure in zip(paths, (occupancy(result), roofline(result)), strict=True):
         figure.savefig(path, dpi=90, metadata={"Software": None})
     return paths
@@ -47,11 +47,11 @@ def _layers(result: dict[str, Any], cases: tuple[str, ...]) -> list[dict[str, An
 
 
 def occupancy(result: dict[str, Any]) -> Any:
-    """Time of a layer relative to the reference, over the share of cells that matter."""
+    """Speed of a layer relative to the reference, against the fraction of active cells."""
     rows = _layers(result, ("patches", "scattered"))
-    where = result.get("gpu") or f"CPU, {result['threads']} threads"
+    machine = result.get("gpu") or f"CPU, {result['threads']} threads"
     channels = f"{rows[0]['channels']} channels, {rows[0]['dtype']}" if rows else "no runs"
-    figure, axes = _figure(f"One layer by occupancy ({channels}; {where})")
+    figure, axes = _figure(f"One layer by occupancy ({channels}; {machine})")
     reference = {
         (r["case"], r["percent"]): r["median_s"] for r in rows if r["variant"] == "reference"
     }
@@ -67,8 +67,8 @@ def occupancy(result: dict[str, Any]) -> Any:
                 style = {"color": COLOURS.get(variant), "linestyle": line, "marker": "."}
                 axes.plot(*zip(*points, strict=True), label=f"{variant}, {case}", **style)
     axes.axhline(1, color=COLOURS["reference"], linewidth=1, label="reference")
-    axes.set(xscale="log", yscale="log", xlabel="cells that matter, %")
-    axes.set_ylabel("times as fast as the reference")
+    axes.set(xscale="log", yscale="log", xlabel="active cells, %")
+    axes.set_ylabel("speed relative to the reference")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
     figure.legend(loc="outside lower center", ncols=3, fontsize=7)
@@ -76,13 +76,13 @@ def occupancy(result: dict[str, Any]) -> Any:
 
 
 def roofline(result: dict[str, Any]) -> Any:
-    """Useful GFLOP/s of the layers over operations per byte, below the measured ceilings."""
+    """GFLOP/s on active cells against operations per byte, with the measured ceilings."""
     dtype = next(iter(result["peak"]["gemm_gflops"]))
     rows = [r for r in _layers(result, tuple(MARKERS)) if r["dtype"] == dtype]
     bandwidth = max(result["peak"]["copy_gbs"], result["peak"]["triad_gbs"])
     ceiling = result["peak"]["gemm_gflops"][dtype]
-    where = result.get("gpu") or f"CPU, {result['threads']} threads"
-    figure, axes = _figure(f"Layers under the roofline ({dtype}; {where})")
+    machine = result.get("gpu") or f"CPU, {result['threads']} threads"
+    figure, axes = _figure(f"Layers under the roofline ({dtype}; {machine})")
     x = np.geomspace(0.5, 4000, 100)
     axes.plot(x, np.minimum(ceiling, bandwidth * x), color="black", linewidth=1.2)
     axes.text(x[0] * 1.2, bandwidth * x[0] * 1.7, f"{bandwidth:,.0f} GB/s", fontsize=8, rotation=35)
@@ -92,7 +92,7 @@ def roofline(result: dict[str, Any]) -> Any:
         label = f"{row['variant']}, {row['case']}"
         axes.scatter(
             row["intensity"],
-            row["gflops_useful"],
+            row["gflops_active"],
             s=8 + 1.2 * row["channels"],
             color=COLOURS.get(row["variant"]),
             marker=MARKERS[row["case"]],
@@ -101,8 +101,10 @@ def roofline(result: dict[str, Any]) -> Any:
             label=None if label in labelled else label,
         )
         labelled.add(label)
-    axes.set(xscale="log", yscale="log", xlabel="useful operations per byte that has to move")
-    axes.set_ylabel("useful GFLOP/s (active cells)")
+    axes.set(
+        xscale="log", yscale="log", xlabel="operations on active cells per byte of memory traffic"
+    )
+    axes.set_ylabel("GFLOP/s on active cells")
     axes.set_ylim(ceiling / 2000, ceiling * 2)
     if labelled:
         axes.legend(fontsize=7, title="size: 16, 32, 64 channels", title_fontsize=7)

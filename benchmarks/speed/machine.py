@@ -1,4 +1,4 @@
-"""What the machine can do: its name, the rate of a large matrix product, and memory bandwidth."""
+"""The machine: its description, the rate of a large matrix product, and memory bandwidth."""
 
 from __future__ import annotations
 
@@ -6,31 +6,33 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.skill.provenance import provenance
-from benchmarks.speed.operations import precision, torch_dtype
+from benchmarks.provenance import installed_version, provenance
+from benchmarks.speed.operation_samples import precision, torch_dtype
 
 
 def describe(device: str) -> dict[str, Any]:
     """Date, versions, processor or GPU, threads and load."""
-    said = provenance(["default"])
-    said["versions"] |= {"torch": torch.__version__, "triton": _version("triton")}
-    said |= {"device": device, "processor": _processor(), "load": round(os.getloadavg()[0], 1)}
+    about = provenance(["default"])
+    about["versions"] |= {"torch": torch.__version__, "triton": installed_version("triton")}
+    about |= {"device": device, "processor": _processor(), "load": round(os.getloadavg()[0], 1)}
     if device == "cuda":
-        said["gpu"] = torch.cuda.get_device_name()
-        said["versions"] |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
-    return said
+        about["gpu"] = torch.cuda.get_device_name()
+        about["versions"] |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+    return about
 
 
 def peaks(device: str, dtypes: list[str], size: int = 4096) -> dict[str, Any]:
-    """Best of five: a square matrix product of `size` per dtype (GFLOP/s), and a copy and a triad
-    of 64 `size` x `size` bytes per array (GB/s, bytes read and written)."""
+    """Best of five runs: a square matrix product, a copy and a triad.
+
+    The product has matrices of `size` x `size` (GFLOP/s per dtype); copy and triad have arrays of
+    64 `size` x `size` bytes (GB/s, bytes read and written).
+    """
     rates = {dtype: _product_rate(device, dtype, size) for dtype in dtypes}
     if device == "cpu":
         a = np.random.default_rng(0).standard_normal((size, size), np.float32)
@@ -56,20 +58,13 @@ def _product_rate(device: str, dtype: str, size: int) -> float:
 
 def _best(call: Callable[[], Any], device: str) -> float:
     times = []
-    for _ in range(6):  # the first one warms up
+    for _ in range(6):  # the first run warms up
         begin = time.perf_counter()
         call()
         if device == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - begin)
     return min(times[1:])
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _processor() -> str:

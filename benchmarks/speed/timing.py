@@ -1,4 +1,4 @@
-"""Interleaved runs in one process, their medians, and the memory they need."""
+"""Interleaved runs in one process, their medians, and the memory they use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 L2_BYTES = 256 * 2**20  # more than any L2
-REST = 0.05  # s before a call on the CPU: threads of the one before may spin for a while yet
+PAUSE = 0.05  # s before a call on the CPU: threads of the previous call may still spin
 
 
 def interleaved(
@@ -21,18 +21,18 @@ def interleaved(
     *,
     device: str = "cpu",
     rounds: int = 5,
-    least: int = 3,
+    min_rounds: int = 3,
     seconds: float = 60.0,
 ) -> dict[str, dict[str, Any]]:
-    """Time calls in turns, each round beginning with another one.
+    """Time calls in turn; each round begins with the next call.
 
-    Stops after `rounds`, or once `seconds` are spent and `least` rounds done.
+    Stops after `rounds`, or after `seconds` once `min_rounds` are complete.
 
     Returns
     -------
     dict of dict
-        Per call ``median_s``, ``p20_s``, ``p80_s``, ``runs`` and ``peak_mb`` (memory beyond what
-        there was before the call, of its first run; None where the system does not tell).
+        Per call ``median_s``, ``p20_s``, ``p80_s``, ``runs`` and ``peak_mb`` (memory
+        allocated during its first run; None where the system does not report it).
     """
     clock = _gpu_clock() if device == "cuda" else wall_seconds
     names = list(calls)
@@ -40,7 +40,7 @@ def interleaved(
     peaks: dict[str, float | None] = {}
     end = time.monotonic() + seconds
     for turn in range(rounds if names else 0):
-        if turn >= least and time.monotonic() > end:
+        if turn >= min_rounds and time.monotonic() > end:
             break
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             memory = None if name in peaks else PeakMemory(device)
@@ -59,8 +59,8 @@ def summary(times: list[float]) -> dict[str, Any]:
 
 
 def wall_seconds(call: Callable[[], Any]) -> float:
-    """Seconds of one call on the CPU, begun on an idle machine."""
-    time.sleep(REST)
+    """Seconds of one call on the CPU, after a pause."""
+    time.sleep(PAUSE)
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
@@ -83,7 +83,7 @@ def _gpu_clock() -> Callable[[Callable[[], Any]], float]:
 
 
 class PeakMemory:
-    """Most memory in use since this was made, beyond what was in use then."""
+    """Peak memory since this object was made, minus the memory in use at that time."""
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
@@ -93,7 +93,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             self.before: int | None = torch.cuda.memory_allocated()
             return
-        try:  # Linux: what was freed goes back, the high-water mark of the process starts again
+        try:  # Linux: return freed memory, reset the high-water mark of the process
             ctypes.CDLL(None).malloc_trim(0)
             Path("/proc/self/clear_refs").write_text("5")
             self.before = resident_bytes("VmRSS")
@@ -101,7 +101,7 @@ class PeakMemory:
             self.before = None
 
     def megabytes(self) -> float | None:
-        """In 1e6 bytes; None where the system does not tell."""
+        """In 1e6 bytes; None where the system does not report it."""
         if self.before is None:
             return None
         on_gpu = self.device == "cuda"
@@ -109,9 +109,9 @@ class PeakMemory:
         return max(peak - self.before, 0) / 1e6
 
 
-def resident_bytes(which: str) -> int:
-    """Resident memory of this process (Linux): ``VmRSS`` now, ``VmHWM`` at most."""
+def resident_bytes(field: str) -> int:
+    """Resident memory of this process (Linux): ``VmRSS`` now, ``VmHWM`` at its peak."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{which}:"):
+        if line.startswith(f"{field}:"):
             return 1024 * int(line.split()[1])
-    raise OSError(f"/proc/self/status has no {which}")
+    raise OSError(f"/proc/self/status has no {field}")

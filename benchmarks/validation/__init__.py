@@ -1,1 +1,1 @@
-"""Validation: worked examples and what they are made of."""
+"""Validation: a worked example on a simulated Earth, and the speed of the metrics."""

@@ -1,4 +1,4 @@
-"""A table of daily station means made a Dataset of stations, for the benchmarks only."""
+"""Read a table of daily station means as a Dataset of stations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = {
 
 
 def us_stations(folder: Path) -> xr.Dataset:
-    """The sensors in ``us_stations.csv`` and their values in ``us_stations_daily.csv.gz``.
+    """Read the sensors in ``us_stations.csv`` and their values in ``us_stations_daily.csv.gz``.
 
     Parameters
     ----------
@@ -27,16 +27,16 @@ def us_stations(folder: Path) -> xr.Dataset:
     Dataset
         ``soil_moisture`` (station, time), m3 m-3, daily; one entry of station is one sensor.
     """
-    about = pd.read_csv(folder / "us_stations.csv").set_index("sensor_id")
+    metadata = pd.read_csv(folder / "us_stations.csv").set_index("sensor_id")
     daily = pd.read_csv(folder / "us_stations_daily.csv.gz", parse_dates=["date"])
-    table = daily.pivot(index="sensor_id", columns="date", values="value").reindex(about.index)
+    table = daily.pivot(index="sensor_id", columns="date", values="value").reindex(metadata.index)
     time = pd.date_range(table.columns[0], table.columns[-1], unit="ns")
     table = table.reindex(columns=time)
     coords = {
-        ours: ("station", about[theirs].astype(str).to_numpy(str))
-        if about[theirs].dtype.kind not in "fi"
-        else ("station", about[theirs].to_numpy(float))
-        for theirs, ours in COLUMNS.items()
+        name: ("station", metadata[column].astype(str).to_numpy(str))
+        if metadata[column].dtype.kind not in "fi"
+        else ("station", metadata[column].to_numpy(float))
+        for column, name in COLUMNS.items()
     }
     values = table.to_numpy(np.float32)
     return xr.Dataset(

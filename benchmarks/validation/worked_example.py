@@ -11,15 +11,14 @@ the form of the tables is the papers', the numbers are of a simulation.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from benchmarks.skill.provenance import finite, provenance
-from benchmarks.validation.example_tables import TABLES, Result
+from benchmarks.provenance import RESULTS, finite, provenance, write_result
+from benchmarks.validation.worked_example_tables import TABLES, Result
 from xsm.baselines import baseline
 from xsm.compare import compare
 from xsm.gapfill import gapfill
@@ -28,15 +27,15 @@ from xsm.osse.simulated_stations import simulate_stations
 from xsm.validate import validate
 from xsm.validation import representative
 
-OUT = Path(__file__).resolve().parents[1] / "results" / "validation_example.json"
-# south, north, west, east: wet soils and a mild winter, for the tables of both
+RESULT = RESULTS / "validation_example.json"
+# south, north, west, east: a region with wet soils and a mild winter
 REGION, STEP, START, DAYS, SENSOR = (46.0, 54.0, -5.0, 10.0), 0.25, "2014-01-01", 800, "amsr2"
-STATIONS, SEED, DRAWS, WET_PAIRS = 150, 0, 2, 20
+STATIONS, SEED, N_REALIZATIONS, WET_PAIRS = 150, 0, 2, 20
 SCORES = ("pearson_r", "rmsd", "mae", "bias", "ubrmsd")
 
 
-def measure(days: int, draws: int, model: Any = "default") -> Result:
-    """All tables as numbers."""
+def measure(days: int, n_realizations: int, model: Any = "default") -> Result:
+    """The numbers of all tables."""
     ds = _simulated_earth(days)
     sites = simulate_stations(ds, STATIONS, seed=SEED)
     record = ds[["soil_moisture"]]
@@ -52,9 +51,8 @@ def measure(days: int, draws: int, model: Any = "default") -> Result:
         k: validate(one, sites, metrics=SCORES, by="wetness", min_pairs=WET_PAIRS)
         for k, one in records.items()
     }
-    gaps = validate(
-        record, gaps={"model": model, "n_realizations": draws}, seed=SEED, metrics=SCORES
-    )
+    gap_options = {"model": model, "n_realizations": n_realizations}
+    gaps = validate(record, gaps=gap_options, seed=SEED, metrics=SCORES)
     triple = validate(records["default"], (ds["swvl1"], sites))
     good = representative(triple)
     return {
@@ -67,7 +65,7 @@ def measure(days: int, draws: int, model: Any = "default") -> Result:
             "sensor": SENSOR,
             "stations": STATIONS,
             "seed": SEED,
-            "draws": draws,
+            "n_realizations": n_realizations,
         },
         "in_situ": {k: _over(one, one.status == 0, "mean") for k, one in plain.items()},
         "networks": _networks(plain),
@@ -94,7 +92,7 @@ def measure(days: int, draws: int, model: Any = "default") -> Result:
 
 
 def _simulated_earth(days: int) -> xr.Dataset:
-    """A product, the ground below it, and a reanalysis."""
+    """A product, the true soil moisture below it, and a reanalysis."""
     south, north, west, east = REGION
     lat = np.arange(north - STEP / 2, south, -STEP)
     lon = np.arange(west + STEP / 2, east, STEP)
@@ -105,20 +103,23 @@ def _simulated_earth(days: int) -> xr.Dataset:
 
 def _over(scores: xr.Dataset, where: xr.DataArray, how: str) -> Result:
     """Mean or median of the scores over the stations for which `where` holds."""
-    kept = where.values
+    selected = where.values
     reduce = getattr(np, how)
-    out = {k: float(reduce(scores[k].values[kept])) if kept.any() else None for k in SCORES}
-    return out | {"stations": int(kept.sum()), "pairs": int(scores.n_obs.values[kept].sum())}
+    out = {k: float(reduce(scores[k].values[selected])) if selected.any() else None for k in SCORES}
+    return out | {
+        "stations": int(selected.sum()),
+        "pairs": int(scores.n_obs.values[selected].sum()),
+    }
 
 
 def _networks(plain: dict[str, xr.Dataset]) -> list[Result]:
-    """Per network and of all: medians, and whether xsm and linear differ."""
+    """By network and for all: medians, and the significance of the difference."""
     a, b = plain["default"], plain["linear"]
     tested = compare(a, b, metric=["pearson_r", "ubrmsd", "bias"])
     rows = []
     for group in tested.group.values.tolist():
-        own = np.ones(a.sizes["station"], bool) if group == "all" else a.network.values == group
-        both = xr.DataArray(own, dims="station") & (a.status == 0) & (b.status == 0)
+        members = a.network.values == group if group != "all" else np.ones(a.sizes["station"], bool)
+        both = xr.DataArray(members, dims="station") & (a.status == 0) & (b.status == 0)
         row: Result = {"network": group}
         for name, one in (("default", a), ("linear", b)):
             row[name] = _over(one, both, "median")
@@ -126,7 +127,7 @@ def _networks(plain: dict[str, xr.Dataset]) -> list[Result]:
             str(m): float(tested.p_wilcoxon_corrected.sel(metric=m, group=group))
             for m in tested.metric.values
         }
-        row["won"] = {
+        row["fraction_better"] = {
             str(m): float(tested.fraction_won.sel(metric=m, group=group))
             for m in tested.metric.values
         }
@@ -165,11 +166,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=DAYS)
-    parser.add_argument("--draws", type=int, default=DRAWS)
-    parser.add_argument("--out", type=Path, default=OUT)
-    chosen = parser.parse_args(arguments)
-    result = finite(measure(chosen.days, chosen.draws))
-    chosen.out.write_text(json.dumps(result, indent=1) + "\n")
+    parser.add_argument("--n-realizations", type=int, default=N_REALIZATIONS)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args(arguments)
+    result = finite(measure(options.days, options.n_realizations))
+    write_result(result, options.out)
     for write in TABLES.values():
         print(write(result), end="\n\n")
 

@@ -44,7 +44,7 @@ __all__ = [
     "update_mask",
 ]
 
-# these import numba
+# these names import numba
 _ON_FIRST_USE = {
     "RingBuffer": "xsm_kernels.streaming.ring_buffer",
     "Schedule": "xsm_kernels.streaming.schedule",
@@ -52,8 +52,9 @@ _ON_FIRST_USE = {
     "stream_network": "xsm_kernels.streaming.stream",
 }
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ON_FIRST_USE[name]), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _ON_FIRST_USE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_ON_FIRST_USE[name]), name)

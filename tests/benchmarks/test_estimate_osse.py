@@ -1,4 +1,4 @@
-"""The estimators on a simulated Earth: nothing is fitted twice, no test cell is learnt from."""
+"""Estimators on a simulated Earth: nothing is fitted twice, no test cell is used in a fit."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.skill import estimate_osse as osse
-from benchmarks.skill.estimate_table import (
+from benchmarks.skill.estimate_tables import (
     experiment,
     importance,
     inputs,
@@ -21,11 +21,11 @@ RUNS = (
     osse.Run("raw"),
     osse.Run("cdf_matching"),
     osse.Run("xgboost"),
-    osse.Run("xgboost", share=0.01),
+    osse.Run("xgboost", fraction=0.01),
     osse.Run("lstm", "blocked"),
     osse.Run("atlstm"),
     osse.Run("atlstm", inputs="no albedo, no temperature"),
-    osse.Run("xgboost", balanced=True),
+    osse.Run("xgboost", density_weighted=True),
 )
 
 
@@ -44,24 +44,26 @@ def folder(tmp_path_factory):
             osse, "OPTIONS", {"lstm": small, "atlstm": small, "xgboost": {"trees": {"rounds": 5}}}
         )
         osse.main(["--folder", str(folder), "--out", str(folder / "result.json")])
-        patch.setattr(osse, "fit_ensemble", None)  # a second run takes what is there
+        patch.setattr(osse, "fit_ensemble", None)  # a second run reads the cache
         osse.main(["--folder", str(folder), "--out", str(folder / "again.json")])
         patch.setattr(osse, "RUNS", (*RUNS, osse.Run("bilstm")))
-        osse.main(["--folder", str(folder), "--out", str(folder / "kept.json"), "--kept"])
-        samples = read_samples(osse.earth(folder), osse.TARGET, [*osse.FEATURES, "precipitation"])
+        osse.main(["--folder", str(folder), "--out", str(folder / "cached.json"), "--cached-only"])
+        samples = read_samples(
+            osse.simulated_earth(folder), osse.TARGET, [*osse.FEATURES, "precipitation"]
+        )
         parts = {split: osse.parts_of(samples, split, 0) for split in ("random", "blocked")}
     return folder, parts, samples
 
 
 def test_a_second_run_fits_nothing(folder):
-    files = (folder[0] / f"{name}.json" for name in ("result", "again", "kept"))
+    files = (folder[0] / f"{name}.json" for name in ("result", "again", "cached"))
     one, two, three = (json.loads(path.read_text()) for path in files)
     assert one["rows"] == two["rows"] == three["rows"]
     assert len(one["rows"]) == len(RUNS)
     assert len({json.dumps(row["all"]) for row in one["rows"]}) == len(RUNS)
 
 
-def test_parts_are_apart_and_as_large_as_said(folder):
+def test_parts_are_disjoint_and_have_the_requested_size(folder):
     _, parts, samples = folder
     for part in parts.values():
         assert np.bincount(part)[:2].tolist() == [40, 20]
@@ -73,14 +75,14 @@ def test_parts_are_apart_and_as_large_as_said(folder):
 
 def test_inputs_of_a_run(folder):
     samples = folder[2]
-    names = [row["name"] for row in osse.chosen(samples, "all").rows]
+    names = [row["name"] for row in osse.select_predictors(samples, "all").rows]
     assert names == list(osse.FEATURES)
-    few = [row["name"] for row in osse.chosen(samples, "no albedo, no temperature").rows]
+    few = [row["name"] for row in osse.select_predictors(samples, "no albedo, no temperature").rows]
     assert few == ["swvl1", "elevation", "slope", "sand", "clay", "silt"]
-    assert osse.chosen(samples, "precipitation too").x.shape[2] == len(osse.FEATURES) + 1
+    assert osse.select_predictors(samples, "precipitation too").x.shape[2] == len(osse.FEATURES) + 1
 
 
-def test_scores_are_those_of_the_definition():
+def test_scores_match_their_definition():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0.1, 0.5, (5, 30))
     estimate = truth + rng.normal(0.01, 0.02, truth.shape)
@@ -100,32 +102,34 @@ def test_tables(folder):
     assert "| blocked | LSTM | 1 |" in text
     assert inputs(result).count("AtLSTM") == 2
     rows = {(r["model"], r["inputs"]): r for r in result["rows"]
-            if r["share"] == 1 and not r["balanced"]}  # fmt: skip
+            if r["fraction"] == 1 and not r["density_weighted"]}  # fmt: skip
     one, other = rows["atlstm", "all"], rows["xgboost", "all"]
-    less = 100 * (1 - one["all"]["rmse"] / other["all"]["rmse"])
-    assert f"| **AtLSTM** | random | all | 0 | {less:.0f} |" in margin(result)
+    reduction = 100 * (1 - one["all"]["rmse"] / other["all"]["rmse"])
+    assert f"| **AtLSTM** | random | all | 0 | {reduction:.0f} |" in margin(result)
     assert f"| **AtLSTM** | {one['all']['r2']:.3f} | {one['all']['rmse']:.4f} |" in short(result)
 
 
-def test_wet_soil_and_intervals_of_all_places_unseen(folder):
+def test_wet_soil_and_intervals_on_all_unseen_cells(folder):
     path, parts, _ = folder
     result = json.loads((path / "result.json").read_text())
-    rows = {(r["model"], r["balanced"]): r for r in result["rows"]
-            if (r["split"], r["inputs"], r["share"]) == ("random", "all", 1)}  # fmt: skip
-    row, rival = rows["xgboost", True], rows["xgboost", False]
+    rows = {(r["model"], r["density_weighted"]): r for r in result["rows"]
+            if (r["split"], r["inputs"], r["fraction"]) == ("random", "all", 1)}  # fmt: skip
+    row, baseline = rows["xgboost", True], rows["xgboost", False]
     days = row["all"]["n"] // (parts["random"] == 2).sum()
     assert row["unseen"]["all"]["n"] == days * (parts["random"] >= 2).sum()
-    assert 0 < row["covered"]["one"] < row["covered"]["two"] <= 1
-    less = 100 * (1 - row["unseen"]["wet"]["rmse"] / rival["unseen"]["wet"]["rmse"])
-    line = next(li for li in unseen(result).splitlines() if li.startswith("| XGBoost, balanced"))
-    assert f"| {less:.0f} |" in line
-    assert f"| {row['covered']['two']:.2f} |" in line
+    assert 0 < row["coverage"]["1_std"] < row["coverage"]["2_std"] <= 1
+    reduction = 100 * (1 - row["unseen"]["wet"]["rmse"] / baseline["unseen"]["wet"]["rmse"])
+    line = next(
+        li for li in unseen(result).splitlines() if li.startswith("| XGBoost, density-weighted")
+    )
+    assert f"| {reduction:.0f} |" in line
+    assert f"| {row['coverage']['2_std']:.2f} |" in line
 
 
-def test_shares_within_standard_deviations():
+def test_fractions_within_standard_deviations():
     truth = np.array([[0.1, 0.2, 0.5, 0.5]])
-    found = osse.covered(truth + [[0.01, 0.03, 0.01, 0.05]], np.full((1, 4), 0.02), truth)
-    assert found == {"one": 0.5, "two": 0.75, "one_wet": 0.5}
+    found = osse.std_coverage(truth + [[0.01, 0.03, 0.01, 0.05]], np.full((1, 4), 0.02), truth)
+    assert found == {"1_std": 0.5, "2_std": 0.75, "1_std_wet": 0.5}
 
 
 def test_tables_of_experiments():

@@ -5,45 +5,47 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.skill import gapfill, records
-from benchmarks.skill.methods import Methods
+from benchmarks.skill import cache, evaluation_records, gapfill
+from benchmarks.skill.gapfill_methods import Methods
 from xsm.errors import XsmError
 
 
 @pytest.fixture(scope="module")
 def record():
-    """A coarse globe of 16 days (16, 60, 120) that moves slowly, seen in stripes."""
+    """A coarse globe of 16 days (16, 60, 120) that changes slowly, observed in stripes."""
     t, y, x = np.ogrid[:16, :60, :120]
     field = 0.25 + 0.1 * np.cos(x / 9 + t / 5) * np.cos(y / 7) + 0 * t
     rng = np.random.default_rng(0)
     values = (field + rng.normal(0, 0.01, field.shape)).astype(np.float32)
     values[np.broadcast_to((x + 13 * t) % 30 < 12, values.shape)] = np.nan
     lat, lon = np.arange(88.5, -90, -3), np.arange(-178.5, 180, 3)
-    return records.Record("made", values, lat, lon, truth=field.astype(np.float32))
+    truth = field.astype(np.float32)
+    return evaluation_records.EvaluationRecord("synthetic", values, lat, lon, truth=truth)
 
 
 @pytest.fixture(autouse=True)
-def made(monkeypatch, record):
+def load_synthetic(monkeypatch, record):
     monkeypatch.setattr(gapfill, "load", lambda name: record)
 
 
 def test_simple_methods_end_to_end(tmp_path, capsys):
     out = tmp_path / "result.json"
     names = ["linear", "window_mean", "climatology"]
-    gapfill.main(["--methods", *names, "--model", "--seeds", "2", "--out", str(out)])
+    gapfill.main(["--methods", *names, "--model", "--n-realizations", "2", "--out", str(out)])
     result = json.loads(out.read_text())
-    assert result["settings"]["draws"] == 2
+    assert result["settings"]["n_realizations"] == 2
     assert {"date", "versions", "python", "models"} <= set(result)
     assert {row["method"] for row in result["rows"]} == set(names)
     assert {row["reference"] for row in result["rows"]} == {"retrieval", "truth"}
-    every = {(r["reference"], r["scope"], r["kind"]): set() for r in result["rows"]}
+    labels = ("reference", "scope", "gap_pattern")
+    sizes = {tuple(row[key] for key in labels): set() for row in result["rows"]}
     for row in result["rows"]:
-        every[row["reference"], row["scope"], row["kind"]].add(row["n"])
-    assert all(len(sizes) == 1 for sizes in every.values())  # all methods on the same cells
-    which = {"reference": "retrieval", "scope": "region", "kind": "swath"}
-    swaths = [r for r in result["rows"] if all(r[k] == v for k, v in which.items())]
-    best = {r["method"]: r["rmsd"] for r in swaths}
-    assert best["linear"] < best["climatology"]  # the field moves slowly
+        sizes[tuple(row[key] for key in labels)].add(row["n"])
+    assert all(len(size) == 1 for size in sizes.values())  # all methods on the same cells
+    labels = {"reference": "retrieval", "scope": "region", "gap_pattern": "swath"}
+    swaths = [r for r in result["rows"] if all(r[k] == v for k, v in labels.items())]
+    errors = {r["method"]: r["rmsd"] for r in swaths}
+    assert errors["linear"] < errors["climatology"]  # the field changes slowly
     printed = capsys.readouterr().out
     assert "against the truth, strict" in printed
     assert "window_mean" in printed
@@ -56,7 +58,7 @@ def test_a_missing_network_stops_the_measurement(tmp_path):
     assert not out.exists()
 
 
-def test_quick_says_what_it_skipped(tmp_path, capsys):
+def test_quick_reports_skipped_methods(tmp_path, capsys):
     out = tmp_path / "result.json"
     gapfill.main(["--quick", "--methods", "linear", "--model", "no-such", "--out", str(out)])
     result = json.loads(out.read_text())
@@ -74,43 +76,45 @@ def test_fitted_methods_on_request(record):
     rows = [
         r
         for r in result["rows"]
-        if (r["kind"], r["scope"], r["reference"]) == ("all", "region", "truth")
+        if (r["gap_pattern"], r["scope"], r["reference"]) == ("all", "region", "truth")
     ]
     errors = {r["method"]: r["rmsd"] for r in rows}
     assert set(errors) == {"climatology", "dctpls", "dineof", "trees"}
     assert errors["trees"] < errors["climatology"]
     assert errors["dctpls"] < errors["climatology"]
-    assert all(r["empty"] == 0 for r in rows)
+    assert all(r["n_unfilled"] == 0 for r in rows)
 
 
-def test_baselines_are_taken_from_an_earlier_run(record, monkeypatch, tmp_path):
-    monkeypatch.setattr(gapfill.kept, "FOLDER", tmp_path)
-    first = gapfill.measure(record, ["linear"], Methods(record, quick=True), 1, reuse=True)
+def test_baselines_are_read_from_the_cache(record, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
+    first = gapfill.measure(record, ["linear"], Methods(record, quick=True), 1, use_cache=True)
     assert len(list(tmp_path.iterdir())) == 1
 
     def fail(self, name):
         raise AssertionError(f"{name} was computed again")
 
     monkeypatch.setattr(Methods, "get", fail)
-    again = gapfill.measure(record, ["linear"], Methods(record, quick=True), 1, reuse=True)
+    again = gapfill.measure(record, ["linear"], Methods(record, quick=True), 1, use_cache=True)
     assert json.dumps(again) == json.dumps(first)
-    moved = records.Record("made", record.values + np.float32(0.01), record.lat, record.lon)
+    moved = evaluation_records.EvaluationRecord(
+        "synthetic", record.values + np.float32(0.01), record.lat, record.lon
+    )
     with pytest.raises(AssertionError, match="computed again"):
-        gapfill.measure(moved, ["linear"], Methods(moved, quick=True), 1, reuse=True)
+        gapfill.measure(moved, ["linear"], Methods(moved, quick=True), 1, use_cache=True)
 
 
 def test_real_data_elsewhere_or_a_clear_error(monkeypatch, tmp_path):
     monkeypatch.setenv("XSM_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="set XSM_DATA"):
-        records.load("amsr2")
+        evaluation_records.load("amsr2")
 
 
 def test_the_real_month_in_its_unit():
-    if not (records.data_folder() / records.AMSR2).exists():
+    if not (evaluation_records.data_folder() / evaluation_records.AMSR2).exists():
         pytest.skip("the AMSR2 month is not here; set XSM_DATA to its folder")
-    real = records.load("amsr2")
+    real = evaluation_records.load("amsr2")
     assert real.values.shape == (30, 720, 1440)
     assert real.values.dtype == np.float32
     assert 0 <= np.nanmin(real.values) and 0.5 < np.nanmax(real.values) <= 1
-    assert len(real.static) == len(records.STATIC_GRIDS)
+    assert len(real.static) == len(evaluation_records.STATIC_GRIDS)
     assert all(grid.shape == (720, 1440) for grid in real.static)

@@ -1,110 +1,110 @@
-"""What is hidden, and which of it is scored."""
+"""Which cells are hidden, and which of them are scored."""
 
 import numpy as np
 import pytest
 
 from benchmarks.skill import holdout
-from benchmarks.skill.pooled import Pool
-from benchmarks.skill.records import Record
+from benchmarks.skill.evaluation_records import EvaluationRecord
+from benchmarks.skill.gapfill_scores import ScoredCells
 from xsm.training.splits import day_mask, region_mask
 
 
 @pytest.fixture(scope="module")
 def record():
-    """A coarse globe of 15 days (15, 90, 180), land in the middle, half of it seen on a day."""
+    """A coarse globe of 15 days (15, 90, 180), land in the middle, half of it observed each day."""
     rng = np.random.default_rng(0)
     values = rng.uniform(0, 0.5, (15, 90, 180)).astype(np.float32)
     t, x = np.arange(15)[:, None, None], np.arange(180)
     values[np.broadcast_to((x + 17 * t) % 40 < 18, values.shape)] = np.nan
     values[:, :10] = np.nan
     lat, lon = np.arange(89, -90, -2.0), np.arange(-179, 180, 2.0)
-    return Record("made", values, lat, lon, truth=np.full(values.shape, 0.25, np.float32))
+    return EvaluationRecord(
+        "synthetic", values, lat, lon, truth=np.full(values.shape, 0.25, np.float32)
+    )
 
 
 def test_hidden_cells_are_observed_and_about_six_percent(record):
-    kind = holdout.draw(np.isfinite(record.values), 0, holdout.EVALUATION)
-    seen = np.isfinite(record.values)
-    assert not (kind[~seen] >= 0).any()
-    assert 0.045 < (kind >= 0).sum() / seen.sum() < 0.09
-    assert set(np.unique(kind)) == {-1, 0, 1, 2, 3}
+    observed = np.isfinite(record.values)
+    gap_pattern = holdout.sample_patterns(observed, 0, holdout.EVALUATION)
+    assert not (gap_pattern[~observed] >= 0).any()
+    assert 0.045 < (gap_pattern >= 0).sum() / observed.sum() < 0.09
+    assert set(np.unique(gap_pattern)) == {-1, 0, 1, 2, 3}
 
 
-def test_draws_repeat_and_purposes_differ(record):
-    seen = np.isfinite(record.values)
-    first = holdout.draw(seen, 1, holdout.EVALUATION)
-    np.testing.assert_array_equal(first, holdout.draw(seen, 1, holdout.EVALUATION))
-    assert (first != holdout.draw(seen, 2, holdout.EVALUATION)).any()
-    assert (first != holdout.draw(seen, 1, holdout.FITTING)).any()
+def test_gaps_are_reproducible_and_purposes_differ(record):
+    observed = np.isfinite(record.values)
+    first = holdout.sample_patterns(observed, 1, holdout.EVALUATION)
+    np.testing.assert_array_equal(first, holdout.sample_patterns(observed, 1, holdout.EVALUATION))
+    assert (first != holdout.sample_patterns(observed, 2, holdout.EVALUATION)).any()
+    assert (first != holdout.sample_patterns(observed, 1, holdout.FITTING)).any()
 
 
-def test_case_scores_hidden_cells_of_the_test_regions_only(record):
-    case = holdout.case(record, 0)
-    assert np.isnan(case.values[case.kind >= 0]).all()
-    kept = case.kind < 0
-    np.testing.assert_array_equal(case.values[kept], record.values[kept])
+def test_only_hidden_cells_of_the_test_regions_are_scored(record):
+    hidden = holdout.hide_cells(record, 0)
+    assert np.isnan(hidden.values[hidden.gap_pattern >= 0]).all()
+    unchanged = hidden.gap_pattern < 0
+    np.testing.assert_array_equal(hidden.values[unchanged], record.values[unchanged])
     test = region_mask(record.lat, record.lon, "test")
-    assert case.where.any()
-    assert not case.where[:, ~test].any()
-    assert np.isfinite(record.values[case.where]).all()
-    assert np.isfinite(np.broadcast_to(case.mean, case.where.shape)[case.where]).all()
+    assert hidden.scored.any()
+    assert not hidden.scored[:, ~test].any()
+    assert np.isfinite(record.values[hidden.scored]).all()
+    mean = np.broadcast_to(hidden.mean, hidden.scored.shape)
+    assert np.isfinite(mean[hidden.scored]).all()
 
 
 def test_training_record_shows_nothing_held_out(record):
-    shown = np.isfinite(holdout.training_record(record).values)
-    assert shown.any()
-    assert not shown[~day_mask(15, "train")].any()
-    assert not shown[:, ~region_mask(record.lat, record.lon, "train")].any()
+    observed = np.isfinite(holdout.training_record(record).values)
+    assert observed.any()
+    assert not observed[~day_mask(15, "train")].any()
+    assert not observed[:, ~region_mask(record.lat, record.lon, "train")].any()
 
 
 @pytest.fixture(scope="module")
 def rows(record):
-    pool = Pool()
+    cells = ScoredCells()
     for seed in (0, 1):
-        case = holdout.case(record, seed)
+        hidden = holdout.hide_cells(record, seed)
         off = record.values + np.float32(0.1)
         half = off.copy()
         half[:, :, ::2] = np.nan
-        sd = np.full(off.shape, 0.2, np.float32)
-        pool.add(
-            record,
-            case,
-            seed,
-            {"off": (off[case.where], sd[case.where]), "half": (half[case.where], None)},
-        )
-    return pool.rows()
+        std, scored = np.full(off.shape, 0.2, np.float32), hidden.scored
+        estimates = {"off": (off[scored], std[scored]), "half": (half[scored], None)}
+        cells.add(record, hidden, seed, estimates)
+    return cells.rows()
 
 
-def chosen(rows, method, **which):
-    which = {"reference": "retrieval", "scope": "region", "kind": "all", **which}
-    (row,) = [r for r in rows if r["method"] == method and all(r[k] == v for k, v in which.items())]
+def select(rows, method, **labels):
+    labels = {"reference": "retrieval", "scope": "region", "gap_pattern": "all", **labels}
+    labels |= {"method": method}
+    (row,) = [row for row in rows if all(row[key] == value for key, value in labels.items())]
     return row
 
 
-def test_rows_hold_known_scores(rows):
-    row = chosen(rows, "off")
+def test_rows_have_the_expected_scores(rows):
+    row = select(rows, "off")
     assert row["bias"] == pytest.approx(0.1, abs=1e-6)
     assert row["rmsd"] == pytest.approx(0.1, abs=1e-6)
     assert row["r"] == pytest.approx(1)
     assert row["r_anomaly"] == pytest.approx(1, abs=1e-5)
     assert (row["coverage_68"], row["coverage_95"]) == (1, 1)
-    assert row["empty"] == 0
+    assert row["n_unfilled"] == 0
 
 
-def test_empty_cells_are_counted_and_take_the_mean_of_the_cell(rows):
-    off, half = chosen(rows, "off"), chosen(rows, "half")
+def test_unfilled_cells_are_counted_and_scored_with_the_mean_of_the_cell(rows):
+    off, half = select(rows, "off"), select(rows, "half")
     assert half["n"] == off["n"]
-    assert half["empty"] > 0
-    assert half["n_common"] == off["n_common"] == half["n"] - half["empty"]
+    assert half["n_unfilled"] > 0
+    assert half["n_common"] == off["n_common"] == half["n"] - half["n_unfilled"]
     assert half["rmsd_common"] == pytest.approx(off["rmsd_common"], abs=1e-6)
     assert half["rmsd"] > off["rmsd"]  # uniform noise: the mean of the cell is worse than 0.1 off
     assert "coverage_68" not in half
 
 
-def test_kinds_and_scopes_add_up(rows):
-    kinds = [chosen(rows, "off", kind=kind)["n"] for kind in holdout.KINDS]
-    assert sum(kinds) == chosen(rows, "off")["n"]
-    assert chosen(rows, "off", scope="strict")["n"] < chosen(rows, "off")["n"]
+def test_gap_patterns_and_scopes_add_up(rows):
+    counts = [select(rows, "off", gap_pattern=name)["n"] for name in holdout.GAP_PATTERNS]
+    assert sum(counts) == select(rows, "off")["n"]
+    assert select(rows, "off", scope="strict")["n"] < select(rows, "off")["n"]
 
 
 def test_truth_is_another_reference(rows):
-    assert chosen(rows, "off", reference="truth")["rmsd"] > 0.1
+    assert select(rows, "off", reference="truth")["rmsd"] > 0.1

@@ -9,11 +9,11 @@ from benchmarks import tables
 PAGE = "# A\n\n<!-- generated:gapfill-amsr2 -->\n<!-- /generated -->\n\nend\n"
 
 
-def row(method, kind, rmsd, **more):
+def row(method, gap_pattern, rmsd, **more):
     return {
         "reference": "retrieval",
         "scope": "strict",
-        "kind": kind,
+        "gap_pattern": gap_pattern,
         "method": method,
         "n": 1200,
         "rmsd": rmsd,
@@ -35,15 +35,15 @@ def project(tmp_path):
 
 
 def measured(project, rmsd=0.0712):
-    kinds = ("all", "block", "swath", "cell", "long")
-    rows = [row("linear", kind, 0.1) for kind in kinds]
-    rows += [row("default", kind, rmsd, coverage_68=0.681, coverage_95=0.95) for kind in kinds]
-    result = {"date": "2015-04-30", "settings": {"draws": 8}, "rows": rows}
+    names = ("all", "block", "swath", "cell", "long")
+    rows = [row("linear", name, 0.1) for name in names]
+    rows += [row("default", name, rmsd, coverage_68=0.681, coverage_95=0.95) for name in names]
+    result = {"date": "2015-04-30", "settings": {"n_realizations": 8}, "rows": rows}
     path = project / "benchmarks" / "results" / "gapfill_amsr2.json"
     path.write_text(json.dumps(result))
 
 
-def test_what_is_not_measured_is_said(project):
+def test_a_missing_result_names_its_command(project):
     tables.main([], root=project)
     assert (
         "Not measured yet: `python -m benchmarks.skill.gapfill`"
@@ -65,7 +65,7 @@ def test_written_once_and_then_unchanged(project, capsys):
     tables.main(["--check"], root=project)
 
 
-def test_check_fails_when_a_result_moves_on_and_writes_nothing(project):
+def test_check_fails_when_a_result_changes_and_writes_nothing(project):
     measured(project)
     tables.main([], root=project)
     before = (project / "README.md").read_text()
@@ -75,7 +75,7 @@ def test_check_fails_when_a_result_moves_on_and_writes_nothing(project):
     assert (project / "README.md").read_text() == before
 
 
-def test_intervals_list_only_who_has_them(project):
+def test_intervals_list_only_methods_that_have_them(project):
     measured(project)
     result = json.loads((project / "benchmarks" / "results" / "gapfill_amsr2.json").read_text())
     text = tables.intervals(result)

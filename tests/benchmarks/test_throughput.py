@@ -1,4 +1,4 @@
-"""The throughput probe runs in a process of its own, and its failure is not a figure."""
+"""The throughput probe runs in a separate process, and a failure gives no figure."""
 
 import ast
 
@@ -11,7 +11,7 @@ def test_the_probe_is_python():
     ast.parse(throughput.PROBE)
 
 
-def test_rates_follow_from_what_the_probe_says(monkeypatch):
+def test_rates_follow_from_the_figures_of_the_probe(monkeypatch):
     monkeypatch.setattr(
         throughput,
         "PROBE",
@@ -19,9 +19,9 @@ def test_rates_follow_from_what_the_probe_says(monkeypatch):
         "print(json.dumps({'cells_million': 8, 'land_cells_million': 2, 'seconds': 4,"
         " 'threads': os.environ['NUMBA_NUM_THREADS']}))",
     )
-    found = throughput.measure("amsr2", "default", threads=3)
-    assert (found["mcells_per_second"], found["land_mcells_per_second"]) == (2, 0.5)
-    assert found["threads"] == "3"
+    figures = throughput.measure("amsr2", "default", threads=3)
+    assert (figures["mcells_per_second"], figures["land_mcells_per_second"]) == (2, 0.5)
+    assert figures["threads"] == "3"
 
 
 def test_a_failing_probe_fails(monkeypatch):

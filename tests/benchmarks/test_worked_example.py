@@ -1,14 +1,14 @@
-"""The worked example runs, and its tables say what was measured."""
+"""The worked example runs, and its tables hold what was measured."""
 
 import pytest
 
-from benchmarks.validation import example_tables as tables
 from benchmarks.validation import worked_example as example
+from benchmarks.validation import worked_example_tables as tables
 
 
 @pytest.fixture(scope="module")
 def result():
-    """A few days, no network."""
+    """A few days, without a network."""
     patch = pytest.MonkeyPatch()
     patch.setattr(example, "REGION", (46.0, 54.0, -5.0, 10.0))
     patch.setattr(example, "STEP", 1.0)
@@ -31,11 +31,11 @@ def test_every_table_has_its_rows(result):
     assert tables.annual(result).count("\n") == 1  # shorter than a year: head and rule
 
 
-def test_the_page_has_a_place_for_every_table():
-    page = (example.OUT.parents[2] / "docs" / "validate.md").read_text()
+def test_the_page_has_markers_for_every_table():
+    page = (example.RESULT.parents[2] / "docs" / "validate.md").read_text()
     assert all(f"<!-- generated:validation-{name} -->" in page for name in tables.TABLES)
 
 
 def test_marks_of_significance():
-    marks = [tables._mark(p) for p in (0.2, 0.04, 0.004, 0.0004, None, float("nan"))]
+    marks = [tables._significance(p) for p in (0.2, 0.04, 0.004, 0.0004, None, float("nan"))]
     assert marks == ["", " *", " **", " ***", "", ""]

@@ -175,16 +175,16 @@ def test_any_strides_and_nothing_is_changed(backend: str, dtype: str, precision:
     plain = given_to(arrays, backend, dtype)
     expected, state = xsm_kernels.lstm(**plain, backend=backend)
     for axis in (0, 1, 2):
-        strided = {
+        views = {
             name: tuple(strided(part, axis, backend, dtype) for part in array)
             if isinstance(array, tuple)
             else strided(array, axis, backend, dtype)
             for name, array in arrays.items()
         }
-        y, last = xsm_kernels.lstm(**strided, backend=backend)
+        y, last = xsm_kernels.lstm(**views, backend=backend)
         np.testing.assert_array_equal(back(y), back(expected))
         np.testing.assert_array_equal(back(last[1]), back(state[1]))
-        for result, other in zip(strided["initial"], plain["initial"], strict=True):
+        for result, other in zip(views["initial"], plain["initial"], strict=True):
             np.testing.assert_array_equal(back(result), back(other))
 
 

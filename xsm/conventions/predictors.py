@@ -217,8 +217,8 @@ def _missing_message(ds: xr.Dataset, missing: list[str]) -> str:
         tried.append(f"{name} (tried {', '.join(map(repr, (name, *others)))})")
     return (
         f"predictors not found: {'; '.join(tried)}. The input has "
-        f"{[str(n) for n in ds.data_vars]}: say which it is with features={{{missing[0]!r}: 'name'}}, "
-        "or fit a model without it: xsm.fit_estimator."
+        f"{[str(n) for n in ds.data_vars]}: name the variable, such as "
+        f"features={{{missing[0]!r}: 'name'}}, or fit a model without it: xsm.fit_estimator."
     )
 
 

@@ -27,8 +27,8 @@ def sample_gaps(
     valid : ndarray of bool, shape (T, H, W)
         True where there is a retrieval.
     kind : {"block", "swath", "cell", "long"}
-        ``block``: an ellipse or a rectangle inside a 40 x 40 window of one day. ``swath``: the cells
-        that the next (or previous) day misses, inside a window of one day. ``cell``: single
+        ``block``: an ellipse or a rectangle inside a 40 x 40 window of one day. ``swath``: the
+        cells that the next (or previous) day misses, inside a window of one day. ``cell``: single
         cells. ``long``: the same small region on 5 to 14 consecutive days.
     fraction : float
         Fraction of the observed cells to hide, between 0 and 1.

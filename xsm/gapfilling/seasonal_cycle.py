@@ -76,7 +76,7 @@ def _binned(values: NDArray[np.floating]) -> list[NDArray[np.floating]]:
 
 
 def bin_centres(first: int, stop: int) -> NDArray[np.float64]:
-    """Middle day of each bin of the days `first` to `stop`, the first of which starts at `first`."""
+    """Middle day of each bin of the days `first` to `stop`; the first bin starts at `first`."""
     starts = np.arange(first, stop, BIN)
     return (starts + np.minimum(starts + BIN, stop) - 1) / 2
 

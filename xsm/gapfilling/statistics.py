@@ -67,7 +67,7 @@ def moments(departed: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def merge_moments(parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Moments (3, H, W) of all days from those (N, 3, H, W) of parts; Chan et al. (1979), eq. 2.1."""
+    """Moments (3, H, W) of all days from (N, 3, H, W) of parts; Chan et al. (1979), eq. 2.1."""
     count, mean, squares = parts.swapaxes(0, 1)
     total = count.sum(axis=0)
     middle = (count * mean).sum(axis=0) / np.maximum(total, 1)

@@ -204,9 +204,8 @@ def mixed_gaps(
 ) -> NDArray[np.bool_]:
     """Hide about a fraction of the observed cells, in a random mixture of all gap patterns."""
     hidden = np.zeros(observed.shape, bool)
-    for pattern, part in zip(
-        GAP_PATTERNS, rng.dirichlet(np.full(len(GAP_PATTERNS), 0.7)), strict=True
-    ):
+    parts = rng.dirichlet(np.full(len(GAP_PATTERNS), 0.7))
+    for pattern, part in zip(GAP_PATTERNS, parts, strict=True):
         if part * fraction > 0.003:
             hidden |= sample_gaps(observed, pattern, part * fraction, rng)
     return hidden

@@ -1,8 +1,8 @@
-"""What only a GPU can tell, tried first: does the network run as a CUDA graph, and is it right?
+"""Whether the network runs as a CUDA graph, and gives the right values.
 
-``python -m benchmarks.speed.first [--device cuda]`` fills small tiles with the shipped network as a
-graph, launched kernel by kernel, and by the reference in float64; a graph is used again on other
-values and other shapes. Fails where they differ.
+``python -m benchmarks.speed.cuda_graph_check [--device cuda]`` fills small tiles with the shipped
+network three ways: as a graph, kernel by kernel, and by the reference in float64. Each graph is
+replayed on other values and other shapes. Fails where the results differ.
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.speed import networks, scenes
-from benchmarks.speed.operations import plain_dtype, precision
+from benchmarks.speed import network_timing, synthetic_masks
+from benchmarks.speed.operation_samples import plain_dtype, precision
 from xsm.networks import cuda_graph as graphs
 from xsm.networks.block_inference import fill_block, load_model
 
 # m3 m-3; ten layers round to bfloat16
-ALLOWED = {"float32": networks.ALLOWED, "bfloat16": 5e-3}
+ALLOWED = {"float32": network_timing.ALLOWED, "bfloat16": 5e-3}
 
 
 def check(
     device: str, dtypes: list[str], days: int, cells: tuple[int, int], model: Any
 ) -> list[dict[str, Any]]:
-    """A row per precision, from as many tiles as days: how far apart the ways are, and how long
-    the first and the last tile take."""
-    record = scenes.record(days, 6.0)
-    patches = networks.patches(record, model, cells, days)
-    right = [networks.expected(model, patch) for patch in patches]
+    """A row per precision, from as many tiles as days.
+
+    Each row has the largest difference from float64, whether graph and single launches agree bit
+    for bit, and the seconds of the first and the last tile.
+    """
+    record = synthetic_masks.record(days, 6.0)
+    patches = network_timing.patches(record, model, cells, days)
+    references = [network_timing.expected(model, patch) for patch in patches]
     on_gpu = device == "cuda"
     rows: list[dict[str, Any]] = []
     for dtype in dtypes:
@@ -42,19 +45,19 @@ def check(
         }  # fmt: skip
         try:
             with precision(dtype):
-                for patch, exact in zip(patches, right, strict=True):
-                    given = patch.values, patch.stats, model
+                for patch, reference in zip(patches, references, strict=True):
+                    inputs = patch.values, patch.stats, model
                     begin = time.perf_counter()
-                    graph = fill_block(*given, **options, graph=on_gpu or None)
+                    graph = fill_block(*inputs, **options, graph=on_gpu or None)
                     row.setdefault("first_s", time.perf_counter() - begin)
                     row["next_s"] = time.perf_counter() - begin
-                    plain = fill_block(*given, **options, graph=False)
-                    off = networks.difference(graph[0], exact)
-                    row["difference"] = max(row.get("difference", 0.0), off)
+                    plain = fill_block(*inputs, **options, graph=False)
+                    error = network_timing.difference(graph[0], reference)
+                    row["difference"] = max(row.get("difference", 0.0), error)
                     row["same"] = row.get("same", True) and np.array_equal(
                         graph, plain, equal_nan=True
                     )
-        except Exception:  # the rest is to be tried, too
+        except Exception:  # the other precisions are still checked
             row["failed"] = traceback.format_exc(limit=-6)
     if on_gpu:
         print(f"{len(graphs._graphs)} graphs, {torch.cuda.max_memory_allocated() / 1e6:.0f} MB")
@@ -66,24 +69,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--small", action="store_true", help="a small network, a few cells")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     wrong = []
-    if chosen.small:
-        rows = check(chosen.device, ["bfloat16"], 1, (3, 4), networks.small_model())
+    if options.small:
+        rows = check(options.device, ["bfloat16"], 1, (3, 4), network_timing.small_model())
     else:
-        rows = check(chosen.device, list(ALLOWED), 3, (20, 30), load_model("default"))
+        rows = check(options.device, list(ALLOWED), 3, (20, 30), load_model("default"))
     for row in rows:
         if "failed" in row:
             print(f"{row['dtype']}: {row['failed']}")
         else:
             print(
-                f"{row['dtype']}: off by {row['difference']:.2g} m3 m-3 (at most "
-                f"{ALLOWED[row['dtype']]:g}), as launched one by one: {row['same']}; "
+                f"{row['dtype']}: differs by {row['difference']:.2g} m3 m-3 (allowed: "
+                f"{ALLOWED[row['dtype']]:g}), equal to single launches: {row['same']}; "
                 f"{row['first_s']:.1f} s, then {row['next_s']:.3f} s"
             )
         if not row.get("same") or not row["difference"] <= ALLOWED[row["dtype"]]:
             wrong.append(row["dtype"])
-    print(f"network as a graph: {'wrong in ' + ', '.join(wrong) if wrong else 'right'}")
+    print(f"network as a CUDA graph: {'wrong in ' + ', '.join(wrong) if wrong else 'correct'}")
     if wrong:
         raise SystemExit(1)
 

@@ -1,4 +1,4 @@
-"""The worked example as Markdown: functions of its result, for ``benchmarks/tables.py``."""
+"""Tables of the worked example: functions of its result, for ``benchmarks/tables.py``."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ def annual(result: Result) -> str:
 
 def simulated(result: Result) -> str:
     """SGD-SM, validation 3: simulated missing regions."""
-    kinds = ("block", "swath", "cell")
+    gap_patterns = ("block", "swath", "cell")
     head = ["RMSE, m3 m-3", "blocks", "swaths", "single cells", "all: MAE", "R", "R anomalies"]
     rows = []
-    for method, own in result["simulated"].items():
-        if "all" not in own:
+    for method, scores in result["simulated"].items():
+        if "all" not in scores:
             continue
-        one = own["all"]
+        overall = scores["all"]
         rows.append(
             [METHODS.get(method, method)]
-            + [number(own[kind]["rmsd"], 4) for kind in kinds]
-            + [number(one["mae"], 4), number(one["pearson_r"], 3), number(one["anomaly_r"], 3)]
-            + [number(own["edge_discontinuity"], 2)]
+            + [number(scores[name]["rmsd"], 4) for name in gap_patterns]
+            + [number(overall["mae"], 4)]
+            + [number(overall[name], 3) for name in ("pearson_r", "anomaly_r")]
+            + [number(scores["edge_discontinuity"], 2)]
         )
     original = number(result["simulated"]["original"]["edge_discontinuity"], 2)
     rows.append(["observed values", *["-"] * 6, original])
@@ -50,52 +51,52 @@ def simulated(result: Result) -> str:
 
 
 def networks(result: Result) -> str:
-    """GLASS-AVHRR: medians per network, with marks of significance."""
-    head = ["median (xsm / linear)", "stations", "R", "ubRMSE", "bias", "won by xsm, R"]
+    """GLASS-AVHRR: medians per network, with significance."""
+    head = ["median (xsm / linear)", "stations", "R", "ubRMSE", "bias", "better with xsm, R"]
     rows = []
     for row in result["networks"]:
         cells = [row["network"], str(row["default"]["stations"])]
         for name in ("pearson_r", "ubrmsd", "bias"):
             a, b = (number(row[k][name], 3) for k in ("default", "linear"))
-            cells.append(f"{a} / {b}{_mark(row['p'][name])}")
-        rows.append([*cells, f"{100 * row['won']['pearson_r']:.0f} %"])
+            cells.append(f"{a} / {b}{_significance(row['p'][name])}")
+        rows.append([*cells, f"{100 * row['fraction_better']['pearson_r']:.0f} %"])
     note = "Wilcoxon signed-rank over stations, Holm: * p < 0.05, ** p < 0.01, *** p < 0.001."
     return markdown(head, rows) + "\n\n" + note
 
 
-def _mark(p: float | None) -> str:
+def _significance(p: float | None) -> str:
     return next((f" {mark}" for limit, mark in MARKS if p is not None and p < limit), "")
 
 
 def winter(result: Result) -> str:
-    """GLASS-AVHRR: winter north of 30 N beside the whole year."""
-    return _by(result["winter"], ("all year", "winter"))
+    """GLASS-AVHRR: winter north of 30 N compared with the whole year."""
+    return _by_stratum(result["winter"], ("all year", "winter"))
 
 
 def wetness(result: Result) -> str:
     """GLASS-AVHRR: above 0.4 m3 m-3."""
-    return _by(result["wetness"], ("up to 0.4", "above 0.4"))
+    return _by_stratum(result["wetness"], ("up to 0.4", "above 0.4"))
 
 
-def _by(table: Result, labels: tuple[str, ...]) -> str:
+def _by_stratum(table: Result, labels: tuple[str, ...]) -> str:
     head = ["median"] + [f"{label}: {k}" for label in labels for k in ("stations", "R", "RMSE")]
     rows = []
-    for product, own in table.items():
+    for product, strata in table.items():
         cells = [PRODUCTS[product]]
         for label in labels:
-            one = own[label]
-            cells.append(str(one["stations"]))
-            cells += [number(one["pearson_r"], 3), number(one["rmsd"], 3)]
+            scores = strata[label]
+            cells.append(str(scores["stations"]))
+            cells += [number(scores["pearson_r"], 3), number(scores["rmsd"], 3)]
         rows.append(cells)
     return markdown(head, rows)
 
 
 def representative_stations(result: Result) -> str:
-    """GLASS-AVHRR: stations that triple collocation calls representative."""
-    own = result["representative"]
+    """GLASS-AVHRR: stations that are representative by triple collocation."""
+    scores = result["representative"]
     rows = [
-        [PRODUCTS[k], str(own[k]["stations"])]
-        + [number(own[k][name], 3) for name in ("pearson_r", "bias", "ubrmsd")]
+        [PRODUCTS[k], str(scores[k]["stations"])]
+        + [number(scores[k][name], 3) for name in ("pearson_r", "bias", "ubrmsd")]
         for k in PRODUCTS
     ]
     return markdown(["median", "stations", "R", "bias", "ubRMSE"], rows)

@@ -1,4 +1,4 @@
-"""Where a benchmark has data: everywhere, on the Earth's land under swaths, or on a part of it."""
+"""Where a synthetic input has data: everywhere, on land under swaths, or on a part of the cells."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 FIRST_DAY = np.datetime64("2015-04-01")
-SOUTH = -60.0  # no soil south of it
+SOUTHERN_LIMIT = -60.0  # degrees; no soil south of it
 
 
 @dataclass(frozen=True)
-class Scene:
+class Masks:
     """Masks of one input.
 
-    name : what the tables call it
+    name : label in the tables
     mask : bool (T, H, W), True where observed
-    active : bool (H, W), cells that matter; None for all
-    percent : cells that matter, % of all
+    active : bool (H, W), cells whose result is needed; None for all
+    percent : active cells, % of all
     """
 
     name: str
@@ -27,12 +27,12 @@ class Scene:
     percent: float
 
 
-def dense(days: int, height: int, width: int) -> Scene:
-    """Everything observed, everything matters."""
-    return Scene("dense", np.ones((days, height, width), bool), None, 100.0)
+def dense(days: int, height: int, width: int) -> Masks:
+    """Every cell observed and active."""
+    return Masks("dense", np.ones((days, height, width), bool), None, 100.0)
 
 
-def land(days: int, step: float = 0.25) -> Scene:
+def land(days: int, step: float = 0.25) -> Masks:
     """The globe: real land without Antarctica, swaths of AMSR2 (night passes)."""
     from xsm.osse.coastline import land_fraction
     from xsm.osse.earth_grid import make_grid
@@ -41,34 +41,34 @@ def land(days: int, step: float = 0.25) -> Scene:
     lat = np.arange(90 - step / 2, -90, -step)
     lon = np.arange(-180 + step / 2, 180, step)
     # the simulation has south first
-    share = land_fraction(make_grid(lat[::-1], lon))[::-1]
-    active = (share >= 0.5) & (lat > SOUTH)[:, None]
+    fraction = land_fraction(make_grid(lat[::-1], lon))[::-1]
+    active = (fraction >= 0.5) & (lat > SOUTHERN_LIMIT)[:, None]
     swaths = observed_mask(lat, lon, FIRST_DAY + np.arange(days)).values
-    return Scene("land", swaths & active, active, 100 * float(active.mean()))
+    return Masks("land", swaths & active, active, 100 * float(active.mean()))
 
 
 def occupied(
     days: int, height: int, width: int, percent: float, *, scattered: bool = False, seed: int = 0
-) -> Scene:
-    """A part of the cells matters and is observed: in patches as land is, or scattered singly."""
+) -> Masks:
+    """A part of the cells active and observed: in patches like land, or single scattered cells."""
     from scipy.ndimage import gaussian_filter
 
     field = np.random.default_rng(seed).standard_normal((height, width))
     if not scattered:
         field = gaussian_filter(field, 8, mode="wrap")
-    wanted = max(round(field.size * percent / 100), 1)
+    n_active = max(round(field.size * percent / 100), 1)
     active = np.zeros(field.size, bool)
-    active[np.argsort(field, axis=None)[-wanted:]] = True
+    active[np.argsort(field, axis=None)[-n_active:]] = True
     active = active.reshape(field.shape)
     name = "scattered" if scattered else "patches"
-    return Scene(name, np.broadcast_to(active, (days, height, width)).copy(), active, percent)
+    return Masks(name, np.broadcast_to(active, (days, height, width)).copy(), active, percent)
 
 
 def record(days: int, step: float = 0.25) -> NDArray[np.float32]:
-    """A global record (T, H, W), m3 m-3, NaN where the scene :func:`land` is missing.
+    """A global record (T, H, W), m3 m-3, NaN where the masks of :func:`land` have no observation.
 
-    Waves and noise stand in for soil moisture: time depends on where data are, not on what they
-    say.
+    Waves and noise stand in for soil moisture: run time depends on where data are, not on their
+    values.
     """
     mask = land(days, step).mask
     t, i, j = (np.arange(n, dtype=np.float32) for n in mask.shape)

@@ -1,16 +1,20 @@
-"""What a result must say about itself: date, machine, versions, weights."""
+"""Where results are written, and what each records: date, machine, versions, weights."""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from xsm import __version__
+from xsm._version import __version__
 
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = (
     "numpy", "scipy", "xarray", "numba", "lightgbm", "pytesmo", "pyDINEOF", "torch", "xgboost-cpu",
 )  # fmt: skip
@@ -22,12 +26,13 @@ def provenance(models: list[str] | tuple[str, ...] = ()) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {"xsm": __version__} | {name: _version(name) for name in PACKAGES},
+        "versions": {"xsm": __version__} | {name: installed_version(name) for name in PACKAGES},
         "models": {name: _sha256(name) for name in models},
     }
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """Version of a package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -35,7 +40,7 @@ def _version(package: str) -> str | None:
 
 
 def _sha256(model: str) -> str | None:
-    """Fingerprint of the weights; None where there are none (then the method has no rows)."""
+    """Checksum of the weights; None where there are none (then the method has no rows)."""
     from xsm.errors import XsmError
     from xsm.networks.block_inference import load_model
 
@@ -46,7 +51,7 @@ def _sha256(model: str) -> str | None:
 
 
 def finite(value: Any) -> Any:
-    """The same nest of dicts and lists with None for NaN and floats cut to six digits."""
+    """The same nest of dicts and lists with None for NaN and floats rounded to six digits."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -54,3 +59,9 @@ def finite(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value
+
+
+def write_result(result: Any, path: Path) -> None:
+    """Write a result as JSON without NaN; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(finite(result), indent=1) + "\n")

@@ -1,6 +1,7 @@
 """What ``import xsm`` adds to ``import xarray``: interleaved runs, medians, no assertion.
 
-``python benchmarks/import_time.py [--runs N]`` writes ``benchmarks/results/import_time.json``.
+``python -m benchmarks.speed.import_time [--runs N]`` writes
+``benchmarks/results/import_time.json``.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-RESULT = Path(__file__).resolve().parent / "results" / "import_time.json"
+RESULT = Path(__file__).resolve().parents[1] / "results" / "import_time.json"
 PROBE = """
 import time
 wall, cpu = time.perf_counter(), time.process_time()
@@ -23,28 +24,28 @@ print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 
 
-def seconds(what: str) -> tuple[float, float]:
-    """Seconds, by the clock and of the processor, to import ``what`` in a fresh interpreter."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE.format(what)], capture_output=True, text=True, check=True
+def import_seconds(modules: str) -> tuple[float, float]:
+    """Wall-clock and processor seconds to import `modules` in a fresh interpreter."""
+    process = subprocess.run(
+        [sys.executable, "-c", PROBE.format(modules)], capture_output=True, text=True, check=True
     )
-    wall, cpu = map(float, done.stdout.split())
+    wall, cpu = map(float, process.stdout.split())
     return wall, cpu
 
 
 def measure(runs: int) -> dict:
-    """Medians and 20th and 80th percentiles, in seconds; the two imports take turns."""
+    """Medians and 20th and 80th percentiles, in seconds; the two imports alternate."""
     imports = {"xarray": "xarray", "xsm": "xarray, xsm"}
     times: dict[str, list[float]] = {}
-    for what in imports.values():
-        seconds(what)  # fills the file cache and the bytecode
+    for modules in imports.values():
+        import_seconds(modules)  # fills the file cache and the bytecode cache
     for _ in range(runs):
-        for name, what in imports.items():
-            for kind, spent in zip(("", "_cpu"), seconds(what), strict=True):
-                times.setdefault(name + kind, []).append(spent)
-    for kind in ("", "_cpu"):
-        pairs = zip(times["xarray" + kind], times["xsm" + kind], strict=True)
-        times["added" + kind] = [both - alone for alone, both in pairs]
+        for name, modules in imports.items():
+            for clock, seconds in zip(("", "_cpu"), import_seconds(modules), strict=True):
+                times.setdefault(name + clock, []).append(seconds)
+    for clock in ("", "_cpu"):
+        pairs = zip(times["xarray" + clock], times["xsm" + clock], strict=True)
+        times["added" + clock] = [both - alone for alone, both in pairs]
     result: dict = {"runs": runs}
     for name, values in times.items():
         quantiles = statistics.quantiles(values, n=5)

@@ -1,4 +1,4 @@
-"""The records the methods are scored on: the real AMSR2 month, and a simulated one."""
+"""Records that the methods are scored on: a real month of AMSR2, and a simulated one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.provenance import ROOT
+
 AMSR2 = "amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc"
 STATIC = "static/static_025deg.nc"
 STATIC_GRIDS = ("elevation", "elevation_sd", "slope", "land_fraction", "igbp", "koppen_geiger")
@@ -17,14 +18,14 @@ OSSE_GRIDS = ("elevation", "slope", "sand", "clay")
 
 
 @dataclass(frozen=True)
-class Record:
+class EvaluationRecord:
     """A daily record, north or south first.
 
     values : (T, H, W) float32, m3 m-3, NaN = missing
     lat, lon : (H,), (W,) degrees
-    static : grids (H, W) for the methods that take them
-    truth : (T, H, W), what the soil really held, where that is known
-    wrap : whether the last column neighbours the first
+    static : grids (H, W) for the methods that use them
+    truth : (T, H, W), soil moisture of the simulated Earth; None for real data
+    wrap : whether the last column is the neighbour of the first
     """
 
     name: str
@@ -41,12 +42,12 @@ def data_folder() -> Path:
     return Path(os.environ.get("XSM_DATA", ROOT.parent / "shared" / "data"))
 
 
-def load(name: str) -> Record:
+def load(name: str) -> EvaluationRecord:
     """The record called ``amsr2`` or ``osse``."""
     return {"amsr2": _amsr2, "osse": _osse}[name]()
 
 
-def _amsr2() -> Record:
+def _amsr2() -> EvaluationRecord:
     import xarray as xr
 
     path = data_folder() / AMSR2
@@ -55,10 +56,10 @@ def _amsr2() -> Record:
     with xr.open_dataset(path) as ds, xr.open_dataset(data_folder() / STATIC) as grids:
         values = (ds["soil_moisture_x"].values / np.float32(100)).astype(np.float32)
         static = tuple(grids[name].values.astype(np.float32) for name in STATIC_GRIDS)
-        return Record("amsr2", values, ds["lat"].values, ds["lon"].values, static)
+        return EvaluationRecord("amsr2", values, ds["lat"].values, ds["lon"].values, static)
 
 
-def _osse() -> Record:
+def _osse() -> EvaluationRecord:
     from xsm import tutorial
 
     ds = tutorial.open_dataset("global-month", covariates=list(OSSE_GRIDS))
@@ -69,4 +70,4 @@ def _osse() -> Record:
     static = tuple(
         ds[name].transpose("lat", "lon").values.astype(np.float32) for name in OSSE_GRIDS
     )
-    return Record("osse", values, ds["lat"].values, ds["lon"].values, static, truth)
+    return EvaluationRecord("osse", values, ds["lat"].values, ds["lon"].values, static, truth)

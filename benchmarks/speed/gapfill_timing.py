@@ -1,4 +1,4 @@
-"""``xsm.gapfill`` on a month: xarray in, xarray out, by each backend that can run here."""
+"""Time ``xsm.gapfill`` on a month: xarray in, xarray out, on each available backend."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 import xsm
 from benchmarks.speed import timing
-from benchmarks.speed.networks import ALLOWED, difference
-from benchmarks.speed.operations import plain_dtype, torch_dtype
-from benchmarks.speed.scenes import FIRST_DAY
-from benchmarks.speed.verified import Row, verified
+from benchmarks.speed.network_timing import ALLOWED, difference
+from benchmarks.speed.operation_samples import plain_dtype, torch_dtype
+from benchmarks.speed.parity_gate import Row, verified_calls
+from benchmarks.speed.synthetic_masks import FIRST_DAY
 from xsm_kernels.dispatch import backends, unsupported_reason
 
 
 def labelled(record: NDArray[np.float32], step: float) -> xr.DataArray:
-    """A record of the globe with its days and coordinates."""
+    """A global record with its days and coordinates."""
     days, height, width = record.shape
     coords = {
         "time": (FIRST_DAY + np.arange(days)).astype("datetime64[ns]"),
@@ -42,31 +42,31 @@ def measure(
     keep_going: bool = False,
     **limits: Any,
 ) -> list[Row]:
-    """Verify and time the call; the first backend, the reference, is what the others must equal."""
-    about = {"group": "end to end", "case": "land", "dtype": dtype, "shape": list(data.shape)}
+    """Verify and time the call. All backends must equal the first one, the reference."""
+    common = {"group": "end to end", "case": "land", "dtype": dtype, "shape": list(data.shape)}
     probe = [torch.zeros((1, 1, 1, 1, 1), dtype=torch_dtype(dtype), device=device)]
     names = [
         name
         for name in backends("masked_conv3d")
         if unsupported_reason("masked_conv3d", name, probe) is None
     ]
-    right: list[NDArray[np.floating]] = []
+    reference: list[NDArray[np.floating]] = []
 
     def judge(name: str, filled: NDArray[np.floating]) -> tuple[Row, float]:
-        if not right:
-            right.append(filled)
-        off = difference(filled, right[0])
-        return {"difference": off}, off / ALLOWED if dtype == "float32" else 0.0
+        if not reference:
+            reference.append(filled)
+        error = difference(filled, reference[0])
+        return {"difference": error}, error / ALLOWED if dtype == "float32" else 0.0
 
     variants = {name: partial(_call, data, name, model, device, dtype, tile) for name in names}
-    rows, calls = verified(about, variants, judge, keep_going=keep_going)
-    found = timing.interleaved(calls, device="cpu", **limits)  # it begins and ends on the CPU
+    rows, calls = verified_calls(common, variants, judge, keep_going=keep_going)
+    times = timing.interleaved(calls, device="cpu", **limits)  # data begin and end on the CPU
     for row in rows:
-        row |= found.get(row["variant"], {})
+        row |= times.get(row["variant"], {})
     return rows
 
 
-def once(
+def measure_once(
     data: xr.DataArray,
     *,
     model: Any,
@@ -74,16 +74,18 @@ def once(
     dtype: str,
     tile: tuple[int, int, int] | None = None,
 ) -> list[Row]:
-    """One run by the kernels of the GPU, after such as :func:`measure` has verified.
+    """Time one run on the GPU kernels that :func:`measure` has verified.
 
-    A year is too long to be filled twice or by the reference.
+    For a year, which takes too long to be filled twice or by the reference.
     """
     row: Row = {"group": "end to end", "case": "land", "dtype": dtype, "shape": list(data.shape)}
     row |= {"variant": "triton", "backend": "triton"}
     begin = time.perf_counter()
     filled = _call(data, "triton", model, device, dtype, tile)()
     seconds = time.perf_counter() - begin
-    row["left"] = float((np.isfinite(data.values).any(axis=0) & np.isnan(filled)).mean())
+    row["unfilled_fraction"] = float(
+        (np.isfinite(data.values).any(axis=0) & np.isnan(filled)).mean()
+    )
     return [row | timing.summary([seconds]) | {"peak_mb": None}]
 
 
