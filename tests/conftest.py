@@ -11,6 +11,7 @@ import xarray as xr
 
 from xsm.gapfilling import statistics
 from xsm.gapfilling.seasonal_cycle import cycle_of_day
+from xsm.networks import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,6 +47,7 @@ class WindowMean:
     """Stands in for a model: half the cell's mean, half the mean of 9 days x 5 x 5 cells."""
 
     halo = (4, 2, 2)
+    network = registry.network("partial_conv", "gapfill")
     name = "window-mean"
     identity = "window-mean (test)"
     card: dict = {}

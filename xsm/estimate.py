@@ -161,25 +161,40 @@ def estimate(
 def _apply(
     block: Any, arrays: Sequence[xr.DataArray], time: str, progress: bool | None
 ) -> list[xr.DataArray]:
-    """Mean, standard deviation and flag of all pixels; lazy where an array is."""
+    """Mean, standard deviation and flag of all pixels; lazy where an array is.
+
+    Large files opened without chunks are read in blocks of pixels; the result is in memory.
+    """
+    from xsm.blockwise.chunks import chunk_file_backed
     from xsm.blockwise.dask_engine import map_pixels
     from xsm.progress import bar
 
+    dtypes = (np.float32, np.float32, np.int8)
     base = next(da for da in arrays if time in da.dims)
-    lazy = any(da.chunks is not None for da in arrays)
-    pixels = int(np.prod([n for dim, n in base.sizes.items() if dim != time]))
-    with bar("estimate", pixels, False if lazy else progress, "px") as shown:
-        function = block if lazy else partial(block, step=shown.update)
-        return map_pixels(function, arrays, time, (np.float32, np.float32, np.int8))
+    pixel_dims = [str(dim) for dim in base.dims if dim != time]
+    if any(da.chunks is not None for da in arrays):
+        return map_pixels(block, arrays, time, dtypes)
+    in_blocks = [
+        chunk_file_backed(da, pixel_dims[0]) if pixel_dims and pixel_dims[0] in da.dims else da
+        for da in arrays
+    ]
+    if any(da.chunks is not None for da in in_blocks):
+        lazy = map_pixels(block, in_blocks, time, dtypes)
+        computed = xr.Dataset(dict(zip(("mean", "std", "flag"), lazy, strict=True))).compute()
+        return [computed[name] for name in ("mean", "std", "flag")]
+    pixels = int(np.prod([base.sizes[dim] for dim in pixel_dims]))
+    with bar("estimate", pixels, progress, "px") as shown:
+        return map_pixels(partial(block, step=shown.update), arrays, time, dtypes)
 
 
 def _warn_of_unusual_means(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> None:
     """Warn of predictors in memory whose mean is far outside the range of the fit."""
+    from xsm.conventions.variables import is_file_backed
     from xsm.networks.sequence_inference import LIMIT
 
     for row in rows:
         da = predictors.arrays.get(row["name"])
-        if da is None or da.chunks is not None:
+        if da is None or da.chunks is not None or is_file_backed(da):
             continue
         factor, offset = predictors.factors[row["name"]]
         mean = factor * float(da.mean()) + offset

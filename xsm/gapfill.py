@@ -102,6 +102,7 @@ def gapfill(
     from xsm.gapfilling.fill import fill
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.block_inference import fill_block, load_model
+    from xsm.networks.device import ExecutionConfig
 
     if fallback not in FALLBACKS:
         raise InputError(f"fallback={fallback!r}: expected None or 'climatology'.")
@@ -112,6 +113,7 @@ def gapfill(
         "device": get_option("device", device),
         "dtype": get_option("dtype", dtype),
     }
+    ExecutionConfig(**settings).check(network.network)  # before any work, also on Dask
     given = record.da
     data = chunk_file_backed(given, record.layout.time)
     limit = gap_days(max_gap)

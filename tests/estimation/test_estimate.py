@@ -319,3 +319,25 @@ def test_history_holds_the_options_of_the_call():
     assert "estimate(model='any'), network any (sha256" in plain
     frozen = estimate(ds, model=model, mask_frozen=True, regrid="nearest").attrs["history"]
     assert "estimate(model='any', mask_frozen=True, regrid='nearest'), network any" in frozen
+
+
+def test_a_large_file_without_chunks_is_read_in_blocks(tmp_path, monkeypatch):
+    dask_engine = pytest.importorskip("xsm.blockwise.dask_engine")
+    pytest.importorskip("dask", reason="needs xsm[dask]")
+    ds, model = world(), any_model()
+    ds.to_netcdf(tmp_path / "predictors.nc")
+    expected = estimate(ds, model=model)
+    sizes, map_pixels = [], dask_engine.map_pixels
+
+    def record_chunks(function, arrays, *args):
+        sizes.append([da.chunks for da in arrays if "time" in da.dims])
+        return map_pixels(function, arrays, *args)
+
+    monkeypatch.setattr(dask_engine, "map_pixels", record_chunks)
+    monkeypatch.setattr("xsm.blockwise.chunks.BLOCK_BYTES", ds["lst"].nbytes // 2)
+    with xr.open_dataset(tmp_path / "predictors.nc") as opened:
+        out = estimate(opened, model=model)
+    assert all(chunks is not None for chunks in sizes[0])
+    for name, da in expected.data_vars.items():
+        assert out[name].chunks is None and out[name].dims == da.dims
+        np.testing.assert_allclose(out[name], da, rtol=1e-6, atol=1e-7)

@@ -263,3 +263,8 @@ def test_a_large_file_without_chunks_is_read_in_blocks(record, tmp_path, monkeyp
             assert out[name].chunks is None
             assert out[name].dtype == expected[name].dtype
             np.testing.assert_allclose(out[name], expected[name], rtol=2e-6, err_msg=name)
+
+
+def test_an_unusable_backend_is_refused_by_the_call(record):
+    with pytest.raises(xsm.errors.XsmError, match="backend='triton'"):
+        lazily(record.chunk(time=4), backend="triton")
