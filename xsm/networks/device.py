@@ -98,7 +98,9 @@ class ExecutionConfig(NamedTuple):
 
     def torch_device(self) -> Any:
         """Device of torch that the network runs on; see :func:`torch_device`."""
-        return torch_device(self.device or ("cuda" if self.backend == "triton" else "cpu"))
+        if self.device is None and self.backend == "triton":
+            return torch_device("cuda", "backend='triton'")
+        return torch_device(self.device or "cpu")
 
     def tensors(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """Arrays as torch tensors of this device and precision."""
@@ -110,8 +112,8 @@ class ExecutionConfig(NamedTuple):
 CPU = ExecutionConfig()
 
 
-def torch_device(name: str) -> Any:
-    """The torch device of this name.
+def torch_device(name: str, argument: str | None = None) -> Any:
+    """The torch device of this name; `argument` is what messages call the option that asks for it.
 
     Raises
     ------
@@ -120,16 +122,17 @@ def torch_device(name: str) -> Any:
     InputError
         If torch does not know the device or does not see it.
     """
-    torch = optional_import("torch", f"device={name!r}", "torch")
+    argument = argument or f"device={name!r}"
+    torch = optional_import("torch", argument, "torch")
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(
-            f"device={name!r}: expected a device of torch, such as 'cpu', 'cuda' or 'cuda:1'."
+            f"{argument}: expected a device of torch, such as 'cpu', 'cuda' or 'cuda:1'."
         ) from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"device={name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} NVIDIA "
+            f"{argument}: torch {torch.__version__} sees {torch.cuda.device_count()} NVIDIA "
             "GPUs here; leave it out to work on the CPU."
         )
     return device
