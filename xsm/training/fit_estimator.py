@@ -167,7 +167,7 @@ def fit_estimator(
     for name, value, allowed in (("split", split, SPLITS), ("scaling", scaling, SCALINGS)):
         if value not in allowed:
             raise InputError(f"{name}={value!r}: expected one of {', '.join(map(repr, allowed))}.")
-    common = {"ensemble_size": ensemble_size, "fraction": fraction, "seed": seed}
+    common: dict[str, Any] = {"ensemble_size": ensemble_size, "fraction": fraction, "seed": seed}
     options: dict[str, Any] = {
         "hidden_size": hidden_size, "input_size": input_size, "attention_window": attention_window,
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,

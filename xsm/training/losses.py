@@ -56,7 +56,7 @@ def gapfill_loss(
     weight = weight * n_hidden / (weight * hidden).sum().clamp(min=1e-6)
     weighted = weight * squared
     local_term = (weighted * hidden).sum() / n_hidden
-    global_term = (weighted * observed).sum() / n_observed
+    global_term = GLOBAL_WEIGHT * (weighted * observed).sum() / n_observed
 
     scaled = (squared.detach() / std.square()) * torch.exp(-log_variance)
     likelihood = ((log_variance + scaled) * hidden).sum() / n_hidden
@@ -65,8 +65,7 @@ def gapfill_loss(
         "n": int(n_hidden),
         "likelihood": float(likelihood.detach()),
     }
-    mean_term = local_term + GLOBAL_WEIGHT * global_term
-    return mean_term / ERROR_SCALE**2 + VARIANCE_WEIGHT * likelihood, parts
+    return (local_term + global_term) / ERROR_SCALE**2 + VARIANCE_WEIGHT * likelihood, parts
 
 
 BINS = 64  # of the histogram of the targets

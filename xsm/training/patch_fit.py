@@ -117,8 +117,8 @@ def _loss(
     layout = torch.channels_last_3d
     inputs = {
         name: (
-            stack(lambda s, k=name: s.inputs[k][0][0]).contiguous(memory_format=layout),
-            stack(lambda s, k=name: s.inputs[k][1][0]),
+            stack(lambda s: s.inputs[name][0][0]).contiguous(memory_format=layout),  # noqa: B023
+            stack(lambda s: s.inputs[name][1][0]),  # noqa: B023
         )
         for name in samples[0].inputs
     }
