@@ -148,9 +148,13 @@ def gapfill(
         coverage_factors=_coverage_factors(network.card),
     )
     if data is not given:  # a file that was read in blocks: the result is in memory, as for others
-        names = [n for n in result.data_vars if n == record.name or n.startswith(f"{record.name}_")]
+        names = [n for n in _output_names(record.name) if n in result]
         result = result.assign(result[names].compute())
     return result
+
+
+def _output_names(name: str) -> tuple[str, str, str]:
+    return name, f"{name}_uncertainty", f"{name}_flag"
 
 
 def _coverage_factors(card: Mapping[str, Any]) -> dict[str, float]:

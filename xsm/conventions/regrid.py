@@ -72,9 +72,9 @@ def cropped(target: GriddedRecord, records: Sequence[GriddedRecord]) -> GriddedR
     for record in records:
         axes = [np.asarray(c.values, np.float64) for c in record.coordinates()]
         # half a cell of the target beyond the centres of the record
-        for i, (axis, other) in enumerate(((lat, axes[0]), (lon, axes[1]))):
-            reach = 0.5 * (_step(axis) + _step(other))
-            distance = np.abs(wrap_longitude(axis[:, None] - other[None])).min(axis=1)
+        for i, (axis, centres) in enumerate(((lat, axes[0]), (lon, axes[1]))):
+            reach = 0.5 * (_step(axis) + _step(centres))
+            distance = np.abs(wrap_longitude(axis[:, None] - centres[None])).min(axis=1)
             keep[i] &= distance < reach
     index = [np.flatnonzero(k) for k in keep]
     if any(part.size == 0 for part in index):

@@ -97,8 +97,8 @@ def _fill_memory(data: NDArray[Any], task: GapfillTask) -> Filled:
     steps = len(list(windows(shape, task.tile))) + len(list(windows(shape, series_tile(shape))))
     with bar(f"gapfill {task.name}", len(records) * steps, task.progress) as progress:
         for index in records:
-            views = tuple(out[index] for out in outs)
-            _fill_record(data[index], views, task, progress.update)
+            filled, std, flag = (out[index] for out in outs)
+            _fill_record(data[index], (filled, std, flag), task, progress.update)
     return outs
 
 
@@ -120,8 +120,8 @@ def _fill_record(raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any) 
             series = record.read(window)[task.days]
             estimate = climatology(series, task.day_of_year, task.year_length)
             too_long = _long_gaps_of_window(record, window, task)
-            filled = tuple(out[index] for out in outs)
-            _write(outs, index, add_climatology(*filled, estimate, too_long, task))
+            filled, std, flag = (out[index] for out in outs)
+            _write(outs, index, add_climatology(filled, std, flag, estimate, too_long, task))
 
 
 def _write(outs: Filled, index: Any, results: Filled) -> None:
