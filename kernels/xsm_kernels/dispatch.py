@@ -1,7 +1,7 @@
 """Which function runs an operation: one table of implementations and one choice among them.
 
 The table feeds dispatch, the parity tests and the benchmarks: a new row is tested and timed
-without further edits. What an implementation cannot do, it says itself (`unsupported_reason`).
+without further edits. Each implementation states what it does not support (`unsupported_reason`).
 """
 
 from __future__ import annotations

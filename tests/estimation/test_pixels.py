@@ -20,7 +20,7 @@ from xsm.networks.sequence_inference import estimate_sequences
 
 
 def rows(names, gap=3):
-    return [{"name": name, "gap": gap} for name in names]
+    return [{"name": name, "max_interp_gap": gap} for name in names]
 
 
 def block(ds, names=NAMES):

@@ -65,7 +65,7 @@ def any_model(kind="bilstm", names=tuple(NAMES), *, days=40, context=10, members
     rows = []
     for name in names:
         units, mean, std = form.get(name, ("1", 0.0, 1.0))
-        rows.append({"name": name, "units": units, "mean": mean, "std": std, "gap": 3})
+        rows.append({"name": name, "units": units, "mean": mean, "std": std, "max_interp_gap": 3})
     card = {
         "task": "estimate",
         "config": config,

@@ -116,13 +116,13 @@ def _region_dims(obj: xr.Dataset, given: Iterable[Hashable] | None) -> list[Hash
 
 def _times(obj: xr.Dataset) -> set[str]:
     """Dimensions that are time, of any variable."""
-    found = set()
+    times = set()
     for da in obj.data_vars.values():
         try:
-            found.add(time_dim(da, cf_axes(da), obj))
+            times.add(time_dim(da, cf_axes(da), obj))
         except TimeAxisError:
             continue
-    return found
+    return times
 
 
 def _with_shared_computed(obj: xr.Dataset) -> xr.Dataset:
@@ -164,13 +164,13 @@ def _begin(
 ) -> list[int]:
     """Regions that an earlier call wrote; a new store is created with its coordinates."""
     if progress_file.exists():
-        found = json.loads(progress_file.read_text())
-        if found["identity"] != key:
+        progress = json.loads(progress_file.read_text())
+        if progress["identity"] != key:
             raise InputError(
                 f"path={str(store)!r} is the unfinished store of another Dataset or of other "
                 "chunks: delete it and its .progress.json, or choose another path."
             )
-        return list(found["done"])
+        return list(progress["done"])
     if store.exists():
         raise InputError(f"path={str(store)!r} exists: delete it, or choose another path.")
     store.parent.mkdir(parents=True, exist_ok=True)

@@ -234,5 +234,5 @@ def _is_mask(array: Any) -> bool:
     # a Dask array must say it by its type: looking at it would compute
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         return False
-    known = array[~np.isnan(array)] if array.dtype.kind == "f" else array
-    return bool(np.isin(known, (0, 1)).all())
+    values = array[~np.isnan(array)] if array.dtype.kind == "f" else array
+    return bool(np.isin(values, (0, 1)).all())

@@ -354,7 +354,7 @@ def roll_longitude(da: xr.DataArray, dim: str, centre: float) -> xr.DataArray:
 
 
 def _mean_step(coord: xr.DataArray | None, dim: str, *, around: bool = False) -> float:
-    """Mean step of latitude or longitude along `dim`; 0 where it cannot be told without reading."""
+    """Mean step of latitude or longitude along `dim`; 0 where it would have to be read."""
     if coord is None or dim not in coord.dims or coord.chunks is not None or coord.sizes[dim] < 2:
         return 0.0
     steps = np.diff(np.asarray(coord.transpose(..., dim).to_numpy(), np.float64), axis=-1)

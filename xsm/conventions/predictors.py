@@ -139,9 +139,9 @@ def find_predictors(
 
 
 def find_land_cover(
-    ds: xr.Dataset, land_cover: Any, found: Predictors, regrid: str | None = None
+    ds: xr.Dataset, land_cover: Any, predictors: Predictors, regrid: str | None = None
 ) -> xr.DataArray | None:
-    """The IGBP classes on the cells of the predictors, if named, given, or known by name."""
+    """The IGBP classes on the cells of the predictors, if named, given, or found by a usual name."""
     if land_cover is None:
         land_cover = next((name for name in LAND_COVER if name in ds.data_vars), None)
         if land_cover is None:
@@ -150,12 +150,12 @@ def find_land_cover(
             "land cover is variable %s: its IGBP classes %s stay empty", land_cover, NO_SOIL
         )
     cover = _given(ds, land_cover, "land_cover", "IGBP classes, ")
-    if found.time in cover.dims:
+    if predictors.time in cover.dims:
         raise InputError(
             f"land_cover ({cover.name}) has the dimensions {cover.dims}: expected classes without "
-            f"time. Select a day: land_cover=....isel({found.time}=0)."
+            f"time. Select a day: land_cover=....isel({predictors.time}=0)."
         )
-    return on_cells(cover, found.base, "land_cover", found.time, regrid and "nearest")
+    return on_cells(cover, predictors.base, "land_cover", predictors.time, regrid and "nearest")
 
 
 def calendar_predictor(name: str, days: int, first: float, year: float) -> NDArray[np.float32]:

@@ -180,8 +180,8 @@ def day_of_file(ds: xr.Dataset) -> np.datetime64 | None:
     """The day written in the name of the file `ds` was read from, or in its attributes."""
     named = str(ds.encoding.get("source", "")).replace("\\", "/").rpartition("/")[2]
     for text in (named, *(str(ds.attrs.get(key, "")) for key in ("id", "time_coverage_start"))):
-        if found := _DATE.search(text):
-            year, _, month, day = found.groups()
+        if match := _DATE.search(text):
+            year, _, month, day = match.groups()
             try:
                 return np.datetime64(f"{year}-{month}-{day}", "ns")
             except ValueError:

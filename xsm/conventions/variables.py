@@ -71,11 +71,11 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
                 f"var={var!r} is no data variable; expected one of {_listed(gridded)}."
             )
         return var
-    known = [name for row in PRODUCTS for name in row.names]
+    product_names = [name for row in PRODUCTS for name in row.names]
     for standard_name in STANDARD_NAMES:
         named = [n for n in gridded if ds[n].attrs.get("standard_name") == standard_name]
         if len(named) > 1:
-            preferred = [n for n in known if n in named]
+            preferred = [n for n in product_names if n in named]
             if not preferred:
                 raise VariableNotFoundError(
                     f"var was not given, and {_listed(named)} all have the standard_name "
@@ -84,12 +84,12 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
             named = preferred
         if named:
             return _chosen(named, f"standard_name {standard_name!r}")
-    if names := [name for name in known if name in gridded]:
+    if names := [name for name in product_names if name in gridded]:
         row = product_of(names[0])
         return _chosen(names, "" if row is None else f"known from {row.title}")
     raise VariableNotFoundError(
         f"var was not given and no soil moisture was found. Tried the standard names "
-        f"{_listed(STANDARD_NAMES)} and the product names {_listed(known)}. "
+        f"{_listed(STANDARD_NAMES)} and the product names {_listed(product_names)}. "
         f"The Dataset has {_listed(gridded)}: choose with var='name'."
     )
 

@@ -55,7 +55,7 @@ def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> 
     arrays = predictors.arrays
     return PredictorLayout(
         names=tuple(row["name"] for row in rows),
-        max_gaps=tuple(int(row.get("gap", 0)) for row in rows),
+        max_gaps=tuple(int(row.get("max_interp_gap", 0)) for row in rows),
         arrays=tuple(arrays),
         static=tuple(predictors.time not in da.dims for da in arrays.values()),
         factors=tuple(predictors.factors[name] for name in arrays),

@@ -103,7 +103,7 @@ def read_samples(
             "name": n,
             "units": predictors.units[n],
             "static": n in predictors.static,
-            "gap": max_interp_gap,
+            "max_interp_gap": max_interp_gap,
         }
         for n in names
     ]

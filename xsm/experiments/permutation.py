@@ -117,7 +117,7 @@ def importance(
     sets = _predictor_sets(names, groups or {})
     if target is None:
         target = str(loaded.card["target"].get("variable", "soil_moisture"))
-    gap = max(int(row.get("gap", 0)) for row in loaded.card["predictors"])
+    gap = max(int(row.get("max_interp_gap", 0)) for row in loaded.card["predictors"])
     samples = read_samples(data, target, features, names=names, stride=stride, max_interp_gap=gap)
     if how == "permutation":
         test_cells = _test_cells(samples, loaded) if cells == "test" else None

@@ -180,7 +180,7 @@ def status(scores: xr.Dataset) -> Table | None:
         ]
         for code, count in zip(*np.unique(values, return_counts=True), strict=True)
     ]
-    return Table("Status of the scores.", ["status", "number", "share"], rows)
+    return Table("Status of the scores.", ["status", "number", "fraction"], rows)
 
 
 def per_station(scores: xr.Dataset) -> Table:

@@ -15,7 +15,7 @@ from xsm.networks.model import Model, make_model
 from xsm.networks.registry import SequenceNetwork, network
 from xsm.training.estimator_card import cut_sequences, normalisation, skill
 from xsm.training.sequence_fit import Sequences, TrainingSettings, fit_sequences
-from xsm.training.xgboost_fit import DEFAULT_ROUNDS, fit_boosted_trees
+from xsm.training.xgboost_fit import DEFAULT_ROUNDS, fit_xgboost
 
 Settings = dict[str, Any]
 OnEpoch = Callable[[int, float], None] | None
@@ -60,7 +60,7 @@ def _fit_trees(
     _row: SequenceNetwork, _config: Mapping[str, Any], training: Sequences,
     held_out: Sequences | None, settings: Settings, seed: int, on_epoch: OnEpoch,
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:  # fmt: skip
-    return fit_boosted_trees(
+    return fit_xgboost(
         training, held_out, settings["trees"], seed, on_epoch, settings["density_power"]
     )
 
@@ -184,8 +184,8 @@ def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> 
 
 def drop_predictors(samples: Samples, dropped: Sequence[int]) -> Samples:
     """The samples without some predictors, given by their numbers."""
-    kept = [f for f in range(len(samples.rows)) if f not in dropped]
-    return samples._replace(x=samples.x[:, :, kept], rows=[samples.rows[f] for f in kept])
+    columns = [f for f in range(len(samples.rows)) if f not in dropped]
+    return samples._replace(x=samples.x[:, :, columns], rows=[samples.rows[f] for f in columns])
 
 
 def subsample(data: Sequences, fraction: float, seed: int) -> Sequences:

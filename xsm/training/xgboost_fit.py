@@ -24,7 +24,7 @@ DEFAULT_PARAMETERS: dict[str, Any] = {
 DEFAULT_ROUNDS, PATIENCE = 400, 20  # trees
 
 
-def fit_boosted_trees(
+def fit_xgboost(
     training: Sequences,
     held_out: Sequences | None,
     parameters: Mapping[str, Any],
