@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from xsm._version import __version__
+from xsm.conventions.cf import CONVENTIONS, history_line
 from xsm.gapfill import gapfill
 
 if TYPE_CHECKING:
@@ -131,9 +131,8 @@ def validate(
 
     defaults = {k: p.default for k, p in inspect.signature(validate).parameters.items()}
     scores = run_validation(obj, reference, arguments, defaults, gapfill)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return scores.assign_attrs(
-        Conventions="CF-1.11",
-        history=f"{now} xsm {__version__} validate({scores.attrs['estimate_name']!r})",
+        Conventions=CONVENTIONS,
+        history=history_line(f"validate({scores.attrs['estimate_name']!r})"),
         xsm_version=__version__,
     )

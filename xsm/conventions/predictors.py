@@ -141,7 +141,7 @@ def find_predictors(
 def find_land_cover(
     ds: xr.Dataset, land_cover: Any, predictors: Predictors, regrid: str | None = None
 ) -> xr.DataArray | None:
-    """The IGBP classes on the cells of the predictors, if named, given, or found by a usual name."""
+    """The IGBP classes on the cells of the predictors, named, given, or found by a usual name."""
     if land_cover is None:
         land_cover = next((name for name in LAND_COVER if name in ds.data_vars), None)
         if land_cover is None:
