@@ -41,7 +41,7 @@ def test_amsr2_month(real_data):
 def test_amsr2_granule_has_no_day(real_data):
     path = real_data / "amsr2_lprm" / "LPRM-AMSR2_L3_D_SOILM3_V001_20150401013507.nc4"
     ds = opened(path)
-    with pytest.raises(TimeAxisError, match="of 2015-04-01.*preprocess=xsm.add_day"):
+    with pytest.raises(TimeAxisError, match="is 2015-04-01.*preprocess=xsm.add_day"):
         ds.sm.gapfill()
     one = xsm.add_day(ds).isel(Longitude=slice(700, 760), Latitude=slice(150, 200))
     assert not (one.sm.gapfill()["soil_moisture_c1_flag"] == 1).any()  # all that was ever seen

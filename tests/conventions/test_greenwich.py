@@ -71,7 +71,7 @@ def test_estimate_takes_columns_in_any_order():
 
 
 def test_fit_learns_from_neighbours_as_they_lie(region, monkeypatch):
-    monkeypatch.setattr(fitting, "LEAST", 100)
+    monkeypatch.setattr(fitting, "MIN_OBSERVATIONS", 100)
     (values,), _, wrap = fitting._records(region.sortby("lon"), None)
     np.testing.assert_array_equal(values, region[SM].values)
     assert not wrap

@@ -117,7 +117,7 @@ def test_add_day_reads_the_day(where, text):
 def test_add_day_takes_a_day_or_asks_for_it():
     ds = xr.Dataset({"sm": array(("lat", "lon"))})
     assert add_day(ds, "2015-04-03")["time"].values == [np.datetime64("2015-04-03", "ns")]
-    with pytest.raises(TimeAxisError, match="Give it"):
+    with pytest.raises(TimeAxisError, match="Pass it"):
         add_day(ds)
     full = xr.Dataset({"sm": array(time=dates())})
     assert add_day(full) is full
