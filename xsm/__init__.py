@@ -24,6 +24,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "insitu": "xsm.insitu",
         "metrics": "xsm.metrics",
         "models": "xsm.networks.model:models",
+        "open_ismn": "xsm.insitu:open_ismn",
         "osse": "xsm.osse",
         "plotting": "xsm.plotting",
         "tutorial": "xsm.osse.tutorial",
