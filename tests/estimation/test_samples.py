@@ -49,7 +49,7 @@ def test_days_that_the_record_lacks_are_missing_targets():
     assert np.isnan(samples.x[:, 20:22, 0]).all()
     filled = read_samples(ds, "soil", ["lst", "sand"], max_interp_gap=2)
     assert np.isfinite(filled.x).all()
-    assert {row["gap"] for row in filled.rows} == {2}
+    assert {row["max_interp_gap"] for row in filled.rows} == {2}
 
 
 def test_cells_without_coordinates_are_numbered():
