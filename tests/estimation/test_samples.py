@@ -92,3 +92,17 @@ def test_whole_numbers():
     check_whole({"a": (None, 1), "b": (np.int64(3), 3)})
     with pytest.raises(InputError, match="c=2.0: expected a whole number, 1 or more"):
         check_whole({"c": (2.0, 1)})
+
+
+def test_a_target_of_its_own_is_matched_by_its_labels_and_read_like_any_record():
+    ds = world()
+    expected = read_samples(ds, "soil", ["lst", "sand"])
+    stored = ds["soil"].isel(lat=slice(None, None, -1)).assign_coords(lon=ds["lon"] + 360)
+    percent = (stored * 100).assign_attrs(units="percent")
+    for target in (stored, percent):
+        samples = read_samples(ds.drop_vars("soil"), target, ["lst", "sand"])
+        np.testing.assert_allclose(samples.y, expected.y, rtol=1e-6)
+        np.testing.assert_array_equal(samples.x, expected.x)
+    undecoded = ds["soil"].assign_attrs(_FillValue=-9999.0)
+    with pytest.raises(InputError, match="soil is not decoded: _FillValue"):
+        read_samples(ds.drop_vars("soil"), undecoded, ["lst", "sand"])

@@ -9,11 +9,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.align import coordinate_of_cells
+from xsm.conventions.align import coordinate_of_cells, match_labels
 from xsm.conventions.grid import time_of
 from xsm.conventions.predictors import available_predictors, find_predictors
-from xsm.conventions.products import product_of
-from xsm.conventions.units import to_m3m3_factor
+from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
 from xsm.estimation.pixels import (
     pixel_shape,
@@ -164,24 +163,22 @@ def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:
                     "same period, stamped at the same time of day."
                 )
             y = y.reindex({dim: base[dim]})
-        elif (
-            dim in y.indexes
-            and dim in base.indexes
-            and not y.indexes[dim].equals(base.indexes[dim])
-        ):
+            continue
+        matched = match_labels(y, str(dim), base, same_spacing=True)
+        if matched is None:
             raise InputError(
                 f"target {y.name!r} has other {dim} than the predictors: bring them on one grid, "
                 f'such as predictors.interp({dim}=target["{dim}"]).'
             )
+        y = matched
     return y
 
 
 def _target_values(y: xr.DataArray) -> NDArray[np.float32]:
     """Values of the target in m3 m-3; NaN where missing."""
     name = str(y.name)
-    factor = to_m3m3_factor(y.attrs.get("units"), name, attrs=y.attrs, product=product_of(name))
-    values = y.values
-    values = np.where(np.isfinite(values), values * factor, np.nan).astype(np.float32)
+    values = to_m3m3(y).values
+    values = np.where(np.isfinite(values), values, np.nan).astype(np.float32)
     finite = values[np.isfinite(values)]
     if finite.size and (finite.min() < -0.5 or finite.max() > 1.5):
         raise InputError(
