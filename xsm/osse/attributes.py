@@ -96,7 +96,6 @@ ATTRIBUTES |= {
 }
 
 STATIC = ("elevation", "slope", "sand", "clay", "silt", "porosity", "land", "land_fraction")
-DAILY = tuple(name for name in ATTRIBUTES if name not in STATIC)
 
 COORDINATES: dict[str, dict] = {
     "lat": {

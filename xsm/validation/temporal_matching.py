@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError, TimeAxisError
@@ -76,7 +77,7 @@ def observation_times(
 
 def solar_to_utc(times: Times, lon: float) -> Times:
     """Local solar times at a longitude, in UTC."""
-    degrees_east = (lon + 180.0) % 360.0 - 180.0
+    degrees_east = wrap_longitude(lon)
     return times - np.timedelta64(int(round(degrees_east / 15.0 * 3600)), "s")
 
 
