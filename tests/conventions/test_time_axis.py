@@ -39,6 +39,37 @@ def test_days_of_any_calendar(calendar):
     assert daily_axis(times(when)).numbers.tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        dates().tz_localize("UTC"),
+        (dates() + pd.Timedelta("6h")).tz_localize("UTC").tz_convert("Asia/Tokyo"),
+        dates().to_period("D"),
+        dates().to_period("D").to_timestamp(how="end"),
+        pd.Index(dates().to_pydatetime(), dtype=object),
+        dates() - pd.Timedelta("40us"),
+        dates() - pd.to_timedelta([0, 1, 2, 400_000], unit="us"),
+        xr.date_range(dates()[0], periods=T, calendar="noleap", use_cftime=True)
+        - datetime.timedelta(microseconds=40),
+    ],
+    ids=["utc", "zone", "period", "period end", "datetime", "early", "rounded", "cftime early"],
+)
+def test_dates_of_any_dtype_and_a_hair_early_are_the_days_meant(index):
+    axis = daily_axis(array(time=("time", index)).time)
+    assert axis.dates.astype(str).tolist() == [str(day.date()) for day in dates()]
+    assert axis.time.dt.day.values.size == T
+
+
+def test_a_stamp_at_the_last_second_of_a_day_is_that_day():
+    when = dates().to_numpy() + np.timedelta64(86_399, "s")
+    assert daily_axis(times(when)).dates.astype(str).tolist()[0] == "2015-04-01"
+
+
+def test_categories_beside_the_record_are_no_dates():
+    da = array(time=dates(), biome=("lat", pd.Categorical(list("aab"))))
+    assert layout_of(da).time == "time"
+
+
 def test_a_year_of_a_calendar():
     for calendar, days in (("standard", 366), ("noleap", 365), ("360_day", 360)):
         when = xr.date_range("2016-02-27", periods=2, calendar=calendar, use_cftime=True)

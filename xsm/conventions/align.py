@@ -75,7 +75,7 @@ def on_days(da: xr.DataArray, base: xr.DataArray, dim: str) -> xr.DataArray:
     if not da.indexes[dim].is_unique:
         raise TimeAxisError(
             f"{da.name} has repeated days: expected one time a day. Average them first, such as "
-            f'.resample({dim}="1D").mean().'
+            f'.resample({dim}="1D").mean(keep_attrs=True).'
         )
     if not any(np.isin(da.indexes[dim], base.indexes[dim])):
         raise TimeAxisError(

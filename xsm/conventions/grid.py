@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.time_axis import day_of_file
+from xsm.conventions.time_axis import day_of_file, is_date
 from xsm.errors import GridError, TimeAxisError
 
 # Names tried where the attributes say nothing; lower case.
@@ -193,7 +193,7 @@ def time_dim(da: xr.DataArray, axes: dict[str, list[str]], ds: xr.Dataset | None
     dates = [
         str(coord.dims[0])
         for coord in da.coords.values()
-        if coord.ndim == 1 and _is_date(coord.variable)
+        if coord.ndim == 1 and is_date(coord.variable)
     ]
     named = [str(dim) for dim in da.dims if str(dim).lower() in TIME_NAMES]
     candidates = [*axes.get("T", []), *dates, *named]
@@ -204,7 +204,7 @@ def time_dim(da: xr.DataArray, axes: dict[str, list[str]], ds: xr.Dataset | None
         f"{da.name} has no time axis: its dimensions are {tuple(da.dims)}. "
         "Expected daily data of several days. "
     )
-    scalar = next((n for n, c in da.coords.items() if c.ndim == 0 and _is_date(c.variable)), None)
+    scalar = next((n for n, c in da.coords.items() if c.ndim == 0 and is_date(c.variable)), None)
     if scalar is not None:
         raise TimeAxisError(
             problem + f"It is the single day {str(da[scalar].values)[:10]}: fill the record before "
@@ -223,20 +223,12 @@ def time_of(da: xr.DataArray, dim: str) -> xr.DataArray:
     if dim in da.coords:
         return da[dim]
     for name, coord in da.coords.items():
-        if coord.dims == (dim,) and _is_date(coord.variable):
+        if coord.dims == (dim,) and is_date(coord.variable):
             return da[name]
     raise TimeAxisError(
         f"dimension {dim!r} of {da.name} has no dates: expected a coordinate. Set it: "
         f'ds.assign_coords({dim}=pd.date_range("2015-04-01", periods={da.sizes[dim]})).'
     )
-
-
-def _is_date(variable: xr.Variable) -> bool:
-    if np.issubdtype(variable.dtype, np.datetime64):
-        return True
-    if variable.dtype != object or variable.size == 0:
-        return False
-    return hasattr(variable[(0,) * variable.ndim].values.item(), "calendar")
 
 
 def coordinate(da: xr.DataArray, ds: xr.Dataset | None, kind: str) -> xr.DataArray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,10 @@ from xsm.errors import InputError, TimeAxisError
 
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])")
 YEAR_LENGTHS = {"360_day": 360, "noleap": 365, "365_day": 365}
+# Dates decoded from numbers with fractions miss midnight by up to this much.
+ROUNDING = np.timedelta64(500, "ms")
+# Before midnight: the last instant of a pandas period, by its resolution.
+PERIOD_ENDS = (np.timedelta64(1, "ns"), np.timedelta64(1, "us"))
 
 
 class DailyAxis(NamedTuple):
@@ -48,10 +53,54 @@ def daily_axis(
         If these are no dates, or if days are missing (NaT), repeated, unsorted or not daily.
     """
     name = f"{argument}: {time.name}" if argument else str(time.name)
-    values = np.asarray(time.values)
+    values = standard_dates(time)
     numbers = day_numbers(values, name)
     _check_daily(numbers, values, name, str(time.name), consecutive)
+    if values.dtype != time.dtype:
+        time = xr.DataArray(values, {time.dims[0]: values}, time.dims, time.name, time.attrs)
     return DailyAxis(time, numbers - numbers[0], calendar_dates(values))
+
+
+def standard_dates(time: xr.DataArray) -> NDArray[Any]:
+    """Dates of any dtype as datetime64 without a zone (UTC), or cftime.
+
+    Parameters
+    ----------
+    time : DataArray, (T,)
+        datetime64, cftime, pandas dates with a zone, pandas periods (their first instant), or
+        Python datetimes.
+
+    Returns
+    -------
+    ndarray, (T,)
+        What is no date comes back as it is.
+    """
+    if isinstance(time.dtype, np.dtype):
+        values = np.asarray(time.values)
+        if values.dtype != object or is_cftime(values):
+            return values
+    import pandas as pd
+
+    index = time.to_index().infer_objects()
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if not isinstance(index, pd.DatetimeIndex):
+        return np.asarray(index)
+    if index.tz is not None:
+        index = index.tz_convert("UTC").tz_localize(None)
+    return index.to_numpy()
+
+
+def is_date(variable: xr.Variable) -> bool:
+    """Whether a variable holds dates of any dtype: datetime64, cftime, pandas, Python."""
+    if not isinstance(variable.dtype, np.dtype):  # of pandas: with a zone, periods, categories
+        return hasattr(variable.dtype, "tz") or hasattr(variable.dtype, "freq")
+    if variable.dtype.kind == "M":
+        return True
+    if variable.dtype != object or variable.size == 0:
+        return False
+    first = variable[(0,) * variable.ndim].values.item()
+    return hasattr(first, "calendar") or isinstance(first, datetime)
 
 
 def is_cftime(values: NDArray[Any]) -> bool:
@@ -66,7 +115,8 @@ def day_numbers(values: NDArray[Any], name: str) -> NDArray[np.int64]:
 
         calendar = values.flat[0].calendar
         numbers = cftime.date2num(values, "days since 1800-01-01", calendar)
-        return np.floor(np.asarray(numbers, np.float64) + 1e-9).astype(np.int64)
+        rounding = ROUNDING / np.timedelta64(1, "D")
+        return np.floor(np.asarray(numbers, np.float64) + rounding).astype(np.int64)
     if not np.issubdtype(values.dtype, np.datetime64):
         coordinate = name.rpartition(": ")[2]
         raise TimeAxisError(
@@ -78,13 +128,36 @@ def day_numbers(values: NDArray[Any], name: str) -> NDArray[np.int64]:
         raise TimeAxisError(
             f"{name} holds {int(np.isnat(values).sum())} missing dates (NaT): drop those days."
         )
-    return values.astype("datetime64[D]").astype(np.int64)
+    return days_of(values).astype(np.int64)
+
+
+def days_of(values: NDArray[Any]) -> NDArray[np.datetime64]:
+    """Days (T,) as datetime64[D] that dates (datetime64) mean.
+
+    A date within half a second before midnight is the next day, missed by the rounding of a number
+    with a fraction. Where all dates are the last instants of days, as pandas ends its periods, they
+    are those days.
+
+    Examples
+    --------
+    >>> days_of(np.array(["2015-04-01T23:59:59.999960", "2015-04-01T23:59:59"], "datetime64[us]"))
+    array(['2015-04-02', '2015-04-01'], dtype='datetime64[D]')
+    """
+    midnights = [values + end for end in PERIOD_ENDS]
+    if values.size > 1 and any((m == m.astype("datetime64[D]")).all() for m in midnights):
+        return values.astype("datetime64[D]")
+    return (values + ROUNDING).astype("datetime64[D]")
 
 
 def calendar_dates(values: NDArray[Any]) -> NDArray[np.datetime64]:
     """Dates (T,) as datetime64[D]; NaT for days that the standard calendar lacks."""
     if not is_cftime(values):
-        return values.astype("datetime64[D]")
+        return days_of(values)
+    import cftime
+
+    calendar = values.flat[0].calendar
+    numbers = day_numbers(values, "time")
+    values = cftime.num2date(numbers, "days since 1800-01-01", calendar)
     return np.array([_standard_date(date) for date in values], "datetime64[D]")
 
 
@@ -108,7 +181,7 @@ def _check_daily(
         raise TimeAxisError(
             f"{name} has {repeated.size} repeated days ({examples}{more}): "
             "expected one time a day. Average them first, such as ds.resample"
-            f'({dim}="1D").mean(), or put the orbits on a dimension of their own.'
+            f'({dim}="1D").mean(keep_attrs=True), or put the orbits on a dimension of their own.'
         )
     steps = np.diff(days)
     if (steps < 0).any():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xsm.conventions.ancillary import field_at
 from xsm.conventions.nearest_cells import find_cells, read_series
 from xsm.conventions.record import GriddedRecord
+from xsm.conventions.time_axis import days_of, standard_dates
 from xsm.conventions.variables import UNITS
 from xsm.metrics.status import ALL_MISSING, NO_OVERLAP_IN_TIME, OK, OUTSIDE_THE_GRID
 from xsm.validation.reference_options import StationOptions
@@ -104,7 +105,7 @@ def _common_days(record: GriddedRecord, station_sets: Sequence[xr.DataArray]) ->
     within = np.zeros(record.days.size, bool)
     for stations in station_sets:
         days = daily_index(stations["time"])
-        days = stations["time"].values.astype("datetime64[D]") if days is None else days
+        days = days_of(standard_dates(stations["time"])) if days is None else days
         days = days[~np.isnat(days)]
         if days.size:
             # one more day: the first hour in UTC may belong to the previous day at the station

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.record import GriddedRecord
-from xsm.conventions.time_axis import daily_axis
+from xsm.conventions.time_axis import ROUNDING, daily_axis, days_of, standard_dates
 from xsm.errors import InputError, TimeAxisError
 
 PAIRINGS = ("mean", "nearest")
@@ -67,11 +67,11 @@ def observation_times(
     dates = record.days[days].astype("datetime64[ns]")
     if overpass is not None:
         return dates + time_of_day(overpass)
-    times = np.asarray(record.time.values)
+    times = standard_dates(record.time)
     if not np.issubdtype(times.dtype, np.datetime64):
         return dates + NOON
     times = times.astype("datetime64[ns]")
-    plain_dates = (times == times.astype("datetime64[D]")).all()
+    plain_dates = (np.abs(times - record.days.astype(times.dtype)) <= ROUNDING).all()
     return dates + NOON if plain_dates else times[days]
 
 
@@ -89,7 +89,7 @@ def daily_index(time: xr.DataArray) -> Times | None:
     TimeAxisError
         If times are repeated or unsorted, or sub-daily in another calendar than the standard one.
     """
-    values = np.asarray(time.values)
+    values = standard_dates(time)
     if not np.issubdtype(values.dtype, np.datetime64):
         return daily_axis(time, argument="reference").dates
     steps = np.diff(values)
@@ -100,7 +100,7 @@ def daily_index(time: xr.DataArray) -> Times | None:
             f"followed by {str(values[at + 1])[:19]}. Expected each once, in order: "
             f'reference.drop_duplicates("{time.name}").sortby("{time.name}").'
         )
-    days = values.astype("datetime64[D]")
+    days = days_of(values)
     return days if np.unique(days).size == days.size else None
 
 
