@@ -137,7 +137,7 @@ def gapfill(
         progress=get_option("progress", progress),
         name=record.name,
     )
-    filled, std, flag = map(record.to_stored_order, fill(data.data, task))
+    filled, std, flag = map(record.to_stored_order, fill(record.variable.valid(data.data), task))
     options = {"max_gap": max_gap, "fallback": fallback, "keep_observed": keep_observed}
     result = filled_dataset(
         obj,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xsm.conventions.depth import layer_thickness
 from xsm.conventions.products import PRODUCTS, product_of
-from xsm.conventions.units import to_m3m3_factor
+from xsm.conventions.units import conversion, to_m3m3_factor
 from xsm.conventions.variables import read_variable
 from xsm.errors import InputError, UnitError
 
@@ -43,11 +44,98 @@ def test_factor_of_a_volumetric_unit(units, expected):
 
 @pytest.mark.parametrize(
     "units",
-    ["K", "kg m-2", "kg kg-1", "g/g", "mm", "degree", "dB", "ppm", "m3", "nonsense", "m3 m-2", "g"],
+    ["K", "kg kg-1", "g/g", "mm", "degree", "dB", "ppm", "m3", "nonsense", "m3 m-2", "g"],
 )
 def test_another_quantity_is_refused(units):
     with pytest.raises(UnitError, match="no volumetric soil moisture.*correct the attribute"):
         to_m3m3_factor(units, "x")
+
+
+@pytest.mark.parametrize("units", ["percent percent", "% %", "%2", "percent (K)", "% deg"])
+def test_words_without_dimension_do_not_multiply(units):
+    with pytest.raises(UnitError, match="no volumetric soil moisture"):
+        to_m3m3_factor(units, "x")
+
+
+@pytest.mark.parametrize(
+    "units", ["percent (%)", "% (percent)", "%(%)", "% [percent]", "PERCENT", "Percent (%)"]
+)
+def test_a_unit_that_is_said_twice_counts_once(units):
+    assert to_m3m3_factor(units) == 0.01
+
+
+@pytest.mark.parametrize(
+    ("units", "wanted", "expected"),
+    [
+        ("Kelvin", "K", (1.0, 0.0)),
+        ("KELVIN", "K", (1.0, 0.0)),
+        ("deg K", "K", (1.0, 0.0)),
+        ("degrees K", "K", (1.0, 0.0)),
+        ("degrees_Celsius", "K", (1.0, 273.15)),
+        ("degree_Celsius", "K", (1.0, 273.15)),
+        ("DegC", "K", (1.0, 273.15)),
+        ("kg m**-2 s**-1", "mm day-1", (86400.0, 0.0)),
+        ("mm/hr", "mm day-1", (24.0, 0.0)),
+        ("m of water equivalent", "mm", (1000.0, 0.0)),
+        ("percent (%)", "1", (0.01, 0.0)),
+    ],
+)
+def test_spellings_of_files(units, wanted, expected):
+    assert conversion(units, wanted, "x") == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("units", "wanted"), [("percent percent", "1"), ("rad K", "K")])
+def test_a_product_of_words_is_no_unit_of_a_predictor(units, wanted):
+    with pytest.raises(UnitError, match="expected"):
+        conversion(units, wanted, "x")
+
+
+def test_water_of_a_layer_needs_its_thickness():
+    with pytest.raises(UnitError, match=r"thickness of the layer.*layer_thickness"):
+        to_m3m3_factor("kg m-2", "mrsos")
+    assert to_m3m3_factor("kg m-2", thickness=lambda: 0.1) == pytest.approx(0.01)
+    assert to_m3m3_factor("kg m**-2", thickness=lambda: 0.05) == pytest.approx(0.02)
+
+
+def test_thickness_of_a_layer_by_bounds_attributes_and_names():
+    da = variable(np.full((2, 2, 2), 25.0), units="kg m-2")
+    assert layer_thickness(da) is None
+    assert read_variable(da.rename("SoilMoi0_10cm_inst")).to_m3m3_factor == pytest.approx(0.01)
+    described = da.assign_attrs(long_name="water in layer 0 - 7 cm")
+    assert layer_thickness(described) == pytest.approx(0.07)
+    assert layer_thickness(da.assign_attrs(layer_thickness=0.2)) == 0.2
+    assert layer_thickness(da.assign_attrs(depth_top=0.1, depth_bottom=0.4)) == pytest.approx(0.3)
+    bounded = da.assign_coords(depth=((), 5.0, {"units": "cm", "bounds": "depth_bnds"}))
+    ds = bounded.to_dataset().assign(depth_bnds=("bnds", [0.0, 10.0]))
+    assert layer_thickness(ds["sm"], ds) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"long_name": "Soil Water Index with T=5"},
+        {"long_name": "relative soil moisture"},
+        {"long_name": "Surface Soil Wetness"},
+        {"long_name": "SWI 10 days"},
+    ],
+)
+def test_wetness_by_its_words_is_refused(attrs):
+    with pytest.raises(UnitError, match="degree of saturation.*saturation_to_volumetric"):
+        to_m3m3_factor("%", "x", attrs=attrs)
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"long_name": "soil moisture anomaly"},
+        {"long_name": "soil moisture percentile"},
+        {"standard_name": "volume_fraction_of_condensed_water_in_soil_at_field_capacity"},
+        {"standard_name": "volume_fraction_of_condensed_water_in_soil standard_error"},
+    ],
+)
+def test_other_quantities_of_the_same_unit_are_refused(attrs):
+    with pytest.raises(UnitError, match="no volumetric soil moisture"):
+        to_m3m3_factor("m3 m-3", "x", attrs=attrs)
 
 
 @pytest.mark.parametrize("units", ["% saturation", "percent of saturation", "degree of saturation"])
@@ -128,8 +216,12 @@ def test_valid_range_is_that_of_the_attributes_within_the_physical_one():
     assert read_variable(ranged).valid_range == (0.02, 0.6)
     bounded = variable(raw, units="1", valid_min=0.1, valid_max=7.0)
     assert read_variable(bounded).valid_range == (0.1, 1.0)
-    # a range in packed numbers does not apply to decoded ones
+    # whole numbers are packed, fractions are not
     ranged.encoding["scale_factor"] = 0.001
-    assert read_variable(ranged).valid_range == (0.0, 1.0)
+    assert read_variable(ranged).valid_range == (0.02, 0.6)
+    ranged.attrs["valid_range"] = np.int16([20, 600])
+    assert read_variable(ranged).valid_range == (0.02, 0.6)
+    of_another_unit = variable(raw, units="%", valid_range=np.array([0.0, 1.0]))
+    assert read_variable(of_another_unit).valid_range == (0.0, 100.0)
     nonsense = variable(raw, units="1", valid_range="0 to 1")
     assert read_variable(nonsense).valid_range == (0.0, 1.0)

@@ -218,10 +218,16 @@ def _read(record: GriddedRecord, rows: Index, columns: Index, days: Index) -> ND
     index = {y: xr.DataArray(rows, dims="cell"), x: xr.DataArray(columns, dims="cell")}
     if record.da.chunks is not None:
         series = record.da.isel(index).isel({record.layout.time: days})
-        return np.asarray(to_m3m3(series).transpose(record.layout.time, "cell").to_numpy())
+        return np.asarray(
+            to_m3m3(series, record.variable).transpose(record.layout.time, "cell").to_numpy()
+        )
     size = max(int(BLOCK_BYTES / (8 * record.da.sizes[y] * record.da.sizes[x])), 1)
     parts = []
     for start in range(0, days.size, size):
         block = record.da.isel({record.layout.time: days[start : start + size]}).load()
-        parts.append(to_m3m3(block.isel(index)).transpose(record.layout.time, "cell").to_numpy())
+        parts.append(
+            to_m3m3(block.isel(index), record.variable)
+            .transpose(record.layout.time, "cell")
+            .to_numpy()
+        )
     return np.concatenate(parts)

@@ -135,7 +135,7 @@ def open_record(
     VariableNotFoundError, UnitError, TimeAxisError, GridError, InputError
     """
     da, ds = choose(obj, var)
-    variable = read_variable(da)
+    variable = read_variable(da, ds)
     layout = layout_of(da, ds)
     if single:
         if several := {dim: da.sizes[dim] for dim in layout.others if da.sizes[dim] > 1}:

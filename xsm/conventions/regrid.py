@@ -133,7 +133,7 @@ def on_grid(
     index = slice(int(days[0]), int(days[-1]) + 1) if consecutive else days
     da = record.da.isel({record.layout.time: index})
     names = dict(zip((record.layout.time, *record.space), ("time", *target.space), strict=True))
-    da = to_m3m3(da).reset_coords(drop=True)
+    da = to_m3m3(da, record.variable).reset_coords(drop=True)
     da = da.rename({old: new for old, new in names.items() if old != new})
     da = da.drop_vars([dim for dim in target.space if dim in da.coords])
     if same_grid(record, target):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -32,16 +32,56 @@ _ALIASES = {
     "vol. percent": "percent",
     "(0 - 1)": "1",
     "c": "degC",
+    "degc": "degC",
     "celsius": "degC",
     "deg c": "degC",
     "deg_c": "degC",
     "degrees c": "degC",
+    "degree c": "degC",
+    "degrees_c": "degC",
+    "degree_c": "degC",
+    "deg celsius": "degC",
+    "degree celsius": "degC",
+    "degrees celsius": "degC",
+    "degree_celsius": "degC",
+    "degrees_celsius": "degC",
+    "k": "K",
+    "degk": "K",
+    "deg k": "K",
+    "deg_k": "K",
+    "degree k": "K",
+    "degrees k": "K",
+    "degree_k": "K",
+    "degrees_k": "K",
+    "degree kelvin": "K",
+    "degrees kelvin": "K",
+    "degree_kelvin": "K",
+    "degrees_kelvin": "K",
+    "kelvins": "K",
+    "m of water equivalent": "m",
+    "mm of water equivalent": "mm",
+    "mm of water": "mm",
+    "kg of water m-2": "kg m-2",
     "degrees": "degree",
     "degrees_north": "degree",
     "degrees_east": "degree",
 }
 _MASS = re.compile(r"(?<![a-z])(kg|mg|g|gram|grams|kilogram|kilograms|milligram)(?![a-z])", re.I)
-_SATURATION = re.compile(r"(?<!at )(?<!at_)saturation|saturated|in_soil_pores", re.I)
+# Words of quantities that are often in percent or without dimension, and are no volume of water
+# per volume of soil.
+_SATURATION = re.compile(
+    r"(?<!at )(?<!at_)saturation|saturated|in_soil_pores|wetness|soil[ _]water[ _]index"
+    r"|(?<![a-z])swi(?![a-z])|relative[ _](soil[ _])?(moisture|water)",
+    re.I,
+)
+_INDEX = re.compile(
+    r"anomal|percentile|standardi[sz]ed|(moisture|drought|water)[ _](deficit[ _])?index"
+    r"|(?<![a-z])(field[ _]capacity|wilting[ _]point|porosity)|available[ _](soil[ _])?water"
+    r"|probability|standard_error",
+    re.I,
+)
+WATER_DENSITY = 1000.0  # kg m-3
+_REPEATED = re.compile(r"^(.+?)\s*[(\[]\s*(.+?)\s*[)\]]$")
 
 
 def to_m3m3_factor(
@@ -50,6 +90,7 @@ def to_m3m3_factor(
     *,
     attrs: Mapping[Any, Any] | None = None,
     product: Product | None = None,
+    thickness: Callable[[], float | None] = lambda: None,
 ) -> float:
     """Factor that converts values in `units` to m3 m-3.
 
@@ -63,6 +104,8 @@ def to_m3m3_factor(
         Attributes of the variable; a degree of saturation often shows in its long name alone.
     product : Product, optional
         The product that the variable is known from.
+    thickness : callable, optional
+        Gives the thickness (m) of the soil layer, or None; asked for water per area only.
 
     Raises
     ------
@@ -75,11 +118,16 @@ def to_m3m3_factor(
     >>> [to_m3m3_factor(u) for u in ("m3 m-3", "m³/m³", "cm^3/cm^3", "%", "percent")]
     [1.0, 1.0, 1.0, 0.01, 0.01]
     """
-    for key in ("standard_name", "long_name", "description", "unit_long", "title"):
-        text = str((attrs or {}).get(key, ""))
+    volumetric = units is not None and re.search(r"[mM](\^|\*\*)?[3³]", str(units))
+    for key in ("standard_name", "long_name", "description", "unit_long", "title", "name"):
+        text = name if key == "name" and not volumetric else str((attrs or {}).get(key, ""))
         if _SATURATION.search(text):
             raise UnitError(_saturation_message(name, f"{key} {text!r}"))
-    volumetric = units is not None and re.search(r"[mM](\^|\*\*)?[3³]", str(units))
+        if _INDEX.search(text) and key in ("standard_name", "long_name"):
+            raise UnitError(
+                f"{name} is no volumetric soil moisture ({key} {text!r}): expected the volume of "
+                "water per volume of soil itself. Choose another variable, or correct that text."
+            )
     if product is not None and product.saturation and not volumetric:
         raise UnitError(_saturation_message(name, f"known as {product.title}, units {units!r}"))
     if units is None and product is not None:
@@ -89,10 +137,10 @@ def to_m3m3_factor(
             f"{name} has no attribute 'units': expected {ACCEPTED}. "
             f'Set it: ds["{name}"].attrs["units"] = "m3 m-3".'
         )
-    return _volumetric_factor(str(units), name)
+    return _volumetric_factor(str(units), name, thickness)
 
 
-def _volumetric_factor(units: str, name: str) -> float:
+def _volumetric_factor(units: str, name: str, thickness: Callable[[], float | None]) -> float:
     text = " ".join(units.split())
     problem = (
         f"{name} has units {units!r}, which is no volumetric soil moisture: expected {ACCEPTED}. "
@@ -100,25 +148,41 @@ def _volumetric_factor(units: str, name: str) -> float:
     )
     if _SATURATION.search(text):
         raise UnitError(_saturation_message(name, f"units {units!r}"))
-    if _MASS.search(text):
-        raise UnitError(problem)
-    lower = re.sub(r"\s+", " ", text.lower().replace("%", "percent ")).strip()
-    parsed = _parse(_ALIASES.get(lower, lower if lower == "percent" else text))
-    if parsed is None or not parsed.dimensionless:
+    registry = _registry()
+    parsed = _parse(text)
+    if (
+        parsed is not None
+        and parsed.dimensionality == registry.parse_units("kg m-2").dimensionality
+    ):
+        return _of_layer(
+            float(registry.Quantity(1.0, parsed).to("kg m-2").magnitude), units, name, thickness()
+        )
+    if _MASS.search(text) or parsed is None or not parsed.dimensionless:
         raise UnitError(problem)
     # radian, decibel and ppm are dimensionless too
-    registry = _registry()
     for part in dict(parsed._units):
         if part != "percent" and registry.get_dimensionality(part) != {"[length]": 1}:
             raise UnitError(problem)
     return float(registry.Quantity(1.0, parsed).to("dimensionless").magnitude)
 
 
+def _of_layer(kg_per_m2: float, units: str, name: str, thickness: float | None) -> float:
+    """m3 m-3 per unit of water on an area of a layer (m)."""
+    if thickness is None:
+        raise UnitError(
+            f"{name} has units {units!r}, the water of a soil layer: expected {ACCEPTED}, or the "
+            "thickness of the layer, which neither the bounds of a depth, nor attributes, nor the "
+            f"name tell. Say it in m, such as for 0.1 m: "
+            f'ds["{name}"].attrs["layer_thickness"] = 0.1; or divide by 1000 kg m-3 x thickness.'
+        )
+    return kg_per_m2 / (WATER_DENSITY * thickness)
+
+
 def _saturation_message(name: str, why: str) -> str:
     return (
         f"{name} is a degree of saturation ({why}): expected volumetric soil moisture in "
-        f"{ACCEPTED}. Multiply it by the porosity of the soil (as a fraction of its volume) and "
-        "set units, long_name and standard_name anew."
+        f"{ACCEPTED}. Multiply it by the porosity of the soil (as a fraction of its volume): "
+        f'xsm.saturation_to_volumetric(ds["{name}"], porosity).'
     )
 
 
@@ -134,6 +198,32 @@ def _registry() -> Any:
 
 
 def _parse(text: str) -> Any:
+    """A unit of pint, or None if the text is none that can be relied on."""
+    text = " ".join(text.split())
+    if match := _REPEATED.match(text):  # percent (%)
+        first, second = map(_parse, match.groups())
+        if first is not None and second is not None:
+            return first if first == second else None
+    lower = re.sub(r"\s+", " ", text.lower().replace("%", "percent ")).strip()
+    unit = _parse_text(_ALIASES.get(lower, lower if lower == "percent" else text))
+    if unit is None and text.isalpha() and len(text) > 3:  # Kelvin, PERCENT
+        unit = _parse_text(lower)
+    if unit is None:
+        return None
+    # words without dimension do not multiply: percent twice, an angle times kelvin
+    parts = dict(unit._units)
+    words = [part for part in parts if part in _WORDS]
+    if len(words) > 1 or any(parts[word] != 1 for word in words):
+        return None
+    if "kelvin" in parts and words:
+        return None
+    return unit
+
+
+_WORDS = ("percent", "degree", "radian", "ppm", "permille", "decibel", "neper")
+
+
+def _parse_text(text: str) -> Any:
     import pint
 
     try:
@@ -161,7 +251,7 @@ def conversion(units: str, wanted: str, name: str) -> tuple[float, float]:
     texts = [" ".join(str(u).split()) for u in (units, wanted)]
     if texts[0] == texts[1]:
         return 1.0, 0.0
-    have, want = (_parse(_ALIASES.get(text.lower(), text)) for text in texts)
+    have, want = map(_parse, texts)
     problem = f"{name} has units {units!r}: expected {wanted!r}, or a unit that converts to it. "
     if have is None or want is None:
         raise UnitError(problem + "Set its attribute 'units' to the one it is in.")

@@ -8,8 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.depth import layer_thickness
 from xsm.conventions.products import PRODUCTS, STANDARD_NAMES, product_of
 from xsm.conventions.units import to_m3m3_factor
+from xsm.conventions.valid_values import (
+    DeclaredValues,
+    declared_values,
+    physical_range,
+    usable_range,
+    valid_values,
+)
 from xsm.errors import InputError, VariableNotFoundError
 
 logger = logging.getLogger(__name__)
@@ -25,7 +33,20 @@ class SoilMoistureVariable(NamedTuple):
     plain: xr.DataArray  # without a pint unit
     to_m3m3_factor: float  # m3 m-3 per unit of the variable
     quantity: Any  # the pint Quantity it came as, or None
-    valid_range: tuple[float, float]  # in its own unit
+    declared: DeclaredValues  # valid range and flag codes of its attributes, in its own unit
+
+    @property
+    def valid_range(self) -> tuple[float, float]:
+        """Range of filled values in its own unit."""
+        return physical_range(self.declared, self.to_m3m3_factor)
+
+    def valid(self, data: Any) -> Any:
+        """Values of it, NumPy or Dask, checked and without those that its attributes exclude.
+
+        See :func:`xsm.conventions.valid_values.valid_values`.
+        """
+        name = str(self.da.name or UNNAMED)
+        return valid_values(data, self.declared, self.to_m3m3_factor, name)
 
 
 def choose(
@@ -104,8 +125,14 @@ def _listed(names: Any) -> str:
     return ", ".join(map(repr, names)) or "no variable with two dimensions or more"
 
 
-def read_variable(da: xr.DataArray) -> SoilMoistureVariable:
+def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistureVariable:
     """Check that `da` is volumetric soil moisture in decoded numbers; no values are read.
+
+    Parameters
+    ----------
+    da : DataArray
+    ds : Dataset, optional
+        Where it comes from: it may hold the bounds of the soil layer.
 
     Raises
     ------
@@ -119,20 +146,36 @@ def read_variable(da: xr.DataArray) -> SoilMoistureVariable:
     if plain.dtype.kind not in "fiu":
         raise InputError(f"{name} has dtype {plain.dtype}: expected real numbers.")
     check_decoded(da)
-    factor = to_m3m3_factor(units_of(plain), name, attrs=da.attrs, product=product_of(name))
-    return SoilMoistureVariable(da, plain, factor, quantity, _valid_range(da, factor))
+    factor = to_m3m3_factor(
+        units_of(plain),
+        name,
+        attrs=da.attrs,
+        product=product_of(name),
+        thickness=lambda: layer_thickness(da, ds),
+    )
+    declared = usable_range(declared_values(da), factor)
+    return SoilMoistureVariable(da, plain, factor, quantity, declared)
 
 
-def to_m3m3(da: xr.DataArray) -> xr.DataArray:
+def to_m3m3(da: xr.DataArray, variable: SoilMoistureVariable | None = None) -> xr.DataArray:
     """`da` in m3 m-3, float32 or float64, without a pint unit; lazy if it is a Dask array.
+
+    Values that its attributes declare invalid are missing.
+
+    Parameters
+    ----------
+    da : DataArray
+    variable : SoilMoistureVariable, optional
+        The variable that `da` is a part of, where its Dataset is needed to know its unit.
 
     Raises
     ------
     UnitError, InputError
         See :func:`read_variable`.
     """
-    variable = read_variable(da)
-    data = variable.plain.data
+    plain = without_pint(da)[0]
+    variable = read_variable(da) if variable is None else variable
+    data = variable.valid(plain.data)
     dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)
     data = data.astype(dtype)
     if variable.to_m3m3_factor != 1.0:
@@ -183,20 +226,3 @@ def check_decoded(da: xr.DataArray) -> None:
             f"{da.name or UNNAMED} is not decoded: {', '.join(packing)} among its attributes. Open "
             "the file with mask_and_scale=True (the default of xarray), or use xr.decode_cf(ds)."
         )
-
-
-def _valid_range(da: xr.DataArray, factor: float) -> tuple[float, float]:
-    """Physical range in the unit of `da`: 0 to 1 m3 m-3, or what its attributes say within it."""
-    low, high = 0.0, 1.0 / factor
-    # CF gives the range in packed numbers where there is packing
-    if "scale_factor" not in da.encoding and "add_offset" not in da.encoding:
-        limits = np.ravel(np.asarray(da.attrs.get("valid_range", ()), dtype=object)).tolist()
-        if len(limits) != 2:
-            limits = [da.attrs.get("valid_min", low), da.attrs.get("valid_max", high)]
-        try:
-            own = float(limits[0]), float(limits[1])
-        except (TypeError, ValueError):
-            own = low, high
-        if max(low, own[0]) < min(high, own[1]):
-            return max(low, own[0]), min(high, own[1])
-    return low, high

@@ -38,7 +38,6 @@ from xsm.blockwise.tiling import (
     with_halo,
 )
 from xsm.conventions.cf import BY_CLIMATOLOGY, BY_NETWORK, NOT_FILLED, NOT_LAND, OBSERVED
-from xsm.errors import UnitError
 from xsm.gapfilling.climatology import WORKSPACE, climatology
 from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
 from xsm.gapfilling.statistics import (
@@ -53,7 +52,6 @@ from xsm.gapfilling.statistics import (
 from xsm.gapfilling.task import GapfillTask
 from xsm.progress import bar
 
-PLAUSIBLE = (-0.5, 1.5)  # m3 m-3; beyond, the unit is wrong or a fill value was not decoded
 BLOCK_VALUES = 16_000_000  # float32 values of a Dask block, about, where chunks are smaller
 
 Filled = tuple[Any, Any, Any]  # filled values, uncertainty, flag
@@ -72,11 +70,6 @@ def fill(data: Any, task: GapfillTask) -> Filled:
     -------
     filled, uncertainty, flag : arrays of the shape of `data`
         Of ``task.dtype``, ``task.dtype`` and int8. Lazy, in the chunks of `data`, for Dask.
-
-    Raises
-    ------
-    UnitError
-        If values in memory are far from what soil moisture can be in the unit given.
     """
     if hasattr(data, "chunks"):
         return _fill_dask(data, task)
@@ -132,11 +125,10 @@ def _write(outs: Filled, index: Any, results: Filled) -> None:
 def tiled_statistics(
     record: DailyArray, task: GapfillTask, step: Any = lambda: None
 ) -> NDArray[np.float32]:
-    """Statistics (S, H, W) of every cell, tile by tile; checks the range of all values."""
+    """Statistics (S, H, W) of every cell, tile by tile."""
     stats: NDArray[np.float32] | None = None
     for window in windows(record.shape, series_tile(record.shape)):
         values = record.read(window, (0, HALO, HALO))
-        _check_range(values, task)
         part = inner(record_statistics(values), [HALO, HALO])
         if stats is None:
             stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
@@ -193,21 +185,6 @@ def _ever_observed(raw: NDArray[Any]) -> Bools:
     for day in raw:
         observed |= np.isfinite(day)
     return observed
-
-
-def _check_range(values: Floats, task: GapfillTask) -> None:
-    observed = values[np.isfinite(values)]
-    if observed.size == 0:
-        return
-    low, high = float(observed.min()), float(observed.max())
-    if low < PLAUSIBLE[0] or high > PLAUSIBLE[1]:
-        factor = task.to_m3m3_factor
-        raise UnitError(
-            f"{task.name} goes from {low / factor:g} to {high / factor:g} in its own unit, "
-            f"which would be {low:g} to {high:g} m3 m-3: expected 0 to 1. Either its units "
-            "attribute is wrong (percent taken for a fraction?), or a fill value was not decoded: "
-            "set the attribute, or mask such values with .where()."
-        )
 
 
 # on Dask: in parts of rows and columns, each read block of days by block of days with its

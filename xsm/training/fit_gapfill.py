@@ -143,7 +143,7 @@ def fit_gapfill(
 def _records(obj: Any, var: str | None) -> tuple[list[NDArray[np.float32]], str, bool]:
     """Records (T, H, W) with all days, m3 m-3; their title; whether columns go around the globe."""
     record = open_record(obj, var, consecutive=True)
-    data, factor = record.da.values, record.variable.to_m3m3_factor
+    data, factor = record.variable.valid(record.da.values), record.variable.to_m3m3_factor
     records = []
     for index in np.ndindex(data.shape[:-3]):
         every_day = DailyArray(data[index], factor, record.axis.numbers, record.layout.wrap)

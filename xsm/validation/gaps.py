@@ -141,7 +141,7 @@ def validate_gaps(
 
 def _in_memory(record: GriddedRecord) -> Values:
     """The record (T, H, W) as float32 in m3 m-3."""
-    values = np.asarray(to_m3m3(record.da).values, np.float32)
+    values = np.asarray(to_m3m3(record.da, record.variable).values, np.float32)
     return np.where(np.isfinite(values), values, np.float32(np.nan))
 
 

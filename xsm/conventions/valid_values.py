@@ -1,0 +1,169 @@
+"""Which values of a variable count: its declared range, its flag codes, what soil can hold."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.errors import UnitError
+
+PLAUSIBLE = (-0.5, 1.5)  # m3 m-3; beyond, the unit is wrong or a fill value was not decoded
+
+LEAST_MAXIMUM = 0.1  # m3 m-3, of a range declared as valid
+
+
+class DeclaredValues(NamedTuple):
+    """What the attributes of a variable say of its values, in its own unit after decoding.
+
+    low, high : the range of valid values, None where nothing is declared
+    codes : values that are flags
+    """
+
+    low: float | None
+    high: float | None
+    codes: tuple[float, ...]
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is declared."""
+        return self.low is not None or self.high is not None or bool(self.codes)
+
+
+def declared_values(da: xr.DataArray) -> DeclaredValues:
+    """The attributes ``valid_range``, ``valid_min``, ``valid_max`` and ``flag_values`` of `da`.
+
+    Whole numbers are in the packed numbers of the file, CF section 8.1, and are decoded here;
+    fractions are in decoded ones. What cannot be read as numbers is not declared.
+    """
+    limits = _numbers(da, "valid_range")
+    if len(limits) != 2:
+        limits = [*(_numbers(da, "valid_min") or [None]), *(_numbers(da, "valid_max") or [None])]
+    low, high = limits if len(limits) == 2 else (None, None)
+    if low is not None and high is not None and low > high:
+        low, high = (high, low) if float(da.encoding.get("scale_factor", 1)) < 0 else (None, None)
+    return DeclaredValues(low, high, tuple(_numbers(da, "flag_values")))
+
+
+def _numbers(da: xr.DataArray, key: str) -> list[Any]:
+    """An attribute as decoded numbers; empty if it is not there or holds no numbers."""
+    attribute = da.attrs.get(key)
+    if attribute is None or isinstance(attribute, str | bytes):
+        return []
+    try:
+        numbers = np.ravel(np.asarray(attribute))
+        values = numbers.astype(np.float64)
+    except (TypeError, ValueError):
+        return []
+    if not np.isfinite(values).all():
+        return []
+    if numbers.dtype.kind in "iu":
+        scale, offset = da.encoding.get("scale_factor", 1), da.encoding.get("add_offset", 0)
+        values = values * float(scale) + float(offset)
+    return [float(v) for v in values]
+
+
+def usable_range(declared: DeclaredValues, factor: float) -> DeclaredValues:
+    """`declared` without a range that no soil moisture fits: it is of another unit than the values.
+
+    `factor` is m3 m-3 per unit.
+    """
+    if declared.high is not None and declared.high * factor < LEAST_MAXIMUM:
+        return declared._replace(low=None, high=None)
+    return declared
+
+
+def physical_range(declared: DeclaredValues, factor: float) -> tuple[float, float]:
+    """Range of filled values in the unit of a variable: 0 to 1 m3 m-3, or the declared one in it.
+
+    `factor` is m3 m-3 per unit.
+    """
+    low, high = 0.0, 1.0 / factor
+    own_low = low if declared.low is None else max(low, declared.low)
+    own_high = high if declared.high is None else min(high, declared.high)
+    return (own_low, own_high) if own_low < own_high else (low, high)
+
+
+def valid_values(data: Any, declared: DeclaredValues, factor: float, name: str) -> Any:
+    """`data` with NaN where a value is declared invalid; checks that the others are soil moisture.
+
+    Parameters
+    ----------
+    data : NumPy or Dask array
+        In the unit of the variable. A Dask array is checked block by block, when it is computed.
+    declared : DeclaredValues
+    factor : float
+        m3 m-3 per unit.
+    name : str
+        Of the variable, for messages.
+
+    Returns
+    -------
+    array
+        `data` itself where nothing has to be changed; of a floating dtype if values were declared.
+
+    Raises
+    ------
+    UnitError
+        If a value that counts is further from 0..1 m3 m-3 than noise can be.
+    """
+    if hasattr(data, "map_blocks"):
+        dtype = data.dtype if data.dtype.kind == "f" or not declared.any else np.dtype(np.float32)
+        meta = np.empty((0,) * data.ndim, dtype)
+        return data.map_blocks(_checked, declared, factor, name, dtype=dtype, meta=meta)
+    return _checked(np.asarray(data), declared, factor, name)
+
+
+def _checked(
+    values: NDArray[Any], declared: DeclaredValues, factor: float, name: str
+) -> NDArray[Any]:
+    if declared.any:
+        values = values if values.dtype.kind == "f" else values.astype(np.float32)
+        invalid = _declared_invalid(values, declared)
+        if invalid.any():
+            values = np.where(invalid, values.dtype.type(np.nan), values)
+    check_plausible(values, factor, name)
+    return values
+
+
+def _declared_invalid(values: NDArray[Any], declared: DeclaredValues) -> NDArray[np.bool_]:
+    # decoding rounds: a limit is met within a few units of the last place of float32
+    invalid = np.zeros(values.shape, bool)
+    for limit, sign in ((declared.low, -1.0), (declared.high, 1.0)):
+        if limit is not None:
+            with np.errstate(invalid="ignore"):
+                invalid |= sign * values > sign * limit + 1e-6 * max(abs(limit), 1e-3)
+    for code in declared.codes:
+        invalid |= np.isclose(values, code, rtol=1e-6, atol=0)
+    return invalid
+
+
+def check_plausible(values: NDArray[Any], factor: float, name: str) -> None:
+    """Raise a UnitError if finite values are far outside 0..1 m3 m-3; `factor` is m3 m-3 per unit.
+
+    An undecoded fill value (-9999), or percent taken for a fraction, are what this finds.
+    """
+    if values.size == 0:
+        return
+    low, high = (limit / factor for limit in PLAUSIBLE)
+    with np.errstate(invalid="ignore"):
+        smallest, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    if np.isinf(smallest) or np.isinf(largest):  # infinite values count as missing
+        finite = values[np.isfinite(values)]
+        smallest, largest = (finite.min(), finite.max()) if finite.size else (low, low)
+    if not (smallest < low or largest > high):
+        return
+    beyond = values[np.isfinite(values) & ((values < low) | (values > high))]
+    worst, count = np.unique(beyond, return_counts=True)
+    example = worst[count.argmax()]
+    smallest, largest = float(smallest), float(largest)
+    raise UnitError(
+        f"{name} goes from {smallest:g} to {largest:g} in its own unit, which would be "
+        f"{smallest * factor:g} to {largest * factor:g} m3 m-3: expected 0 to 1. "
+        f"{beyond.size} of {values.size} values are beyond, {int(count.max())} of them "
+        f"{example:g}. Either its units attribute is wrong (percent taken for a fraction?), or a "
+        f"fill value was not decoded: set the attribute, or mask it, such as "
+        f'ds["{name}"].where(ds["{name}"] != {example:g}).'
+    )
