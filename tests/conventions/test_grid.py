@@ -34,13 +34,18 @@ def named(da, ds=None):
         ("x", "day", "y"),
         ("date", "row", "col"),
         ("T", "south_north", "west_east"),
+        ("time", "north_south", "east_west"),
     ],
 )
 def test_dimensions_by_name_in_any_order(dims):
     time, y, x, others = named(array(dims))
     lower = {d.lower(): d for d in dims}
     assert time == next(lower[n] for n in ("time", "day", "date", "t") if n in lower)
-    assert y == next(lower[n] for n in ("lat", "latitude", "y", "row", "south_north") if n in lower)
+    assert y == next(
+        lower[n]
+        for n in ("lat", "latitude", "y", "row", "south_north", "north_south")
+        if n in lower
+    )
     assert {time, y, x} == set(dims)
     assert others == ()
 
@@ -89,7 +94,7 @@ def test_unclear_rows_and_columns_are_an_error():
 
 def test_points_are_an_error():
     da = array(("time", "cell")).assign_coords(lat=("cell", [1.0, 2, 3]), lon=("cell", [1.0, 2, 3]))
-    with pytest.raises(GridError, match=r"lies on points: lat and lon both run along 'cell'"):
+    with pytest.raises(GridError, match=r"lies on points .*: lat and lon both run along 'cell'"):
         layout_of(da)
 
 
@@ -162,3 +167,11 @@ def test_cylindrical_projection_closes_by_its_longitudes():
         coords={"lat": (("y", "x"), lat), "lon": (("y", "x"), lon)},
     )
     assert layout_of(da).wrap
+
+
+@pytest.mark.parametrize("dim", ["lat", "lon"])
+def test_a_missing_latitude_or_longitude_is_named(dim):
+    da = array(lat=[3.0, 2.0, 1.0], lon=np.arange(5.0), time=dates())
+    da = da.assign_coords({dim: da[dim].where(da[dim] != 2.0)})
+    with pytest.raises(GridError, match=rf"{dim} has 1 missing values \(position [12]\).*notnull"):
+        layout_of(da)

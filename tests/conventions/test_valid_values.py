@@ -56,7 +56,7 @@ CALLS = {
 def test_a_sentinel_is_refused_everywhere(call):
     da = record()
     da[::5] = -9999.0
-    with pytest.raises(UnitError, match=r"6 of 30|96 of 480.*-9999.*not decoded|-9999"):
+    with pytest.raises(UnitError, match="-9999.*not decoded"):
         CALLS[call](da)
 
 

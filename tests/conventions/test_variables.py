@@ -6,7 +6,7 @@ import xarray as xr
 
 from xsm.conventions.products import PRODUCTS
 from xsm.conventions.variables import find_variable
-from xsm.errors import VariableNotFoundError
+from xsm.errors import GridError, VariableNotFoundError
 
 T, H, W = 4, 3, 5
 
@@ -63,3 +63,19 @@ def test_nothing_found_says_what_was_tried_and_what_there_is():
     message = str(caught.value)
     for part in (SM["standard_name"], "soil_moisture_c1", "'sm'", "'moist', 'temperature'", "var="):
         assert part in message
+
+
+def test_points_and_swaths_are_no_missing_variable():
+    ds = xr.Dataset(
+        {n: ("cell", np.arange(5.0)) for n in ("latitude", "longitude", "soil_moisture")}
+    )
+    with pytest.raises(GridError, match=r"lies on points.*latitude and longitude.*open_record"):
+        find_variable(ds)
+    with pytest.raises(GridError, match="single series"):
+        find_variable(xr.Dataset({"soil_moisture": ("time", np.arange(5.0))}))
+
+
+def test_which_band_was_taken_is_a_warning(caplog):
+    find_variable(dataset(soil_moisture_x={}, soil_moisture_c1={}))
+    assert "soil_moisture_c1 is taken" in caplog.text and "not 'soil_moisture_x'" in caplog.text
+    assert caplog.records[0].levelname == "WARNING"

@@ -74,7 +74,7 @@ def test_what_is_refused():
         read_samples(ds, "no", None)
     with pytest.raises(InputError, match="features='lst': expected a list"):
         read_samples(ds, "soil", "lst")
-    with pytest.raises(InputError, match="target 'soil' goes from .* expected 0 to 1"):
+    with pytest.raises(InputError, match="soil goes from .* expected 0 to 1"):
         read_samples(ds.assign(soil=(ds.soil * 20).assign_attrs(units="m3 m-3")), "soil", None)
     moved = ds.soil.assign_coords(lat=ds.lat + 0.5)
     with pytest.raises(InputError, match="has other lat than the predictors"):

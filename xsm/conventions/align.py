@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.daily import days_as_labels
 from xsm.conventions.grid import coordinate, is_longitude, roll_longitude
 from xsm.conventions.record import GriddedRecord
 from xsm.errors import GridError, InputError, TimeAxisError, VariableNotFoundError
@@ -63,7 +64,7 @@ def position_predictor(base: xr.DataArray, ds: xr.Dataset, name: str) -> xr.Data
 
 
 def on_days(da: xr.DataArray, base: xr.DataArray, dim: str) -> xr.DataArray:
-    """`da` on the days of `base`; days that it lacks are missing.
+    """Daily `da` on the days of `base`, whatever their times of day; days it lacks are missing.
 
     Raises
     ------
@@ -72,18 +73,21 @@ def on_days(da: xr.DataArray, base: xr.DataArray, dim: str) -> xr.DataArray:
     """
     if dim not in da.dims or da[dim].equals(base[dim]):
         return da
-    if not da.indexes[dim].is_unique:
+    calendars = {str(getattr(x[dim].dt, "calendar", "")) for x in (da, base)}
+    have, want = (days_as_labels(x, dim, standard=len(calendars) > 1) for x in (da, base))
+    if np.unique(have).size < have.size:
         raise TimeAxisError(
             f"{da.name} has repeated days: expected one time a day. Average them first, such as "
             f'.resample({dim}="1D").mean(keep_attrs=True).'
         )
-    if not any(np.isin(da.indexes[dim], base.indexes[dim])):
+    if not np.isin(have, want).any():
         raise TimeAxisError(
             f"{da.name} ({da.indexes[dim][0]} ...) has no day in common with {base.name} "
-            f"({base.indexes[dim][0]} ...): expected the same period and calendar, stamped at the "
-            f'same time of day, such as by .assign_coords({dim}=....dt.floor("D")).'
+            f"({base.indexes[dim][0]} ...): expected the same period."
         )
-    return da.reindex({dim: base[dim]})
+    if not np.array_equal(have, want):
+        da = da.assign_coords({dim: have}).reindex({dim: want})
+    return da.assign_coords({dim: base[dim]})
 
 
 def on_cells(

@@ -25,6 +25,8 @@ Y_NAMES = (
     "rows",
     "northing",
     "south_north",
+    "north_south",
+    "y0",
     "j",
 )
 X_NAMES = (
@@ -43,6 +45,8 @@ X_NAMES = (
     "columns",
     "easting",
     "west_east",
+    "east_west",
+    "x0",
     "i",
 )
 
@@ -141,19 +145,12 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
     spatial = [str(dim) for dim in da.dims if dim != time]
     lat, lon = (coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
     if lat is not None and lon is not None and lat.dims == lon.dims and lat.ndim == 1:
-        raise GridError(
-            f"{da.name} lies on points: {lat.name} and {lon.name} both run along {lat.dims[0]!r} "
-            f"({lat.sizes[lat.dims[0]]} points). Expected a grid with rows and columns: put it on "
-            f'one first, such as ds.set_index({lat.dims[0]}=["{lat.name}", "{lon.name}"])'
-            f'.unstack("{lat.dims[0]}").'
-        )
+        raise GridError(no_grid_message(da, lat, lon))
     if len(spatial) < 2:
-        raise GridError(
-            f"{da.name} has the dimensions {da.dims}: expected rows and columns (such as lat and "
-            "lon) beside time. A network fills from the neighbours of a cell; single series or "
-            "points have none."
-        )
+        raise GridError(no_grid_message(da, time=time))
     y, x = _rows_and_columns(da, axes, spatial, lat, lon)
+    for dim in (y, x):
+        _check_complete(da, dim)
     lon_origin = _lon_origin(da, x)
     _check_order(da, y, x, lon_origin)
     return Layout(
@@ -165,6 +162,34 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
         lon_origin=lon_origin,
         south_first=_mean_step(lat, y) > 0,
         east_first=_mean_step(lon, x, around=True) < 0,
+    )
+
+
+def no_grid_message(
+    da: xr.DataArray,
+    lat: xr.DataArray | None = None,
+    lon: xr.DataArray | None = None,
+    time: str | None = None,
+) -> str:
+    """Why a single series, points or a swath are refused, and how they get on a grid.
+
+    `lat` and `lon` are those of points, `time` is the time dimension, where they are known.
+    """
+    along = [str(d) for d in da.dims if d != time and str(d).lower() not in TIME_NAMES]
+    if not along:
+        return (
+            f"{da.name} has the dimensions {da.dims}: expected rows and columns (such as lat and "
+            "lon) beside time. A network fills from the neighbours of a cell; a single series has "
+            "none."
+        )
+    dim = along[0]
+    names = [str(c.name) for c in (lat, lon) if c is not None] or ["lat", "lon"]
+    return (
+        f"{da.name} lies on points (a list of places, or a swath): {' and '.join(names)} both run "
+        f"along {dim!r} ({da.sizes[dim]} points). Expected a grid with rows and columns. "
+        "xsm.open_record(files) puts points on the grid of their product where they lie on it; "
+        f'ds.set_index({dim}={names}).unstack("{dim}") does for those of any regular grid; a swath '
+        "is resampled first, such as with pyresample."
     )
 
 
@@ -298,6 +323,18 @@ def _lon_origin(da: xr.DataArray, x: str) -> int:
 
 def _is_axis(da: xr.DataArray, dim: str) -> bool:
     return dim in da.coords and np.issubdtype(da[dim].dtype, np.number)
+
+
+def _check_complete(da: xr.DataArray, dim: str) -> None:
+    if not _is_axis(da, dim):
+        return
+    missing = np.flatnonzero(~np.isfinite(np.asarray(da[dim].to_numpy(), np.float64)))
+    if missing.size:
+        raise GridError(
+            f"{dim} has {missing.size} missing values (position {int(missing[0])}): expected a "
+            f"number for each of its {da.sizes[dim]} rows or columns. Set them, or drop the rows "
+            f'or columns without: ds.isel({dim}=ds["{dim}"].notnull()).'
+        )
 
 
 def _check_order(da: xr.DataArray, y: str, x: str, lon_origin: int) -> None:

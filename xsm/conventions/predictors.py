@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.align import on_cells, on_days, position_predictor
+from xsm.conventions.daily import daily_values
 from xsm.conventions.grid import cf_axes, time_dim, time_of
 from xsm.conventions.products import (
     DAY_OF_YEAR,
@@ -21,7 +22,7 @@ from xsm.conventions.products import (
     predictor_spec,
 )
 from xsm.conventions.time_axis import daily_axis, year_length
-from xsm.conventions.units import conversion
+from xsm.conventions.units import conversion, is_daily_amount
 from xsm.conventions.variables import check_decoded, units_of, without_pint
 from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
 
@@ -110,6 +111,12 @@ def find_predictors(
     missing = [n for n in wanted if n not in (*arrays, *DAY_OF_YEAR, *POSITION)]
     if missing:
         raise VariableNotFoundError(_missing_message(ds, missing))
+    _check_units(arrays)
+    for name, da in arrays.items():
+        if _has_time(da, ds):
+            wanted_units = (units or {}).get(name) or _catalogue_units(name, da)
+            amount = is_daily_amount(units_of(da) or "1", wanted_units)
+            arrays[name] = daily_values(da, time_dim(da, cf_axes(da), ds), amount=amount)
     first = _base(arrays, ds, features)
     base = arrays[first]
     dim = time_dim(base, cf_axes(base), ds)
@@ -263,13 +270,31 @@ def _checked(da: xr.DataArray) -> xr.DataArray:
     return without_pint(da)[0]
 
 
+def _check_units(arrays: Mapping[str, xr.DataArray]) -> None:
+    """Raise a UnitError that lists all predictors of the catalogue without a unit."""
+    lacking = {
+        name: spec.units
+        for name, da in arrays.items()
+        if units_of(da) is None and (spec := predictor_spec(name)) is not None
+    }
+    if lacking:
+        raise UnitError(
+            "; ".join(
+                f"predictor {name!r} ({arrays[name].name}) has no attribute 'units': expected "
+                f"{wanted!r} or a unit that converts to it"
+                for name, wanted in lacking.items()
+            )
+            + ". Set them: "
+            + "; ".join(
+                f'ds["{arrays[name].name}"].attrs["units"] = "{wanted}"'
+                for name, wanted in lacking.items()
+            )
+            + "."
+        )
+
+
 def _factor(da: xr.DataArray, name: str, wanted: str) -> tuple[float, float]:
     units = units_of(da)
-    if units is None:
-        if predictor_spec(name) is None:
-            return 1.0, 0.0
-        raise UnitError(
-            f"predictor {name!r} ({da.name}) has no attribute 'units': expected {wanted!r} or a "
-            f'unit that converts to it. Set it: ds["{da.name}"].attrs["units"] = "{wanted}".'
-        )
+    if units is None:  # of a predictor that the catalogue does not have
+        return 1.0, 0.0
     return conversion(units, wanted, f"predictor {name!r} ({da.name})")

@@ -232,11 +232,33 @@ def _parse_text(text: str) -> Any:
         return None
 
 
+def is_daily_amount(units: str, wanted: str) -> bool:
+    """Whether `units` are those of an amount and `wanted` those of the same per time.
+
+    Examples
+    --------
+    >>> is_daily_amount("m", "mm day-1"), is_daily_amount("mm day-1", "mm day-1")
+    (True, False)
+    """
+    have, want = _parse(units), _parse(wanted)
+    if have is None or want is None:
+        return False
+    per_day = have / _registry().parse_units("day")
+    return any(u.dimensionality == want.dimensionality for u in _as_depth_too(per_day))
+
+
+def _as_depth_too(unit: Any) -> list[Any]:
+    """A unit, and the same with kg m-2 (s-1) as so many mm (s-1) of water."""
+    registry = _registry()
+    return [unit, unit / registry.parse_units("kg m-2") * registry.parse_units("mm")]
+
+
 @cache
 def conversion(units: str, wanted: str, name: str) -> tuple[float, float]:
     """Factor and offset that bring values in `units` to `wanted`: ``factor * x + offset``.
 
-    Water on an area counts by its depth: 1 kg m-2 is 1 mm.
+    Water on an area counts by its depth: 1 kg m-2 is 1 mm. Where `wanted` is a rate and `units` is
+    an amount, it is the amount of a day.
 
     Raises
     ------
@@ -247,6 +269,8 @@ def conversion(units: str, wanted: str, name: str) -> tuple[float, float]:
     --------
     >>> conversion("degC", "K", "lst"), conversion("%", "1", "sand")
     ((1.0, 273.15), (0.01, 0.0))
+    >>> conversion("m", "mm day-1", "tp")
+    (1000.0, 0.0)
     """
     texts = [" ".join(str(u).split()) for u in (units, wanted)]
     if texts[0] == texts[1]:
@@ -256,10 +280,9 @@ def conversion(units: str, wanted: str, name: str) -> tuple[float, float]:
     if have is None or want is None:
         raise UnitError(problem + "Set its attribute 'units' to the one it is in.")
     registry = _registry()
-    per_area = registry.parse_units("kg m-2")
-    for power in (0, 1):
-        # kg m-2 (s-1) is as many mm (s-1) of water
-        unit = have if power == 0 else have / per_area * registry.parse_units("mm")
+    if is_daily_amount(units, wanted):
+        have = have / registry.parse_units("day")
+    for unit in _as_depth_too(have):
         if unit.dimensionality == want.dimensionality:
             zero, one = (registry.Quantity(v, unit).to(want).magnitude for v in (0.0, 1.0))
             offset = round(float(zero), 10)

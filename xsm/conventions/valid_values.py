@@ -156,14 +156,13 @@ def check_plausible(values: NDArray[Any], factor: float, name: str) -> None:
     if not (smallest < low or largest > high):
         return
     beyond = values[np.isfinite(values) & ((values < low) | (values > high))]
-    worst, count = np.unique(beyond, return_counts=True)
-    example = worst[count.argmax()]
+    common, counts = np.unique(beyond, return_counts=True)
+    worst = common[counts.argmax()]
     smallest, largest = float(smallest), float(largest)
     raise UnitError(
         f"{name} goes from {smallest:g} to {largest:g} in its own unit, which would be "
         f"{smallest * factor:g} to {largest * factor:g} m3 m-3: expected 0 to 1. "
-        f"{beyond.size} of {values.size} values are beyond, {int(count.max())} of them "
-        f"{example:g}. Either its units attribute is wrong (percent taken for a fraction?), or a "
-        f"fill value was not decoded: set the attribute, or mask it, such as "
-        f'ds["{name}"].where(ds["{name}"] != {example:g}).'
+        f"{beyond.size} of {values.size} values are beyond, such as {worst:g}. Either its units "
+        "attribute is wrong (percent taken for a fraction?), or a fill value was not decoded: set "
+        f'the attribute, or mask it: ds["{name}"].where(ds["{name}"] != {worst:g}).'
     )

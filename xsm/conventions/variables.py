@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.conventions.depth import layer_thickness
+from xsm.conventions.grid import coordinate, no_grid_message
 from xsm.conventions.products import PRODUCTS, STANDARD_NAMES, product_of
 from xsm.conventions.units import to_m3m3_factor
 from xsm.conventions.valid_values import (
@@ -18,7 +19,7 @@ from xsm.conventions.valid_values import (
     usable_range,
     valid_values,
 )
-from xsm.errors import InputError, VariableNotFoundError
+from xsm.errors import GridError, InputError, VariableNotFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,11 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
     if names := [name for name in product_names if name in gridded]:
         row = product_of(names[0])
         return _chosen(names, "" if row is None else f"known from {row.title}")
+    names_tried = (*product_names, *STANDARD_NAMES)
+    for name, da in ds.data_vars.items():
+        if da.ndim == 1 and (name in names_tried or da.attrs.get("standard_name") in names_tried):
+            lat, lon = (coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
+            raise GridError(no_grid_message(da, lat, lon))
     raise VariableNotFoundError(
         f"var was not given and no soil moisture was found. Tried the standard names "
         f"{_listed(STANDARD_NAMES)} and the product names {_listed(product_names)}. "
@@ -116,8 +122,15 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
 
 
 def _chosen(names: list[str], why: str) -> str:
-    others = f"; not {_listed(names[1:])}" if names[1:] else ""
-    logger.info("variable %s (%s%s)", names[0], why, others)
+    if names[1:]:  # a user has to see which one it was
+        logger.warning(
+            "variable %s is taken (%s), not %s: choose another with var='name'",
+            names[0],
+            why,
+            _listed(names[1:]),
+        )
+    else:
+        logger.info("variable %s (%s)", names[0], why)
     return names[0]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.align import coordinate_of_cells, match_labels
+from xsm.conventions.align import coordinate_of_cells, match_labels, on_days
+from xsm.conventions.daily import daily_values
 from xsm.conventions.grid import time_of
 from xsm.conventions.predictors import available_predictors, find_predictors
 from xsm.conventions.variables import to_m3m3
@@ -157,12 +158,7 @@ def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:
     """The target on the cells and days of the predictors."""
     for dim in y.dims:
         if dim == time:
-            if not np.isin(y.indexes[dim], base.indexes[dim]).any():
-                raise InputError(
-                    f"target {y.name!r} has no day in common with the predictors: expected the "
-                    "same period, stamped at the same time of day."
-                )
-            y = y.reindex({dim: base[dim]})
+            y = on_days(daily_values(y, time), base, time)
             continue
         matched = match_labels(y, str(dim), base, same_spacing=True)
         if matched is None:
@@ -176,15 +172,8 @@ def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:
 
 def _target_values(y: xr.DataArray) -> NDArray[np.float32]:
     """Values of the target in m3 m-3; NaN where missing."""
-    name = str(y.name)
     values = to_m3m3(y).values
     values = np.where(np.isfinite(values), values, np.nan).astype(np.float32)
-    finite = values[np.isfinite(values)]
-    if finite.size and (finite.min() < -0.5 or finite.max() > 1.5):
-        raise InputError(
-            f"target {name!r} goes from {finite.min():g} to {finite.max():g} m3 m-3: expected 0 to "
-            "1. Its units attribute is wrong, or a fill value was not decoded."
-        )
     return values
 
 

@@ -1,0 +1,143 @@
+"""Several values a day become one: means of states and rates, sums of amounts."""
+
+from __future__ import annotations
+
+import logging
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.conventions.time_axis import calendar_dates, day_numbers, is_cftime, standard_dates
+from xsm.conventions.variables import is_file_backed
+from xsm.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+FULL_DAY = 0.75  # of the steps of a day have to be there
+SAMPLED_CELLS = 64  # whose series tell amounts of a step from amounts since midnight
+GROWING = 0.98  # of the changes within days, where amounts are accumulated
+DAY = np.timedelta64(1, "D")
+
+
+def daily_values(da: xr.DataArray, dim: str, *, amount: bool = False) -> xr.DataArray:
+    """`da` with one value a day along `dim`; itself if it has one already.
+
+    Parameters
+    ----------
+    da : DataArray
+        With dates along `dim`, in order.
+    dim : str
+    amount : bool
+        The values are amounts of a step (mm, J m-2) and not states or rates (K, mm day-1, W m-2).
+
+    Returns
+    -------
+    DataArray
+        Of a state or rate the mean of each day in UTC. Of an amount its sum; where amounts are
+        accumulated since midnight (ERA5-Land), the last one. Amounts are stamped at the end of
+        their step where they are those of GRIB (attribute ``GRIB_stepType``). Days with less than
+        three quarters of the steps of a day are missing. Lazy for Dask arrays.
+
+    Raises
+    ------
+    InputError
+        If amounts are on Dask and no attribute says what they are amounts of.
+    """
+    coord = da[dim]
+    values = standard_dates(coord)
+    if not (is_cftime(values) or np.issubdtype(values.dtype, np.datetime64)):
+        return da  # the check of the axis says what is wrong
+    if values.dtype != coord.dtype:
+        da = da.assign_coords({dim: (dim, values, coord.attrs)})
+    days = day_numbers(values, str(dim))
+    repeated = np.unique(days).size < days.size
+    if not repeated or not all(later > earlier for earlier, later in pairwise(values)):
+        return da  # daily, or repeated and unsorted times, which the check of the axis refuses
+    if not amount:
+        logger.info("%s: means of its %d times a day", da.name, _steps_per_day(days))
+        return _of_days(da, dim, days, "mean")
+    if _accumulated_since_midnight(da, dim, days):
+        logger.info("%s: accumulated since midnight, the last value of each day", da.name)
+        return _last_of_days(da, dim, values)
+    logger.info("%s: sums of its %d amounts a day", da.name, _steps_per_day(days))
+    if "GRIB_stepType" in da.attrs:  # at midnight ends the last step of the day before
+        days = day_numbers(values - _shortest_step(values), str(dim))
+    return _of_days(da, dim, days, "sum")
+
+
+def days_as_labels(da: xr.DataArray, dim: str, *, standard: bool) -> NDArray[Any]:
+    """The days (T,) along `dim`: datetime64[D], or numbers in the calendar of `da`.
+
+    `standard` asks for datetime64, for arrays whose calendars differ.
+    """
+    values = standard_dates(da[dim])
+    return calendar_dates(values) if standard else day_numbers(values, str(dim))
+
+
+def _steps_per_day(days: NDArray[np.int64]) -> int:
+    return int(np.unique(days, return_counts=True)[1].max())
+
+
+def _shortest_step(values: NDArray[Any]) -> Any:
+    return np.diff(values).min()
+
+
+def _of_days(da: xr.DataArray, dim: str, days: NDArray[np.int64], how: str) -> xr.DataArray:
+    """Mean or sum of each day with enough steps, stamped at its first time."""
+    unique, first, counts = np.unique(days, return_index=True, return_counts=True)
+    steps = int(counts.max())
+    dates = day_start(da[dim].values[first])
+    if (counts == steps).all():  # whole days: blocks of equal length
+        blocks = da.coarsen({dim: steps}, coord_func="min")
+        mean, number = blocks.mean(), blocks.count()
+        mean, number = (x.assign_coords({dim: dates}) for x in (mean, number))
+    else:
+        groups = da.assign_coords({dim: days}).groupby(dim)
+        mean, number = groups.mean(dim), groups.count(dim)
+        mean, number = (x.assign_coords({dim: dates}).transpose(*da.dims) for x in (mean, number))
+    # a missing step of an amount counts as the mean of the others
+    out = (mean * steps if how == "sum" else mean).where(number >= FULL_DAY * steps)
+    return out.astype(da.dtype if da.dtype.kind == "f" else np.float32).assign_attrs(da.attrs)
+
+
+def day_start(values: NDArray[Any]) -> NDArray[Any]:
+    """Midnight before each date."""
+    if not is_cftime(values):
+        return values.astype("datetime64[D]").astype("datetime64[ns]")
+    return np.array([v.replace(hour=0, minute=0, second=0, microsecond=0) for v in values])
+
+
+def _last_of_days(da: xr.DataArray, dim: str, values: NDArray[Any]) -> xr.DataArray:
+    """What is accumulated at midnight, as the amount of the day before."""
+    at_midnight = np.flatnonzero(values == day_start(values))
+    out = da.isel({dim: at_midnight[at_midnight > 0]})
+    return out.assign_coords({dim: out[dim].values - DAY})
+
+
+def _accumulated_since_midnight(da: xr.DataArray, dim: str, days: NDArray[np.int64]) -> bool:
+    """Whether amounts grow from step to step and begin anew each day."""
+    if "sum" in str(da.attrs.get("cell_methods", "")):
+        return False
+    if da.chunks is not None:
+        raise InputError(
+            f"{da.name} holds amounts ({da.attrs.get('units')!r}) at {_steps_per_day(days)} times "
+            "a day, and on Dask their values cannot be looked at: if each is that of a step, say "
+            f'so with ds["{da.name}"].attrs["cell_methods"] = "{dim}: sum"; if they are '
+            "accumulated since midnight (ERA5-Land), take those at 00 UTC as the days before: "
+            f"da = da[da.{dim}.dt.hour == 0]; da[{dim!r}] = da.{dim} - np.timedelta64(1, 'D')."
+        )
+    others = [str(d) for d in da.dims if d != dim]
+    cells = int(np.prod([da.sizes[d] for d in others]))
+    stride = max(int((cells / SAMPLED_CELLS) ** (1 / max(len(others), 1))), 1)
+    sample = da.isel({d: slice(None, None, stride) for d in others})
+    if is_file_backed(sample):
+        sample = sample.isel({dim: slice(0, 31 * _steps_per_day(days))})
+    series = sample.transpose(dim, ...).values.reshape(sample.sizes[dim], -1).astype(np.float64)
+    # the first value of a day, at midnight, belongs to the day before
+    begins = np.concatenate([[True], np.diff(days[: series.shape[0]]) > 0])[:-1]
+    change = np.diff(series, axis=0)[~begins]
+    change = change[np.abs(change) > 1e-6 * np.nanmax(np.abs(series), initial=0.0)]
+    return bool(change.size and (change > 0).mean() > GROWING)
