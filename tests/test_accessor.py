@@ -1,6 +1,7 @@
 """The accessor, the package's front door, and the options."""
 
 import copy
+import inspect
 import pickle
 import tomllib
 from pathlib import Path
@@ -44,8 +45,50 @@ def test_accessor_hides_a_variable_called_sm_and_says_so(record, network):
         ds.sm.mean  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda ds: ds.sm.plot(),
+        lambda ds: ds.sm[0],
+        lambda ds: ds.sm * 100,
+        lambda ds: 100 - ds.sm,
+        lambda ds: -ds.sm,
+        lambda ds: ds.sm > 0.1,
+        lambda ds: np.asarray(ds.sm),
+        lambda ds: list(ds.sm),
+        lambda ds: ds.sm(time=0),
+    ],
+)
+def test_what_a_variable_called_sm_would_do_says_where_it_is(record, use):
+    with pytest.raises(TypeError, match=r'ds\["sm"\]'):
+        use(record.rename(soil_moisture="sm"))
+
+
+def test_methods_have_the_signatures_and_docstrings_of_the_functions():
+    for name in ("gapfill", "estimate", "validate", "check"):
+        function, method = getattr(xsm, name), getattr(xr.Dataset.sm, name)
+        parameters = list(inspect.signature(method).parameters.values())
+        assert parameters[0].name == "self"
+        assert parameters[1:] == list(inspect.signature(function).parameters.values())[1:]
+        assert method.__doc__ == function.__doc__
+
+
+def test_repr_says_what_the_object_is_taken_for(record):
+    lines = repr(record.sm).splitlines()
+    assert lines[0].startswith("<xsm accessor .sm of a Dataset: gapfill, estimate, validate")
+    rows = {line[:19].strip(): line[19:] for line in lines[1:]}
+    assert rows["variable"] == "soil_moisture" and rows["unit"] == "m3 m-3"
+    assert rows["grid"].startswith("9 x 16 (lat, lon)") and "2015-04-01" in rows["days"]
+    assert rows["missing"].endswith("% of all cells and days") and rows["chunks"].startswith("none")
+    html = record.sm._repr_html_()
+    assert html.count("<tr>") == len(rows) and "soil_moisture" in html
+    lazy = record.chunk(time=4)
+    assert "not counted" in repr(lazy.sm) and "time 4" in repr(lazy.sm)
+    assert "no soil moisture was found" in repr(xr.Dataset({"t": ("x", [1.0])}).sm)
+    assert "repeated days" in repr(xr.concat([record, record], "time").sm)
+
+
 def test_accessor_survives_copies(record):
-    assert repr(record.sm) == "<xsm accessor .sm of a Dataset: gapfill, estimate, validate, plot>"
     assert copy.copy(record.sm)._obj is record
     assert pickle.loads(pickle.dumps(record.sm))._obj.equals(record)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xsm._lazy import lazy_exports
 from xsm._version import __version__
 from xsm.accessor import register
+from xsm.check import check
 from xsm.compare import compare
 from xsm.conventions.time_axis import add_day
 from xsm.estimate import estimate
@@ -36,6 +37,7 @@ __getattr__, _, _lazy_names = lazy_exports(
 __all__ = [
     "__version__",
     "add_day",
+    "check",
     "compare",
     "estimate",
     "gapfill",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from xsm.check import check
 from xsm.estimate import estimate
 from xsm.gapfill import gapfill
 from xsm.validate import validate
@@ -13,28 +17,48 @@ from xsm.validate import validate
 if TYPE_CHECKING:
     from xsm.plotting import Plot
 
+VARIABLE_HINT = 'a variable called "sm" is ds["sm"]'
+# What a variable has and the accessor lacks: users of a variable called sm meet these.
+OPERATORS = (
+    "__getitem__", "__setitem__", "__iter__", "__contains__", "__array__", "__call__", "__float__",
+    "__neg__", "__pos__", "__abs__", "__invert__", "__lt__", "__le__", "__gt__", "__ge__",
+    *(
+        f"__{reflected}{name}__"
+        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
+        for reflected in ("", "r")
+    ),
+)  # fmt: skip
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A method with the signature and the docstring of a function of an object."""
+
+    @wraps(function)
+    def method(self: SoilMoisture, *args: Any, **options: Any) -> Any:
+        return function(self._obj, *args, **options)
+
+    own = signature(function)
+    first = next(iter(own.parameters.values())).replace(name="self", annotation=Any)
+    parameters = [first, *list(own.parameters.values())[1:]]
+    method.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return method
+
 
 class SoilMoisture:
     """The functions of xsm as methods of an xarray object: ``obj.sm``.
 
     On a Dataset with a variable called ``sm`` (ESA CCI, C3S) ``ds.sm`` is this accessor and the
-    variable is ``ds["sm"]``. Each method is also a function: ``xsm.gapfill(obj)``.
+    variable is ``ds["sm"]``. Each method is also a function: ``xsm.gapfill(obj)``. On a DataTree a
+    method works on each group that holds soil moisture.
     """
 
     def __init__(self, obj: Any) -> None:
         self._obj = obj
 
-    def gapfill(self, **options: Any) -> xr.Dataset:
-        """Fill the gaps of a daily record; the options are those of :func:`xsm.gapfill`."""
-        return gapfill(self._obj, **options)
-
-    def estimate(self, **options: Any) -> xr.Dataset:
-        """Estimate soil moisture from predictors; the options are those of :func:`xsm.estimate`."""
-        return estimate(self._obj, **options)
-
-    def validate(self, reference: Any = None, **options: Any) -> xr.Dataset:
-        """Score a daily record; the arguments are those of :func:`xsm.validate`."""
-        return validate(self._obj, reference, **options)
+    gapfill = _method(gapfill)
+    estimate = _method(estimate)
+    validate = _method(validate)
+    check = _method(check)
 
     @property
     def plot(self) -> Plot:
@@ -44,16 +68,40 @@ class SoilMoisture:
         return Plot(self._obj)
 
     def __getattr__(self, name: str) -> Any:
-        hint = "" if name.startswith("_") else '; a variable called "sm" is ds["sm"]'
+        hint = "" if name.startswith("_") else f"; {VARIABLE_HINT}"
         raise AttributeError(f"the accessor .sm of xsm has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
-        return (
-            f"<xsm accessor .sm of a {type(self._obj).__name__}: gapfill, estimate, validate, plot>"
-        )
+        from xsm.conventions.summary import summary_text
+
+        return summary_text(self._obj, self._title())
+
+    def _repr_html_(self) -> str:
+        from xsm.conventions.summary import summary_html
+
+        return summary_html(self._obj, self._title())
+
+    def _title(self) -> str:
+        methods = "gapfill, estimate, validate, check, plot"
+        return f"<xsm accessor .sm of a {type(self._obj).__name__}: {methods}>"
+
+
+def _refuse(operator: str) -> Callable[..., Any]:
+    def method(self: SoilMoisture, *_: Any, **__: Any) -> Any:
+        raise TypeError(f"the accessor .sm of xsm has no {operator}; {VARIABLE_HINT}")
+
+    return method
+
+
+for _operator in OPERATORS:
+    setattr(SoilMoisture, _operator, _refuse(_operator))
 
 
 def register() -> None:
-    """Register the accessor ``.sm`` on Dataset and DataArray."""
-    xr.register_dataset_accessor("sm")(SoilMoisture)
-    xr.register_dataarray_accessor("sm")(SoilMoisture)
+    """Register the accessor ``.sm`` on Dataset, DataArray and DataTree."""
+    for register_accessor in (
+        xr.register_dataset_accessor,
+        xr.register_dataarray_accessor,
+        xr.register_datatree_accessor,
+    ):
+        register_accessor("sm")(SoilMoisture)

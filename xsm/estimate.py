@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.groups import data_groups, over_groups
 from xsm.errors import InputError
 from xsm.options import get_option
 
@@ -23,7 +24,7 @@ _warned_models: set[str] = set()  # models of a simulated Earth, by identity: on
 
 
 def estimate(
-    obj: xr.Dataset,
+    obj: xr.Dataset | xr.DataTree,
     *,
     model: str | Path | Model = "default",
     features: Mapping[str, Any] | None = None,
@@ -36,12 +37,12 @@ def estimate(
     device: str | None = None,
     dtype: str | None = None,
     progress: bool | None = None,
-) -> xr.Dataset:
+) -> Any:
     """Estimate daily soil moisture of the top soil from daily and static predictors.
 
     Parameters
     ----------
-    obj : Dataset
+    obj : Dataset or DataTree
         The predictors that the card of the model names, daily, with units; static ones without a
         time dimension. Any order and names of dimensions. Dask arrays stay lazy.
     model : str, Path or Model
@@ -100,6 +101,9 @@ def estimate(
         sm = predictors.sm.estimate()
         sm = predictors.sm.estimate(model="mine", features={"lst": "my_temperature"})
     """
+    if isinstance(obj, xr.DataTree):
+        arguments = {k: v for k, v in locals().items() if k != "obj"}
+        return over_groups(estimate, obj, data_groups(obj), **arguments)
     if not isinstance(obj, xr.Dataset):
         raise InputError(f"obj is a {type(obj).__name__}: expected a Dataset of predictors.")
     from xsm.conventions.cf import call_text, estimate_dataset

@@ -12,6 +12,7 @@ import xarray as xr
 from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.align import land_mask
 from xsm.conventions.cf import call_text, filled_dataset
+from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.record import open_record
 from xsm.conventions.time_axis import gap_days
 from xsm.errors import InputError
@@ -26,7 +27,7 @@ FALLBACKS = (None, "climatology")
 
 
 def gapfill(
-    obj: xr.Dataset | xr.DataArray,
+    obj: xr.Dataset | xr.DataArray | xr.DataTree,
     *,
     var: str | None = None,
     model: str | Path | Model = "default",
@@ -39,12 +40,12 @@ def gapfill(
     device: str | None = None,
     dtype: str | None = None,
     progress: bool | None = None,
-) -> xr.Dataset:
+) -> Any:
     """Fill the gaps of a daily record from its neighbours in space and the four days on each side.
 
     Parameters
     ----------
-    obj : Dataset or DataArray
+    obj : Dataset, DataArray or DataTree
         Daily volumetric soil moisture on a grid, any order and names of dimensions, with a unit
         (m3 m-3, 1, %, percent). Each element of other dimensions (orbit, depth) is filled on its
         own. Dask arrays stay lazy; their source is read five times so that memory stays small:
@@ -71,7 +72,8 @@ def gapfill(
     Returns
     -------
     Dataset
-        `obj` (for a DataArray: its coordinates) with
+        `obj` (for a DataArray: its coordinates; for a DataTree: a tree, filled in each group that
+        holds soil moisture) with
 
         - the filled variable under its own name; attributes, encoding, chunks, dtype and order of
           dimensions are kept (integers become float32);
@@ -99,6 +101,9 @@ def gapfill(
         filled = ds.sm.gapfill(max_gap="10D")
         filled = xsm.gapfill(ds, var="my_moisture")
     """
+    if isinstance(obj, xr.DataTree):
+        arguments = {k: v for k, v in locals().items() if k != "obj"}
+        return over_groups(gapfill, obj, soil_moisture_groups(obj, var), **arguments)
     from xsm.gapfilling.fill import fill
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.block_inference import fill_block, load_model

@@ -6,20 +6,21 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import xarray as xr
+
 from xsm._version import __version__
 from xsm.conventions.cf import CONVENTIONS, history_line
+from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.gapfill import gapfill
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from xsm.validation import GapOptions, ProductOptions, StationOptions
 
 DEFAULT_METRICS = ("bias", "rmsd", "ubrmsd", "mae", "pearson_r", "std_ratio")
 
 
 def validate(
-    obj: xr.Dataset | xr.DataArray,
+    obj: xr.Dataset | xr.DataArray | xr.DataTree,
     reference: Any = None,
     *,
     var: str | None = None,
@@ -37,7 +38,7 @@ def validate(
     product: ProductOptions | Mapping[str, Any] | None = None,
     gaps: GapOptions | Mapping[str, Any] | None = None,
     progress: bool | None = None,
-) -> xr.Dataset:
+) -> Any:
     """Score a daily soil moisture record.
 
     The reference decides which kind of validation runs. An argument that does not apply to that
@@ -45,14 +46,16 @@ def validate(
 
     Parameters
     ----------
-    obj : Dataset or DataArray
-        Daily soil moisture on a grid, in any unit xsm converts.
+    obj : Dataset, DataArray or DataTree
+        Daily soil moisture on a grid, in any unit xsm converts. Of a DataTree each group that holds
+        soil moisture is scored on its own; the result is a tree.
     reference : optional
         - None: simulated gaps. Observed values are hidden, filled by ``gapfill`` and by baselines,
           and compared.
         - A Dataset with a station dimension, or a list of them: in situ.
         - A Dataset or DataArray on a grid: another product.
         - Two of these, at most one of them stations: triple collocation.
+        - A DataTree, for a DataTree: group by group.
     var, reference_var : str, optional
         The variables, where they are ambiguous.
     metrics : str or sequence of str
@@ -127,6 +130,9 @@ def validate(
         errors = ds.sm.validate((other, stations), ci=True)
     """
     arguments = {k: v for k, v in locals().items() if k not in ("obj", "reference")}
+    if isinstance(obj, xr.DataTree):
+        groups = soil_moisture_groups(obj, var)
+        return over_groups(validate, obj, groups, reference=reference, **arguments)
     from xsm.validation.dispatch import run_validation
 
     defaults = {k: p.default for k, p in inspect.signature(validate).parameters.items()}

@@ -121,14 +121,15 @@ def _checked(
 ) -> NDArray[Any]:
     if declared.any:
         values = values if values.dtype.kind == "f" else values.astype(np.float32)
-        invalid = _declared_invalid(values, declared)
+        invalid = declared_invalid(values, declared)
         if invalid.any():
             values = np.where(invalid, values.dtype.type(np.nan), values)
     check_plausible(values, factor, name)
     return values
 
 
-def _declared_invalid(values: NDArray[Any], declared: DeclaredValues) -> NDArray[np.bool_]:
+def declared_invalid(values: NDArray[Any], declared: DeclaredValues) -> NDArray[np.bool_]:
+    """Where values are outside the declared range or are flag codes."""
     # decoding rounds: a limit is met within a few units of the last place of float32
     invalid = np.zeros(values.shape, bool)
     for limit, sign in ((declared.low, -1.0), (declared.high, 1.0)):

@@ -114,6 +114,12 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
         if da.ndim == 1 and (name in names_tried or da.attrs.get("standard_name") in names_tried):
             lat, lon = (coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
             raise GridError(no_grid_message(da, lat, lon))
+    if not ds.data_vars:
+        raise VariableNotFoundError(
+            "the Dataset has no variables: is it a group of a DataTree? xsm.gapfill(tree) and "
+            "tree.sm.gapfill() work on the groups that hold soil moisture, and a single group is "
+            "tree['group'].to_dataset()."
+        )
     raise VariableNotFoundError(
         f"var was not given and no soil moisture was found. Tried the standard names "
         f"{_listed(STANDARD_NAMES)} and the product names {_listed(product_names)}. "

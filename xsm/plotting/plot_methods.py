@@ -49,5 +49,11 @@ class Plot:
         """Draw the result of an experiment; the options are those of :func:`xsm.plotting.curve`."""
         return curve(self._scores, **options)
 
+    def __call__(self, *_: Any, **__: Any) -> Axes:
+        """Refused: the plot of a variable called ``sm`` is ``ds["sm"].plot()``."""
+        raise TypeError(
+            f'{self!r}: choose one of them; the plot of a variable called "sm" is ds["sm"].plot()'
+        )
+
     def __repr__(self) -> str:
         return "<xsm plots of scores: map, box, taylor, scatter, series, importance, curve>"
