@@ -33,45 +33,63 @@ class QualityRule(NamedTuple):
     below: float | None = None  # removed where the variable is smaller, in `units`
     units: str | None = None  # of `above` and `below`; a variable in another unit is converted
     recommended: bool = True  # part of quality="recommended"; others are applied by name
+    missing: tuple[int, ...] = ()  # values of an undecoded flag that mean "no flag"
 
     @property
     def condition(self) -> str:
-        """The condition as text, such as ``retrieval_qual_flag{suffix}: bit 0``."""
+        """The condition as text, such as ``bit 0`` or ``> 50 %``."""
         if self.bits is not None:
             bits = [str(bit) for bit in range(self.bits.bit_length()) if self.bits >> bit & 1]
-            text = f"bit {', '.join(bits)}"
-        elif self.values is not None:
-            text = f"= {', '.join(map(str, self.values))}"
-        elif self.not_values is not None:
-            text = f"not {', '.join(map(str, self.not_values))}"
-        else:
-            sign, limit = (">", self.above) if self.above is not None else ("<", self.below)
-            text = f"{sign} {limit:g}" + ("" if self.units in (None, "1") else f" {self.units}")
-        return f"{' or '.join(self.variables)}: {text}"
+            return f"bit {', '.join(bits)}"
+        if self.values is not None:
+            return f"= {', '.join(map(str, self.values))}"
+        if self.not_values is not None:
+            return f"not {', '.join(map(str, self.not_values))}"
+        sign, limit = (">", self.above) if self.above is not None else ("<", self.below)
+        return f"{sign} {limit:g}" + ("" if self.units in (None, "1") else f" {self.units}")
+
+    def flag_names(self, var: str, stem: str) -> list[str]:
+        """Names of the variables for soil moisture `var` of a product with this stem."""
+        overpass = next((part for part in ("_am", "_pm") if var.endswith(part)), "")
+        places = {"var": var, "suffix": var.removeprefix(stem), "overpass": overpass}
+        return list(dict.fromkeys(name.format_map(places) for name in self.variables))
 
 
-_RETRIEVAL = ("retrieval_qual_flag{suffix}",)
-_SURFACE = ("surface_flag{suffix}", "surface_flag{overpass}")
+def _smap(name: str, flag: str, bits: int, reason: str, recommended: bool = False) -> QualityRule:
+    variables: tuple[str, ...] = (f"{flag}{{suffix}}",)
+    if flag == "surface_flag":  # one for all algorithms
+        variables += (f"{flag}{{overpass}}",)
+    return QualityRule(
+        name, variables, reason, NSIDC, bits, recommended=recommended, missing=(65534,)
+    )
+
+
 SMAP_RULES = (
-    QualityRule("not_recommended", _RETRIEVAL, "retrieval not of recommended quality", NSIDC, 1),
-    QualityRule("snow", _SURFACE, "snow or ice", NSIDC, 32 | 64),
-    QualityRule("frozen", _SURFACE, "frozen ground, by radiometer or model", NSIDC, 128 | 256),
-    QualityRule("not_attempted", _RETRIEVAL, "no retrieval", NSIDC, 2, recommended=False),
-    QualityRule("not_successful", _RETRIEVAL, "retrieval failed", NSIDC, 4, recommended=False),
-    QualityRule("open_water", _SURFACE, "open water", NSIDC, 1 | 2, recommended=False),
-    QualityRule("mountains", _SURFACE, "mountainous terrain", NSIDC, 512, recommended=False),
-    QualityRule("dense_vegetation", _SURFACE, "dense vegetation", NSIDC, 1024, recommended=False),
+    _smap("not_recommended", "retrieval_qual_flag", 1, "not of recommended quality", True),
+    _smap("snow", "surface_flag", 32 | 64, "snow or ice", True),
+    _smap("frozen", "surface_flag", 128 | 256, "frozen ground, by radiometer or model", True),
+    _smap("not_attempted", "retrieval_qual_flag", 2, "no retrieval"),
+    _smap("not_successful", "retrieval_qual_flag", 4, "retrieval failed"),
+    _smap("open_water", "surface_flag", 1 | 2, "open water"),
+    _smap("mountains", "surface_flag", 512, "mountainous terrain"),
+    _smap("dense_vegetation", "surface_flag", 1024, "dense vegetation"),
 )
+
+
+def _cci(name: str, bits: int, reason: str, recommended: bool = True) -> QualityRule:
+    return QualityRule(
+        name, ("flag",), reason, CCI_GUIDE, bits, recommended=recommended, missing=(127,)
+    )
+
+
 CCI_RULES = (
-    QualityRule("snow_or_frozen", ("flag",), "snow, or temperature below zero", CCI_GUIDE, 1),
-    QualityRule("dense_vegetation", ("flag",), "dense vegetation", CCI_GUIDE, 2),
-    QualityRule("no_convergence", ("flag",), "no convergence of the model", CCI_GUIDE, 4),
-    QualityRule("physical_boundary", ("flag",), "beyond the physical boundary", CCI_GUIDE, 8),
-    QualityRule("low_weight", ("flag",), "weight of the measurement too low", CCI_GUIDE, 16),
-    QualityRule("unreliable", ("flag",), "all data sets deemed unreliable", CCI_GUIDE, 32),
-    QualityRule(
-        "barren_ground", ("flag",), "barren ground (advisory)", CCI_GUIDE, 64, recommended=False
-    ),
+    _cci("snow_or_frozen", 1, "snow, or temperature below zero"),
+    _cci("dense_vegetation", 2, "dense vegetation"),
+    _cci("no_convergence", 4, "no convergence of the model"),
+    _cci("physical_boundary", 8, "beyond the physical boundary"),
+    _cci("low_weight", 16, "weight of the measurement too low"),
+    _cci("unreliable", 32, "all data sets deemed unreliable"),
+    _cci("barren_ground", 64, "barren ground (advisory)", False),
 )
 _SCIENCE = ("Science_Flags",)
 SMOS_L3_RULES = (

@@ -34,6 +34,8 @@ _ALIASES = {
     "c": "degC",
     "degc": "degC",
     "celsius": "degC",
+    "kelvin": "K",
+    "kelvins": "K",
     "deg c": "degC",
     "deg_c": "degC",
     "degrees c": "degC",
