@@ -123,6 +123,11 @@ def _from(module: str, function: str, *arguments: str) -> Callable[[Result], str
     return lambda result: getattr(import_module(module), function)(result, *arguments)
 
 
+def _from_catalogue(name: str) -> Callable[[], str]:
+    """A table of the product catalogue, made by a function of another module."""
+    return lambda: getattr(import_module("benchmarks.catalogue_tables"), name)()
+
+
 _SPEED = "benchmarks.speed.speed_tables"
 _CPU = {name: ("speed_cpu", "-m benchmarks.speed", _from(_SPEED, name)) for name in (
     "targets", "layers", "rates", "operations", "occupancy", "drawings", "network",
@@ -201,6 +206,13 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
 }
 
 
+# tables of what xsm is made of, which nobody measures
+CATALOGUES: dict[str, Callable[[], str]] = {
+    "products": _from_catalogue("products"),
+    "quality-rules": _from_catalogue("quality_rules"),
+}
+
+
 def table(name: str, results: Path) -> str:
     """Text of one table.
 
@@ -209,8 +221,10 @@ def table(name: str, results: Path) -> str:
     KeyError
         If there is no such table.
     """
+    if name in CATALOGUES:
+        return CATALOGUES[name]()
     if name not in TABLES:
-        raise KeyError(f"no table is called {name!r}; there are {sorted(TABLES)}")
+        raise KeyError(f"no table is called {name!r}; there are {sorted({*TABLES, *CATALOGUES})}")
     stem, command, write = TABLES[name]
     path = results / f"{stem}.json"
     if not path.exists():

@@ -29,7 +29,7 @@ def products() -> pd.DataFrame:
     --------
     >>> import xsm
     >>> xsm.products().loc["smos_ic", "rules"]
-    'strong_topography, polluted_scene, frozen, rfi'
+    'strong_topography, polluted, frozen, rfi'
     """
     return pd.DataFrame.from_records([_row(row) for row in PRODUCTS]).set_index("key")
 
@@ -55,10 +55,10 @@ def quality_rules(product: str | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from xsm.conventions.catalogue import quality_rules
-    >>> rules = quality_rules("smos_ic").set_index("rule")
-    >>> rules.loc["rfi", ["variable", "removed_where", "recommended"]].tolist()
-    ['RMSE', '> 8 K', True]
+    >>> import xsm
+    >>> rules = xsm.quality_rules("smos_ic").set_index("rule")
+    >>> rules.loc["rfi", ["variable", "removed_where"]].tolist()
+    ['RMSE', '> 8 K']
     """
     rows = PRODUCTS if product is None else (product_row(product),)
     return pd.DataFrame.from_records(

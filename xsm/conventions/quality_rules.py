@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 # Sources of several rules.
-NSIDC = "NSIDC, SMAP passive soil moisture user guides; flag_meanings of the files"
+NSIDC = "NSIDC help center, surface and quality flags of SMAP; flag_meanings of the files"
 QA4SM = "QA4SM filters, github.com/awst-austria/qa4sm validator/validation/filters.py"
-CCI_GUIDE = "ESA CCI SM product user guide: use flag 0 only; flag_meanings of the files"
-INRAE = "ib.remote-sensing.inrae.fr, SMOS-IC v2 product documentation"
+CCI_FLAGS = "flag_meanings of the files; QA4SM keeps flag 0 only"
+INRAE = "ib.remote-sensing.inrae.fr, SMOS-IC v2 product documentation; bits as in QA4SM"
 HSAF = "H SAF ASCAT SSM product user manual, advisory flags; 50 %: more probable than not"
-CGLS = "Copernicus Global Land Service, SSM1km and SWI product user manuals"
+CGLS = "land.copernicus.eu, technical characteristics of SWI1km: 0 to 100 %, SSF classes"
 
 
 class QualityRule(NamedTuple):
@@ -78,7 +78,7 @@ SMAP_RULES = (
 
 def _cci(name: str, bits: int, reason: str, recommended: bool = True) -> QualityRule:
     return QualityRule(
-        name, ("flag",), reason, CCI_GUIDE, bits, recommended=recommended, missing=(127,)
+        name, ("flag",), reason, CCI_FLAGS, bits, recommended=recommended, missing=(127,)
     )
 
 
@@ -127,7 +127,7 @@ SMOS_L3_RULES = (
 )
 SMOS_IC_RULES = (
     QualityRule("strong_topography", ("Scene_Flags",), "strong topography", INRAE, 2),
-    QualityRule("polluted_scene", ("Scene_Flags",), "water, towns and ice > 10 %", INRAE, 4),
+    QualityRule("polluted", ("Scene_Flags",), "water, towns and ice > 10 %", INRAE, 4),
     QualityRule("frozen", ("Scene_Flags",), "soil below 273 K", INRAE, 8),
     QualityRule("rfi", ("RMSE",), "misfit: radio interference", INRAE, above=8.0, units="K"),
     QualityRule(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.align import on_cells
+from xsm.conventions.align import TOLERANCE, on_cells
 from xsm.conventions.cf import STANDARD_NAME
 from xsm.conventions.products import product_of
 from xsm.conventions.units import conversion
@@ -194,11 +194,13 @@ def _array(given: Any, da: xr.DataArray, argument: str, regrid: str | None) -> A
         return given
     check_decoded(given)
     given = without_pint(given)[0]
-    single = [d for d in given.dims if given.sizes[d] == 1 and d not in da.dims]
-    timed = [
-        d for d in given.dims if given.sizes[d] == 1 and given[d].dtype.kind in "MO" and d in given
+    # dimensions of one element that a static map may come with: a date, a layer
+    single = [
+        dim
+        for dim in given.dims
+        if given.sizes[dim] == 1 and (dim not in da.dims or given[dim].dtype.kind in "MO")
     ]
-    given = given.squeeze(list(dict.fromkeys([*single, *timed])), drop=True)
+    given = given.squeeze(single, drop=True)
     for dim in map(str, given.dims):
         if dim not in da.dims:
             raise GridError(
@@ -215,6 +217,27 @@ def _array(given: Any, da: xr.DataArray, argument: str, regrid: str | None) -> A
             if not given.indexes[dim].equals(da.indexes[dim]):
                 raise GridError(f"{argument} has other {dim} than {da.name}: expected the same.")
     numeric = [d for d in given.dims if d in given.indexes and given[d].dtype.kind in "iuf"]
+    for dim in numeric:
+        if not (
+            given.indexes[dim].is_monotonic_increasing or given.indexes[dim].is_monotonic_decreasing
+        ):
+            given = given.sortby(dim)
+    for key, coord in given.coords.items():  # of cells without labels, such as 2-D latitudes
+        other = da.coords.get(key)
+        if (
+            key in given.dims
+            or other is None
+            or coord.ndim < 2
+            or set(coord.dims) != set(other.dims)
+        ):
+            continue
+        same = coord.transpose(*other.dims)
+        if same.shape != other.shape or not np.allclose(
+            same, other, atol=TOLERANCE, equal_nan=True
+        ):
+            raise GridError(
+                f"{argument} has another {key!r} than {da.name}: expected the same cells."
+            )
     if is_file_backed(given):
         given = given.compute() if given.nbytes < 2**28 else given
     skipped = next((str(d) for d in given.dims if d not in numeric), "")

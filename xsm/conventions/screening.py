@@ -70,8 +70,8 @@ def screen(
 
     Notes
     -----
-    The source of each rule is in its row, see ``xsm.products()``. A value whose flag is missing
-    is not removed. Screening twice by the same rules changes nothing.
+    ``xsm.quality_rules(product)`` lists the rules with their conditions and sources. A value whose
+    flag is missing is not removed. Screening twice by the same rules changes nothing.
     """
     _check_object(ds)
     row = product_row(product) if product is not None else recognise(ds, var)
@@ -203,7 +203,10 @@ def _screen_variable(
     plain, quantity = without_pint(da)
     observed = plain.notnull() & (plain > NO_DATA)
     dtype = np.min_scalar_type(2 ** len(meanings) - 1)
-    bits = xr.zeros_like(observed, dtype=dtype) if earlier is None else earlier.astype(dtype)
+    if earlier is None:
+        bits = xr.zeros_like(observed, dtype=dtype)
+    else:  # missing on days that were inserted since
+        bits = earlier.fillna(0).astype(dtype)
     for rule, flag in flags:
         removed = observed & _meets(rule, flag)
         if set(removed.dims) != set(da.dims):
