@@ -34,8 +34,6 @@ _ALIASES = {
     "c": "degC",
     "degc": "degC",
     "celsius": "degC",
-    "kelvin": "K",
-    "kelvins": "K",
     "deg c": "degC",
     "deg_c": "degC",
     "degrees c": "degC",
