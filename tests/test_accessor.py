@@ -65,7 +65,7 @@ def test_what_a_variable_called_sm_would_do_says_where_it_is(record, use):
 
 
 def test_methods_have_the_signatures_and_docstrings_of_the_functions():
-    for name in ("gapfill", "estimate", "validate", "check"):
+    for name in ("gapfill", "estimate", "validate", "check", "screen"):
         function, method = getattr(xsm, name), getattr(xr.Dataset.sm, name)
         parameters = list(inspect.signature(method).parameters.values())
         assert parameters[0].name == "self"
@@ -75,7 +75,9 @@ def test_methods_have_the_signatures_and_docstrings_of_the_functions():
 
 def test_repr_says_what_the_object_is_taken_for(record):
     lines = repr(record.sm).splitlines()
-    assert lines[0].startswith("<xsm accessor .sm of a Dataset: gapfill, estimate, validate")
+    assert lines[0].startswith(
+        "<xsm accessor .sm of a Dataset: gapfill, estimate, validate, screen"
+    )
     rows = {line[:19].strip(): line[19:] for line in lines[1:]}
     assert rows["variable"] == "soil_moisture" and rows["unit"] == "m3 m-3"
     assert rows["grid"].startswith("9 x 16 (lat, lon)") and "2015-04-01" in rows["days"]

@@ -61,6 +61,15 @@ def test_doubts(record, change, check):
     assert check in set(found["check"]) and (found["next step"] != "").all()
 
 
+def test_flags_that_were_not_used_are_doubtful(record):
+    record["retrieval_qual_flag"] = xr.zeros_like(record["soil_moisture"]).astype(np.int16)
+    row = record.sm.check().query("check == 'quality'").iloc[0]
+    assert row["result"] == "doubtful" and "not_recommended" in row["finding"]
+    screened = record.sm.screen()
+    assert results(screened.sm.check())["quality"] == ["ok"]
+    assert "not_recommended" in repr(screened.sm)
+
+
 def test_a_filled_record_is_refused(record, network):
     assert results(record.sm.gapfill().sm.check())["output"] == ["refused"]
 

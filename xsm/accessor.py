@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from xsm.check import check
+from xsm.conventions.screening import screen
 from xsm.estimate import estimate
 from xsm.gapfill import gapfill
 from xsm.validate import validate
@@ -59,6 +60,7 @@ class SoilMoisture:
     estimate = _method(estimate)
     validate = _method(validate)
     check = _method(check)
+    screen = _method(screen)
 
     @property
     def plot(self) -> Plot:
@@ -82,7 +84,7 @@ class SoilMoisture:
         return summary_html(self._obj, self._title())
 
     def _title(self) -> str:
-        methods = "gapfill, estimate, validate, check, plot"
+        methods = "gapfill, estimate, validate, screen, check, plot"
         return f"<xsm accessor .sm of a {type(self._obj).__name__}: {methods}>"
 
 

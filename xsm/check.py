@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from xsm.conventions.grid import coordinate, layout_of, time_of
+from xsm.conventions.products import recognise
+from xsm.conventions.screening import applicable_rules
 from xsm.conventions.time_axis import daily_axis
 from xsm.conventions.valid_values import declared_invalid
 from xsm.conventions.variables import choose, is_file_backed, read_variable
@@ -54,7 +56,7 @@ def check(obj: xr.Dataset | xr.DataArray, *, var: str | None = None) -> pd.DataF
     -------
     pandas.DataFrame
         One row for each finding: ``check`` (variable, unit, time, grid, coordinates, values,
-        output, chunks), ``result`` (ok, doubtful, refused), ``finding``, ``next step``.
+        quality, output, chunks), ``result`` (ok, doubtful, refused), ``finding``, ``next step``.
 
     Examples
     --------
@@ -73,6 +75,7 @@ def check(obj: xr.Dataset | xr.DataArray, *, var: str | None = None) -> pd.DataF
     table.add("variable", OK, f"{da.name}, dimensions {tuple(map(str, da.dims))}")
     _check_unit(da, ds, table)
     _check_grid(da, ds, table)
+    _check_screening(da, ds, table)
     _check_output(da, ds, table)
     _check_chunks(da, table)
     return pd.DataFrame(table.rows, columns=COLUMNS)
@@ -153,6 +156,22 @@ def _check_grid(da: xr.DataArray, ds: xr.Dataset | None, table: _Table) -> None:
             DOUBTFUL,
             f"{span - days} of {span} days are absent",
             "They count as missing. Check that all files were opened.",
+        )
+
+
+def _check_screening(da: xr.DataArray, ds: xr.Dataset | None, table: _Table) -> None:
+    """Whether quality flags of the product are there and have been used."""
+    product = None if ds is None else recognise(ds, str(da.name))
+    if ds is None or product is None or not product.recommended:
+        return
+    if "screening_rules" in da.attrs:
+        return table.add("quality", OK, f"screened by {da.attrs['screening_rules']}")
+    if usable := applicable_rules(ds, str(da.name), product):
+        table.add(
+            "quality",
+            DOUBTFUL,
+            f"the rules {', '.join(usable)} of {product.title} have not been applied",
+            "Remove retrievals of low quality: ds = ds.sm.screen().",
         )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.align import land_mask
 from xsm.conventions.cf import call_text, filled_dataset
 from xsm.conventions.groups import over_groups, soil_moisture_groups
@@ -104,6 +103,7 @@ def gapfill(
     if isinstance(obj, xr.DataTree):
         arguments = {k: v for k, v in locals().items() if k != "obj"}
         return over_groups(gapfill, obj, soil_moisture_groups(obj, var), **arguments)
+    from xsm.blockwise.chunks import chunk_file_backed
     from xsm.gapfilling.fill import fill
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.block_inference import fill_block, load_model

@@ -101,6 +101,7 @@ def test_thickness_of_a_layer_by_bounds_attributes_and_names():
     da = variable(np.full((2, 2, 2), 25.0), units="kg m-2")
     assert layer_thickness(da) is None
     assert read_variable(da.rename("SoilMoi0_10cm_inst")).to_m3m3_factor == pytest.approx(0.01)
+    assert read_variable(da.rename("mrsos")).to_m3m3_factor == pytest.approx(0.01)  # its product
     described = da.assign_attrs(long_name="water in layer 0 - 7 cm")
     assert layer_thickness(described) == pytest.approx(0.07)
     assert layer_thickness(da.assign_attrs(layer_thickness=0.2)) == 0.2

@@ -131,6 +131,15 @@ def screening_counts(ds: xr.Dataset, var: str) -> dict[str, int]:
     return _counts(np.asarray(flag.data.compute() if _lazy(flag) else flag.values), _meanings(flag))
 
 
+def applicable_rules(ds: xr.Dataset, var: str, row: Product) -> list[str]:
+    """Names of the recommended rules of a product whose variables are in `ds`."""
+    return [
+        rule.name
+        for rule in row.recommended
+        if any(flag in ds.variables for flag in rule.flag_names(var, row.stem))
+    ]
+
+
 def _check_object(ds: Any) -> None:
     if isinstance(ds, xr.Dataset):
         return

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.conventions.predictors import available_predictors
-from xsm.conventions.products import product_of
+from xsm.conventions.products import recognise
 from xsm.conventions.record import GriddedRecord, open_record
 from xsm.conventions.variables import UNNAMED, choose, is_file_backed, units_of
 from xsm.errors import XsmError
@@ -24,13 +24,13 @@ def summary(obj: Any) -> Rows:
     if isinstance(obj, xr.DataTree):
         return [(node.path, _one_line(node.to_dataset())) for node in obj.subtree if node.data_vars]
     try:
-        da, _ = choose(obj)
+        da, ds = choose(obj)
     except XsmError as error:
         return _without_soil_moisture(obj, error)
     name = str(da.name or UNNAMED)
     rows = [("variable", name), ("unit", units_of(da) or _unit_of_data(da) or "none")]
-    product = product_of(name)
-    rows.append(("product", "unknown" if product is None else f"{product.title} (by the name)"))
+    product = recognise(da.to_dataset(name=name) if ds is None else ds, name)
+    rows.append(("product", "unknown" if product is None else product.title))
     try:
         record = open_record(obj)
     except XsmError as error:
@@ -38,8 +38,9 @@ def summary(obj: Any) -> Rows:
     rows += [("grid", _grid(record)), ("days", _days(record)), ("missing", _missing(record))]
     if record.layout.others:
         rows.append(("other dimensions", ", ".join(record.layout.others)))
-    if (rules := da.attrs.get("screened")) is not None:
-        rows.append(("screened", str(rules)))
+    if (rules := da.attrs.get("screening_rules")) is not None:
+        removed = da.attrs.get("screening_removed")
+        rows.append(("screened", f"{rules}; removed {removed}" if removed else str(rules)))
     rows.append(("chunks", _chunks(da)))
     return rows
 

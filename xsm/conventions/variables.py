@@ -10,7 +10,7 @@ import xarray as xr
 
 from xsm.conventions.depth import layer_thickness
 from xsm.conventions.grid import coordinate, no_grid_message
-from xsm.conventions.products import PRODUCTS, STANDARD_NAMES, product_of
+from xsm.conventions.products import PRODUCTS, STANDARD_NAMES, Product, product_of
 from xsm.conventions.units import to_m3m3_factor
 from xsm.conventions.valid_values import (
     DeclaredValues,
@@ -165,15 +165,20 @@ def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistur
     if plain.dtype.kind not in "fiu":
         raise InputError(f"{name} has dtype {plain.dtype}: expected real numbers.")
     check_decoded(da)
+    product = product_of(name)
     factor = to_m3m3_factor(
         units_of(plain),
         name,
         attrs=da.attrs,
-        product=product_of(name),
-        thickness=lambda: layer_thickness(da, ds),
+        product=product,
+        thickness=lambda: layer_thickness(da, ds) or _product_thickness(product),
     )
     declared = usable_range(declared_values(da), factor)
     return SoilMoistureVariable(da, plain, factor, quantity, declared)
+
+
+def _product_thickness(product: Product | None) -> float | None:
+    return None if product is None or product.layer is None else product.layer[1] - product.layer[0]
 
 
 def to_m3m3(da: xr.DataArray, variable: SoilMoistureVariable | None = None) -> xr.DataArray:
