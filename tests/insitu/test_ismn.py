@@ -1,13 +1,16 @@
 """Files of the ISMN in both formats, alone, in folders and zipped."""
 
+import logging
 import zipfile
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from tests.validation.samples import grid
 from xsm.errors import InputError, XsmError
 from xsm.insitu import open_ismn
+from xsm.validate import validate
 
 HOURS = ["2015/04/01 00:00", "2015/04/01 01:00", "2015/04/01 02:00"]
 
@@ -113,8 +116,10 @@ def test_zip_reads_as_its_folder(archive, tmp_path_factory):
 def test_networks_and_depth_choose(archive):
     assert open_ismn(archive, networks="NETB").station_name.values.tolist() == ["two"]
     assert open_ismn(archive, depth=(0, 0.05)).depth_to.values.tolist() == [0.05, 0.05]
-    with pytest.raises(InputError, match=r"networks='NETC'.*3 sensors"):
-        open_ismn(archive, networks="NETC")
+    with pytest.raises(InputError, match=r"no network 'NETC'; the 3 sensors are of NETA, NETB\."):
+        open_ismn(archive, networks=["NETA", "NETC"])
+    with pytest.raises(InputError, match=r"depth=\(1, 2\).*none of the 3 sensors"):
+        open_ismn(archive, depth=(1, 2))
 
 
 def test_written_and_read_back(archive, tmp_path):
@@ -145,6 +150,118 @@ def test_without_the_package_it_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ismn.filehandlers", None)
     with pytest.raises(XsmError, match=r"xsm\[insitu\]"):
         open_ismn(header_values(tmp_path))
+
+
+def test_bad_files_are_left_out_and_named(archive, caplog):
+    bad = header_values(archive, network="NETC", station="cut", lines=["2015/04/0"])
+    empty = header_values(archive, network="NETC", station="empty")
+    empty.write_text("")
+    text = header_values(archive, network="NETC", station="text", lines=[f"{HOURS[0]} wet G M"] * 2)
+    (archive / "part.zip").write_bytes(b"PK\x03\x04 the rest is missing")
+    with caplog.at_level(logging.WARNING, "xsm"):
+        ds = open_ismn([archive, archive / "part.zip"])
+    assert ds.network.values.tolist() == ["NETA", "NETA", "NETB"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("4 of 7 files could not be read")
+    lines = ds.attrs["skipped_files"].splitlines()
+    assert lines[0] == "4 of 7 files"
+    for name in (bad.name, empty.name, text.name):
+        assert sum(f"{name} is empty or not in a format of the ISMN" in line for line in lines) == 1
+    assert any(line.startswith("part.zip is not a complete zip archive") for line in lines)
+    assert "skipped_files" not in open_ismn(archive / "NETA").attrs
+    with pytest.raises(InputError, match=r"none of the 3 files can be read.*take them out"):
+        open_ismn(archive / "NETC")
+
+
+@pytest.mark.parametrize("spelling", ["FR_Aqui", "FR-Aqui", "fr aqui", "FRAQUI"])
+def test_names_of_networks_in_any_spelling(tmp_path, spelling):
+    path = header_values(tmp_path, network="FR-Aqui", lines=[f"{HOURS[0]} 0.2 G M"] * 2)
+    path.parent.parent.rename(tmp_path / "FR_Aqui")
+    header_values(tmp_path)
+    assert open_ismn(tmp_path, networks=spelling).network.values.tolist() == ["FR-Aqui"]
+
+
+def test_names_of_networks_in_folder_and_header(tmp_path):
+    by_folder = header_values(tmp_path, network="AB", station="s")
+    by_folder.parent.parent.rename(tmp_path / "A Better Name")
+    by_header = header_values(tmp_path, network="CD", station="t")
+    by_header.write_text(by_header.read_text().replace("CD  CD", "COLD  COLD-SITES"))
+    assert open_ismn(tmp_path, networks="a_better_name").network.values.tolist() == ["AB"]
+    assert open_ismn(tmp_path, networks="cold_sites").network.values.tolist() == ["CD"]
+    both = open_ismn(tmp_path, networks=["cold_sites", "AB"])
+    assert sorted(both.network.values) == ["AB", "CD"]
+
+
+def test_two_inches_are_five_centimetres(tmp_path):
+    header_values(tmp_path, start=0.0508, end=0.0508)
+    header_values(tmp_path, start=0.06, end=0.06)
+    assert open_ismn(tmp_path, depth=(0, 0.05)).sizes["station"] == 1
+
+
+def test_a_period_and_daily_means(tmp_path):
+    lines = [
+        f"2015/04/{day:02d} {hour:02d}:00 {0.1 + 0.01 * day + 0.001 * hour:.4f} {flag} M"
+        for day, hour, flag in [(1, 0, "G"), (1, 6, "G"), (1, 7, "D03"), (2, 5, "G"), (3, 9, "C01")]
+    ]
+    header_values(tmp_path, lines=lines)
+    part = open_ismn(tmp_path, period=("2015-04-01 06:00", "2015-04-02"))
+    np.testing.assert_allclose(part.soil_moisture[0], [0.116, 0.117, 0.125], rtol=1e-6)
+    days = open_ismn(tmp_path, daily=True)
+    assert "flag" not in days and days.soil_moisture.attrs["cell_methods"] == "time: mean"
+    np.testing.assert_allclose(days.soil_moisture[0], [0.113, 0.125], rtol=1e-6)
+    all_days = open_ismn(tmp_path, daily=True, flags=None, period=(None, "2015-04"))
+    np.testing.assert_allclose(all_days.soil_moisture[0], [0.3430 / 3, 0.125, 0.139], rtol=1e-6)
+    with pytest.raises(InputError, match=r"period=\('2016', None\).*none of the 1 sensors"):
+        open_ismn(tmp_path, period=("2016", None))
+    with pytest.raises(InputError, match="the end is before the start"):
+        open_ismn(tmp_path, period=("2016", "2015"))
+    with pytest.raises(InputError, match=r"flags='U': none of the 1 sensors has a value"):
+        open_ismn(tmp_path, daily=True, flags="U")
+
+
+def test_daily_means_score_as_the_hours_do(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [
+        f"2015/04/{day:02d} {hour:02d}:00 {value:.4f} {'G' if value < 0.35 else 'D03'} M"
+        for (day, hour), value in zip(
+            [(day, hour) for day in range(1, 21) for hour in range(24)],
+            0.1 + 0.3 * rng.random(480),
+            strict=True,
+        )
+    ]
+    header_values(tmp_path, lines=lines)
+    ds = grid(30)
+    hourly, daily = (validate(ds, open_ismn(tmp_path, daily=each)) for each in (False, True))
+    assert hourly.n_obs.values.tolist() == [20]
+    for name in ("n_obs", "bias", "rmsd", "pearson_r"):
+        np.testing.assert_allclose(daily[name], hourly[name], rtol=1e-5)
+
+
+def test_downloads_of_two_years_are_one_series(tmp_path):
+    first, second, other = (tmp_path / name for name in ("a", "b", "c"))
+    header_values(first, lines=[f"{hour} 0.1000 G M" for hour in HOURS[:2]])
+    header_values(second, lines=[f"{hour} 0.1000 U M" for hour in HOURS[1:]])
+    header_values(other, lines=[f"{hour} 0.3000 G M" for hour in HOURS])
+    ds = open_ismn([first, second, first])
+    np.testing.assert_allclose(ds.soil_moisture.values, [[0.1, 0.1, 0.1]], rtol=1e-6)
+    assert flag_texts(ds).tolist() == [["G", "G", "U"]]
+    # another sensor of the same name
+    assert open_ismn([first, other]).sizes["station"] == 2
+
+
+def test_codes_of_missing_values_are_missing(tmp_path):
+    lines = [f"{HOURS[0]} -9999.0 M M", f"{HOURS[1]} -0.0100 C01 M", f"{HOURS[2]} 0.2 G M"]
+    ds = open_ismn(header_values(tmp_path, lines=lines))
+    np.testing.assert_allclose(ds.soil_moisture[0], [np.nan, -0.01, 0.2], rtol=1e-6)
+    assert ds.attrs["sentinels_removed"] == 1
+
+
+def test_a_progress_bar(tmp_path, capsys):
+    header_values(tmp_path)
+    open_ismn(tmp_path, progress=True)
+    assert "ISMN" in capsys.readouterr().err
+    open_ismn(tmp_path, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_real_files(real_data):

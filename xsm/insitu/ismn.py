@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +16,25 @@ import xarray as xr
 
 from xsm._lazy import optional_import
 from xsm.errors import InputError
-from xsm.insitu.station_dataset import NO_FLAG, Sensor, station_dataset
+from xsm.insitu.ismn_files import (
+    READ_ERRORS,
+    SensorFile,
+    list_files,
+    may_match,
+    select_networks,
+)
+from xsm.insitu.sensor_depth import within_layer
+from xsm.insitu.station_dataset import (
+    GOOD_FLAG,
+    NO_FLAG,
+    Sensor,
+    daily_mean,
+    report_skipped,
+    station_dataset,
+)
+from xsm.insitu.station_values import SENTINEL_NOTE, period_bounds, remove_sentinels
+from xsm.options import get_option
+from xsm.progress import bar
 
 _log = logging.getLogger(__name__)
 
@@ -24,41 +44,70 @@ STATIC_VARIABLES = {"lc_2010": "land_cover", "climate_KG": "climate_zone"}
 
 
 def open_ismn(
-    path: str | Path,
+    path: str | Path | Iterable[str | Path],
     *,
     networks: Iterable[str] | str | None = None,
     depth: tuple[float, float] | None = None,
+    period: tuple[Any, Any] | None = None,
+    daily: bool = False,
+    flags: str | Sequence[str] | None = (GOOD_FLAG,),
+    progress: bool | None = None,
 ) -> xr.Dataset:
     """Open soil moisture of the International Soil Moisture Network (ISMN).
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path, or iterable of these
         A ``.stm`` file, a folder with such files at any depth, or the zip archive as downloaded;
-        both formats of the ISMN, "CEOP in separate files" and "header + values".
+        or several of these. Both formats of the ISMN, "CEOP in separate files" and "header +
+        values". A sensor whose series continues in another download is joined to one.
     networks : str or iterable of str, optional
-        Read these networks only.
+        Read these networks only. Upper and lower case, hyphens, underscores and blanks do not
+        matter: ``"fr aqui"`` is ``FR_Aqui``.
     depth : (float, float), optional
-        Read sensors within this layer only, m below the surface.
+        Read sensors within this layer only, m below the surface. Depths are nominal: either end of
+        a sensor may lie outside by 5 mm or 2 %, so that 2 inches are 5 cm.
+    period : (start, end), optional
+        Read values of this period only, both ends included, such as ``("2015", "2018-06")``; None
+        as an end leaves it open.
+    daily : bool
+        Read means of UTC days, as an archive of thousands of hourly series needs: with hourly
+        values, 10,000 sensors of 20 years take 10 GB, with daily means 300 MB.
+    flags : str, sequence of str, or None
+        With ``daily=True``: the flags of the values that are averaged; None: all. Otherwise all
+        values are returned beside their flags.
+    progress : bool, optional
+        Show a progress bar. None: the option ``progress`` of :func:`xsm.set_options`, which shows
+        one on a terminal.
 
     Returns
     -------
     Dataset
         ``soil_moisture`` (station, time) in m3 m-3 and ``flag`` (station, time), integers whose
         meanings, the flags of the ISMN (``G`` good, ``D03,D05``, ...), are in its attribute
-        ``flag_meanings``. An entry of ``station`` is a sensor; the sensors of a station differ in
-        ``sensor``, ``depth_from`` and ``depth_to``. Coordinates: network, station_name, lat, lon,
-        elevation, depth_from, depth_to, sensor, and, where the archive has the static variables of
-        the station, land_cover (CCI 2010) and climate_zone (Koeppen-Geiger). All series share one
-        time axis (UTC), NaN where a sensor has no value. The layer of a cosmic-ray probe is that of
-        the file: its mean sensing depth.
+        ``flag_meanings``; daily means have no ``flag``. An entry of ``station`` is a sensor; the
+        sensors of a station differ in ``sensor``, ``depth_from`` and ``depth_to``. Coordinates:
+        network, station_name, lat, lon, elevation, depth_from, depth_to, sensor, and, where the
+        archive has the static variables of the station, land_cover (CCI 2010) and climate_zone
+        (Koeppen-Geiger). All series share one time axis (UTC), NaN where a sensor has no value. The
+        layer of a cosmic-ray probe is that of the file: its mean sensing depth.
+
+        Files that cannot be read are left out. The attribute ``skipped_files`` and a warning of the
+        logger ``xsm`` name them and the reasons. The attribute ``sentinels_removed`` counts values
+        such as -9999.
 
     Raises
     ------
     InputError
-        If the path does not exist, holds no soil moisture, or a file is not of the ISMN.
+        If a path does not exist, there is no soil moisture, none of the files can be read, or
+        `networks`, `depth` and `period` leave no sensor.
     MissingPackageError
         If the package ismn is not installed.
+
+    Notes
+    -----
+    Networks, depths and periods are first selected by the names of the files; a file that is not
+    selected is not read.
 
     References
     ----------
@@ -68,95 +117,132 @@ def open_ismn(
     --------
     ::
 
-        stations = xsm.insitu.open_ismn("Data_separate_files_header_20150101_20201231.zip")
+        stations = xsm.open_ismn("Data_separate_files_header_20150101_20201231.zip")
+        stations = xsm.open_ismn(
+            ["2015-2019.zip", "2020-2024.zip"], networks=["SCAN", "USCRN"], depth=(0, 0.05),
+            daily=True,
+        )
         scores = ds.sm.validate(stations)
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"path={str(path)!r} is not there: expected an .stm file, folder or zip.")
     handlers = optional_import("ismn.filehandlers", "open_ismn", "insitu")
     base = optional_import("ismn.base", "open_ismn", "insitu")
-    selected = [networks] if isinstance(networks, str) else networks and [*networks]
-    folder = path.parent if path.suffix.lower() == ".stm" else path
-    with base.IsmnRoot(folder) as root, warnings.catch_warnings():
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
+    bounds = period_bounds(period)
+    selected_flags = [flags] if isinstance(flags, str) else flags
+    files, skipped = list_files(paths)
+    n_files = len(files) + len(skipped)
+    selection = {"networks": networks, "depth": depth, "period": period}
+    if networks is not None:
+        files = select_networks(files, [networks] if isinstance(networks, str) else [*networks])
+    files = [file for file in files if may_match(file, depth, bounds)]
+    sensors = []
+    removed = 0
+    show = get_option("progress", progress)
+    with (
+        warnings.catch_warnings(),
+        closing(_Reader(handlers, base)) as reader,
+        bar("ISMN", len(files), show, "file") as progress_bar,
+    ):
         # the package calls functions of pandas that pandas 3 removes
         warnings.simplefilter("ignore", DeprecationWarning)
-        names = [path.name] if path.suffix.lower() == ".stm" else _list_files(root)
-        if not names:
-            raise InputError(
-                f"path={str(path)!r} holds no file whose name ends in .stm with variable sm: "
-                "expected data of the ISMN (www.ismn.earth) as downloaded."
-            )
-        sensors = []
-        for name in names:
-            if (selected is None or name.rpartition("/")[2].split("_")[1] in selected) and (
-                sensor := _read_sensor(handlers, root, name, depth)
-            ):
-                sensors.append(sensor)
+        for file in files:
+            try:
+                sensor = reader.read(file, depth, bounds)
+            except READ_ERRORS as error:
+                skipped.append((str(file.name), _reason(error)))
+            else:
+                if sensor is not None:
+                    sensor, count = remove_sentinels(sensor)
+                    removed += count
+                    sensors.append(daily_mean(sensor, selected_flags) if daily else sensor)
+            progress_bar.update(1)
     if not sensors:
+        raise InputError(_nothing_read(paths, n_files, skipped, selection))
+    if not any(sensor.time.size for sensor in sensors):
         raise InputError(
-            f"networks={networks!r}, depth={depth!r}: none of the {len(names)} sensors in "
-            f"{str(path)!r} matches; leave one of the arguments out to see the sensors there."
+            f"flags={flags!r}: none of the {len(sensors)} sensors has a value with one of these "
+            "flags; flags=None averages all values."
         )
-    _log.info("%s: %d sensors", path, len(sensors))
-    return station_dataset(sensors, source=f"International Soil Moisture Network, {path.name}")
+    sensors = _join_downloads(sensors)
+    _log.info("%s: %d sensors", ", ".join(map(str, paths[:3])), len(sensors))
+    names = ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
+    ds = station_dataset(
+        sensors,
+        source=f"International Soil Moisture Network, {names}",
+        has_flags=not daily,
+        daily=daily,
+    )
+    if removed:
+        ds.attrs["sentinels_removed"] = removed
+        _log.info(SENTINEL_NOTE, removed)
+    return report_skipped(ds, skipped, n_files)
 
 
-def _list_files(root: Any) -> list[str]:
-    """Soil-moisture files below a folder or in an archive, in order."""
-    if root.zip:
-        names = root.zip.namelist()
-    else:
-        names = [p.relative_to(root.path).as_posix() for p in root.path.rglob("*.stm")]
-    return sorted(name for name in names if _is_soil_moisture(name))
+class _Reader:
+    """Reads files one after the other; a folder or archive stays open until the next."""
 
+    def __init__(self, handlers: Any, base: Any) -> None:
+        self.handlers, self.base = handlers, base
+        self.root: Any = None
+        self.static = lru_cache(maxsize=1024)(self._static_variables)
 
-def _is_soil_moisture(name: str) -> bool:
-    """Whether a name is CSE_Network_Station_sm_from_to_sensor_start_end.stm."""
-    parts = name.rpartition("/")[2].split("_")
-    return name.endswith(".stm") and len(parts) > 8 and parts[3] == "sm"
+    def close(self) -> None:
+        """Close the folder or archive that is open."""
+        if self.root is not None:
+            self.root.close()
 
-
-def _read_sensor(
-    handlers: Any, root: Any, name: str, depth: tuple[float, float] | None
-) -> Sensor | None:
-    """One sensor; None if it is outside `depth`."""
-    base = PurePosixPath(name).name
-    if not _is_soil_moisture(base):
-        raise InputError(
-            f"path: {base!r} is not named like a soil-moisture file of the ISMN "
-            "(CSE_Network_Station_sm_from_to_sensor_start_end.stm); keep the names as downloaded."
-        )
-    try:
-        file = handlers.DataFile(root, name)
-        metadata = _sensor_metadata(file.metadata, base)
-        if depth is not None and not (
-            depth[0] <= metadata["depth_from"] and metadata["depth_to"] <= depth[1]
+    def read(
+        self,
+        file: SensorFile,
+        depth: tuple[float, float] | None,
+        bounds: tuple[pd.Timestamp, pd.Timestamp],
+    ) -> Sensor | None:
+        """One sensor; None if it is outside `depth` or has no value within `bounds`."""
+        if self.root is None or self.root.path != file.root:
+            self.close()
+            self.root = self.base.IsmnRoot(file.root)
+            self.static.cache_clear()
+        data = self.handlers.DataFile(self.root, file.name)
+        metadata = _sensor_metadata(data.metadata, file.network)
+        if depth is not None and not within_layer(
+            metadata["depth_from"], metadata["depth_to"], depth
         ):
             return None
-        frame = file.read_data()
-    except (OSError, ValueError, IndexError, TypeError) as error:
-        raise InputError(
-            f"path: {name!r} is empty or not in a format of the ISMN ('CEOP in separate files' or "
-            f"'header + values'): {str(error).strip().splitlines()[-1]}. Download it again, or "
-            "take it out of the folder."
-        ) from error
-    metadata |= _static_variables(handlers, root, name)
-    frame = frame[~frame.index.duplicated()].sort_index()
-    flags = frame[f"{VARIABLE}_flag"].astype(object)
-    return Sensor(
-        metadata,
-        frame.index.to_numpy("datetime64[ns]"),
-        frame[VARIABLE].to_numpy(np.float32),
-        flags.where(flags.notna(), NO_FLAG).to_numpy().astype(str),
-    )
+        frame = data.read_data()
+        frame = frame[frame.index.notna() & ~frame.index.duplicated()].sort_index()
+        frame = frame[(frame.index >= bounds[0]) & (frame.index <= bounds[1])]
+        if frame.empty:
+            if bounds == period_bounds(None):
+                raise ValueError("no line with a time and a value")
+            return None
+        flags = frame[f"{VARIABLE}_flag"].astype(object)
+        return Sensor(
+            metadata | self.static(str(PurePosixPath(file.name).parent)),
+            frame.index.to_numpy("datetime64[ns]"),
+            frame[VARIABLE].to_numpy(np.float32),
+            pd.Categorical(flags.where(flags.notna(), NO_FLAG).astype(str)),
+        )
+
+    def _static_variables(self, folder: str) -> dict[str, Any]:
+        """Land cover and climate of the station, if its folder holds them."""
+        if folder == ".":
+            return {}
+        for file in self.root.find_files(folder, "*_static_variables.csv"):
+            try:
+                metadata = self.handlers.StaticMetaFile(self.root, file).metadata
+            except READ_ERRORS as error:
+                _log.warning("%s cannot be read (%s): no land cover and climate", file, error)
+                return {}
+            values = {ours: metadata[theirs].val for theirs, ours in STATIC_VARIABLES.items()}
+            return {name: value for name, value in values.items() if not pd.isna(value)}
+        return {}
 
 
-def _sensor_metadata(metadata: Any, base: str) -> dict[str, Any]:
-    # from the file name: the package takes the network from the folder, which a single file lacks
+def _sensor_metadata(metadata: Any, network: str) -> dict[str, Any]:
+    # the network of the file name: the package takes it from the folder, which a file alone lacks
     instrument = metadata["instrument"]
     return {
-        "network": base.split("_")[1],
+        "network": network,
         "station_name": metadata["station"].val,
         "lat": metadata["latitude"].val,
         "lon": metadata["longitude"].val,
@@ -167,13 +253,54 @@ def _sensor_metadata(metadata: Any, base: str) -> dict[str, Any]:
     }
 
 
-def _static_variables(handlers: Any, root: Any, name: str) -> dict[str, Any]:
-    """Land cover and climate of the station, if its folder holds them."""
-    folder = PurePosixPath(name).parent
-    if str(folder) == ".":
-        return {}
-    for file in root.find_files(str(folder), "*_static_variables.csv"):
-        metadata = handlers.StaticMetaFile(root, file).metadata
-        values = {ours: metadata[theirs].val for theirs, ours in STATIC_VARIABLES.items()}
-        return {name: value for name, value in values.items() if not pd.isna(value)}
-    return {}
+def _join_downloads(sensors: Sequence[Sensor]) -> list[Sensor]:
+    """Series of the same sensor as one, unless they differ where they overlap."""
+    joined: dict[Any, list[Sensor]] = {}
+    for sensor in sensors:
+        parts = joined.setdefault(tuple(map(str, sensor.metadata.values())), [])
+        if parts and (both := _concatenated(parts[-1], sensor)):
+            parts[-1] = both
+        else:
+            parts.append(sensor)
+    return [sensor for parts in joined.values() for sensor in parts]
+
+
+def _concatenated(first: Sensor, second: Sensor) -> Sensor | None:
+    """Two series of a sensor in one; None if they differ at a common time."""
+    _, one, other = np.intersect1d(first.time, second.time, return_indices=True)
+    if not np.array_equal(first.values[one], second.values[other], equal_nan=True):
+        return None
+    time, index = np.unique(np.concatenate([first.time, second.time]), return_index=True)
+    values = np.concatenate([first.values, second.values])[index]
+    flags = pd.api.types.union_categoricals([first.flags, second.flags])[index]
+    return Sensor(first.metadata, time, values, flags)
+
+
+def _reason(error: BaseException) -> str:
+    """Why a file cannot be read, in one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return (
+        "is empty or not in a format of the ISMN ('CEOP in separate files' or 'header + values'): "
+        + lines[-1]
+    )
+
+
+def _nothing_read(
+    paths: Sequence[Path], total: int, skipped: Sequence[tuple[str, str]], selection: dict[str, Any]
+) -> str:
+    """Message of the error if no sensor was read."""
+    shown = ", ".join(repr(str(path)) for path in paths[:3])
+    bad = "; ".join(f"{name!r} {reason}" for name, reason in skipped[:3])
+    if len(skipped) == total:
+        them = "it" if total == 1 else "them"
+        number = "the file cannot" if total == 1 else f"none of the {total} files can"
+        return (
+            f"path={shown}: {number} be read: {bad}. Download {them} again, or take {them} out of "
+            "the folder."
+        )
+    chosen = ", ".join(f"{name}={value!r}" for name, value in selection.items())
+    return (
+        f"{chosen}: none of the {total} sensors in {shown} matches"
+        + (f" ({len(skipped)} files cannot be read: {bad})" if skipped else "")
+        + "; leave one of the arguments out to see the sensors there."
+    )

@@ -24,7 +24,7 @@ from xsm.validation.scoring import (
     status_before_scaling,
     with_status,
 )
-from xsm.validation.station_reader import STATION, read_stations
+from xsm.validation.station_reader import DROPPED, STATION, read_stations
 from xsm.validation.strata import StratumContext, build_strata
 from xsm.validation.temporal_matching import (
     daily_index,
@@ -67,7 +67,7 @@ def validate_stations(
     scores = with_status(scores, pairs["matching_status"])
     if keep_pairs:
         scores = scores.assign({"estimate": est, "reference": ref})
-    return scores
+    return scores.assign_attrs(pairs.attrs)
 
 
 def collocate(
@@ -84,7 +84,8 @@ def collocate(
     Dataset
         ``estimate`` and ``reference`` (station, time) float32 in m3 m-3; ``matching_status``
         (station) int8, the status of stations that were not matched; ``cell`` (station), the index
-        of the first cell in the flattened grid; coordinates of the stations.
+        of the first cell in the flattened grid; coordinates of the stations. The attribute
+        ``stations_dropped`` counts what depth and flags left out, if anything.
     """
     station_sets = [
         read_stations(reference, var, depth=options.depth, flags=options.flags)
@@ -97,6 +98,8 @@ def collocate(
     pairs = xr.concat(parts, dim=STATION, data_vars="all", coords="minimal", join="exact")
     if options.sensors == "mean":
         pairs = _mean_of_sensors(pairs, separate_layers=options.depth is None)
+    dropped = [str(text) for stations in station_sets if (text := stations.attrs.get(DROPPED))]
+    pairs.attrs = {DROPPED: "; ".join(dropped)} if dropped else {}
     return pairs.assign_coords({STATION: _station_labels(pairs)})
 
 

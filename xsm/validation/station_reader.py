@@ -8,22 +8,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.grid import coordinate
 from xsm.conventions.record import STATION
-from xsm.conventions.variables import choose, to_m3m3
-from xsm.errors import InputError
+from xsm.conventions.time_axis import standard_dates
+from xsm.conventions.variables import choose, read_variable, to_m3m3
+from xsm.errors import InputError, UnitError
+from xsm.insitu.sensor_depth import depth_in_metres, within_layer
+from xsm.insitu.station_dataset import text_column
 
 logger = logging.getLogger(__name__)
 
-METADATA = (
-    "lat", "lon", "elevation", "network", "station_name", "sensor", "depth_from", "depth_to",
-    "land_cover", "climate_zone",
-)  # fmt: skip
+TEXTS = ("network", "station_name", "sensor", "land_cover", "climate_zone")
+DEPTHS = ("depth_from", "depth_to")
+# names of a coordinate that identifies the stations, where station_name is missing
+ID_NAMES = ("station_id", "site_id", "location_id", "sensor_id", "id", "site", "name")
+DROPPED = "stations_dropped"  # attribute
 FLAG_NAMES = ("flag", "{}_flag", "quality_flag", "{}_quality_flag")
-DEPTH_TOLERANCE = 1e-6  # m
 FLAGS_SHOWN = 8  # in messages
 
 
@@ -59,11 +63,14 @@ def read_stations(
     obj : Dataset or DataArray
         Soil moisture along a station and a time dimension, in any unit xsm converts; lat and lon
         along station. Optional: depth_from and depth_to (or depth; if they change in time, their
-        mean is used), network, station_name, sensor, elevation, land_cover, climate_zone, a flag
-        (text, or numbers with flag_meanings), and a dimension depth.
+        mean is used) in m or in the unit of their attribute, positive down or up; network,
+        station_name, sensor, elevation, land_cover, climate_zone; a flag (text, or numbers with
+        flag_meanings); and a dimension depth. Times may be datetime64, cftime, periods, or have a
+        time zone. Without station_name, the coordinate of the stations, of any dtype, names them.
     var : str, optional
     depth : (float, float) or None
-        Keep sensors whose layer, in m, is within this one; None: all. Sensors of unknown depth are
+        Keep sensors whose layer, in m, is within this one, by nominal depth
+        (:func:`xsm.insitu.sensor_depth.within_layer`); None: all. Sensors of unknown depth are
         kept.
     flags : sequence of str or None
         Keep values with one of these flags; None: all. Without a flag variable all are kept.
@@ -71,13 +78,15 @@ def read_stations(
     Returns
     -------
     DataArray, (station, time)
-        m3 m-3, in memory, with those coordinates of `METADATA` that the stations have.
+        m3 m-3, in memory, with the coordinates lat and lon and those of the optional ones that the
+        stations have. The attribute ``stations_dropped`` counts, for each network, the sensors that
+        `depth` and the values that `flags` left out.
 
     Raises
     ------
     InputError
-        If there are no coordinates of the stations, no time, no sensor in the layer, or no value
-        with one of the flags.
+        If there are no coordinates of the stations, no time, no sensor in the layer, no value with
+        one of the flags, a depth of unknown unit or direction, or values that are no soil moisture.
     """
     da, ds = choose(obj, var)
     dim = station_dim(obj)
@@ -85,37 +94,38 @@ def read_stations(
         raise InputError(f"reference: {da.name} has no station dimension ({da.dims}).")
     flag = _flag_variable(da, ds)
     ds = da.coords.to_dataset() if ds is None else ds
-    lat, lon = (coordinate(da.isel({d: 0 for d in da.dims if d != dim}, drop=True), ds, kind)
-                for kind in ("latitude", "longitude"))  # fmt: skip
-    if lat is None or lon is None or lat.dims != (dim,) or lon.dims != (dim,):
-        raise InputError(
-            f"reference: no coordinates of the stations: expected latitude and longitude along "
-            f"{dim!r} (lat, lon, degrees), there are {list(map(str, ds.variables))}."
-        )
     time = _time_dim(da, dim)
-    metadata = {n: ds[n].values for n in METADATA[2:] if n in ds and ds[n].dims == (dim,)}
-    # sensing depths that change in time, as those of cosmic-ray probes: their mean
-    metadata |= {
-        n: ds[n].mean(time).values
-        for n in ("depth_from", "depth_to")
-        if n in ds and {*ds[n].dims} == {dim, time}
-    }
-    metadata |= {"lat": lat.values, "lon": lon.values}
-    if dim in da.coords and "station_name" not in metadata and da[dim].dtype.kind in "OUT":
-        metadata["station_name"] = da[dim].values.astype(str)
-    if "depth" in ds and "depth_to" not in metadata and ds["depth"].dims in ((dim,), ("depth",)):
-        metadata["depth_from"] = metadata["depth_to"] = ds["depth"].values
+    metadata = _metadata(da, ds, dim, time)
     series, flag = da.transpose(dim, ..., time), None if flag is None else flag.transpose(dim, ...)
     if "depth" in da.dims:
         series, flag, metadata = _stack_depths(series, flag, metadata, dim)
-    keep = _sensors_in_layer(metadata, depth, series.sizes[dim])
-    coords = {name: (STATION, np.asarray(column)[keep]) for name, column in metadata.items()}
-    values = to_m3m3(series.isel({dim: keep})).reset_coords(drop=True).compute()
+    keep = _sensors_in_layer(metadata, depth)
+    counts = _DroppedCounts(metadata)
+    one = np.ones(keep.size, np.int64)
+    if depth is not None:
+        counts.add(one - keep, one, "sensors", f"outside {depth[0]:g}-{depth[1]:g} m")
+    metadata = {name: column[keep] for name, column in metadata.items()}
+    read_variable(series)  # a wrong unit is an error before anything is read
+    index = {dim: np.flatnonzero(keep)}
+    values = xr.DataArray(series.isel(index).variable, name=da.name).compute()
     if flag is not None and flags is not None:
-        flag = flag.isel({dim: keep}).transpose(dim, time)
-        values = values.where(_valid_flags(flag, flags, np.isfinite(values.values)))
-    values = values.drop_vars(dim, errors="ignore").rename({dim: STATION, time: "time"})
-    return values.assign_coords(coords)
+        flag = flag.isel(index).transpose(dim, time)
+        observed = values.notnull().values
+        valid = _valid_flags(flag, flags, observed)
+        dropped, total = np.zeros((2, keep.size), np.int64)
+        dropped[keep], total[keep] = (observed & ~valid).sum(axis=1), observed.sum(axis=1)
+        counts.add(dropped, total, "values", f"without flag {' or '.join(flags)}")
+        values = values.where(valid)
+    names = metadata.get("station_name", np.flatnonzero(keep) + 1)
+    values = _in_m3m3(values.assign_attrs(series.attrs), names)
+    if text := counts.text():
+        logger.info("dropped: %s", text)
+        values.attrs[DROPPED] = text
+    values = values.rename({dim: STATION, time: "time"})
+    return values.assign_coords(
+        {name: (STATION, column) for name, column in metadata.items()}
+        | {"time": ("time", _utc_times(da[time]), da[time].attrs)}
+    )
 
 
 def _time_dim(da: xr.DataArray, dim: str) -> str:
@@ -129,13 +139,13 @@ def _time_dim(da: xr.DataArray, dim: str) -> str:
 
 
 def _stack_depths(
-    series: xr.DataArray, flag: xr.DataArray | None, metadata: dict[str, Any], dim: str
-) -> tuple[xr.DataArray, xr.DataArray | None, dict[str, Any]]:
+    series: xr.DataArray, flag: xr.DataArray | None, metadata: dict[str, NDArray[Any]], dim: str
+) -> tuple[xr.DataArray, xr.DataArray | None, dict[str, NDArray[Any]]]:
     """Every depth of every station as a sensor of its own."""
     levels, count = series.sizes["depth"], series.sizes[dim]
     if "depth" not in series.coords:
         raise InputError("reference: the dimension depth has no values: give them in m.")
-    depths = np.tile(series["depth"].values, count)
+    depths = np.tile(depth_in_metres(series["depth"].values, series["depth"].attrs), count)
     metadata = {
         name: np.repeat(column, levels)
         for name, column in metadata.items()
@@ -146,24 +156,91 @@ def _stack_depths(
 
     def stacked(da: xr.DataArray) -> xr.DataArray:
         data = da.transpose(dim, "depth", time).data.reshape(count * levels, -1)
-        return xr.DataArray(data, dims=(dim, time), coords={time: da[time]}, attrs=da.attrs)
+        return xr.DataArray(data, dims=(dim, time), attrs=da.attrs)
 
     flag = None if flag is None else stacked(flag)
     return stacked(series).rename(series.name), flag, metadata
 
 
+def _metadata(da: xr.DataArray, ds: xr.Dataset, dim: str, time: str) -> dict[str, NDArray[Any]]:
+    """Columns (N,) that describe the stations: lat and lon, depths in m, and texts."""
+    first = da.isel({d: 0 for d in da.dims if d != dim}, drop=True)
+    columns: dict[str, NDArray[Any]] = {}
+    for name, kind in (("lat", "latitude"), ("lon", "longitude")):
+        position = coordinate(first, ds, kind)
+        if position is None or position.dims != (dim,):
+            raise InputError(
+                "reference: no coordinates of the stations: expected latitude and longitude along "
+                f"{dim!r} (lat, lon, degrees), there are {list(map(str, ds.variables))}."
+            )
+        columns[name] = _numbers(position)
+    if "elevation" in ds and ds["elevation"].dims == (dim,):
+        columns["elevation"] = _numbers(ds["elevation"])
+    columns |= {n: text_column(ds[n].values) for n in TEXTS if n in ds and ds[n].dims == (dim,)}
+    ids = _station_ids(da, ds, dim)
+    if ids is not None and "station_name" not in columns:
+        columns["station_name"] = ids
+    elif ids is not None and not np.array_equal(ids, columns["station_name"]):
+        columns["station_id"] = ids
+    depths = {n: _depth(ds[n], dim, time, da.sizes[dim]) for n in (*DEPTHS, "depth") if n in ds}
+    ends = {name: column for name, column in depths.items() if column is not None}
+    if ends:
+        # a single depth is both ends; where depths are negative, the ends are in the other order
+        own = [ends[name] for name in DEPTHS if name in ends] or [ends["depth"]]
+        columns["depth_from"], columns["depth_to"] = np.fmin.reduce(own), np.fmax.reduce(own)
+    return columns
+
+
+def _numbers(da: xr.DataArray) -> NDArray[np.float64]:
+    """Numbers of any dtype as float64."""
+    try:
+        return np.array(da.values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"stations: {da.name} holds {np.ravel(da.values)[:3].tolist()!r}: expected numbers "
+            f"({error})."
+        ) from error
+
+
+def _depth(da: xr.DataArray, dim: str, time: str, count: int) -> NDArray[np.float64] | None:
+    """Depths of sensors in m, of one or of all; None if they are along other dimensions."""
+    if da.ndim == 0:
+        da = da.expand_dims({dim: count})
+    if {*da.dims} == {dim, time}:  # as of cosmic-ray probes, which sense deeper in dry soil
+        da = da.mean(time, keep_attrs=True)
+    return depth_in_metres(da.values, da.attrs, str(da.name)) if da.dims == (dim,) else None
+
+
+def _station_ids(da: xr.DataArray, ds: xr.Dataset, dim: str) -> NDArray[Any] | None:
+    """Texts that identify the stations: the coordinate of their dimension, or one of that role."""
+    names = [dim] if dim in da.coords else []
+    names += [str(n) for n in ds.variables if ds[n].attrs.get("cf_role") == "timeseries_id"]
+    for name in (*names, *ID_NAMES):
+        if name != "station_name" and name in ds.variables and ds[name].dims == (dim,):
+            return text_column(ds[name].values)
+    return None
+
+
+def _utc_times(time: xr.DataArray) -> NDArray[Any]:
+    """Times in UTC as datetime64, or cftime; daily ones keep the date of their own zone."""
+    index = time.to_index().infer_objects()
+    if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
+        local = index.tz_localize(None)
+        if (local == local.normalize()).all():
+            return local.to_numpy()
+    return standard_dates(time)
+
+
 def _sensors_in_layer(
-    metadata: dict[str, Any], depth: tuple[float, float] | None, count: int
-) -> NDArray[np.intp]:
-    """Positions of the sensors whose layer is within `depth`."""
+    metadata: dict[str, NDArray[Any]], depth: tuple[float, float] | None
+) -> NDArray[np.bool_]:
+    """Which sensors are within `depth`; those of unknown depth are."""
+    count = metadata["lat"].size
     if depth is None or "depth_to" not in metadata:
-        return np.arange(count)
-    top, bottom = depth
-    lower = np.asarray(metadata["depth_to"], np.float64)
-    upper = np.asarray(metadata.get("depth_from", lower), np.float64)
-    within = (upper >= top - DEPTH_TOLERANCE) & (lower <= bottom + DEPTH_TOLERANCE)
-    keep = np.flatnonzero(within | np.isnan(lower))
-    if keep.size == 0:
+        return np.ones(count, bool)
+    upper, lower = metadata["depth_from"], metadata["depth_to"]
+    keep = within_layer(upper, lower, depth) | np.isnan(lower)
+    if not keep.any():
         layers = sorted({(float(a), float(b)) for a, b in zip(upper, lower, strict=True)})
         shown = ", ".join(f"{a:g}-{b:g}" for a, b in layers[:8])
         raise InputError(
@@ -171,9 +248,43 @@ def _sensors_in_layer(
             f"{shown} m. Give another depth, or depth=None for all (cosmic-ray probes sense deeper "
             "than 0.05 m)."
         )
-    if keep.size < count:
-        logger.info("%d of %d sensors are within depth=%s m", keep.size, count, depth)
     return keep
+
+
+class _DroppedCounts:
+    """What a selection leaves out, for each network."""
+
+    def __init__(self, metadata: dict[str, NDArray[Any]]) -> None:
+        names = metadata.get("network", np.full(metadata["lat"].size, ""))
+        self.networks = np.where(names == "", "stations", names)
+        self.notes: dict[str, list[str]] = {str(name): [] for name in self.networks}
+
+    def add(
+        self, dropped: NDArray[np.int64], total: NDArray[np.int64], what: str, why: str
+    ) -> None:
+        """Count, for each network, numbers (N,) of what is dropped, of a total (N,)."""
+        for name, notes in self.notes.items():
+            of_network = self.networks == name
+            if n := int(dropped[of_network].sum()):
+                notes.append(f"{n} of {int(total[of_network].sum())} {what} {why}")
+
+    def text(self) -> str:
+        """Such as "SCAN: 3 of 10 sensors outside 0-0.05 m"; empty if nothing is dropped."""
+        return "; ".join(f"{name}: {', '.join(n)}" for name, n in self.notes.items() if n)
+
+
+def _in_m3m3(values: xr.DataArray, names: NDArray[Any]) -> xr.DataArray:
+    """Values (station, time) in m3 m-3; an error about values names the stations."""
+    try:
+        return to_m3m3(values)
+    except UnitError:
+        raise
+    except InputError as error:
+        low, high = read_variable(values).valid_range
+        data = np.asarray(values.values)
+        at = np.flatnonzero(((data < low) | (data > high)).any(axis=1))
+        shown = ", ".join(str(name) for name in names[at[:5]]) + (", ..." if at.size > 5 else "")
+        raise InputError(f"stations {shown}: {error}") from error
 
 
 def _flag_variable(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray | None:

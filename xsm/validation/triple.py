@@ -61,7 +61,7 @@ def triple_at_stations(
         **statistic_options,
     )
     metadata = {name: c for name, c in first.coords.items() if c.dims == ("station",)}
-    errors = errors.assign_coords(metadata)
+    errors = errors.assign_coords(metadata).assign_attrs(pairs[0].attrs)
     status = first["matching_status"]
     return with_status(errors, status.where(status != OK, second["matching_status"]))
 
