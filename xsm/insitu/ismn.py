@@ -29,6 +29,7 @@ from xsm.insitu.station_dataset import (
     NO_FLAG,
     Sensor,
     daily_mean,
+    join_series,
     report_skipped,
     station_dataset,
 )
@@ -163,7 +164,7 @@ def open_ismn(
             f"flags={flags!r}: none of the {len(sensors)} sensors has a value with one of these "
             "flags; flags=None averages all values."
         )
-    sensors = _join_downloads(sensors)
+    sensors = join_series(sensors)
     _log.info("%s: %d sensors", ", ".join(map(str, paths[:3])), len(sensors))
     names = ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
     ds = station_dataset(
@@ -251,29 +252,6 @@ def _sensor_metadata(metadata: Any, network: str) -> dict[str, Any]:
         "depth_to": instrument.depth.end,
         "sensor": instrument.val,
     }
-
-
-def _join_downloads(sensors: Sequence[Sensor]) -> list[Sensor]:
-    """Series of the same sensor as one, unless they differ where they overlap."""
-    joined: dict[Any, list[Sensor]] = {}
-    for sensor in sensors:
-        parts = joined.setdefault(tuple(map(str, sensor.metadata.values())), [])
-        if parts and (both := _concatenated(parts[-1], sensor)):
-            parts[-1] = both
-        else:
-            parts.append(sensor)
-    return [sensor for parts in joined.values() for sensor in parts]
-
-
-def _concatenated(first: Sensor, second: Sensor) -> Sensor | None:
-    """Two series of a sensor in one; None if they differ at a common time."""
-    _, one, other = np.intersect1d(first.time, second.time, return_indices=True)
-    if not np.array_equal(first.values[one], second.values[other], equal_nan=True):
-        return None
-    time, index = np.unique(np.concatenate([first.time, second.time]), return_index=True)
-    values = np.concatenate([first.values, second.values])[index]
-    flags = pd.api.types.union_categoricals([first.flags, second.flags])[index]
-    return Sensor(first.metadata, time, values, flags)
 
 
 def _reason(error: BaseException) -> str:

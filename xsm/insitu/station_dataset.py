@@ -136,6 +136,32 @@ def station_dataset(
     return ds.assign(flag=_flag_variable(sensors, time)) if has_flags else ds
 
 
+def join_series(sensors: Sequence[Sensor]) -> list[Sensor]:
+    """Series of the same sensor as one, unless they differ where they overlap."""
+    joined: dict[Any, list[Sensor]] = {}
+    for sensor in sensors:
+        key = tuple(sorted((name, str(value)) for name, value in sensor.metadata.items()))
+        parts = joined.setdefault(key, [])
+        if parts and (both := _concatenated(parts[-1], sensor)):
+            parts[-1] = both
+        else:
+            parts.append(sensor)
+    return [sensor for parts in joined.values() for sensor in parts]
+
+
+def _concatenated(first: Sensor, second: Sensor) -> Sensor | None:
+    """Two series of a sensor in one; None if they differ at a common time."""
+    _, one, other = np.intersect1d(first.time, second.time, return_indices=True)
+    if not np.array_equal(first.values[one], second.values[other], equal_nan=True):
+        return None
+    time, index = np.unique(np.concatenate([first.time, second.time]), return_index=True)
+    flags = pd.api.types.union_categoricals(
+        [pd.Categorical(first.flags), pd.Categorical(second.flags)]
+    )
+    values = np.concatenate([first.values, second.values])[index]
+    return replace(first, time=time, values=values, flags=flags[index])
+
+
 def report_skipped(ds: xr.Dataset, skipped: Sequence[tuple[str, str]], total: int) -> xr.Dataset:
     """`ds` with the attribute ``skipped_files``, and one warning in the log.
 

@@ -16,7 +16,7 @@ from xsm.conventions.grid import coordinate
 from xsm.conventions.record import STATION
 from xsm.conventions.time_axis import standard_dates
 from xsm.conventions.variables import choose, read_variable, to_m3m3
-from xsm.errors import InputError, UnitError
+from xsm.errors import InputError
 from xsm.insitu.sensor_depth import depth_in_metres, within_layer
 from xsm.insitu.station_dataset import text_column
 
@@ -277,14 +277,18 @@ def _in_m3m3(values: xr.DataArray, names: NDArray[Any]) -> xr.DataArray:
     """Values (station, time) in m3 m-3; an error about values names the stations."""
     try:
         return to_m3m3(values)
-    except UnitError:
-        raise
     except InputError as error:
-        low, high = read_variable(values).valid_range
-        data = np.asarray(values.values)
-        at = np.flatnonzero(((data < low) | (data > high)).any(axis=1))
-        shown = ", ".join(str(name) for name in names[at[:5]]) + (", ..." if at.size > 5 else "")
-        raise InputError(f"stations {shown}: {error}") from error
+        wrong = [str(name) for i, name in enumerate(names) if not _is_valid(values[i : i + 1])]
+        shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        raise type(error)(f"stations {shown}: {error}") from error
+
+
+def _is_valid(values: xr.DataArray) -> bool:
+    try:
+        to_m3m3(values)
+    except InputError:
+        return False
+    return True
 
 
 def _flag_variable(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray | None:
