@@ -44,6 +44,15 @@ def test_a_folder_and_one_of_its_grids(tmp_path):
         open_smap_core(tmp_path, LOCATIONS, grid=3)
 
 
+def test_a_bad_file_is_left_out_and_named(tmp_path):
+    written(tmp_path)
+    bad = written(tmp_path, pixel="48010901")
+    bad.write_text("")
+    ds = open_smap_core(tmp_path, LOCATIONS)
+    assert ds.station_name.values.tolist() == ["16010901"] and ds.grid.values.tolist() == [9]
+    assert bad.name in ds.attrs["skipped_files"] and "flag" not in ds
+
+
 def test_a_pixel_of_9_km_against_the_mean_of_four_cells(tmp_path):
     ds = grid(days=3)
     values = ds.soil_moisture.values[:, 1:3, 1:3].mean((1, 2))

@@ -314,7 +314,7 @@ def test_times_in_several_columns():
 
 def test_what_is_no_date_is_an_error():
     for times, message in (
-        (["03/04/2015", "04/04/2015"], "day and month are not told apart.*time_format"),
+        (["03/04/2015", "04/04/2015"], "order of day and month is ambiguous.*time_format"),
         (["soon", "later"], "holds 'soon' and the like, which are no dates"),
         ([1, 2], "holds '1' and the like"),
     ):

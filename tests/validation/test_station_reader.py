@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from tests.validation.samples import cell, grid, stations
-from xsm.errors import InputError
+from xsm.errors import InputError, UnitError
 from xsm.validate import validate
 from xsm.validation.station_reader import read_stations, station_dim
 
@@ -216,3 +216,26 @@ def test_the_stations_do_not_change():
     before = ref.copy(deep=True)
     read_stations(ref)
     xr.testing.assert_identical(ref, before)
+
+
+def test_codes_of_missing_values_are_an_error_that_names_the_station():
+    ds, ref = at_depths([0.05] * 3, ["N"] * 3)
+    ref = ref.assign_coords(station=[11, 12, 13])
+    ref.soil_moisture[1, 5] = -9999
+    for obj in (ref, ref.chunk(time=7)):
+        with pytest.raises(UnitError, match=r"stations: 12: soil_moisture.*-9999"):
+            validate(ds, obj)
+    flags = np.full((3, 60), "G")
+    flags[1, 5] = "M"
+    flagged = ref.assign(flag=(("station", "time"), flags))
+    assert validate(ds, flagged).n_obs.values.tolist() == [60, 59, 60]
+    percent = ref.assign(soil_moisture=(ref.soil_moisture * 100).assign_attrs(units="m3 m-3"))
+    with pytest.raises(UnitError, match=r"stations: 11, 12, 13: soil_moisture.*percent"):
+        validate(ds, percent)
+
+
+def test_declared_ranges_of_stations_count():
+    ds, ref = at_depths([0.05])
+    ref.soil_moisture[0, :4] = 0.9
+    ref.soil_moisture.attrs["valid_max"] = 0.6
+    assert validate(ds, ref).n_obs.values.tolist() == [56]

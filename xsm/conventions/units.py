@@ -27,6 +27,7 @@ _ALIASES = {
     "volumetric percent": "percent",
     "percent volumetric": "percent",
     "percent by volume": "percent",
+    "pct": "percent",
     "percent vol": "percent",
     "vol percent": "percent",
     "vol. percent": "percent",

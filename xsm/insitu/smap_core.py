@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.insitu.station_dataset import NO_FLAG, Sensor, station_dataset
+from xsm.insitu.station_dataset import NO_FLAG, Sensor, report_skipped, station_dataset
 
 NETWORK = "SMAP core sites"
 # site (4), grid in km (2) and pixel (2), then the product that was matched
@@ -47,12 +47,13 @@ def open_smap_core(
     Dataset
         As of :func:`xsm.insitu.open_ismn`, without flags: ``soil_moisture`` (station, time) in
         m3 m-3, one station for each file, at the times of the matched overpasses. Values outside 0
-        to 1 m3 m-3 are missing.
+        to 1 m3 m-3 are missing. Files that cannot be read are left out and named in the attribute
+        ``skipped_files``.
 
     Raises
     ------
     InputError
-        If there is no such file, a name or a header is not as expected, or a location is missing.
+        If there is no such file, none of them can be read, or a location is missing.
 
     Notes
     -----
@@ -88,16 +89,30 @@ def open_smap_core(
         grids = sorted({int(match[2]) for match in matches.values()})
         raise InputError(f"grid={grid!r}: the pixels there are of {grids} km.")
     by_name = {str(key): location for key, location in locations.items()}
-    sensors = [_read_pixel(file, parts, by_name) for file, parts in selected.items()]
-    ds = station_dataset(sensors, source="SMAP core validation sites, NSIDC-0712")
-    return ds.drop_vars("flag").assign_coords(
-        grid=("station", [int(parts[1]) for parts in selected.values()], {"units": "km"})
-    )
+    sensors, grids, skipped = [], [], []
+    first_error: InputError | None = None
+    for file, parts in selected.items():
+        about = _pixel_metadata(file, parts, by_name)
+        try:
+            sensors.append(_read_pixel(file, about))
+            grids.append(int(parts[1]))
+        except (InputError, OSError, ValueError) as error:
+            skipped.append((file.name, str(error)))
+            problem = (
+                error if isinstance(error, InputError) else InputError(f"{file.name}: {error}")
+            )
+            first_error = first_error or problem
+    if first_error is not None and not sensors:
+        raise first_error
+    ds = station_dataset(
+        sensors, source="SMAP core validation sites, NSIDC-0712", has_flags=False
+    ).assign_coords(grid=("station", grids, {"units": "km"}))
+    return report_skipped(ds, skipped, len(selected))
 
 
-def _read_pixel(
+def _pixel_metadata(
     file: Path, name_parts: tuple[Any, ...], locations: Mapping[str, tuple[float, float]]
-) -> Sensor:
+) -> dict[str, Any]:
     site, grid, number, product = name_parts
     pixel = f"{site}{grid}{number}"
     if pixel not in locations and site not in locations:
@@ -106,13 +121,7 @@ def _read_pixel(
             f"latitude and longitude of each pixel or site, such as {{{site!r}: (31.7, -110.0)}}."
         )
     lat, lon = locations.get(pixel, locations.get(site, (np.nan, np.nan)))
-    frame = _read_table(file)
-    time = pd.to_datetime(frame[list(TIME_COLUMNS)].astype(int).rename(columns=TIME_COLUMNS))
-    values = frame[VALUE_COLUMN].where(frame[VALUE_COLUMN].between(0, 1)).to_numpy(np.float32)
-    order = np.argsort(time.to_numpy(), kind="stable")
-    times: NDArray[Any] = time.to_numpy("datetime64[ns]")[order]
-    is_new = np.r_[True, np.diff(times) > np.timedelta64(0)]
-    metadata = {
+    return {
         "network": NETWORK,
         "station_name": pixel,
         "sensor": product,
@@ -121,6 +130,15 @@ def _read_pixel(
         "depth_from": LAYER[0],
         "depth_to": LAYER[1],
     }
+
+
+def _read_pixel(file: Path, metadata: dict[str, Any]) -> Sensor:
+    frame = _read_table(file)
+    time = pd.to_datetime(frame[list(TIME_COLUMNS)].astype(int).rename(columns=TIME_COLUMNS))
+    values = frame[VALUE_COLUMN].where(frame[VALUE_COLUMN].between(0, 1)).to_numpy(np.float32)
+    order = np.argsort(time.to_numpy(), kind="stable")
+    times: NDArray[Any] = time.to_numpy("datetime64[ns]")[order]
+    is_new = np.r_[True, np.diff(times) > np.timedelta64(0)]
     flags = np.full(int(is_new.sum()), NO_FLAG)
     return Sensor(metadata, times[is_new], values[order][is_new], flags)
 

@@ -195,7 +195,8 @@ def text_column(values: Any) -> NDArray[Any]:
     >>> text_column([2001.0, b"Yanco", None, 3]).tolist()
     ['2001', 'Yanco', '', '3']
     """
-    return np.array([_text(value) for value in np.asarray(values, dtype=object)], dtype=np.str_)
+    codes, unique = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=False)
+    return np.array([_text(value) for value in unique], dtype=np.str_)[codes]
 
 
 def _text(value: Any) -> str:

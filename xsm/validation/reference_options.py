@@ -36,7 +36,8 @@ class StationOptions:
     overpass : str, optional
         Local solar time of the observation, such as "06:00", on which the window is centred.
     depth : (float, float) or None
-        Layer in m that must contain the sensor. None: all sensors; those of one station in
+        Layer in m that must contain the sensor, by nominal depths: 2 inches, 0.0508 m, are 5 cm
+        (:func:`xsm.insitu.sensor_depth.within_layer`). None: all sensors; those of one station in
         different layers stay separate (cosmic-ray probes sense deeper than 0.05 m).
     flags : str, sequence of str, or None
         Quality flags of valid values, if the stations have flags. None: all values.

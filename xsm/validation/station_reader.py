@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xsm.conventions.grid import coordinate
 from xsm.conventions.record import STATION
 from xsm.conventions.time_axis import standard_dates
-from xsm.conventions.variables import choose, read_variable, to_m3m3
+from xsm.conventions.variables import SoilMoistureVariable, choose, read_variable, to_m3m3
 from xsm.errors import InputError
 from xsm.insitu.sensor_depth import depth_in_metres, within_layer
 from xsm.insitu.station_dataset import text_column
@@ -105,7 +105,7 @@ def read_stations(
     if depth is not None:
         counts.add(one - keep, one, "sensors", f"outside {depth[0]:g}-{depth[1]:g} m")
     metadata = {name: column[keep] for name, column in metadata.items()}
-    read_variable(series)  # a wrong unit is an error before anything is read
+    variable = read_variable(da, ds)  # a wrong unit is an error before anything is read
     index = {dim: np.flatnonzero(keep)}
     values = xr.DataArray(series.isel(index).variable, name=da.name).compute()
     if flag is not None and flags is not None:
@@ -117,7 +117,7 @@ def read_stations(
         counts.add(dropped, total, "values", f"without flag {' or '.join(flags)}")
         values = values.where(valid)
     names = metadata.get("station_name", np.flatnonzero(keep) + 1)
-    values = _in_m3m3(values.assign_attrs(series.attrs), names)
+    values = _in_m3m3(values.assign_attrs(da.attrs), variable, names)
     if text := counts.text():
         logger.info("dropped: %s", text)
         values.attrs[DROPPED] = text
@@ -273,22 +273,21 @@ class _DroppedCounts:
         return "; ".join(f"{name}: {', '.join(n)}" for name, n in self.notes.items() if n)
 
 
-def _in_m3m3(values: xr.DataArray, names: NDArray[Any]) -> xr.DataArray:
+def _in_m3m3(
+    values: xr.DataArray, variable: SoilMoistureVariable, names: NDArray[Any]
+) -> xr.DataArray:
     """Values (station, time) in m3 m-3; an error about values names the stations."""
     try:
-        return to_m3m3(values)
+        return to_m3m3(values, variable)
     except InputError as error:
-        wrong = [str(name) for i, name in enumerate(names) if not _is_valid(values[i : i + 1])]
+        wrong = []
+        for i, name in enumerate(names):
+            try:
+                to_m3m3(values[i : i + 1], variable)
+            except InputError:
+                wrong.append(str(name))
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        raise type(error)(f"stations {shown}: {error}") from error
-
-
-def _is_valid(values: xr.DataArray) -> bool:
-    try:
-        to_m3m3(values)
-    except InputError:
-        return False
-    return True
+        raise type(error)(f"stations: {shown}: {error}") from error
 
 
 def _flag_variable(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray | None:
