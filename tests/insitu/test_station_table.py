@@ -229,6 +229,22 @@ def test_columns_units_and_depth_as_stated():
         open_stations(table, columns={"soil_moisture": "Theta"}, **HERE)
 
 
+def test_depths_without_a_unit():
+    with pytest.raises(InputError, match=r"depth holds 5 and has no.*'depth \(cm\)'"):
+        open_stations(frame(depth=5), **HERE)
+    with pytest.raises(InputError, match=r"depth holds 5 and has no.*'depth \(cm\)'"):
+        metadata = pd.DataFrame({"station": ["A"], "lat": 1, "lon": 2, "depth": 5})
+        open_stations(frame(station="A"), metadata=metadata)
+
+
+def test_a_position_above_the_header(tmp_path):
+    text = "# Site: Foo\n# Latitude: 43.1\n# Longitude = -4.8\n# Network: N\ntime,sm\n"
+    ds = open_stations(written(tmp_path, text + "2015-04-01,0.1\n"))
+    assert [ds[n].item() for n in ("station_name", "lat", "lon", "network")] == [
+        "Foo", 43.1, -4.8, "N",
+    ]  # fmt: skip
+
+
 def test_units_that_do_not_fit():
     with pytest.raises(UnitError, match=r"no unit and values from 10 to 30: state it"):
         open_stations(frame((10, 20, 30)), **HERE)
@@ -314,7 +330,7 @@ def test_times_in_several_columns():
 
 def test_what_is_no_date_is_an_error():
     for times, message in (
-        (["03/04/2015", "04/04/2015"], "order of day and month is ambiguous.*time_format"),
+        (["03/04/2015", "04/04/2015"], "month is ambiguous.*time_format"),
         (["soon", "later"], "holds 'soon' and the like, which are no dates"),
         ([1, 2], "holds '1' and the like"),
     ):

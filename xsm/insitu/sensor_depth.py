@@ -53,7 +53,11 @@ def _tolerance(depth: float) -> float:
 
 
 def depth_in_metres(
-    values: Any, attrs: Mapping[Hashable, Any], name: str = "depth"
+    values: Any,
+    attrs: Mapping[Hashable, Any],
+    name: str = "depth",
+    *,
+    advice: str = "ds[{name!r}].attrs['units'] = 'cm'",
 ) -> NDArray[np.float64]:
     """Depths in m, positive downwards.
 
@@ -67,6 +71,8 @@ def depth_in_metres(
         up where the attribute is missing.
     name : str
         Of the coordinate, for messages.
+    advice : str
+        How the unit is stated, for messages.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def depth_in_metres(
     elif finite.size and np.abs(finite).max() > MAX_PLAUSIBLE:
         raise InputError(
             f"stations: {name} holds {np.abs(finite).max():g} and has no attribute 'units': "
-            f"expected m. Name the unit, such as ds[{name!r}].attrs['units'] = 'cm'."
+            f"expected m. Name the unit, such as {advice.format(name=name)}."
         )
     positive = str(attrs.get("positive", "")).lower()
     if positive == "up":

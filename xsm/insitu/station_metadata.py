@@ -54,7 +54,12 @@ class StationMetadata:
             if role in roles:
                 numbers = as_numbers(frame[roles[role]], f"metadata: {roles[role]}")
                 unit = units.get(role)
-                self.values[role] = depth_in_metres(numbers, {"units": unit}, str(roles[role]))
+                self.values[role] = depth_in_metres(
+                    numbers,
+                    {"units": unit},
+                    str(roles[role]),
+                    advice="in the header, '{name} (cm)'",
+                )
         names = {*NAMES["station"], *NAMES["sensor"]}
         ids = [column for column in frame.columns if plain_name(column)[0] in names]
         self.ids = {str(c): [_key(text) for text in text_column(frame[c])] for c in ids}

@@ -160,7 +160,7 @@ def assign_columns(columns: Sequence[Hashable], given: Mapping[str, Any] | None 
     used = {*roles.values()}
     if not stated:
         stated = [c for c, (name, _) in plain.items() if c not in used and _VALUE.match(name)]
-        # both by name: means of all values of a layer beside single sensors look the same
+        # gap-filled series of a level beside those of its sensors: one of both
         gap_filled = [c for c in stated if plain[c][0].startswith("swc_f_mds")]
         stated = gap_filled or stated
     if not stated:

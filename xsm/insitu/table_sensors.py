@@ -87,13 +87,14 @@ def read_sensors(
     groups = keys.groupby([*keys.columns], sort=False, dropna=False).indices
     time = times.to_numpy("datetime64[ns]")
     daily = bool((time[~np.isnat(time)] == time[~np.isnat(time)].astype("datetime64[D]")).all())
+    above = _stated_above(table)
     sensors = []
     for column in values:
         numbers = _in_m3m3(frame[column.name], column, table, options, removed)
         flags = _flags(frame, column, daily, options)
         for index in groups.values():
             about = _about(frame.iloc[index], columns, column, str(names[index[0]]), options)
-            row = rows.get(str(names[index[0]]), {})
+            row = above | rows.get(str(names[index[0]]), {})
             sensor = Sensor(
                 _with_row(about, row, options),
                 time[index], numbers[index].astype(np.float32), flags[index],
@@ -160,6 +161,18 @@ def _station_names(table: Table, frame: pd.DataFrame, columns: Columns) -> NDArr
     stem = re.sub(r"(\.(csv|txt|tsv|dat|gz|zip))+$", "", table.name, flags=re.I)
     name = above[0] if above else match[1] if match else stem or "station"
     return np.full(len(frame), name)
+
+
+def _stated_above(table: Table) -> dict[str, Any]:
+    """Position and network in the lines above the header."""
+    above: dict[str, Any] = {}
+    for role in ("lat", "lon", "elevation", "network"):
+        text = next((table.above[n] for n in NAMES[role] if table.above.get(n)), None)
+        if text is not None and role == "network":
+            above[role] = text
+        elif text is not None and re.fullmatch(r"[-+]?\d+(\.\d+)?", text):
+            above[role] = float(text)
+    return above
 
 
 def _zone(
@@ -278,7 +291,9 @@ def _about(
         numbers = np.where(is_sentinel(numbers) & (numbers < -99), np.nan, numbers)
         numbers = numbers[np.isfinite(numbers)]
         unit = columns.units.get(role)
-        metres = depth_in_metres(numbers, {"units": unit}, str(roles[role]))
+        metres = depth_in_metres(
+            numbers, {"units": unit}, str(roles[role]), advice="in the header, '{name} (cm)'"
+        )
         return float(metres.mean()) if metres.size else np.nan
 
     given = options.depth

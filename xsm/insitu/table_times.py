@@ -172,7 +172,7 @@ def _from_day_and_month(texts: pd.Series, name: str) -> pd.Series:
     day_first, month_first = (numbers[0] > 12).any(), (numbers[1] > 12).any()
     if day_first == month_first:
         raise TimeAxisError(
-            f"table: the column {name!r} holds {texts.iloc[0]!r}, where the order of day and month is "
-            "ambiguous: state their form, such as time_format='%d/%m/%Y %H:%M'."
+            f"table: the column {name!r} holds {texts.iloc[0]!r}, whose order of day and "
+            "month is ambiguous: state their form, such as time_format='%d/%m/%Y %H:%M'."
         )
     return pd.to_datetime(texts, format="mixed", dayfirst=bool(day_first))
