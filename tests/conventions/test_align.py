@@ -45,6 +45,17 @@ def test_days_that_cannot_be_matched_are_told():
             find_predictors(ds.assign_coords(time=text), ["lst"])
 
 
+def test_cells_without_coordinates_are_not_laid_on_those_that_have_them():
+    ds = world()
+    sand = ds["sand"].isel(lat=slice(None, None, -1)).drop_vars("lat")
+    with pytest.raises(
+        GridError, match="'sand' has no coordinate 'lat'.*not matched by their order"
+    ):
+        find_predictors(ds, ["lst", "sand"], {"sand": sand})
+    with pytest.raises(GridError, match="'lst' has no coordinate 'lat'"):
+        find_predictors(ds.drop_vars("lat"), ["lst", "sand"], {"sand": ds["sand"]})
+
+
 def test_cells_without_coordinates_must_be_as_many():
     ds = world().drop_vars("lon")
     with pytest.raises(GridError, match="'sand' has 3 lon, 'lst' has 5"):

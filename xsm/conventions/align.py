@@ -119,6 +119,13 @@ def on_cells(
         if dim == time:
             continue
         if dim not in da.indexes or dim not in base.indexes:
+            if dim in da.indexes or dim in base.indexes:
+                lacking, labelled = (da, base) if dim in base.indexes else (base, da)
+                raise GridError(
+                    f"predictor {name!r}: {lacking.name!r} has no coordinate {dim!r} and "
+                    f"{labelled.name!r} has one: rows and columns are not matched by their order. "
+                    f'Assign it, such as .assign_coords({dim}=other["{dim}"]) if they agree.'
+                )
             if da.sizes[dim] != base.sizes[dim]:
                 raise GridError(
                     f"predictor {name!r} has {da.sizes[dim]} {dim}, {base.name!r} has "
