@@ -7,7 +7,7 @@ from xsm._version import __version__
 from xsm.accessor import register
 from xsm.check import check
 from xsm.compare import compare
-from xsm.conventions.time_axis import add_day
+from xsm.conventions.file_dates import add_day
 from xsm.estimate import estimate
 from xsm.gapfill import gapfill
 from xsm.options import set_options

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from xsm.conventions.grid import layout_of
-from xsm.conventions.time_axis import add_day, daily_axis, gap_days, year_length
+from xsm.conventions.time_axis import daily_axis, gap_days, year_length
 from xsm.errors import InputError, TimeAxisError
 
 T, H, W = 4, 3, 5
@@ -122,37 +122,6 @@ def test_one_day_of_a_record_says_so():
     da = array(time=dates()).isel(time=1)
     with pytest.raises(TimeAxisError, match="the single day 2015-04-02.*before"):
         layout_of(da)
-
-
-@pytest.mark.parametrize(
-    ("where", "text"),
-    [
-        ("source", "x_20150401013507.nc4"),
-        ("source", "/a/20140101/x-2015-04-01.nc"),
-        ("id", "ESACCI-SOILMOISTURE-L3S-SSMV-PASSIVE-20150401000000-fv04.2.nc"),
-        ("time_coverage_start", "2015-04-01T00:00:00Z"),
-    ],
-)
-def test_add_day_reads_the_day(where, text):
-    ds = xr.Dataset({"sm": array(("lat", "lon"))})
-    if where == "source":
-        ds.encoding["source"] = text
-    else:
-        ds.attrs[where] = text
-    out = add_day(ds)
-    assert out["sm"].dims == ("time", "lat", "lon")
-    assert out["time"].values == [np.datetime64("2015-04-01", "ns")]
-    assert "time" not in ds.dims
-
-
-def test_add_day_takes_a_day_or_asks_for_it():
-    ds = xr.Dataset({"sm": array(("lat", "lon"))})
-    assert add_day(ds, "2015-04-03")["time"].values == [np.datetime64("2015-04-03", "ns")]
-    with pytest.raises(TimeAxisError, match="Pass it"):
-        add_day(ds)
-    full = xr.Dataset({"sm": array(time=dates())})
-    assert add_day(full) is full
-    assert add_day(full.isel(time=1))["time"].values == [np.datetime64("2015-04-02", "ns")]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.time_axis import day_of_file, is_date
+from xsm.conventions.file_dates import day_of_file
+from xsm.conventions.swath_coordinates import merge_days
+from xsm.conventions.time_axis import is_date
 from xsm.errors import GridError, TimeAxisError
 
 # Names tried where the attributes say nothing; lower case.
@@ -271,6 +273,15 @@ def coordinate(da: xr.DataArray, ds: xr.Dataset | None, kind: str) -> xr.DataArr
         for variable in pool:
             if variable.ndim in (1, 2) and set(variable.dims) <= set(da.dims) and test(variable):
                 return variable
+        for variable in pool:  # known inside the swath of each day
+            if variable.ndim == 3 and set(variable.dims) <= set(da.dims) and test(variable):
+                days = [
+                    d
+                    for d in variable.dims
+                    if d in variable.coords and is_date(variable[d].variable)
+                ]
+                if days:
+                    return merge_days(variable, str(days[0]))
     return None
 
 

@@ -1,8 +1,7 @@
-"""The time axis: the one check for daily data, calendars, gaps in days, the day of a file."""
+"""The time axis: the one check for daily data, calendars, gaps in days."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError, TimeAxisError
 
-_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])")
 YEAR_LENGTHS = {"360_day": 360, "noleap": 365, "365_day": 365}
 # Dates decoded from numbers with fractions miss midnight by up to this much.
 ROUNDING = np.timedelta64(500, "ms")
@@ -247,57 +245,3 @@ def gap_days(max_gap: Any) -> int | None:
     if days < 1:
         raise InputError(f"max_gap={max_gap!r}: expected a day or more, such as '5D' or 5 (days).")
     return days
-
-
-def day_of_file(ds: xr.Dataset) -> np.datetime64 | None:
-    """The day written in the name of the file `ds` was read from, or in its attributes."""
-    named = str(ds.encoding.get("source", "")).replace("\\", "/").rpartition("/")[2]
-    for text in (named, *(str(ds.attrs.get(key, "")) for key in ("id", "time_coverage_start"))):
-        if match := _DATE.search(text):
-            year, _, month, day = match.groups()
-            try:
-                return np.datetime64(f"{year}-{month}-{day}", "ns")
-            except ValueError:
-                continue
-    return None
-
-
-def add_day(ds: xr.Dataset, day: Any = None, *, dim: str = "time") -> xr.Dataset:
-    """Give a file of one day its time axis, so that files can be joined to a record.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Of one day, without a time dimension.
-    day : date-like, optional
-        Its day; by default the one in the name of the file or in its attributes.
-    dim : str
-        Name of the new dimension.
-
-    Returns
-    -------
-    Dataset
-        With every data variable on `dim`; `ds` itself if it has that dimension.
-
-    Raises
-    ------
-    TimeAxisError
-        If `day` is not given and neither file name nor attributes contain it.
-
-    Examples
-    --------
-    Open daily files that have no time axis as one record::
-
-        ds = xr.open_mfdataset("LPRM-AMSR2_*.nc4", preprocess=xsm.add_day)
-    """
-    if dim in ds.dims:
-        return ds
-    if day is None and dim in ds.coords and ds[dim].ndim == 0:
-        return ds.expand_dims(dim)
-    when = day_of_file(ds) if day is None else np.datetime64(day, "ns")
-    if when is None:
-        raise TimeAxisError(
-            f"add_day: neither the file name ({ds.encoding.get('source')!r}) nor the attributes "
-            "contain the day. Pass it: xsm.add_day(ds, '2015-04-01')."
-        )
-    return ds.drop_vars(dim, errors="ignore").expand_dims({dim: [when]})
