@@ -7,7 +7,6 @@ from xsm._version import __version__
 from xsm.accessor import register
 from xsm.check import check
 from xsm.compare import compare
-from xsm.conventions.file_dates import add_day
 from xsm.estimate import estimate
 from xsm.gapfill import gapfill
 from xsm.options import set_options
@@ -17,6 +16,7 @@ from xsm.validate import validate
 __getattr__, _, _lazy_names = lazy_exports(
     __name__,
     {
+        "add_day": "xsm.conventions.file_dates:add_day",
         "baselines": "xsm.baselines",
         "errors": "xsm.errors",
         "experiments": "xsm.experiments",
@@ -27,6 +27,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "models": "xsm.networks.model:models",
         "open_cosmos": "xsm.insitu:open_cosmos",
         "open_ismn": "xsm.insitu:open_ismn",
+        "open_record": "xsm.opening.open_record:open_record",
         "open_stations": "xsm.insitu:open_stations",
         "osse": "xsm.osse",
         "plotting": "xsm.plotting",
@@ -43,7 +44,6 @@ __getattr__, _, _lazy_names = lazy_exports(
 
 __all__ = [
     "__version__",
-    "add_day",
     "check",
     "compare",
     "estimate",

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.file_dates import day_of_file
-from xsm.conventions.swath_coordinates import merge_days
 from xsm.conventions.time_axis import is_date
 from xsm.errors import GridError, TimeAxisError
 
@@ -237,6 +235,8 @@ def time_dim(da: xr.DataArray, axes: dict[str, list[str]], ds: xr.Dataset | None
             problem + f"It is the single day {str(da[scalar].values)[:10]}: fill the record before "
             f'you select a day of it, or restore the axis with .expand_dims("{scalar}").'
         )
+    from xsm.conventions.file_dates import day_of_file  # for this message only
+
     day = day_of_file(xr.Dataset() if ds is None else ds)
     date = f"The day of the file is {str(day)[:10]}. " if day is not None else ""
     raise TimeAxisError(
@@ -281,6 +281,8 @@ def coordinate(da: xr.DataArray, ds: xr.Dataset | None, kind: str) -> xr.DataArr
                     if d in variable.coords and is_date(variable[d].variable)
                 ]
                 if days:
+                    from xsm.conventions.swath_coordinates import merge_days  # rare
+
                     return merge_days(variable, str(days[0]))
     return None
 

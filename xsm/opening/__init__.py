@@ -1,0 +1,1 @@
+"""Files as users have them, opened as one daily record: forms of the products, places, days."""

@@ -1,0 +1,250 @@
+"""Open the files that users have as one lazy daily record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import xarray as xr
+
+from xsm.conventions.cf import CONVENTIONS, call_text, history_line
+from xsm.conventions.variables import units_of
+from xsm.errors import InputError, UnitError, VariableNotFoundError
+from xsm.opening.daily_record import Piece, join, to_days
+from xsm.opening.file_contents import read_contents
+from xsm.opening.file_forms import GENERIC, FileForm, edition, recognise
+from xsm.opening.retrieval import Options, Retrieval, read_retrieval, retrievals
+from xsm.opening.sources import Source, list_sources
+from xsm.opening.volumetric import is_saturation, saturation_message, saturation_to_volumetric
+
+logger = logging.getLogger(__name__)
+
+OVERPASSES = ("AM", "PM", "both")
+
+
+def open_record(
+    paths: Any,
+    product: str | None = None,
+    *,
+    quality: str | None = "recommended",
+    overpass: str | None = None,
+    var: str | None = None,
+    variables: str | Iterable[str] | None = None,
+    layer: int = 0,
+    porosity: float | xr.DataArray | None = None,
+    daily: bool = True,
+    chunks: Any = {},  # noqa: B006  (never changed)
+) -> xr.Dataset:
+    """Open files of soil moisture as one daily record on a grid.
+
+    Parameters
+    ----------
+    paths : str, path, Dataset, DataTree, or list of them
+        Files, folders, globs, zip archives or Zarr stores of one product: NetCDF, HDF5 with
+        groups. Members of an archive are unpacked to a temporary folder, removed when Python
+        ends.
+    product : str, optional
+        Key of the product, such as ``"smap_l3"``; by default recognised from names, groups,
+        variables and attributes.
+    quality : {"recommended", None}
+        Apply the flags that the guide of the product recommends; None keeps every retrieval.
+    overpass : {"AM", "PM", "both"}, optional
+        Which overpass, for products that have two. "both" gives a dimension ``overpass``. By
+        default the morning where the files have both, else the one that they have.
+    var : str, optional
+        The soil-moisture variable, where the preferred one of the product is not wanted.
+    variables : str or iterable of str, optional
+        Further variables to keep, ``"all"`` for all. By default: soil moisture, its uncertainty,
+        flags that screening needs, and the time of observation.
+    layer : int
+        Soil layer where the file has a dimension of layers; 0 is the uppermost.
+    porosity : float or DataArray, optional
+        Pore volume per volume of soil, which converts a degree of saturation (ASCAT, CGLS, ESA
+        CCI ACTIVE).
+    daily : bool
+        Average the times of a day (models) and stamp days at midnight; False keeps the times.
+    chunks : dict, int, "auto" or None
+        Dask chunks, as in ``xarray.open_dataset``. By default one for each file, or parts of
+        large files. Without Dask, or with None, values are read into memory.
+
+    Returns
+    -------
+    Dataset
+        On (time, lat, lon), with 1-D coordinates, or (time, y, x) with 2-D lat and lon where the
+        grid has no axes; a dimension ``overpass`` before these. Days are sorted; days without a
+        file are absent. Soil moisture keeps name and unit of the file (m3 m-3, percent);
+        mass of water in a layer (kg m-2) is converted to m3 m-3.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it cannot be read; its subclasses below.
+    VariableNotFoundError
+        If a file has no soil moisture; lists what it has.
+    UnitError
+        If it is a degree of saturation and `porosity` is not given.
+    GridError
+        If the files lie on different grids, or are points or swaths that lie on none.
+    TimeAxisError
+        If a file has no date, or a time is in several files with different values.
+
+    Examples
+    --------
+    A folder of SMAP L3 files, morning overpass, recommended quality::
+
+        ds = xsm.open_record("SMAP/")
+        filled = ds.sm.gapfill()
+    """
+    if overpass is not None and overpass not in OVERPASSES:
+        raise InputError(f"overpass={overpass!r}: expected 'AM', 'PM', 'both' or None.")
+    if quality not in ("recommended", None):
+        raise InputError(f"quality={quality!r}: expected 'recommended' or None.")
+    options = Options(var, _names(variables), chunks, layer, porosity is not None)
+    pieces, form, name = _opened(list_sources(paths), product, overpass, options)
+    pieces = _chosen_overpasses(pieces, overpass)
+    records = {
+        key: _screened_days(join(value, name), name, form, quality, daily)
+        for key, value in pieces.items()
+    }
+    ds = _with_overpasses(records, overpass)
+    ds = _without_saturation(ds, name, form, porosity)
+    return _described(ds, name, form, records, paths, {"quality": quality, "overpass": overpass})
+
+
+def _names(variables: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    if variables is None:
+        return None
+    return (variables,) if isinstance(variables, str) else tuple(variables)
+
+
+def _opened(
+    sources: list[Source], product: str | None, overpass: str | None, options: Options
+) -> tuple[dict[str, list[Piece]], FileForm, str]:
+    """Overpass -> Datasets of the files; their form, and the name of the soil moisture."""
+    pieces: dict[str, list[Piece]] = {}
+    forms: dict[tuple[str, str, str], tuple[FileForm, str]] = {}
+    without: VariableNotFoundError | None = None
+    for source in sources:
+        contents = read_contents(source)
+        form = recognise(contents, product)
+        try:
+            listed = retrievals(contents, form, options.var)
+        except VariableNotFoundError as error:
+            logger.warning("%s", error)
+            without = error
+            continue
+        for retrieval in _of_overpass(listed, overpass):
+            ds, name, own = read_retrieval(contents, form, retrieval, options)
+            pieces.setdefault(retrieval.overpass, []).append(Piece(ds, source.name))
+            forms[own.product, edition(contents, own), name] = own, source.name
+    if without is not None and all(form is GENERIC for form, _ in forms.values()):
+        raise without  # beside files of a product, a mask or a static field is left out
+    if len(forms) > 1:
+        listing = ", ".join(
+            f"{name!r} of {' '.join(filter(None, (form.title, kind)))} in {file}"
+            for (_, kind, name), (form, file) in forms.items()
+        )
+        raise InputError(
+            f"paths holds several records: {listing}. Open those of one product and variable at a "
+            "time, or choose with product= and var=."
+        )
+    if not forms:
+        raise InputError(
+            f"overpass={overpass!r}: the files hold no such overpass. Leave it out, or give 'both'."
+        )
+    (_, _, name), (form, _) = next(iter(forms.items()))
+    return pieces, form, name
+
+
+def _of_overpass(listed: list[Retrieval], overpass: str | None) -> list[Retrieval]:
+    """The retrievals of one file to open."""
+    if overpass == "both":
+        return listed
+    if overpass is None:
+        return [one for one in listed if one.overpass == "AM"] or listed[:1]
+    return [one for one in listed if one.overpass == overpass]
+
+
+def _chosen_overpasses(
+    pieces: dict[str, list[Piece]], overpass: str | None
+) -> dict[str, list[Piece]]:
+    if "" in pieces and (len(pieces) > 1 or overpass == "both"):
+        raise InputError(
+            f"overpass={overpass!r}: neither group nor name of {pieces[''][0].source} tells its "
+            "overpass. Open such files with overpass=None, apart from the others."
+        )
+    if overpass is None and len(pieces) > 1:
+        logger.info("the morning overpass is opened; overpass='both' gives all")
+        return {"AM": pieces["AM"]}
+    return pieces
+
+
+def _screened_days(
+    ds: xr.Dataset, name: str, form: FileForm, quality: str | None, daily: bool
+) -> xr.Dataset:
+    ds = _screened(ds, form, quality)
+    return to_days(ds, name) if daily else ds
+
+
+def _screened(ds: xr.Dataset, form: FileForm, quality: str | None) -> xr.Dataset:
+    """`ds` with the recommended flags of its product applied."""
+    if quality is None or form is GENERIC:
+        return ds
+    try:
+        from xsm.conventions.screening import screen  # type: ignore[import-not-found]
+    except ImportError:
+        return ds
+    return screen(ds, product=form.product, quality=quality)
+
+
+def _with_overpasses(records: dict[str, xr.Dataset], overpass: str | None) -> xr.Dataset:
+    if len(records) == 1 and overpass != "both":
+        return next(iter(records.values()))
+    order = sorted(records)
+    label = xr.Variable(
+        "overpass", order, {"long_name": "overpass: AM morning, PM evening, local time"}
+    )
+    return xr.concat(
+        [records[key] for key in order],
+        label,
+        join="outer",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        combine_attrs="drop_conflicts",
+    )
+
+
+def _without_saturation(ds: xr.Dataset, name: str, form: FileForm, porosity: Any) -> xr.Dataset:
+    if not is_saturation(ds[name], form):
+        return ds
+    if porosity is None:
+        raise UnitError(saturation_message(ds[name]))
+    same = [
+        str(n)
+        for n, v in ds.data_vars.items()
+        if n == name or (v.dims == ds[name].dims and units_of(v) == units_of(ds[name]))
+    ]
+    return ds.assign({n: saturation_to_volumetric(ds[n], porosity) for n in same})
+
+
+def _described(
+    ds: xr.Dataset,
+    name: str,
+    form: FileForm,
+    records: dict[str, xr.Dataset],
+    paths: Any,
+    options: dict[str, Any],
+) -> xr.Dataset:
+    ds["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
+    if form.product:
+        ds.attrs["product"] = form.product
+    if len(records) == 1 and (key := next(iter(records))):
+        ds.attrs["overpass"] = key
+    ds.attrs["Conventions"] = CONVENTIONS
+    first = repr(paths) if isinstance(paths, str) else f"{type(paths).__name__}"
+    call = call_text("open_record", first, options)
+    ds.attrs["history"] = history_line(call, ds.attrs.get("history"))
+    logger.info("%s as %s: %s, %d days", name, form.title, dict(ds[name].sizes), ds.sizes["time"])
+    return ds

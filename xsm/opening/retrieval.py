@@ -1,0 +1,311 @@
+"""One retrieval of one file as a Dataset on (time, y, x): variables, units, time and places."""
+
+from __future__ import annotations
+
+import logging
+import re
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xsm.conventions.cf import STANDARD_NAME
+from xsm.conventions.grid import TIME_NAMES, X_NAMES, Y_NAMES
+from xsm.conventions.products import product_of
+from xsm.conventions.variables import find_variable
+from xsm.errors import InputError, UnitError, VariableNotFoundError
+from xsm.opening.file_contents import FileContents, VariableHeader
+from xsm.opening.file_forms import (
+    EVENING,
+    FILE_FORMS,
+    GENERIC,
+    PRODUCT_KEYS,
+    FileForm,
+    describe,
+    form_of,
+    matches,
+    soil_moisture_groups,
+)
+from xsm.opening.file_time import on_time
+from xsm.opening.missing_values import mask_missing
+from xsm.opening.placement import on_rows_and_columns
+from xsm.opening.volumetric import (
+    is_layer_mass,
+    is_saturation,
+    layer_of,
+    mass_to_volumetric,
+    saturation_message,
+)
+
+logger = logging.getLogger(__name__)
+
+POSITIONS = ("lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "long")
+BESIDE = ("time", "valid_time", "time_utc", "expver", "number", "depth_bnds", "row_size")
+UNCERTAINTY = re.compile(r"uncert|error|noise|dqx|stderr|std_err", re.I)
+LARGE_FILE = 128 * 2**20  # bytes of a variable that is split into chunks
+
+
+class Retrieval(NamedTuple):
+    """Where a file holds soil moisture.
+
+    group : of the file, "" is the root
+    variable : its name
+    overpass : "AM", "PM", or "" where the product has none
+    """
+
+    group: str
+    variable: str
+    overpass: str
+
+
+class Options(NamedTuple):
+    """The arguments of ``open_record`` that concern a single file."""
+
+    var: str | None
+    variables: Any
+    chunks: Any
+    layer: int
+    saturation: bool  # degree of saturation is taken; the caller has the porosity
+
+
+def retrievals(contents: FileContents, form: FileForm, var: str | None) -> list[Retrieval]:
+    """The retrievals of a file, one for each overpass.
+
+    Raises
+    ------
+    VariableNotFoundError
+        If there is no soil moisture.
+    """
+    if var is not None:
+        pattern = (re.escape(var),)
+        form = form._replace(variables=pattern)
+        if not soil_moisture_groups(contents, form):
+            raise VariableNotFoundError(
+                f"var={var!r} is in no group of {contents.source.name}. It has "
+                f"{describe(contents)}."
+            )
+    elif form is GENERIC:
+        form = form._replace(variables=(re.escape(_generic_variable(contents)),))
+    listed = []
+    for group in soil_moisture_groups(contents, form):
+        names = list(contents.groups[group])
+        for ending in ("", EVENING):
+            plain = [n.removesuffix(EVENING) for n in names if n.endswith(EVENING) == bool(ending)]
+            preferred = (n for pattern in form.variables for n in plain if matches((pattern,), n))
+            name = next(preferred, None)
+            if name is not None:
+                overpass = "PM" if ending else _overpass(form, group, contents.source.name)
+                listed.append(Retrieval(group, name + ending, overpass))
+    return listed
+
+
+def _overpass(form: FileForm, group: str, file_name: str) -> str:
+    for text in (file_name, group):
+        for pattern, overpass in form.overpasses:
+            if re.search(pattern, text):
+                return overpass
+    return ""
+
+
+def _generic_variable(contents: FileContents) -> str:
+    for group, headers in contents.groups.items():
+        ds = xr.Dataset()
+        for name, header in headers.items():
+            dims = [f"{dim}_{size}" for dim, size in zip(header.dims, header.shape, strict=True)]
+            dims = dims if len(dims) > 1 else [*dims, "one"] if dims else []
+            shape = (1,) * len(dims)
+            if len(set(dims)) == len(dims):
+                ds[name] = xr.Variable(dims, np.zeros(shape), header.attrs)
+        try:
+            return find_variable(ds)
+        except VariableNotFoundError:
+            logger.debug("no soil moisture in group %r of %s", group, contents.source.name)
+    raise VariableNotFoundError(
+        f"{contents.source.name} has no soil moisture that is known here. It has "
+        f"{describe(contents)}. Choose one with var='name', or give product=, one of "
+        f"{', '.join(map(repr, PRODUCT_KEYS))}."
+    )
+
+
+def read_retrieval(
+    contents: FileContents, form: FileForm, retrieval: Retrieval, options: Options
+) -> tuple[xr.Dataset, str, FileForm]:
+    """Open a retrieval; nothing but coordinates is read where the result is in Dask chunks.
+
+    Returns
+    -------
+    ds : Dataset
+        Soil moisture on (..., time, lat, lon), or on (..., time, y, x) with lat and lon 2-D or
+        absent where the files have to be looked at together.
+    name : str
+        Of its soil moisture.
+    form : FileForm
+        The row, the finer of two that share their files' form (ERA5-Land).
+    """
+    headers = contents.groups[retrieval.group]
+    name = retrieval.variable
+    ds = contents.dataset(retrieval.group, _wanted(headers, form, retrieval, options))
+    source = ds.encoding["source"]
+    if retrieval.overpass == "PM" and name.endswith(EVENING):
+        endings = {
+            n: n.removesuffix(EVENING) for n in map(str, ds.variables) if n.endswith(EVENING)
+        }
+        ds, name = ds.rename(endings), name.removesuffix(EVENING)
+    ds = _squeezed(ds, name)
+    bounds = ds["depth_bnds"].values if "depth_bnds" in ds else None
+    ds = ds.drop_vars("depth_bnds", errors="ignore")
+    ds = ds.set_coords([n for n in map(str, ds.data_vars) if n.lower() in POSITIONS])
+    ds = ds.assign_coords({n: v.compute() for n, v in ds.coords.items() if n not in ds.indexes})
+    ds = _without_experiment_version(_in_chunks(ds, options.chunks))
+    ds, bounds = _one_layer(ds, name, form, options.layer, bounds)
+    ds = _masked(ds, name, form)
+    ds = _in_volumetric_units(ds, name, form, bounds, options)
+    ds.encoding["source"] = source
+    ds = on_time(ds, name)
+    ds = on_rows_and_columns(ds, name, form)
+    if form.product == "era5" and "lat" in ds.indexes and ds.sizes["lat"] > 1:
+        if abs(float(ds["lat"][1] - ds["lat"][0])) < 0.15:
+            form = form_of("era5_land")
+    return ds, name, form
+
+
+def _wanted(
+    headers: dict[str, VariableHeader], form: FileForm, retrieval: Retrieval, options: Options
+) -> set[str]:
+    """Names of the variables to open, as in the file."""
+    evening = retrieval.variable.endswith(EVENING)
+    companions = tuple(
+        text.replace("{var}", re.escape(retrieval.variable.removesuffix(EVENING)))
+        for text in form.companions
+    )
+    extra = options.variables
+    extra = () if extra is None else (extra,) if isinstance(extra, str) else tuple(extra)
+    shape = headers[retrieval.variable]
+    wanted = {retrieval.variable}
+    for name, header in headers.items():
+        plain = name.removesuffix(EVENING)
+        of_overpass = (
+            name.endswith(EVENING) == evening or name == plain and plain + EVENING not in headers
+        )
+        named = plain.lower() in (*POSITIONS, *BESIDE) or _is_coordinate(name, header, shape)
+        numeric = set(header.dims) <= set(shape.dims) or name in extra
+        asked = name in extra or plain in extra or extra == ("all",)
+        if (named or asked or matches(companions, plain) and numeric) and of_overpass:
+            wanted.add(name)
+    names = {name.removesuffix(EVENING) for name in headers}
+    if absent := [
+        name for name in extra if name != "all" and name.removesuffix(EVENING) not in names
+    ]:
+        raise InputError(
+            f"variables={options.variables!r}: the file has no {', '.join(map(repr, absent))}; "
+            f"expected some of {', '.join(map(repr, sorted(names)))}."
+        )
+    return wanted
+
+
+def _is_coordinate(name: str, header: VariableHeader, of: VariableHeader) -> bool:
+    """Whether a variable gives the axes, positions or counts of the data."""
+    attrs = header.attrs
+    standard = str(attrs.get("standard_name", ""))
+    if "sample_dimension" in attrs or "instance_dimension" in attrs:
+        return True
+    if name.lower() in ("locationindex", "location_index", "station_index"):
+        return True
+    return (
+        header.dims == (name,)
+        or standard in ("latitude", "longitude", "time", "projection_x_coordinate")
+        or str(attrs.get("units", "")).lower() in ("degrees_north", "degrees_east")
+        and set(header.dims) <= set(of.dims)
+    )
+
+
+def _squeezed(ds: xr.Dataset, name: str) -> xr.Dataset:
+    """`ds` without dimensions of one element that are neither time nor place."""
+    keep = {*TIME_NAMES, *Y_NAMES, *X_NAMES}
+    single = [d for d in ds[name].dims if ds.sizes[d] == 1 and str(d).lower() not in keep]
+    dates = [d for d in single if d in ds.variables and ds[d].dtype.kind in "MO"]
+    return ds.squeeze([d for d in single if d not in dates and ds[name].ndim > 2], drop=True)
+
+
+def _in_chunks(ds: xr.Dataset, chunks: Any) -> xr.Dataset:
+    """`ds` in Dask chunks if Dask is installed: one a file, or parts of large files."""
+    if chunks is None or find_spec("dask") is None:
+        return ds
+    if chunks != {}:
+        if isinstance(chunks, dict):
+            chunks = {dim: size for dim, size in chunks.items() if dim in ds.dims}
+        return ds.chunk(chunks)
+    large = max((v.nbytes for v in ds.data_vars.values()), default=0) > LARGE_FILE
+    times = [d for d in ds.dims if str(d).lower() in TIME_NAMES]
+    return ds.chunk({times[0]: "auto"} if large and times else {})
+
+
+def _without_experiment_version(ds: xr.Dataset) -> xr.Dataset:
+    """ERA5: final (1) and preliminary (5) data as one; `expver` and `number` are dropped."""
+    if "expver" in ds.dims:
+        versions = [ds.isel(expver=i, drop=True) for i in range(ds.sizes["expver"])]
+        merged = versions[0]
+        for version in versions[1:]:
+            merged = merged.fillna(version)
+        ds = merged.assign_attrs(ds.attrs)
+    return ds.drop_vars([n for n in ("expver", "number") if n in ds.variables and n not in ds.dims])
+
+
+def _one_layer(
+    ds: xr.Dataset, name: str, form: FileForm, layer: int, bounds: Any
+) -> tuple[xr.Dataset, Any]:
+    """`ds` at one soil layer, and the depths of its top and bottom in metres if it has them."""
+    dims = [d for d in ds[name].dims if d in form.layer_dims]
+    for dim in dims:
+        if not -ds.sizes[dim] <= layer < ds.sizes[dim]:
+            raise InputError(
+                f"layer={layer!r}: {name} has {ds.sizes[dim]} layers along {dim!r}, counted from 0."
+            )
+        ds = ds.isel({dim: layer}, drop=True)
+    thicknesses = ds.attrs.get("SOIL_LAYER_THICKNESSES")
+    if dims and thicknesses is not None:
+        values = thicknesses.split() if isinstance(thicknesses, str) else np.ravel(thicknesses)
+        edges = np.concatenate([[0.0], np.cumsum(np.asarray(values, np.float64))]) * 0.01
+        bounds = edges[:-1][layer], edges[1:][layer]
+    return ds, bounds
+
+
+def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
+    """`ds` without fill values and values out of range, in soil moisture and its uncertainty."""
+    if ds[name].dtype.kind not in "fiu":
+        raise InputError(f"{name} has dtype {ds[name].dtype}: expected real numbers.")
+    every = {n for row in (form, *FILE_FORMS) if row.product == form.product for n in row.variables}
+    masked = {}
+    for variable in map(str, ds.data_vars):
+        da = ds[variable]
+        similar = (
+            variable == name or matches(tuple(every), variable) or UNCERTAINTY.search(variable)
+        )
+        if similar and da.dtype.kind in "fiu":
+            masked[variable] = mask_missing(da, form.fill_values)
+    return ds.assign(masked)
+
+
+def _in_volumetric_units(
+    ds: xr.Dataset, name: str, form: FileForm, bounds: Any, options: Options
+) -> xr.Dataset:
+    da = ds[name]
+    if da.attrs.get("units") is None:
+        row = product_of(name)
+        units = form.units or (row.units if row is not None else None)
+        if units is not None:
+            da.attrs["units"] = units
+    if is_layer_mass(da):
+        layer = layer_of(da, bounds, form)
+        same = [
+            n
+            for n, v in ds.data_vars.items()
+            if UNCERTAINTY.search(str(n)) and v.attrs.get("units") == da.attrs["units"]
+        ]
+        return ds.assign({str(n): mass_to_volumetric(ds[n], layer) for n in (name, *same)})
+    if is_saturation(da, form):
+        if not options.saturation:
+            raise UnitError(saturation_message(da))
+        return ds
+    return ds.assign({name: da.assign_attrs(standard_name=STANDARD_NAME)})
