@@ -300,7 +300,7 @@ def to_days(ds: xr.Dataset, name: str) -> xr.Dataset:
     states = [n for n in moving if ds[n].dtype.kind == "f" and not _is_flag(ds[n])]
     attrs = {n: ds[n].attrs for n in ds.data_vars}
     averaged = [
-        ds[states].isel(time=slice(start, start + count)).mean("time", keep_attrs=True)
+        ds[states].isel(time=slice(start, start + count)).astype(np.float64).mean("time")
         for start, count in zip(starts, counts, strict=True)
     ]
     out = xr.concat(
@@ -312,6 +312,7 @@ def to_days(ds: xr.Dataset, name: str) -> xr.Dataset:
         join="override",
         combine_attrs="override",
     )
+    out = out.assign({n: out[n].astype(ds[n].dtype) for n in states})
     out = out.assign({n: v for n, v in ds.data_vars.items() if n not in moving})
     out = out.transpose(*ds[name].dims, ...).assign_attrs(ds.attrs)
     for n in states:

@@ -40,7 +40,9 @@ def mask_missing(da: xr.DataArray, fill_values: tuple[float, ...]) -> xr.DataArr
         valid &= values >= low
     if high is not None:
         valid &= values <= high
-    return values.where(valid).assign_attrs(attrs)
+    out = values.where(valid)
+    out.attrs = attrs
+    return out
 
 
 def physical_range(da: xr.DataArray, dtype: np.dtype) -> tuple[Any, Any]:

@@ -9,14 +9,18 @@ from typing import Any
 import xarray as xr
 
 from xsm.conventions.cf import CONVENTIONS, call_text, history_line
-from xsm.conventions.variables import units_of
 from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.daily_record import Piece, join, to_days
 from xsm.opening.file_contents import read_contents
 from xsm.opening.file_forms import GENERIC, FileForm, edition, recognise
 from xsm.opening.retrieval import Options, Retrieval, read_retrieval, retrievals
 from xsm.opening.sources import Source, list_sources
-from xsm.opening.volumetric import is_saturation, saturation_message, saturation_to_volumetric
+from xsm.opening.volumetric import (
+    is_saturation,
+    saturation_message,
+    saturation_to_volumetric,
+    uncertainties,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -221,11 +225,7 @@ def _without_saturation(ds: xr.Dataset, name: str, form: FileForm, porosity: Any
         return ds
     if porosity is None:
         raise UnitError(saturation_message(ds[name]))
-    same = [
-        str(n)
-        for n, v in ds.data_vars.items()
-        if n == name or (v.dims == ds[name].dims and units_of(v) == units_of(ds[name]))
-    ]
+    same = (name, *uncertainties(ds, name))
     return ds.assign({n: saturation_to_volumetric(ds[n], porosity) for n in same})
 
 

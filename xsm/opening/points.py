@@ -200,9 +200,11 @@ def unravel(ds: xr.Dataset, dim: str, time: str) -> xr.Dataset:
             "location has one already: expected one a day. Average them first, by location and day."
         )
     shape = unique.size, ds.sizes[points]
-    out = ds.drop_vars([n for n, v in ds.variables.items() if dim in v.dims])
+    used = [n for n, v in ds.variables.items() if dim in v.dims]
+    out = ds.drop_vars(used if counts is None else [*used, counts])
     for name, variable in ds.data_vars.items():
-        if variable.dims == (dim,) and variable.dtype.kind in "fiub" and name != time:
+        index = name in SAMPLE_LOCATIONS or "instance_dimension" in variable.attrs
+        if variable.dims == (dim,) and variable.dtype.kind in "fiub" and name != time and not index:
             values = np.full(shape, np.nan, np.result_type(variable.dtype, np.float32))
             values.ravel()[flat] = variable.values[: location.size]
             out[name] = (("time", points), values, variable.attrs)

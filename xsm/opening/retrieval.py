@@ -30,19 +30,21 @@ from xsm.opening.file_forms import (
 from xsm.opening.file_time import on_time
 from xsm.opening.missing_values import mask_missing
 from xsm.opening.placement import on_rows_and_columns
+from xsm.opening.points import ragged_dimension
 from xsm.opening.volumetric import (
     is_layer_mass,
     is_saturation,
+    is_uncertainty,
     layer_of,
     mass_to_volumetric,
     saturation_message,
+    uncertainties,
 )
 
 logger = logging.getLogger(__name__)
 
 POSITIONS = ("lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "long")
 BESIDE = ("time", "valid_time", "time_utc", "expver", "number", "depth_bnds", "row_size")
-UNCERTAINTY = re.compile(r"uncert|error|noise|dqx|stderr|std_err", re.I)
 LARGE_FILE = 128 * 2**20  # bytes of a variable that is split into chunks
 
 
@@ -163,7 +165,7 @@ def read_retrieval(
     ds = _in_volumetric_units(ds, name, form, bounds, options)
     ds.encoding["source"] = source
     ds = on_time(ds, name)
-    ds = on_rows_and_columns(ds, name, form)
+    ds = _in_chunks(on_rows_and_columns(ds, name, form), options.chunks)
     if form.product == "era5" and "lat" in ds.indexes and ds.sizes["lat"] > 1:
         if abs(float(ds["lat"][1] - ds["lat"][0])) < 0.15:
             form = form_of("era5_land")
@@ -229,16 +231,22 @@ def _squeezed(ds: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def _in_chunks(ds: xr.Dataset, chunks: Any) -> xr.Dataset:
-    """`ds` in Dask chunks if Dask is installed: one a file, or parts of large files."""
-    if chunks is None or find_spec("dask") is None:
+    """`ds` with its data in Dask chunks if Dask is installed: one a file, or parts of large ones.
+
+    Coordinates stay in memory, and so do ragged arrays, which are read to be placed.
+    """
+    if chunks is None or find_spec("dask") is None or ragged_dimension(ds) is not None:
         return ds
-    if chunks != {}:
-        if isinstance(chunks, dict):
-            chunks = {dim: size for dim, size in chunks.items() if dim in ds.dims}
-        return ds.chunk(chunks)
-    large = max((v.nbytes for v in ds.data_vars.values()), default=0) > LARGE_FILE
-    times = [d for d in ds.dims if str(d).lower() in TIME_NAMES]
-    return ds.chunk({times[0]: "auto"} if large and times else {})
+    chunked = {}
+    for name, da in ds.data_vars.items():
+        own = chunks
+        if chunks == {} and da.nbytes > LARGE_FILE:
+            times = [dim for dim in da.dims if str(dim).lower() in TIME_NAMES]
+            own = {times[0]: "auto"} if times else {}
+        elif isinstance(chunks, dict):
+            own = {dim: size for dim, size in chunks.items() if dim in da.dims}
+        chunked[name] = da if da.chunks is not None and not own else da.chunk(own)
+    return ds.assign(chunked)
 
 
 def _without_experiment_version(ds: xr.Dataset) -> xr.Dataset:
@@ -279,9 +287,7 @@ def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
     masked = {}
     for variable in map(str, ds.data_vars):
         da = ds[variable]
-        similar = (
-            variable == name or matches(tuple(every), variable) or UNCERTAINTY.search(variable)
-        )
+        similar = variable == name or matches(tuple(every), variable) or is_uncertainty(variable)
         if similar and da.dtype.kind in "fiu":
             masked[variable] = mask_missing(da, form.fill_values)
     return ds.assign(masked)
@@ -298,12 +304,8 @@ def _in_volumetric_units(
             da.attrs["units"] = units
     if is_layer_mass(da):
         layer = layer_of(da, bounds, form)
-        same = [
-            n
-            for n, v in ds.data_vars.items()
-            if UNCERTAINTY.search(str(n)) and v.attrs.get("units") == da.attrs["units"]
-        ]
-        return ds.assign({str(n): mass_to_volumetric(ds[n], layer) for n in (name, *same)})
+        same = uncertainties(ds, name)
+        return ds.assign({n: mass_to_volumetric(ds[n], layer) for n in (name, *same)})
     if is_saturation(da, form):
         if not options.saturation:
             raise UnitError(saturation_message(da))

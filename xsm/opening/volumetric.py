@@ -20,6 +20,24 @@ _PERCENT = re.compile(r"%|percent|per cent", re.I)
 _SATURATION = re.compile(r"satur|degree of|wetness index|soil water index", re.I)
 _MASS = re.compile(r"^\s*(kg\s*/?\s*m|mm\b|kg m)", re.I)
 _LAYER_IN_NAME = re.compile(r"(\d+)_(\d+)\s*cm")
+_UNCERTAINTY = re.compile(r"uncert|error|noise|dqx|std_?err", re.I)
+
+
+def is_uncertainty(name: str) -> bool:
+    """Whether a variable of this name is the uncertainty of another."""
+    return bool(_UNCERTAINTY.search(name))
+
+
+def uncertainties(ds: xr.Dataset, name: str) -> list[str]:
+    """Variables with the uncertainty of `name`, in its unit."""
+    units = units_of(ds[name])
+    return [
+        str(n) for n, v in ds.data_vars.items() if is_uncertainty(str(n)) and units_of(v) == units
+    ]
+
+
+def _standard_name(da: xr.DataArray) -> str:
+    return f"{STANDARD_NAME} standard_error" if is_uncertainty(str(da.name)) else STANDARD_NAME
 
 
 def is_saturation(da: xr.DataArray, form: FileForm) -> bool:
@@ -76,7 +94,7 @@ def mass_to_volumetric(da: xr.DataArray, layer: tuple[float, float]) -> xr.DataA
         f"converted from {units_of(da)} with a layer from {top:g} to {bottom:g} m and water of "
         f"{WATER_DENSITY:g} kg m-3"
     )
-    attrs = {**da.attrs, "units": UNITS, "standard_name": STANDARD_NAME, "comment": note}
+    attrs = {**da.attrs, "units": UNITS, "standard_name": _standard_name(da), "comment": note}
     out.attrs = attrs
     return out
 
@@ -117,8 +135,10 @@ def saturation_to_volumetric(da: xr.DataArray, porosity: Any) -> xr.DataArray:
     out.attrs = {
         **da.attrs,
         "units": UNITS,
-        "standard_name": STANDARD_NAME,
-        "long_name": "soil moisture",
+        "standard_name": _standard_name(da),
+        "long_name": "uncertainty of soil moisture"
+        if is_uncertainty(str(da.name))
+        else "soil moisture",
         "comment": f"degree of saturation ({units_of(da)}) times the porosity of the soil",
     }
     return out
