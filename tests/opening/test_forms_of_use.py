@@ -192,7 +192,7 @@ def test_mass_without_bounds_takes_the_layer_of_the_product(tmp_path):
     made = made_files.cmip6(tmp_path, bounds=False)
     ds = xsm.open_record(made.paths)
     np.testing.assert_allclose(ds["mrsos"], made.values, rtol=1e-6)
-    assert "layer from 0 to 0.1 m" in ds["mrsos"].attrs["comment"]
+    assert "layer of 0.1 m" in ds["mrsos"].attrs["comment"]
     deeper = made_files.gldas(tmp_path)
     ds = xsm.open_record(deeper.paths, var="SoilMoi10_40cm_inst")
     np.testing.assert_allclose(ds["SoilMoi10_40cm_inst"], deeper.values / 3, rtol=2e-6)
@@ -204,7 +204,7 @@ def test_mass_of_an_unknown_layer_is_refused(tmp_path):
     times = np.array(["2016-01-30", "2016-01-31"], "datetime64[ns]")
     lat, lon = made_files.axes()
     ds = ds.assign_coords(time=times, lat=lat, lon=lon)
-    with pytest.raises(UnitError, match="mass of water.*depth_bnds"):
+    with pytest.raises(UnitError, match="mass of water.*layer_thickness"):
         xsm.open_record(ds)
 
 

@@ -48,6 +48,12 @@ def test_integers_and_dask():
     assert lazy.chunks is not None and int(lazy.count()) == 1
 
 
+def test_codes_are_no_observations():
+    da = array([20.0, 120.5], flag_values=np.float32([120.5, 121]), flag_meanings="water slope")
+    out = mask_missing(da, (), 0.01)
+    assert np.isnan(out).values.tolist() == [False, True] and not out.attrs
+
+
 def test_a_range_that_is_none_is_ignored():
     out = mask_missing(array([0.1, 0.4], valid_min=0.0, valid_max=0.0), FILLS)
     assert int(out.count()) == 2

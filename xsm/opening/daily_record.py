@@ -8,11 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.time_axis import is_cftime
+from xsm.conventions.time_axis import days_of, is_cftime
 from xsm.errors import GridError, InputError, TimeAxisError
 from xsm.opening.axes import AXIS_TOLERANCE, assign_axes, axes_of_fields, merge_fields
-
-A_HAIR = np.timedelta64(1, "s")  # before midnight: dates of floating-point days
 
 
 class Piece(NamedTuple):
@@ -261,11 +259,11 @@ def _with_variables(ds: xr.Dataset, every: dict[Any, xr.DataArray], like: str) -
     return ds.assign(absent)
 
 
-def days_of(times: NDArray[Any]) -> NDArray[Any]:
+def _days(times: NDArray[Any]) -> NDArray[Any]:
     """The day of each time, datetime64[ns] or cftime at midnight."""
     if is_cftime(times):
         return xr.DataArray(times, dims="time").dt.floor("D").values
-    return (times + A_HAIR).astype("datetime64[D]").astype("datetime64[ns]")
+    return days_of(times).astype("datetime64[ns]")
 
 
 def to_days(ds: xr.Dataset, name: str) -> xr.Dataset:
@@ -289,7 +287,7 @@ def to_days(ds: xr.Dataset, name: str) -> xr.Dataset:
     InputError
         If a variable is a sum or an extreme of a period, which has no mean.
     """
-    days = days_of(ds["time"].values)
+    days = _days(ds["time"].values)
     starts = np.flatnonzero(np.append(True, days[1:] != days[:-1]))
     if starts.size == days.size:
         return ds.assign_coords(time=("time", days, ds["time"].attrs))

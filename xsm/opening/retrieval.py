@@ -35,16 +35,16 @@ from xsm.opening.volumetric import (
     is_layer_mass,
     is_saturation,
     is_uncertainty,
-    layer_of,
     mass_to_volumetric,
     saturation_message,
+    thickness_of,
     uncertainties,
 )
 
 logger = logging.getLogger(__name__)
 
 POSITIONS = ("lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "long")
-BESIDE = ("time", "valid_time", "time_utc", "expver", "number", "depth_bnds", "row_size")
+BESIDE = ("time", "valid_time", "time_utc", "expver", "number", "depth", "depth_bnds", "row_size")
 LARGE_FILE = 128 * 2**20  # bytes of a variable that is split into chunks
 
 
@@ -155,14 +155,13 @@ def read_retrieval(
         }
         ds, name = ds.rename(endings), name.removesuffix(EVENING)
     ds = _squeezed(ds, name)
-    bounds = ds["depth_bnds"].values if "depth_bnds" in ds else None
-    ds = ds.drop_vars("depth_bnds", errors="ignore")
-    ds = ds.set_coords([n for n in map(str, ds.data_vars) if n.lower() in POSITIONS])
+    beside = (*POSITIONS, "depth", "depth_bnds")
+    ds = ds.set_coords([n for n in map(str, ds.data_vars) if n.lower() in beside])
     ds = ds.assign_coords({n: v.compute() for n, v in ds.coords.items() if n not in ds.indexes})
     ds = _without_experiment_version(_in_chunks(ds, options.chunks))
-    ds, bounds = _one_layer(ds, name, form, options.layer, bounds)
+    ds = _one_layer(ds, name, form, options.layer)
     ds = _masked(ds, name, form)
-    ds = _in_volumetric_units(ds, name, form, bounds, options)
+    ds = _in_volumetric_units(ds, name, form, options).drop_vars("depth_bnds", errors="ignore")
     ds.encoding["source"] = source
     ds = on_time(ds, name)
     ds = _in_chunks(on_rows_and_columns(ds, name, form), options.chunks)
@@ -260,23 +259,21 @@ def _without_experiment_version(ds: xr.Dataset) -> xr.Dataset:
     return ds.drop_vars([n for n in ("expver", "number") if n in ds.variables and n not in ds.dims])
 
 
-def _one_layer(
-    ds: xr.Dataset, name: str, form: FileForm, layer: int, bounds: Any
-) -> tuple[xr.Dataset, Any]:
-    """`ds` at one soil layer, and the depths of its top and bottom in metres if it has them."""
+def _one_layer(ds: xr.Dataset, name: str, form: FileForm, layer: int) -> xr.Dataset:
+    """`ds` at one soil layer."""
     dims = [d for d in ds[name].dims if d in form.layer_dims]
     for dim in dims:
-        if not -ds.sizes[dim] <= layer < ds.sizes[dim]:
+        if not 0 <= layer < ds.sizes[dim]:
             raise InputError(
                 f"layer={layer!r}: {name} has {ds.sizes[dim]} layers along {dim!r}, counted from 0."
             )
         ds = ds.isel({dim: layer}, drop=True)
-    thicknesses = ds.attrs.get("SOIL_LAYER_THICKNESSES")
+    thicknesses = ds.attrs.get("SOIL_LAYER_THICKNESSES")  # of LIS, cm
     if dims and thicknesses is not None:
         values = thicknesses.split() if isinstance(thicknesses, str) else np.ravel(thicknesses)
-        edges = np.concatenate([[0.0], np.cumsum(np.asarray(values, np.float64))]) * 0.01
-        bounds = edges[:-1][layer], edges[1:][layer]
-    return ds, bounds
+        thickness = 0.01 * float(values[layer])
+        ds = ds.assign({name: ds[name].assign_attrs(layer_thickness=thickness)})
+    return ds
 
 
 def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
@@ -289,13 +286,14 @@ def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
         da = ds[variable]
         similar = variable == name or matches(tuple(every), variable) or is_uncertainty(variable)
         if similar and da.dtype.kind in "fiu":
-            masked[variable] = mask_missing(da, form.fill_values)
+            percent = "%" in str(da.attrs.get("units")) or "percent" in str(da.attrs.get("units"))
+            factor = 0.01 if percent or is_layer_mass(da) else 1.0
+            fitting = factor if not is_uncertainty(variable) else 1e9  # its range may be small
+            masked[variable] = mask_missing(da, form.fill_values, fitting)
     return ds.assign(masked)
 
 
-def _in_volumetric_units(
-    ds: xr.Dataset, name: str, form: FileForm, bounds: Any, options: Options
-) -> xr.Dataset:
+def _in_volumetric_units(ds: xr.Dataset, name: str, form: FileForm, options: Options) -> xr.Dataset:
     da = ds[name]
     if da.attrs.get("units") is None:
         row = product_of(name)
@@ -303,9 +301,9 @@ def _in_volumetric_units(
         if units is not None:
             da.attrs["units"] = units
     if is_layer_mass(da):
-        layer = layer_of(da, bounds, form)
+        thickness = thickness_of(da, ds, form)
         same = uncertainties(ds, name)
-        return ds.assign({n: mass_to_volumetric(ds[n], layer) for n in (name, *same)})
+        return ds.assign({n: mass_to_volumetric(ds[n], thickness) for n in (name, *same)})
     if is_saturation(da, form):
         if not options.saturation:
             raise UnitError(saturation_message(da))

@@ -10,16 +10,15 @@ import xarray as xr
 
 from xsm.conventions.align import on_cells
 from xsm.conventions.cf import STANDARD_NAME
-from xsm.conventions.units import conversion
+from xsm.conventions.depth import layer_thickness
+from xsm.conventions.units import WATER_DENSITY, conversion
 from xsm.conventions.variables import UNITS, units_of
 from xsm.errors import InputError, UnitError
 from xsm.opening.file_forms import FileForm
 
-WATER_DENSITY = 1000.0  # kg m-3
 _PERCENT = re.compile(r"%|percent|per cent", re.I)
 _SATURATION = re.compile(r"satur|degree of|wetness index|soil water index", re.I)
 _MASS = re.compile(r"^\s*(kg\s*/?\s*m|mm\b|kg m)", re.I)
-_LAYER_IN_NAME = re.compile(r"(\d+)_(\d+)\s*cm")
 _UNCERTAINTY = re.compile(r"uncert|error|noise|dqx|std_?err", re.I)
 
 
@@ -58,44 +57,37 @@ def is_layer_mass(da: xr.DataArray) -> bool:
     return bool(_MASS.match(units_of(da) or ""))
 
 
-def layer_of(da: xr.DataArray, bounds: Any, form: FileForm) -> tuple[float, float]:
-    """Top and bottom of the soil layer in metres: by bounds, by the name, by the product.
+def thickness_of(da: xr.DataArray, ds: xr.Dataset, form: FileForm) -> float:
+    """Thickness of the soil layer in metres: by the file, by the name, by the product.
 
     Raises
     ------
     UnitError
         If none of them gives it.
     """
-    if bounds is not None:
-        top, bottom = np.sort(np.abs(np.ravel(np.asarray(bounds, np.float64))))[[0, -1]]
-        if bottom > top:
-            return float(top), float(bottom)
-    if match := _LAYER_IN_NAME.search(str(da.name)):
-        top, bottom = (0.01 * int(number) for number in match.groups())
-        return top, bottom
-    if str(da.name).startswith("SoilMoist_S_"):
-        return 0.0, 0.02  # surface layer of CLSM
-    if form.layer is not None:
-        return form.layer
-    raise UnitError(
-        f"{da.name} has units {units_of(da)!r}, a mass of water on an area, and the file gives no "
-        "depth_bnds: open it with quality=None and without xsm, divide it by 1000 kg m-3 and by "
-        "the thickness of the layer in m, and set units to 'm3 m-3'."
-    )
+    thickness = layer_thickness(da, ds)
+    if thickness is None and str(da.name).startswith("SoilMoist_S_"):
+        thickness = 0.02  # surface layer of CLSM
+    if thickness is None and form.layer is not None:
+        thickness = form.layer[1] - form.layer[0]
+    if thickness is None:
+        raise UnitError(
+            f"{da.name} has units {units_of(da)!r}, a mass of water on an area, and the file gives "
+            "no layer: neither bounds of a depth nor attributes nor the name. Open it with xarray, "
+            f'set ds["{da.name}"].attrs["layer_thickness"] (m), and pass the Dataset.'
+        )
+    return thickness
 
 
-def mass_to_volumetric(da: xr.DataArray, layer: tuple[float, float]) -> xr.DataArray:
-    """Mass of water of a layer (kg m-2) as m3 m-3."""
+def mass_to_volumetric(da: xr.DataArray, thickness: float) -> xr.DataArray:
+    """Mass of water (kg m-2) of a layer (m) as m3 m-3."""
     factor, _ = conversion(str(units_of(da)), "kg m-2", str(da.name))
-    top, bottom = layer
-    thickness = bottom - top
     out = da * da.dtype.type(factor / (WATER_DENSITY * thickness))
     note = (
-        f"converted from {units_of(da)} with a layer from {top:g} to {bottom:g} m and water of "
+        f"converted from {units_of(da)} with a layer of {thickness:g} m and water of "
         f"{WATER_DENSITY:g} kg m-3"
     )
-    attrs = {**da.attrs, "units": UNITS, "standard_name": _standard_name(da), "comment": note}
-    out.attrs = attrs
+    out.attrs = {**da.attrs, "units": UNITS, "standard_name": _standard_name(da), "comment": note}
     return out
 
 
