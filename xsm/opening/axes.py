@@ -84,7 +84,7 @@ def axes_of_fields(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> Axes |
     -------
     (lat (H,), lon (W,)) or None
         None if rows and columns are no parallels and meridians, or rows or columns without any
-        number cannot be told from the others.
+        number cannot be derived from the others.
     """
     rows, columns = _constant_along(lat, 1), _constant_along(lon, 0)
     if rows is None or columns is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xsm.conventions.valid_values import declared_values, usable_range
 
@@ -39,13 +42,31 @@ def mask_missing(
         fills += np.ravel(np.asarray(attrs.pop(key, ()), np.float64)).tolist()
     dtype = da.dtype if da.dtype.kind == "f" else np.dtype(np.float32)
     declared = usable_range(declared_values(da), factor)
-    values = da.astype(dtype)
     excluded = np.asarray([*fills, *declared.codes], dtype)
-    valid = (values < LARGEST) & ~values.isin(excluded)
-    if declared.low is not None:
-        valid &= values >= declared.low - ROUNDING * max(abs(declared.low), 1e-3)
-    if declared.high is not None:
-        valid &= values <= declared.high + ROUNDING * max(abs(declared.high), 1e-3)
-    out = values.where(valid)
+    limits = declared.low, declared.high
+    data: Any = da.data if da.chunks is not None else da.to_numpy()
+    if da.chunks is not None:
+        meta = np.empty((0,) * da.ndim, dtype)
+        masked = data.map_blocks(_masked, excluded, limits, dtype, dtype=dtype, meta=meta)
+    else:
+        masked = _masked(data, excluded, limits, dtype)
+    out = da.copy(data=masked)
     out.attrs = attrs
     return out
+
+
+def _masked(
+    values: NDArray[Any],
+    excluded: NDArray[Any],
+    limits: tuple[float | None, float | None],
+    dtype: np.dtype[Any],
+) -> NDArray[Any]:
+    low, high = limits
+    values = values.astype(dtype)
+    with np.errstate(invalid="ignore"):
+        valid = (values < LARGEST) & ~np.isin(values, excluded)
+        if low is not None:
+            valid &= values >= low - ROUNDING * max(abs(low), 1e-3)
+        if high is not None:
+            valid &= values <= high + ROUNDING * max(abs(high), 1e-3)
+    return np.where(valid, values, dtype.type(np.nan))

@@ -13,7 +13,7 @@ from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.daily_record import Piece, join, to_days
 from xsm.opening.file_contents import read_contents
 from xsm.opening.file_forms import GENERIC, FileForm, edition, recognise
-from xsm.opening.retrieval import Options, Retrieval, read_retrieval, retrievals
+from xsm.opening.file_retrieval import Options, Retrieval, read_retrieval, retrievals
 from xsm.opening.sources import Source, list_sources
 from xsm.opening.volumetric import (
     is_saturation,

@@ -157,7 +157,8 @@ def read_retrieval(
     ds = _squeezed(ds, name)
     beside = (*POSITIONS, "depth", "depth_bnds")
     ds = ds.set_coords([n for n in map(str, ds.data_vars) if n.lower() in beside])
-    ds = ds.assign_coords({n: v.compute() for n, v in ds.coords.items() if n not in ds.indexes})
+    loaded = {n: v.variable.compute() for n, v in ds.coords.items() if n not in ds.indexes}
+    ds = ds.assign_coords(loaded) if loaded else ds
     ds = _without_experiment_version(_in_chunks(ds, options.chunks))
     ds = _one_layer(ds, name, form, options.layer)
     ds = _masked(ds, name, form)
@@ -244,8 +245,9 @@ def _in_chunks(ds: xr.Dataset, chunks: Any) -> xr.Dataset:
             own = {times[0]: "auto"} if times else {}
         elif isinstance(chunks, dict):
             own = {dim: size for dim, size in chunks.items() if dim in da.dims}
-        chunked[name] = da if da.chunks is not None and not own else da.chunk(own)
-    return ds.assign(chunked)
+        if da.chunks is None or own:
+            chunked[name] = da.variable.chunk(own)
+    return ds.assign(chunked) if chunked else ds
 
 
 def _without_experiment_version(ds: xr.Dataset) -> xr.Dataset:
@@ -289,7 +291,7 @@ def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
             percent = "%" in str(da.attrs.get("units")) or "percent" in str(da.attrs.get("units"))
             factor = 0.01 if percent or is_layer_mass(da) else 1.0
             fitting = factor if not is_uncertainty(variable) else 1e9  # its range may be small
-            masked[variable] = mask_missing(da, form.fill_values, fitting)
+            masked[variable] = mask_missing(da, form.fill_values, fitting).variable
     return ds.assign(masked)
 
 
@@ -308,4 +310,5 @@ def _in_volumetric_units(ds: xr.Dataset, name: str, form: FileForm, options: Opt
         if not options.saturation:
             raise UnitError(saturation_message(da))
         return ds
-    return ds.assign({name: da.assign_attrs(standard_name=STANDARD_NAME)})
+    da.attrs["standard_name"] = STANDARD_NAME
+    return ds
