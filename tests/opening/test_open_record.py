@@ -25,7 +25,7 @@ def test_values_places_and_days_of_every_form(form, tmp_path):
     with dask.config.set(scheduler=refuse_to_compute):
         ds = xsm.open_record(made.paths, quality=None, **options(made))
     da = ds[made.variable]
-    assert ds.attrs["product"] == PRODUCT_OF.get(form, form)
+    assert ds.attrs["xsm_product"] == PRODUCT_OF.get(form, form)
     assert da.dims == ("time", "lat", "lon") and da.chunks is not None
     np.testing.assert_allclose(da, made.values, rtol=2e-6)
     np.testing.assert_allclose(ds["lat"], made.lat, atol=1e-5)

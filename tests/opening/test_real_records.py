@@ -39,7 +39,7 @@ def by_hand(path, name, group=None):
 def test_images_of_cci_and_c3s(forms, pattern, product, n):
     paths = forms(pattern)
     ds = xsm.open_record(paths[::-1], quality=None)
-    assert ds.attrs["product"] == product and ds.sizes["time"] == n
+    assert ds.attrs["xsm_product"] == product and ds.sizes["time"] == n
     expected = np.concatenate([by_hand(path, "sm") for path in paths])
     np.testing.assert_array_equal(ds["sm"], expected)
     assert ds["sm_uncertainty"].attrs["units"] == "m3 m-3"

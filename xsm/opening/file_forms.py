@@ -25,7 +25,6 @@ class FileForm(NamedTuple):
     model : a model or reanalysis: times within a day are averaged
     units : where the file has none
     percent_is_saturation : percent means degree of saturation, not of volume
-    layer : metres; the soil layer of a mass in kg m-2 where neither name nor file gives it
     layer_dims : dimensions of soil layers, of which one is taken
     overpasses : regular expression for group or file name -> overpass
     editions : regular expression for products of the same form that must not be mixed, in file
@@ -45,7 +44,6 @@ class FileForm(NamedTuple):
     model: bool = False
     units: str | None = None
     percent_is_saturation: bool = False
-    layer: tuple[float, float] | None = None
     layer_dims: tuple[str, ...] = ()
     overpasses: tuple[tuple[str, str], ...] = ()
     editions: str = ""
@@ -273,7 +271,6 @@ FILE_FORMS: tuple[FileForm, ...] = (
         marks=("mrsos",),
         model=True,
         units="kg m-2",
-        layer=(0.0, 0.1),  # as the data request of CMIP6 defines it
     ),
     FileForm(
         "sgd_sm",

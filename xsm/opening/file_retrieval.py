@@ -12,7 +12,7 @@ import xarray as xr
 
 from xsm.conventions.cf import STANDARD_NAME
 from xsm.conventions.grid import TIME_NAMES, X_NAMES, Y_NAMES
-from xsm.conventions.products import product_of
+from xsm.conventions.products import product_of, product_row
 from xsm.conventions.variables import find_variable
 from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.file_contents import FileContents, VariableHeader
@@ -69,6 +69,7 @@ class Options(NamedTuple):
     chunks: Any
     layer: int
     saturation: bool  # degree of saturation is taken; the caller has the porosity
+    quality: Any
 
 
 def retrievals(contents: FileContents, form: FileForm, var: str | None) -> list[Retrieval]:
@@ -181,6 +182,8 @@ def _wanted(
         text.replace("{var}", re.escape(retrieval.variable.removesuffix(EVENING)))
         for text in form.companions
     )
+    plain_variable = retrieval.variable.removesuffix(EVENING)
+    flags = _screening_variables(plain_variable, form, options.quality)
     extra = options.variables
     extra = () if extra is None else (extra,) if isinstance(extra, str) else tuple(extra)
     shape = headers[retrieval.variable]
@@ -193,7 +196,8 @@ def _wanted(
         named = plain.lower() in (*POSITIONS, *BESIDE) or _is_coordinate(name, header, shape)
         numeric = set(header.dims) <= set(shape.dims) or name in extra
         asked = name in extra or plain in extra or extra == ("all",)
-        if (named or asked or matches(companions, plain) and numeric) and of_overpass:
+        beside = matches(companions, plain) or plain in flags
+        if (named or asked or (beside and numeric)) and of_overpass:
             wanted.add(name)
     names = {name.removesuffix(EVENING) for name in headers}
     if absent := [
@@ -204,6 +208,16 @@ def _wanted(
             f"expected some of {', '.join(map(repr, sorted(names)))}."
         )
     return wanted
+
+
+def _screening_variables(name: str, form: FileForm, quality: Any) -> set[str]:
+    """Variables that the quality rules to apply read; those recommended where none is applied."""
+    if not form.product:
+        return set()
+    row = product_row(form.product)
+    named = () if quality is None or isinstance(quality, str) else tuple(quality)
+    rules = [rule for rule in row.rules if rule.recommended or rule.name in named]
+    return {flag for rule in rules for flag in rule.flag_names(name, row.stem)}
 
 
 def _is_coordinate(name: str, header: VariableHeader, of: VariableHeader) -> bool:

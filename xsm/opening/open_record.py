@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import xarray as xr
 
 from xsm.conventions.cf import CONVENTIONS, call_text, history_line
+from xsm.conventions.products import product_row
+from xsm.conventions.products import recognise as recognise_product
+from xsm.conventions.screening import screen
 from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.daily_record import Piece, join, to_days
 from xsm.opening.file_contents import read_contents
 from xsm.opening.file_forms import GENERIC, FileForm, edition, recognise
 from xsm.opening.file_retrieval import Options, Retrieval, read_retrieval, retrievals
 from xsm.opening.sources import Source, list_sources
-from xsm.opening.volumetric import (
-    is_saturation,
-    saturation_message,
-    saturation_to_volumetric,
-    uncertainties,
-)
+from xsm.opening.volumetric import is_saturation, saturation_message, volumetric_dataset
 
 logger = logging.getLogger(__name__)
 
+Quality = str | Sequence[str] | None
 OVERPASSES = ("AM", "PM", "both")
 
 
@@ -31,7 +30,7 @@ def open_record(
     paths: Any,
     product: str | None = None,
     *,
-    quality: str | None = "recommended",
+    quality: Quality = "recommended",
     overpass: str | None = None,
     var: str | None = None,
     variables: str | Iterable[str] | None = None,
@@ -51,8 +50,10 @@ def open_record(
     product : str, optional
         Key of the product, such as ``"smap_l3"``; by default recognised from names, groups,
         variables and attributes.
-    quality : {"recommended", None}
-        Apply the flags that the guide of the product recommends; None keeps every retrieval.
+    quality : {"recommended", None} or sequence of str
+        Apply the quality rules that the guide of the product recommends, as far as their flags are
+        in the files; or the rules of these names; None keeps every retrieval. See
+        :func:`xsm.screen` and ``xsm.quality_rules()``.
     overpass : {"AM", "PM", "both"}, optional
         Which overpass, for products that have two. "both" gives a dimension ``overpass``. By
         default the morning where the files have both, else the one that they have.
@@ -102,9 +103,7 @@ def open_record(
     """
     if overpass is not None and overpass not in OVERPASSES:
         raise InputError(f"overpass={overpass!r}: expected 'AM', 'PM', 'both' or None.")
-    if quality not in ("recommended", None):
-        raise InputError(f"quality={quality!r}: expected 'recommended' or None.")
-    options = Options(var, _names(variables), chunks, layer, porosity is not None)
+    options = Options(var, _names(variables), chunks, layer, porosity is not None, quality)
     pieces, form, name = _opened(list_sources(paths), product, overpass, options)
     pieces = _chosen_overpasses(pieces, overpass)
     records = {
@@ -185,21 +184,16 @@ def _chosen_overpasses(
 
 
 def _screened_days(
-    ds: xr.Dataset, name: str, form: FileForm, quality: str | None, daily: bool
+    ds: xr.Dataset, name: str, form: FileForm, quality: Quality, daily: bool
 ) -> xr.Dataset:
-    ds = _screened(ds, form, quality)
+    ds = _screened(ds, name, form, quality)
     return to_days(ds, name) if daily else ds
 
 
-def _screened(ds: xr.Dataset, form: FileForm, quality: str | None) -> xr.Dataset:
-    """`ds` with the recommended flags of its product applied."""
-    if quality is None or form is GENERIC:
-        return ds
-    try:
-        from xsm.conventions.screening import screen  # type: ignore[import-not-found]
-    except ImportError:
-        return ds
-    return screen(ds, product=form.product, quality=quality)
+def _screened(ds: xr.Dataset, name: str, form: FileForm, quality: Quality) -> xr.Dataset:
+    """`ds` with the quality rules of its product applied."""
+    row = product_row(form.product) if form.product else recognise_product(ds, name)
+    return ds if quality is None or row is None else screen(ds, row, quality, name)
 
 
 def _with_overpasses(records: dict[str, xr.Dataset], overpass: str | None) -> xr.Dataset:
@@ -225,8 +219,7 @@ def _without_saturation(ds: xr.Dataset, name: str, form: FileForm, porosity: Any
         return ds
     if porosity is None:
         raise UnitError(saturation_message(ds[name]))
-    same = (name, *uncertainties(ds, name))
-    return ds.assign({n: saturation_to_volumetric(ds[n], porosity) for n in same})
+    return volumetric_dataset(ds, name, porosity)
 
 
 def _described(
@@ -239,7 +232,7 @@ def _described(
 ) -> xr.Dataset:
     ds["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
     if form.product:
-        ds.attrs["product"] = form.product
+        ds.attrs["xsm_product"] = form.product
     if len(records) == 1 and (key := next(iter(records))):
         ds.attrs["overpass"] = key
     ds.attrs["Conventions"] = CONVENTIONS

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from xsm.conventions.align import on_cells
 from xsm.conventions.cf import STANDARD_NAME
 from xsm.conventions.depth import layer_thickness
+from xsm.conventions.products import product_row
+from xsm.conventions.saturation import saturation_to_volumetric
 from xsm.conventions.units import WATER_DENSITY, conversion
 from xsm.conventions.variables import UNITS, units_of
-from xsm.errors import InputError, UnitError
+from xsm.errors import UnitError
 from xsm.opening.file_forms import FileForm
 
 _PERCENT = re.compile(r"%|percent|per cent", re.I)
@@ -68,8 +68,9 @@ def thickness_of(da: xr.DataArray, ds: xr.Dataset, form: FileForm) -> float:
     thickness = layer_thickness(da, ds)
     if thickness is None and str(da.name).startswith("SoilMoist_S_"):
         thickness = 0.02  # surface layer of CLSM
-    if thickness is None and form.layer is not None:
-        thickness = form.layer[1] - form.layer[0]
+    row = product_row(form.product) if form.product else None
+    if thickness is None and row is not None and row.layer is not None and da.name in row.names:
+        thickness = row.layer[1] - row.layer[0]
     if thickness is None:
         raise UnitError(
             f"{da.name} has units {units_of(da)!r}, a mass of water on an area, and the file gives "
@@ -91,52 +92,33 @@ def mass_to_volumetric(da: xr.DataArray, thickness: float) -> xr.DataArray:
     return out
 
 
-def saturation_to_volumetric(da: xr.DataArray, porosity: Any) -> xr.DataArray:
-    """Degree of saturation times the porosity of the soil, m3 m-3.
-
-    Parameters
-    ----------
-    da : DataArray
-        On (time, lat, lon) or (time, y, x); percent or fraction.
-    porosity : float or DataArray
-        Pore volume per volume of soil, 0 to 1, on the rows and columns of `da`.
+def volumetric_dataset(ds: xr.Dataset, name: str, porosity: Any) -> xr.Dataset:
+    """`ds` with the degree of saturation `name`, and its uncertainty, times the porosity.
 
     Raises
     ------
     InputError, GridError
-        If the porosity is none, or lies on other cells.
+        See :func:`xsm.saturation_to_volumetric`.
     """
-    if porosity is None:
-        raise UnitError(saturation_message(da))
-    fraction = 0.01 if _PERCENT.search(units_of(da) or "percent") else 1.0
+    da = ds[name]
     if isinstance(porosity, xr.DataArray):
-        rows, columns = da.dims[-2:]
-        renamed = _named_like(porosity, da, str(rows), str(columns))
-        porosity = on_cells(renamed.drop_attrs(), da, "porosity", "time", None)
-    elif not isinstance(porosity, int | float | np.number) or isinstance(porosity, bool):
-        raise InputError(
-            f"porosity={porosity!r}: expected a number such as 0.45, or a DataArray on "
-            f"{da.dims[-2:]}."
-        )
-    smallest, largest = float(np.min(porosity)), float(np.nanmax(porosity))
-    if not (0.0 < largest <= 1.0 and not smallest < 0.0):
-        raise InputError(
-            f"porosity is {smallest:g} to {largest:g}: expected a fraction of the volume, 0 to 1."
-        )
-    out = (da * fraction * porosity).astype(da.dtype).transpose(*da.dims)
-    out.attrs = {
-        **da.attrs,
-        "units": UNITS,
-        "standard_name": _standard_name(da),
-        "long_name": "uncertainty of soil moisture"
-        if is_uncertainty(str(da.name))
-        else "soil moisture",
-        "comment": f"degree of saturation ({units_of(da)}) times the porosity of the soil",
-    }
-    return out
+        rows, columns = map(str, da.dims[-2:])
+        porosity = _named_like(porosity, rows, columns)
+    std = next(iter(uncertainties(ds, name)), None)
+    # the name alone, such as sm, may be that of a volumetric variable
+    relative = da.assign_attrs(long_name="degree of saturation")
+    out = saturation_to_volumetric(relative, porosity, uncertainty=None if std is None else ds[std])
+    converted = out.data_vars if isinstance(out, xr.Dataset) else {name: out}
+    ds = ds.drop_vars([] if std is None else [std]).assign(converted)
+    screening = {k: v for k, v in da.attrs.items() if str(k).startswith("screening")}
+    beside = [*str(da.attrs.get("ancillary_variables", "")).split(), *list(converted)[1:]]
+    ds[name].attrs |= screening
+    if listed := [n for n in dict.fromkeys(map(str, beside)) if n in ds]:
+        ds[name].attrs["ancillary_variables"] = " ".join(listed)
+    return ds
 
 
-def _named_like(porosity: xr.DataArray, da: xr.DataArray, rows: str, columns: str) -> xr.DataArray:
+def _named_like(porosity: xr.DataArray, rows: str, columns: str) -> xr.DataArray:
     names = {"latitude": rows, "Latitude": rows, "y": rows, "lat": rows}
     names |= {"longitude": columns, "Longitude": columns, "x": columns, "lon": columns}
     renames = {d: names[str(d)] for d in porosity.dims if names.get(str(d), d) != d}
