@@ -128,6 +128,16 @@ def test_the_global_grid_of_smap_is_exact(tmp_path):
     np.testing.assert_allclose(ds["soil_moisture"], made.values, rtol=1e-6)
 
 
+def test_a_global_grid_stored_from_the_south(tmp_path):
+    made = made_files.smap_l3(tmp_path, rows=slice(None), columns=slice(None), both=False, n=1)
+    group = "Soil_Moisture_Retrieval_Data"
+    with xr.open_dataset(made.paths[0], group=group, engine="netcdf4") as ds:
+        flipped = ds.isel(phony_dim_0=slice(None, None, -1)).drop_vars("tb_time_utc").load()
+    day = xsm.open_record(xsm.add_day(flipped, "2015-04-01"), quality=None)
+    np.testing.assert_array_equal(day["lat"], made.lat[::-1])
+    np.testing.assert_allclose(day["soil_moisture"], made.values[:, ::-1], rtol=1e-6)
+
+
 def test_places_outside_the_swaths_are_exact(tmp_path):
     """Each file lacks every third column, so one file alone has no place for some columns."""
     made = made_files.smap_l3(tmp_path, n=1)

@@ -68,7 +68,13 @@ FILE_FORMS: tuple[FileForm, ...] = (
     FileForm(
         "smap_l3",
         "SMAP L3, L3 enhanced and L2, and lists of their points",
-        ("soil_moisture", "soil_moisture_dca", "soil_moisture_(scav|scah|option[123])"),
+        (
+            "soil_moisture",
+            "soil_moisture_am",
+            "soil_moisture_dca",
+            "soil_moisture_(scav|scah|option[123])",
+            "Soil_Moisture_Retrieval_Data(_AM|_PM)?_soil_moisture",
+        ),
         file_name=r"SMAP_L[23]_",
         attributes=r"^SPL[23]SM|\bSMAP\b",
         marks=("retrieval_qual_flag", "soil_moisture_dca", "EASE_row_index"),

@@ -158,7 +158,8 @@ def read_retrieval(
     ds = _squeezed(ds, name)
     beside = (*POSITIONS, "depth", "depth_bnds")
     ds = ds.set_coords([n for n in map(str, ds.data_vars) if n.lower() in beside])
-    loaded = {n: v.variable.compute() for n, v in ds.coords.items() if n not in ds.indexes}
+    small = [n for n, v in ds.coords.items() if n not in ds.indexes and v.ndim < 2]
+    loaded = {n: ds[n].variable.compute() for n in small}
     ds = ds.assign_coords(loaded) if loaded else ds
     ds = _without_experiment_version(_in_chunks(ds, options.chunks))
     ds = _one_layer(ds, name, form, options.layer)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
-from xsm.conventions.grid import coordinate
+from xsm.conventions.grid import coordinate, wrap_longitude
+from xsm.conventions.swath_coordinates import known_degrees
 from xsm.errors import GridError
-from xsm.opening.axes import assign_axes, global_axes
+from xsm.opening.axes import AXIS_TOLERANCE, Axes, assign_axes, global_axes
 from xsm.opening.file_forms import FileForm
 from xsm.opening.points import place_points
+
+SAMPLES = 16  # rows and columns of a global grid that are compared to its axes
 
 
 def on_rows_and_columns(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
@@ -32,22 +36,40 @@ def on_rows_and_columns(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset
             "and longitude along them: expected rows and columns, or points with both."
         )
     rows, columns = map(str, space[-2:])
-    if lat is not None and lon is not None:
-        ds = ds.drop_vars([lat.name, lon.name])
-        fields = {"lat": lat.values, "lon": lon.values}
-    else:
-        fields = {}
     shape = ds.sizes[rows], ds.sizes[columns]
     axes = global_axes(form.grid, shape)
     if axes is None and (axes := global_axes(form.grid, shape[::-1])) is not None:
         rows, columns = columns, rows
+    fields = {}
+    if lat is not None and lon is not None:
+        if axes is not None and not _on_axes(lat, lon, rows, columns, axes):
+            axes = None
+        if axes is None:
+            fields = {"lat": lat.transpose(rows, columns), "lon": lon.transpose(rows, columns)}
+        ds = ds.drop_vars([lat.name, lon.name])
     labels = {n for n in (rows, columns) if n in ds.variables}
     ds = ds.drop_vars(labels).rename({rows: "y", columns: "x"})
     if axes is not None:
         return assign_axes(ds, axes).transpose(..., "time", "lat", "lon")
     if fields:
-        ds = ds.assign_coords({k: (("y", "x"), v) for k, v in fields.items()})
+        ds = ds.assign_coords({k: (("y", "x"), v.values) for k, v in fields.items()})
     return ds.transpose(..., "time", "y", "x")
+
+
+def _on_axes(lat: xr.DataArray, lon: xr.DataArray, rows: str, columns: str, axes: Axes) -> bool:
+    """Whether 2-D places of a global grid are its axes: by a sample, by all if that is missing."""
+    for field, dim, axis in ((lat, rows, axes[0]), (lon, columns, axes[1])):
+        for number in (SAMPLES, max(field.shape)):
+            steps = {d: slice(None, None, max(1, field.sizes[d] // number)) for d in field.dims}
+            values = known_degrees(field.isel(steps).transpose(rows, columns).values)
+            expected = axis[steps[dim]]
+            expected = expected[:, None] if dim == rows else expected[None, :]
+            apart = np.abs(wrap_longitude(values - expected))
+            if (apart > AXIS_TOLERANCE).any():
+                return False
+            if np.isfinite(apart).any():
+                break
+    return True
 
 
 def _position_of(da: xr.DataArray, ds: xr.Dataset, kind: str) -> xr.DataArray | None:
