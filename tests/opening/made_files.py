@@ -380,8 +380,7 @@ def gldas(folder):
     """Noah 3-hourly, kg m-2 of 0-10 cm, south first, units of time with a leading space."""
     lat, lon = axes()
     lat = lat[::-1]
-    values = some_values(16, seed=13)
-    values[:, 0, 0] = np.nan
+    values = with_sea(some_values(16, seed=13))
     paths = []
     for k in range(16):
         day, hour = days()[k // 8], 3 * (k % 8)
@@ -402,6 +401,13 @@ def gldas(folder):
     return Made(paths, daily_mean(values, 8), lat, lon, days(), "SoilMoi0_10cm_inst")
 
 
+def with_sea(values):
+    """Values of a model: missing over the sea only."""
+    values = np.nan_to_num(values, nan=0.2)
+    values[:, 0, 0] = np.nan
+    return values
+
+
 def daily_mean(values, n):
     parts = values.reshape(-1, n, *values.shape[1:])
     count = np.isfinite(parts).sum(1)
@@ -412,7 +418,7 @@ def daily_mean(values, n):
 def era5(folder, *, step=0.25, name="ERA5_2024.nc", old=False):
     """ERA5 of 2024 (valid_time, expver beside, number) or of before (expver a dimension)."""
     lat, lon = axes(step)
-    values = some_values(48, seed=14)
+    values = with_sea(some_values(48, seed=14))
     path = Path(folder) / name
     time = "time" if old else "valid_time"
     with netCDF4.Dataset(path, "w") as root:

@@ -249,6 +249,8 @@ def test_times_of_a_day_are_kept_on_request(tmp_path):
     assert daily.attrs["cell_methods"] == "time: mean" and daily.attrs["times_a_day"] == "8"
     part = xsm.open_record(made.paths[:11])["SoilMoi0_10cm_inst"]
     assert part.attrs["times_a_day"] == "3 to 8"
+    assert int(part[1].count()) == 0  # 3 of 8 steps are no day
+    np.testing.assert_array_equal(part[0], daily[0])
 
 
 def test_sums_have_no_daily_mean(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.daily import daily_values
 from xsm.conventions.time_axis import days_of, is_cftime
 from xsm.errors import GridError, InputError, TimeAxisError
 from xsm.opening.axes import AXIS_TOLERANCE, assign_axes, axes_of_fields, merge_fields
@@ -266,7 +267,7 @@ def _days(times: NDArray[Any]) -> NDArray[Any]:
     return days_of(times).astype("datetime64[ns]")
 
 
-def to_days(ds: xr.Dataset, name: str) -> xr.Dataset:
+def to_days(ds: xr.Dataset, name: str, *, model: bool = False) -> xr.Dataset:
     """`ds` with one element a day: means of soil moisture where a day has several times.
 
     Parameters
@@ -275,6 +276,9 @@ def to_days(ds: xr.Dataset, name: str) -> xr.Dataset:
         Sorted in time.
     name : str
         Of its soil moisture.
+    model : bool
+        Values at fixed steps: days with less than three quarters of them are missing. Otherwise
+        orbits: what there is, is averaged.
 
     Returns
     -------
@@ -297,19 +301,20 @@ def to_days(ds: xr.Dataset, name: str) -> xr.Dataset:
         _check_state(ds[n])
     states = [n for n in moving if ds[n].dtype.kind == "f" and not _is_flag(ds[n])]
     attrs = {n: ds[n].attrs for n in ds.data_vars}
-    averaged = [
-        ds[states].isel(time=slice(start, start + count)).astype(np.float64).mean("time")
-        for start, count in zip(starts, counts, strict=True)
-    ]
-    out = xr.concat(
-        averaged,
-        xr.Variable("time", days[starts], ds["time"].attrs),
-        data_vars="all",
-        coords="minimal",
-        compat="override",
-        join="override",
-        combine_attrs="override",
-    )
+    exact = ds[states].astype(np.float64)
+    if model:  # days with too few steps are missing
+        out = xr.Dataset({n: daily_values(exact[n], "time") for n in states})
+    else:
+        parts = zip(starts, counts, strict=True)
+        out = xr.concat(
+            [exact.isel(time=slice(start, start + n)).mean("time") for start, n in parts],
+            "time",
+            data_vars="all",
+            coords="minimal",
+            compat="override",
+            join="override",
+        )
+    out = out.assign_coords(time=("time", days[starts], ds["time"].attrs))
     out = out.assign({n: out[n].astype(ds[n].dtype) for n in states})
     out = out.assign({n: v for n, v in ds.data_vars.items() if n not in moving})
     out = out.transpose(*ds[name].dims, ...).assign_attrs(ds.attrs)

@@ -187,7 +187,7 @@ def _screened_days(
     ds: xr.Dataset, name: str, form: FileForm, quality: Quality, daily: bool
 ) -> xr.Dataset:
     ds = _screened(ds, name, form, quality)
-    return to_days(ds, name) if daily else ds
+    return to_days(ds, name, model=form.model) if daily else ds
 
 
 def _screened(ds: xr.Dataset, name: str, form: FileForm, quality: Quality) -> xr.Dataset:
