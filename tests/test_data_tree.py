@@ -49,6 +49,16 @@ def test_an_error_names_the_group(tree):
         one_day.sm.gapfill()
 
 
+def test_groups_are_screened_and_checked(tree):
+    tree[PM]["retrieval_qual_flag"] = xr.zeros_like(tree[PM]["soil_moisture"]).astype("i2") + 1
+    screened = tree.sm.screen(product="smap_l3")
+    assert np.isnan(screened[PM]["soil_moisture"]).all()
+    xr.testing.assert_equal(screened[AM]["soil_moisture"], tree[AM]["soil_moisture"])
+    table = tree.sm.check()
+    assert set(table.index.get_level_values("group")) == {AM, PM}
+    assert table.loc[PM].query("check == 'quality'")["result"].tolist() == ["doubtful"]
+
+
 def test_a_tree_without_soil_moisture_lists_its_groups():
     tree = xr.DataTree.from_dict({"/a": xr.Dataset({"t": ("x", np.zeros(3))}), "/b": xr.Dataset()})
     with pytest.raises(VariableNotFoundError, match=r"in any group.*/a: t; /b: none"):

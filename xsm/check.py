@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.conventions.grid import coordinate, layout_of, time_of
+from xsm.conventions.groups import soil_moisture_groups
 from xsm.conventions.products import recognise
 from xsm.conventions.screening import applicable_rules
 from xsm.conventions.time_axis import daily_axis
@@ -39,7 +40,7 @@ class _Table:
         self.add(check, REFUSED, finding, next_step)
 
 
-def check(obj: xr.Dataset | xr.DataArray, *, var: str | None = None) -> pd.DataFrame:
+def check(obj: xr.Dataset | xr.DataArray | xr.DataTree, *, var: str | None = None) -> pd.DataFrame:
     """Check a record: all that the functions of xsm would refuse, or that is doubtful, as a table.
 
     The checks are those that ``gapfill`` and ``validate`` make. Values are looked at if they are in
@@ -47,8 +48,9 @@ def check(obj: xr.Dataset | xr.DataArray, *, var: str | None = None) -> pd.DataF
 
     Parameters
     ----------
-    obj : Dataset or DataArray
-        Daily soil moisture on a grid.
+    obj : Dataset, DataArray or DataTree
+        Daily soil moisture on a grid. Of a DataTree each group with soil moisture is checked; the
+        index has the names of the groups.
     var : str, optional
         The variable, where neither a standard name nor a known product tells.
 
@@ -66,6 +68,10 @@ def check(obj: xr.Dataset | xr.DataArray, *, var: str | None = None) -> pd.DataF
     """
     import pandas as pd
 
+    if isinstance(obj, xr.DataTree):
+        groups = soil_moisture_groups(obj, var)
+        tables = [check(obj[path].to_dataset(), var=var) for path in groups]
+        return pd.concat(tables, keys=groups, names=["group"])
     table = _Table()
     try:
         da, ds = choose(obj, var)

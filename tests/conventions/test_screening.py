@@ -229,8 +229,6 @@ def test_unknown_rules_list_the_rules(quality):
 def test_other_objects_are_refused():
     with pytest.raises(InputError, match="needs the flags"):
         xsm.screen(smap()["soil_moisture"])
-    with pytest.raises(InputError, match="DataTree.*/a"):
-        xsm.screen(xr.DataTree.from_dict({"/a": smap()}))
     with pytest.raises(InputError, match="not recognised.*'smap_l3'"):
         xsm.screen(smap().rename(soil_moisture="moist"))
     with pytest.raises(VariableNotFoundError, match="var='moist'"):

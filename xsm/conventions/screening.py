@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.conventions.cf import FILL_FLAGS, call_text, history_line
+from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.products import PRODUCTS, Product, product_row, recognise
 from xsm.conventions.quality_rules import QualityRule
 from xsm.conventions.units import conversion
@@ -29,17 +30,18 @@ CHUNKED_BYTES = 8 * 2**20  # a larger variable of a file is screened in chunks, 
 
 
 def screen(
-    ds: xr.Dataset,
+    ds: xr.Dataset | xr.DataTree,
     product: str | Product | None = None,
     quality: str | Sequence[str] | None = RECOMMENDED,
     var: str | None = None,
-) -> xr.Dataset:
+) -> Any:
     """Set retrievals of low quality to missing, by the flags that their product comes with.
 
     Parameters
     ----------
-    ds : Dataset
-        Soil moisture with the flags of its product; decoded, any dimensions. Not changed.
+    ds : Dataset or DataTree
+        Soil moisture with the flags of its product; decoded, any dimensions. Not changed. Of a
+        DataTree each group with soil moisture is screened.
     product : str, optional
         Key of ``xsm.products()``. Default: recognised by variables and global attributes.
     quality : {"recommended", None} or sequence of str
@@ -73,6 +75,9 @@ def screen(
     ``xsm.quality_rules(product)`` lists the rules with their conditions and sources. A value whose
     flag is missing is not removed. Screening twice by the same rules changes nothing.
     """
+    if isinstance(ds, xr.DataTree):
+        groups = soil_moisture_groups(ds, var)
+        return over_groups(screen, ds, groups, product=product, quality=quality, var=var)
     _check_object(ds)
     row = product_row(product) if product is not None else recognise(ds, var)
     if var is not None and var not in ds.data_vars:
@@ -147,12 +152,6 @@ def _check_object(ds: Any) -> None:
         raise InputError(
             f"obj is the DataArray {ds.name!r}: screening needs the flags beside it. Pass the "
             "Dataset that it is from."
-        )
-    if isinstance(ds, xr.DataTree):
-        groups = [node.path for node in ds.subtree if node.data_vars]
-        raise InputError(
-            f"obj is a DataTree: screen its groups one by one, such as "
-            f"tree[{(groups or ['/'])[0]!r}].to_dataset(); it has {groups}."
         )
     raise InputError(f"obj is a {type(ds).__name__}: expected an xarray Dataset.")
 
