@@ -152,6 +152,7 @@ def estimate(
         mean,
         std if uncertainty else None,
         flag,
+        grid=predictors.base,
         target=loaded.card["target"],
         identity=loaded.identity,
         call=call_text("estimate", name, {"regrid": regrid}),

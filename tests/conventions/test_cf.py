@@ -54,11 +54,11 @@ def arrays(shape=(2, 2, 2)):
 
 
 def test_a_filled_record_keeps_the_input_and_says_what_was_done(cube):
-    ds = cube.to_dataset().assign(other=3).assign_attrs(history="made")
+    ds = cube.to_dataset().assign(other=3, quality=1).assign_attrs(history="made")
     out = filled_dataset(
         ds, read_variable(cube), arrays(), identity="net", call="call", coverage_factors={"68": 0.9}
     )
-    assert set(out.data_vars) == {"sm", "other", "sm_uncertainty", "sm_flag"}
+    assert set(out.data_vars) == {"sm", "other", "quality", "sm_uncertainty", "sm_flag"}
     assert out["sm"].attrs["ancillary_variables"] == "quality sm_uncertainty sm_flag"
     assert out["sm"].attrs["gapfill_model"] == "net"
     assert out["sm_uncertainty"].attrs["units"] == "percent"

@@ -301,6 +301,7 @@ def map_pixels(
         dask="parallelized",
         output_dtypes=list(dtypes),
         join="override",
+        keep_attrs=False,  # those of the first array are not those of the results
     )
     outs = []
     for result in results if len(dtypes) > 1 else (results,):

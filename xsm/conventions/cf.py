@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xsm._version import __version__
+from xsm.conventions.encoding import storage_of
 from xsm.conventions.products import product_of
 from xsm.conventions.units import to_m3m3_factor
 from xsm.conventions.variables import UNITS, UNNAMED, SoilMoistureVariable, units_of
@@ -66,28 +67,43 @@ def filled_dataset(
     name = str(da.name or UNNAMED)
     filled, uncertainty, flag = arrays
     companions = _companions(name, uncertainty is not None)
-    values = xr.Variable(da.dims, _with_pint(filled, variable), dict(da.attrs), dict(da.encoding))
-    ancillary = str(da.attrs.get("ancillary_variables", "")).split()
-    ancillary += [c for c in companions if c not in ancillary]
-    values.attrs["ancillary_variables"] = " ".join(ancillary)
-    values.attrs["gapfill_model"] = identity
-
     ds = obj.copy(deep=False) if isinstance(obj, xr.Dataset) else da.coords.to_dataset()
     if isinstance(obj, xr.Dataset) and companions[-1] in ds:
         raise InputError(
             f"the Dataset already has a variable {companions[-1]!r}, which gapfill writes: it "
             f'looks filled. Drop or rename it first: ds.drop_vars("{companions[-1]}").'
         )
-    outputs = {name: values}
+    stored = storage_of(
+        name,
+        da.attrs,
+        da.encoding,
+        dtype=filled.dtype,
+        value_range=variable.valid_range,
+        to_m3m3_factor=variable.to_m3m3_factor,
+        chunks=getattr(filled, "chunks", None),
+    )
+    values = xr.Variable(da.dims, _with_pint(filled, variable), stored.attrs, stored.encoding)
+    ancillary = [n for n in str(da.attrs.get("ancillary_variables", "")).split() if n in ds]
+    ancillary += [c for c in companions if c not in ancillary]
+    values.attrs["ancillary_variables"] = " ".join(ancillary)
+    values.attrs["gapfill_model"] = identity
+
+    outputs, changes = {name: values}, [stored.change]
     if uncertainty is not None:
-        std = _fill_uncertainty(ds, name, uncertainty, flag, variable)
+        std, change = _fill_uncertainty(ds, name, uncertainty, flag, variable)
         std.attrs |= {f"coverage_factor_{k}": float(v) for k, v in coverage_factors.items()}
         outputs[companions[0]] = std
+        changes.append(change)
     outputs[companions[-1]] = xr.Variable(
         da.dims, flag, flag_attrs(f"origin of {da.attrs.get('long_name', name)}", FILL_FLAGS)
     )
+    _share_grid_mapping(da, [outputs[companion] for companion in companions], ds)
     ds = ds.assign(outputs)
-    ds.attrs["history"] = history_line(f"{call}, network {identity}", ds.attrs.get("history"))
+    ds.attrs.setdefault("Conventions", CONVENTIONS)
+    notes = "; ".join([f"{call}, network {identity}", *filter(None, changes)])
+    ds.attrs["history"] = history_line(notes, ds.attrs.get("history"))
+    if unlimited := ds.encoding.get("unlimited_dims"):  # xarray refuses those that are gone
+        ds.encoding = ds.encoding | {"unlimited_dims": {d for d in unlimited if d in ds.dims}}
     return ds
 
 
@@ -97,6 +113,7 @@ def estimate_dataset(
     std: xr.DataArray | None,
     flag: xr.DataArray,
     *,
+    grid: xr.DataArray | None = None,
     target: Mapping[str, Any],
     identity: str,
     call: str,
@@ -106,9 +123,11 @@ def estimate_dataset(
     Parameters
     ----------
     obj : Dataset
-        The input, for its history.
+        The input, for its history and grid mapping.
     mean, std, flag : DataArray
-        m3 m-3; `std` may be None.
+        m3 m-3; `std` may be None. Their own attributes are not used.
+    grid : DataArray, optional
+        The predictor whose cells the estimate has; its ``grid_mapping`` is that of the results.
     target : mapping
         Of the model's card: ``name``, ``depth_top`` and ``depth_bottom`` (m).
     identity, call : str
@@ -119,7 +138,8 @@ def estimate_dataset(
     layer = f"{top * 100:g}-{bottom * 100:g} cm"
     companions = _companions(name, std is not None)
     out = {
-        name: mean.assign_attrs(
+        name: with_attrs(
+            mean,
             coverage_content_type="modelResult",
             standard_name=STANDARD_NAME,
             long_name=f"estimated soil moisture, {layer}",
@@ -130,19 +150,52 @@ def estimate_dataset(
         )
     }
     if std is not None:
-        out[companions[0]] = std.assign_attrs(
+        out[companions[0]] = with_attrs(
+            std,
             standard_name=f"{STANDARD_NAME} standard_error",
             long_name=f"uncertainty of estimated soil moisture, {layer}",
             units=UNITS,
             comment="one standard deviation",
         )
-    out[companions[-1]] = flag.assign_attrs(
-        flag_attrs("why there is an estimate, or none", ESTIMATE_FLAGS)
+    out[companions[-1]] = with_attrs(
+        flag, **flag_attrs("why there is an estimate, or none", ESTIMATE_FLAGS)
     )
     ds = xr.Dataset(out).assign_coords(depth=_depth(top, bottom))
+    if grid is not None:
+        mapping = _share_grid_mapping(grid, [ds[name].variable for name in out], obj, ds)
+        ds = ds.assign({n: obj[n].variable for n in mapping if n not in ds.variables})
     ds.attrs["Conventions"] = CONVENTIONS
     ds.attrs["history"] = history_line(f"{call}, network {identity}", obj.attrs.get("history"))
     return ds
+
+
+def _share_grid_mapping(
+    source: xr.DataArray, variables: Iterable[xr.Variable], *datasets: xr.Dataset
+) -> list[str]:
+    """Give `variables` the grid mapping of `source`, and return the variables that hold it.
+
+    xarray has ``grid_mapping`` among the attributes, or among the encoding if the file was opened
+    with ``decode_coords="all"``. Nothing is done if no dataset has the variable that it names.
+    """
+    for group in ("attrs", "encoding"):
+        text = str(getattr(source, group).get("grid_mapping", ""))
+        # "crs", or in the extended form "crs: y x other: lat lon"
+        names = [w[:-1] for w in text.split() if w.endswith(":")] or text.split()
+        if names and all(any(n in ds.variables for ds in datasets) for n in names):
+            for variable in variables:
+                getattr(variable, group)["grid_mapping"] = text
+            return names
+    return []
+
+
+def with_attrs(da: xr.DataArray, **attrs: Any) -> xr.DataArray:
+    """`da` with these attributes instead of its own, whatever ``keep_attrs`` left it.
+
+    A result has neither the valid range nor the standard name of what it was made from.
+    """
+    out = da.copy(deep=False)
+    out.attrs = attrs
+    return out
 
 
 def flag_attrs(long_name: str, meanings: Sequence[str]) -> dict[str, Any]:
@@ -181,8 +234,8 @@ def _with_pint(array: Any, variable: SoilMoistureVariable) -> Any:
 
 def _fill_uncertainty(
     ds: xr.Dataset, name: str, uncertainty: Any, flag: Any, variable: SoilMoistureVariable
-) -> xr.Variable:
-    """Uncertainty of filled values; elsewhere that of the product, where it has one."""
+) -> tuple[xr.Variable, str]:
+    """Uncertainty of filled values, elsewhere that of the product; and how its storage changed."""
     da, product_uncertainty = variable.da, f"{name}_uncertainty"
     if product_uncertainty not in ds:
         attrs = {"long_name": f"uncertainty of filled {da.attrs.get('long_name', name)}"}
@@ -191,7 +244,7 @@ def _fill_uncertainty(
             attrs["standard_name"] = f"{da.attrs['standard_name']} standard_error"
         if variable.quantity is None:
             attrs["units"] = units_of(da) or _product_units(name)
-        return xr.Variable(da.dims, _with_pint(uncertainty, variable), attrs)
+        return xr.Variable(da.dims, _with_pint(uncertainty, variable), attrs), ""
     given = ds[product_uncertainty]
     if set(given.dims) != set(da.dims) or given.dtype.kind != "f":
         raise InputError(
@@ -202,14 +255,22 @@ def _fill_uncertainty(
     quantity = given.data if hasattr(given.data, "magnitude") else None
     data = given.data if quantity is None else quantity.magnitude
     units = units_of(given) if quantity is None else str(quantity.units)
-    ratio = variable.to_m3m3_factor / to_m3m3_factor(
-        units, product_uncertainty, product=product_of(name)
-    )
+    factor = to_m3m3_factor(units, product_uncertainty, product=product_of(name))
+    ratio = variable.to_m3m3_factor / factor
     filled_std = (uncertainty if ratio == 1.0 else uncertainty * ratio).astype(data.dtype)
     both = np.where((flag == BY_NETWORK) | (flag == BY_CLIMATOLOGY), filled_std, data)
+    stored = storage_of(
+        product_uncertainty,
+        given.attrs,
+        given.encoding,
+        dtype=data.dtype,
+        value_range=(0.0, 1.0 / factor),
+        to_m3m3_factor=factor,
+        chunks=getattr(both, "chunks", None),
+    )
     both = both if quantity is None else type(quantity)(both, quantity.units)
     comment = {"comment": "where the value was filled: one standard deviation of it"}
-    return xr.Variable(da.dims, both, dict(given.attrs) | comment, dict(given.encoding))
+    return xr.Variable(da.dims, both, stored.attrs | comment, stored.encoding), stored.change
 
 
 def _product_units(name: str) -> str:

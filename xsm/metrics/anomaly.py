@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import with_attrs
 from xsm.conventions.time_axis import year_length
 from xsm.errors import InputError, TimeAxisError
 from xsm.metrics.pairs import Dims, one_chunk_along, pair
@@ -75,13 +76,13 @@ def anomalies(
         output_core_dims=[[dim]],
         dask="parallelized",
         output_dtypes=[np.float64],
+        keep_attrs=True,  # of coordinates
     ).transpose(*da.dims)
     if da.chunks is not None:
         out = out.chunk(da.chunksizes)
     attrs = {"long_name": f"anomaly of {da.attrs.get('long_name', da.name or 'the record')}"}
-    return out.rename(da.name).assign_attrs(
-        attrs | {k: da.attrs[k] for k in ("units",) if k in da.attrs}
-    )
+    attrs |= {"units": da.attrs["units"]} if "units" in da.attrs else {}
+    return with_attrs(out.rename(da.name), **attrs)
 
 
 def _day_and_year(

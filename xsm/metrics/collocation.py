@@ -10,6 +10,7 @@ import xarray as xr
 from numba import njit, types
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.compress_valid import CompressedSeries, centre, compress_valid
 from xsm.metrics.pairs import Dims, apply_to_series, pair
@@ -119,8 +120,8 @@ def triple_collocation(
     )
     units = series[reference].attrs.get("units")
     out = {name: _with_attrs(name, da, units) for name, da in zip(variables, results, strict=False)}
-    out["n_obs"] = results[-2].assign_attrs(long_name="number of triplets", units="1")
-    out["status"] = results[-1].assign_attrs(STATUS_ATTRS)
+    out["n_obs"] = with_attrs(results[-2], long_name="number of triplets", units="1")
+    out["status"] = with_attrs(results[-1], **STATUS_ATTRS)
     return xr.Dataset(out).assign_coords({DATASET: labels})
 
 
@@ -142,7 +143,7 @@ def _with_attrs(name: str, da: xr.DataArray, reference_units: str | None) -> xr.
         attrs["units"] = units
     elif units == "reference" and reference_units is not None:
         attrs["units"] = str(reference_units)
-    return da.assign_attrs(attrs)
+    return with_attrs(da, **attrs)
 
 
 def _collocate(

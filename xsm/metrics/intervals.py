@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import chdtri, ndtri, stdtrit
 
+from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.anomaly import paired_anomalies
 from xsm.metrics.compress_valid import (
@@ -101,7 +102,7 @@ def interval(
         da = with_metric_attrs(metric, values, pairs)
         da.attrs["long_name"] = f"{words} bound of {row.long_name}"
         variables[f"{metric}_{side}"] = da.rename(f"{metric}_{side}")
-    return xr.Dataset(variables | {"status": status.assign_attrs(STATUS_ATTRS)})
+    return xr.Dataset(variables | {"status": with_attrs(status, **STATUS_ATTRS)})
 
 
 def _check(metric: str, method: str, level: Any, n: Any, block: Any, seed: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.moments import MOMENT, Moments, compute_moments, unstack_moments
 from xsm.metrics.pairs import Dims, Pairs, apply_to_series, pair
@@ -77,6 +78,7 @@ def evaluate_metric(name: str, moments: xr.DataArray, pairs: Pairs) -> xr.DataAr
         input_core_dims=[[MOMENT]],
         dask="parallelized",
         output_dtypes=[np.float64],
+        keep_attrs=True,  # of coordinates
     )
     return with_metric_attrs(name, values, pairs)
 
@@ -101,8 +103,8 @@ def _evaluate_stacked(stacked: NDArray[np.float64], *, name: str) -> NDArray[Any
 
 
 def with_metric_attrs(name: str, values: xr.DataArray, pairs: Pairs) -> xr.DataArray:
-    """`values` with the name, long name and units of a metric."""
+    """`values` with the name, long name and units of a metric, and no other attribute."""
     row = METRICS[name]
     units = row.units_for(pairs.units)
     attrs = {"long_name": row.long_name} | ({} if units is None else {"units": units})
-    return values.rename(name).assign_attrs(attrs)
+    return with_attrs(values.rename(name), **attrs)

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import with_attrs
 from xsm.conventions.units import to_m3m3_factor
 from xsm.errors import InputError, UnitError
 
@@ -204,7 +205,8 @@ def apply_to_series(
     Returns
     -------
     tuple of DataArray
-        One for each of `output_dtypes`, on the dimensions that are not reduced and `output_dims`.
+        One for each of `output_dtypes`, on the dimensions that are not reduced and `output_dims`,
+        without attributes; coordinates have theirs.
     """
     n_outputs = len(output_dtypes)
     dims = list(pairs.dims)
@@ -216,8 +218,9 @@ def apply_to_series(
         dask="parallelized",
         output_dtypes=list(output_dtypes),
         dask_gufunc_kwargs={"output_sizes": dict(new_sizes or {})},
+        keep_attrs=True,  # of coordinates
     )
-    return outputs if isinstance(outputs, tuple) else (outputs,)
+    return tuple(with_attrs(da) for da in (outputs if n_outputs > 1 else (outputs,)))
 
 
 def one_chunk_along(da: xr.DataArray, dims: tuple[Hashable, ...]) -> xr.DataArray:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.compress_valid import compress_valid
 from xsm.metrics.moments import MOMENT, compute_moments, unstack_moments
@@ -70,12 +71,17 @@ def fit(
             new_sizes={PERCENTILE: levels.size},
             levels=levels,
         )
+        from_est = with_attrs(from_est, long_name="percentiles of the estimate", **_units(est))
+        from_ref = with_attrs(from_ref, long_name="percentiles of the reference", **_units(ref))
         params = xr.Dataset({"est": from_est, "ref": from_ref})
         params = params.assign_coords({PERCENTILE: levels})
     else:
         params = _line(pairs, method)
-    units = ref.attrs.get("units")
-    return params.assign_attrs(scaling=method, **({} if units is None else {"units": str(units)}))
+    return params.assign_attrs(scaling=method, **_units(ref))
+
+
+def _units(da: xr.DataArray) -> dict[str, str]:
+    return {"units": str(da.attrs["units"])} if "units" in da.attrs else {}
 
 
 def apply(est: xr.DataArray, params: xr.Dataset) -> xr.DataArray:
@@ -98,6 +104,7 @@ def apply(est: xr.DataArray, params: xr.Dataset) -> xr.DataArray:
             input_core_dims=[[], [PERCENTILE], [PERCENTILE]],
             dask="parallelized",
             output_dtypes=[np.float64],
+            keep_attrs=True,  # of coordinates
         )
     else:
         raise InputError(
@@ -105,8 +112,9 @@ def apply(est: xr.DataArray, params: xr.Dataset) -> xr.DataArray:
             "Dataset that xsm.metrics.scaling.fit returns."
         )
     order: list[Hashable] = [*est.dims, *(d for d in out.dims if d not in est.dims)]
-    attrs = dict(est.attrs) | {k: v for k, v in params.attrs.items() if k == "units"}
-    return out.transpose(*order).rename(est.name).assign_attrs(attrs)
+    attrs = {"long_name": f"scaled {est.attrs.get('long_name', est.name or 'record')}"}
+    attrs |= {"units": params.attrs["units"]} if "units" in params.attrs else {}
+    return with_attrs(out.transpose(*order).rename(est.name), **attrs)
 
 
 def scale(
@@ -138,7 +146,10 @@ def _line(pairs: Pairs, method: str) -> xr.Dataset:
             output_core_dims=[[], []],
             dask="parallelized",
             output_dtypes=[np.float64, np.float64],
+            keep_attrs=True,  # of coordinates
         )
+    slope = with_attrs(slope, long_name="slope of the scaling")
+    intercept = with_attrs(intercept, long_name="intercept of the scaling")
     return xr.Dataset({"slope": slope, "intercept": intercept})
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.metric_factory import evaluate_metric, formula_of
 from xsm.metrics.moments import MOMENT, compute_moments, unstack_moments
@@ -81,16 +82,17 @@ def scores(
             values = evaluate_metric(name, moments, pairs)
         else:
             values = row.load()(est, ref, dim=dim, weights=weights)
-        variables[name] = values.where(n_obs >= min_pairs).assign_attrs(values.attrs)
+        variables[name] = with_attrs(values.where(n_obs >= min_pairs), **values.attrs)
     status = xr.apply_ufunc(
         partial(_status_of_moments, min_pairs=int(min_pairs), disjoint=pairs.disjoint),
         moments,
         input_core_dims=[[MOMENT]],
         dask="parallelized",
         output_dtypes=[np.int8],
+        keep_attrs=True,  # of coordinates
     )
-    variables["n_obs"] = n_obs.astype(np.int64).assign_attrs(n_obs.attrs)
-    variables["status"] = status.assign_attrs(STATUS_ATTRS)
+    variables["n_obs"] = with_attrs(n_obs.astype(np.int64), **n_obs.attrs)
+    variables["status"] = with_attrs(status, **STATUS_ATTRS)
     return xr.Dataset(variables)
 
 

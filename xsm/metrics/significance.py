@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr
 
+from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.anomaly import paired_anomalies
 from xsm.metrics.compress_valid import centre, compress_valid, pearson_correlation
@@ -42,7 +43,7 @@ def effective_sample_size(est: xr.DataArray, ref: xr.DataArray, *, dim: Dims) ->
     pairs = pair(est, ref, dim=dim, any_units=True)
     (size,) = apply_to_series(_effective_size, _check_one_dim(pairs))
     attrs = {"long_name": "effective number of pairs", "units": "1"}
-    return size.rename("effective_sample_size").assign_attrs(attrs)
+    return with_attrs(size.rename("effective_sample_size"), **attrs)
 
 
 def p_value(
@@ -91,7 +92,7 @@ def p_value(
     (p,) = apply_to_series(_p_value, pairs, metric=metric, effective=bool(effective))
     words = "effective" if effective else "all pairs independent"
     attrs = {"long_name": f"p value of the {row.long_name}, {words}", "units": "1"}
-    return p.rename(f"p_{metric}").assign_attrs(attrs)
+    return with_attrs(p.rename(f"p_{metric}"), **attrs)
 
 
 def _check_one_dim(pairs: Pairs) -> Pairs:

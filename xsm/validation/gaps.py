@@ -14,6 +14,7 @@ import xsm.metrics as statistics
 from xsm.baselines import baseline
 from xsm.baselines.gridded_values import cell_mean
 from xsm.conventions.ancillary import grid_field
+from xsm.conventions.cf import with_attrs
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.variables import UNITS, to_m3m3
 from xsm.errors import InputError
@@ -247,7 +248,7 @@ def _pattern_scores(
         "long_name": "Pearson correlation of departures from the mean of the cell",
         "units": METRICS["anomaly_r"].units,
     }
-    return scores.assign(anomaly_r=anomaly_r["pearson_r"].assign_attrs(attrs))
+    return scores.assign(anomaly_r=with_attrs(anomaly_r["pearson_r"], **attrs))
 
 
 def _hidden_cell_strata(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import xsm.metrics as statistics
 from xsm.conventions.ancillary import grid_field
+from xsm.conventions.cf import with_attrs
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.regrid import coarsest, cropped, on_grid, same_grid
 from xsm.errors import InputError, TimeAxisError
@@ -66,8 +67,8 @@ def validate_product(
     spatial = statistics.pearson_r(
         maps["estimate"], maps["reference"], dim=list(target.space), weights=area
     )
-    spatial.attrs |= {"long_name": "correlation of the two maps of a day, area-weighted"}
-    scores["summary_spatial_r"] = spatial
+    long_name = "correlation of the two maps of a day, area-weighted"
+    scores["summary_spatial_r"] = with_attrs(spatial, long_name=long_name, units="1")
     if product_options.regions:
         scores = scores.assign(_region_means(maps, target, area, product_options.regions))
     if keep_pairs:
@@ -176,7 +177,8 @@ def _summaries(
         summary = xr.concat([mean, quantiles], dim="statistic", coords="minimal", compat="override")
         summary = summary.assign_coords(statistic=labels).rename(f"summary_{name}")
         long_name = f"{scores[name].attrs.get('long_name', name)}, area-weighted over the cells"
-        out[f"summary_{name}"] = summary.assign_attrs(scores[name].attrs | {"long_name": long_name})
+        attrs = dict(scores[name].attrs) | {"long_name": long_name}
+        out[f"summary_{name}"] = with_attrs(summary, **attrs)
     return out
 
 

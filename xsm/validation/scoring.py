@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 import xsm.metrics as statistics
+from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.pairs import MIN_PAIRS
 from xsm.metrics.status import OK, TOO_FEW_PAIRS
@@ -116,7 +117,7 @@ def with_status(scores: xr.Dataset, status: xr.DataArray | None) -> xr.Dataset:
         return scores
     old = scores["status"]
     replaced = (status != OK) & (old != OK)
-    new = old.where(~replaced, status).astype(np.int8).assign_attrs(old.attrs)
+    new = with_attrs(old.where(~replaced, status).astype(np.int8), **old.attrs)
     return scores.assign(status=new.reset_coords(drop=True).transpose(*old.dims))
 
 
@@ -213,7 +214,7 @@ def _scores_with_intervals(
     for name in options.metrics if options.p_values else ():
         if name in WITH_P_VALUE:
             extra[f"p_{name}"] = statistics.p_value(est, ref, dim=dim, metric=name)
-    return scores.assign({k: v.where(enough).assign_attrs(v.attrs) for k, v in extra.items()})
+    return scores.assign({k: with_attrs(v.where(enough), **v.attrs) for k, v in extra.items()})
 
 
 def _keep_where(scores: xr.Dataset, mask: xr.DataArray, *, no_pairs: bool = False) -> xr.Dataset:
@@ -229,5 +230,5 @@ def _keep_where(scores: xr.Dataset, mask: xr.DataArray, *, no_pairs: bool = Fals
             value = da.where(mask | (da != OK), np.int8(TOO_FEW_PAIRS)).astype(np.int8)
         else:
             value = da.where(mask)
-        out[name] = value.transpose(*da.dims).assign_attrs(da.attrs)
+        out[name] = with_attrs(value.transpose(*da.dims), **da.attrs)
     return scores.assign(out)

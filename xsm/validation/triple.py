@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 import xsm.metrics as statistics
+from xsm.conventions.cf import with_attrs
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError
@@ -125,4 +126,4 @@ def representative(result: xr.Dataset, threshold: float = SIGNAL_FRACTION) -> xr
         )
     attrs = {"long_name": "representative station", "criterion": f"{criterion} >= {threshold:g}"}
     mask = (fraction >= threshold).reset_coords(drop=True)
-    return mask.rename("representative").assign_attrs(attrs)
+    return with_attrs(mask.rename("representative"), **attrs)
