@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import CONVENTIONS, history_line
 from xsm.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -118,11 +119,13 @@ def _attrs(a: xr.Dataset, b: xr.Dataset, names: Sequence[str] | None) -> dict[st
     estimates = [str(scores.attrs.get("estimate_name", "")) for scores in (a, b)]
     if names is None:
         names = estimates if all(estimates) and estimates[0] != estimates[1] else ("a", "b")
-    attrs = {"xsm_scores": "comparison", "name_a": str(names[0]), "name_b": str(names[1])}
+    attrs = {"Conventions": CONVENTIONS, "xsm_scores": "comparison"}
+    attrs |= {"name_a": str(names[0]), "name_b": str(names[1])}
     if a.attrs.get("reference_name") == b.attrs.get("reference_name") is not None:
         attrs["reference_name"] = str(a.attrs["reference_name"])
     history = [str(scores.attrs["history"]) for scores in (a, b) if "history" in scores.attrs]
-    return attrs | ({"history": "; ".join(history)} if history else {})
+    call = f"compare({names[0]!r}, {names[1]!r})"
+    return attrs | {"history": history_line(call, "; ".join(history))}
 
 
 def _best_value(name: str) -> float:

@@ -76,13 +76,12 @@ def anomalies(
         output_core_dims=[[dim]],
         dask="parallelized",
         output_dtypes=[np.float64],
-        keep_attrs=True,  # of coordinates
     ).transpose(*da.dims)
     if da.chunks is not None:
         out = out.chunk(da.chunksizes)
     attrs = {"long_name": f"anomaly of {da.attrs.get('long_name', da.name or 'the record')}"}
     attrs |= {"units": da.attrs["units"]} if "units" in da.attrs else {}
-    return with_attrs(out.rename(da.name), **attrs)
+    return with_attrs(out.assign_coords(da.coords).rename(da.name), **attrs)
 
 
 def _day_and_year(

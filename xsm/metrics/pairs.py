@@ -164,15 +164,15 @@ def _remaining_coords(
             if name in da.indexes or set(coord.dims) & set(dims):
                 continue
             variable = coord.variable
-            if name in coords and not _are_identical(coords[name], variable):
+            if name in coords and not _are_equal_variables(coords[name], variable):
                 differing.add(name)
             coords.setdefault(name, variable)
     return {name: variable for name, variable in coords.items() if name not in differing}
 
 
-def _are_identical(a: xr.Variable, b: xr.Variable) -> bool:
-    """Whether two variables are identical; False where that needs a computation."""
-    return a is b or (a.chunks is None and b.chunks is None and a.identical(b))
+def _are_equal_variables(a: xr.Variable, b: xr.Variable) -> bool:
+    """Whether two variables have equal values; False where that needs a computation."""
+    return a is b or (a.chunks is None and b.chunks is None and a.equals(b))
 
 
 def apply_to_series(

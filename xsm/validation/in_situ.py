@@ -153,7 +153,7 @@ def _match_stations(
             "matching_status": (STATION, status),
             "cell": (STATION, cells.rows[:, 0] * columns + cells.columns[:, 0]),
         },
-        coords={"time": record.time.values[days]}
+        coords={"time": ("time", record.time.values[days], record.time.attrs)}
         | {name: c.variable for name, c in stations.coords.items() if c.dims == (STATION,)},
     )
 

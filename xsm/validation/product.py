@@ -94,7 +94,7 @@ def align_records(
         common_area = cropped(target, records)
         records = [common_area if record is target else record for record in records]
         target = common_area
-    time = first.time.values[days[0]]
+    time = xr.Variable("time", first.time.values[days[0]], first.time.attrs)
     out = []
     for record, index in zip(records, days, strict=True):
         da = on_grid(record, target, index, regrid).assign_coords(time=time)
@@ -204,7 +204,8 @@ def _region_means(
             parts[name].append(da.where(observed & inside).weighted(area).mean(target.space))
     out = {}
     for name, means in parts.items():
-        joined = xr.concat(means, dim="region").assign_coords(region=list(regions))
+        joined = xr.concat(means, dim="region")
+        joined = joined.assign_coords(region=list(regions), time=maps[name]["time"])
         joined.attrs = {"units": "m3 m-3", "long_name": f"area mean of the {name}"}
         out[f"summary_region_{name}"] = joined
     return out

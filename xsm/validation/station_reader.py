@@ -27,6 +27,12 @@ DEPTHS = ("depth_from", "depth_to")
 # names of a coordinate that identifies the stations, where station_name is missing
 ID_NAMES = ("station_id", "site_id", "location_id", "sensor_id", "id", "site", "name")
 DROPPED = "stations_dropped"  # attribute
+COLUMN_UNITS = {
+    "lat": "degrees_north",
+    "lon": "degrees_east",
+    "depth_from": "m",
+    "depth_to": "m",
+}
 FLAG_NAMES = ("flag", "{}_flag", "quality_flag", "{}_quality_flag")
 FLAGS_SHOWN = 8  # in messages
 
@@ -123,9 +129,15 @@ def read_stations(
         values.attrs[DROPPED] = text
     values = values.rename({dim: STATION, time: "time"})
     return values.assign_coords(
-        {name: (STATION, column) for name, column in metadata.items()}
+        {name: (STATION, column, _attrs(name, ds)) for name, column in metadata.items()}
         | {"time": ("time", _utc_times(da[time]), da[time].attrs)}
     )
+
+
+def _attrs(name: str, ds: xr.Dataset) -> dict[Any, Any]:
+    """Attributes of a column of :func:`_metadata`: as they came, but in its unit."""
+    units = {"units": COLUMN_UNITS[name]} if name in COLUMN_UNITS else {}
+    return units | (dict(ds[name].attrs) if name in ds and name not in DEPTHS else {})
 
 
 def _time_dim(da: xr.DataArray, dim: str) -> str:
