@@ -41,9 +41,14 @@ class Stored(NamedTuple):
 
 
 class _Packing(NamedTuple):
-    """Numbers in a file: ``value = number * scale + offset``."""
+    """Numbers in a file: ``value = number * scale + offset``.
+
+    `dtype` is the type of the numbers, `in_file` that of their bytes: the two differ in sign where
+    the attribute ``_Unsigned`` has the bytes read as the other.
+    """
 
     dtype: np.dtype[Any]
+    in_file: np.dtype[Any]
     scale: float
     offset: float
 
@@ -105,14 +110,14 @@ def storage_of(
         for candidate in [old.dtype, *wider] if step <= 1.001 * COARSEST_STEP else []:
             trial = _with_dtype(new, old, candidate, numbers)
             if trial is not None and (
-                candidate == old.dtype or _decoded_dtype(trial, attrs) == dtype
+                candidate == old.dtype or _decoded_dtype(trial) == dtype
             ):
-                packed, new = old._replace(dtype=candidate), trial
+                packed, new = _packing(trial, dtype), trial
                 break
         else:
-            packed = _Packing(dtype, 1.0, 0.0)
+            packed = _Packing(dtype, dtype, 1.0, 0.0)
             new = {k: v for k, v in new.items() if k not in PACKING}
-        if packed != old:
+        if packed.dtype != old.dtype:
             new.pop("filters", None)  # of Zarr: they are made for numbers of one type
             change = f"{name} is stored as {packed.dtype} instead of {old.dtype}"
             _report(name, change, old, value_range)
@@ -138,13 +143,14 @@ def without_layout(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _packing(encoding: Mapping[str, Any], dtype: np.dtype[Any]) -> _Packing:
-    stored = np.dtype(encoding.get("dtype") or dtype)
+    in_file = stored = np.dtype(encoding.get("dtype") or dtype)
     unsigned = str(encoding.get("_Unsigned", "")).lower()
     if (stored.kind, unsigned) in (("i", "true"), ("u", "false")):
         stored = np.dtype(f"{'u' if stored.kind == 'i' else 'i'}{stored.itemsize}")
     scale, offset = encoding.get("scale_factor"), encoding.get("add_offset")
     return _Packing(
         stored,
+        in_file,
         1.0 if scale is None else float(np.ravel(scale)[0]),
         0.0 if offset is None else float(np.ravel(offset)[0]),
     )
@@ -213,7 +219,7 @@ def _with_one_missing_value(encoding: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in encoding.items() if k != "missing_value"} | {"_FillValue": fill}
 
 
-def _decoded_dtype(encoding: Mapping[str, Any], attrs: Mapping[str, Any]) -> np.dtype[Any]:
+def _decoded_dtype(encoding: Mapping[str, Any]) -> np.dtype[Any]:
     """Type in which xarray reads values of this encoding."""
     shown = {k: v for k, v in encoding.items() if k in PACKING and k != "dtype"}
     numbers = xr.Variable("x", np.zeros(1, encoding["dtype"]), shown)
@@ -249,6 +255,8 @@ def _with_limits(
     low, high = (float(dtype.type(limit)) for limit in value_range)
     for key in LIMITS:
         given = np.ravel(np.asarray(out.get(key, ()), dtype=object)).tolist()
+        if old.in_file != old.dtype and np.asarray(out.get(key, "")).dtype == old.in_file:
+            given = out[key].astype(old.dtype).ravel().tolist()
         try:
             numbers = [float(v) for v in given]
         except (TypeError, ValueError):
@@ -267,6 +275,7 @@ def _with_limits(
             continue
         if are_packed:
             limits = np.array(sorted(map(new.pack, widened))).astype(new.dtype)
+            limits = limits.astype(new.in_file)
         else:
             limits = np.array(widened).astype(dtype)
         out[key] = limits if key == "valid_range" else limits[0]
