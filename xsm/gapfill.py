@@ -75,7 +75,8 @@ def gapfill(
         holds soil moisture) with
 
         - the filled variable under its own name; attributes, encoding, chunks, dtype and order of
-          dimensions are kept (integers become float32);
+          dimensions are kept (integers become float32); a packed encoding that cannot hold all
+          filled values is widened or left out, with a warning;
         - ``<var>_uncertainty``, one standard deviation in the same unit, missing where observed; if
           `obj` has a variable of this name, its values are kept where nothing was filled;
         - ``<var>_flag``: observed, filled_by_network, filled_by_climatology, not_filled, not_land.

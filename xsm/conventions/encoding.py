@@ -109,9 +109,7 @@ def storage_of(
         numbers = sorted(map(old.pack, value_range))
         for candidate in [old.dtype, *wider] if step <= 1.001 * COARSEST_STEP else []:
             trial = _with_dtype(new, old, candidate, numbers)
-            if trial is not None and (
-                candidate == old.dtype or _decoded_dtype(trial) == dtype
-            ):
+            if trial is not None and (candidate == old.dtype or _decoded_dtype(trial) == dtype):
                 packed, new = _packing(trial, dtype), trial
                 break
         else:
