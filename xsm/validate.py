@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from xsm._version import __version__
-from xsm.conventions.cf import CONVENTIONS, history_line
+from xsm.conventions.cf import CONVENTIONS, history_line, without_fill_values_of_axes
 from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.gapfill import gapfill
 
@@ -137,7 +137,7 @@ def validate(
 
     defaults = {k: p.default for k, p in inspect.signature(validate).parameters.items()}
     scores = run_validation(obj, reference, arguments, defaults, gapfill)
-    return scores.assign_attrs(
+    return without_fill_values_of_axes(scores).assign_attrs(
         Conventions=CONVENTIONS,
         history=history_line(f"validate({scores.attrs['estimate_name']!r})"),
         xsm_version=__version__,

@@ -110,3 +110,38 @@ def test_an_estimate_has_its_layer():
         xr.Dataset(), mean, None, mean, target=target | {"name": "sm"}, identity="", call=""
     )
     assert list(named.data_vars) == ["sm", "sm_flag"]
+
+
+def test_axes_have_no_fill_value_in_a_file(cube, tmp_path):
+    ds = cube.to_dataset().assign_coords(y=[2.0, 1.0], x=("x", [0.0, 1.0], {"units": "degree"}))
+    ds["y"].encoding = {"_FillValue": -1.0}
+    out = filled_dataset(
+        ds, read_variable(ds["sm"]), arrays(), identity="", call="", coverage_factors={}
+    )
+    assert out["x"].encoding == {"_FillValue": None} and out["y"].encoding == ds["y"].encoding
+    assert ds["x"].encoding == {} and out["x"].attrs == {"units": "degree"}
+    out.to_netcdf(tmp_path / "out.nc")
+    with xr.open_dataset(tmp_path / "out.nc", mask_and_scale=False) as written:
+        assert "_FillValue" not in written["x"].attrs
+
+
+def test_conventions_of_the_input_stay(cube):
+    for given, expected in ({}, "CF-1.11"), ({"Conventions": "CF-1.6"}, "CF-1.6"):
+        ds = cube.to_dataset().assign_attrs(given)
+        out = filled_dataset(
+            ds, read_variable(cube), arrays(), identity="", call="", coverage_factors={}
+        )
+        assert out.attrs["Conventions"] == expected and ds.attrs == given
+        assert out["sm"].attrs["ancillary_variables"] == "sm_uncertainty sm_flag"
+
+
+@pytest.mark.parametrize("text", ["crs", "crs: y x", "crs: y x other: lat lon"])
+def test_a_grid_mapping_is_shared_if_it_is_there(cube, text):
+    ds = cube.to_dataset().assign(crs=0, other=0)
+    ds["sm"].attrs["grid_mapping"] = text
+    for given, expected in (ds, text), (ds.drop_vars("crs"), None):
+        out = filled_dataset(
+            given, read_variable(given["sm"]), arrays(), identity="", call="", coverage_factors={}
+        )
+        for name in ("sm_uncertainty", "sm_flag"):
+            assert out[name].attrs.get("grid_mapping") == expected

@@ -104,7 +104,7 @@ def filled_dataset(
     ds.attrs["history"] = history_line(notes, ds.attrs.get("history"))
     if unlimited := ds.encoding.get("unlimited_dims"):  # xarray refuses those that are gone
         ds.encoding = ds.encoding | {"unlimited_dims": {d for d in unlimited if d in ds.dims}}
-    return _without_fill_values_of_axes(ds)
+    return without_fill_values_of_axes(ds)
 
 
 def estimate_dataset(
@@ -167,15 +167,16 @@ def estimate_dataset(
     ds.attrs["title"] = f"estimated soil moisture, {layer}"
     ds.attrs["Conventions"] = CONVENTIONS
     ds.attrs["history"] = history_line(f"{call}, network {identity}", obj.attrs.get("history"))
-    return _without_fill_values_of_axes(ds)
+    return without_fill_values_of_axes(ds)
 
 
-def _without_fill_values_of_axes(ds: xr.Dataset) -> xr.Dataset:
+def without_fill_values_of_axes(ds: xr.Dataset) -> xr.Dataset:
     """`ds` whose axes are written without the ``_FillValue`` that xarray adds and CF forbids."""
-    axes = {name: ds[name].variable.copy(deep=False) for name in ds.indexes if name in ds.dims}
-    for axis in axes.values():
-        axis.encoding = {"_FillValue": None} | axis.encoding
-    return ds.assign_coords(axes)
+    out = ds.copy(deep=False)  # its encodings are its own
+    for name in out.dims:
+        if name in out.coords:
+            out[name].encoding = {"_FillValue": None} | out[name].encoding
+    return out
 
 
 def _share_grid_mapping(
