@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 from xsm._version import __version__
-from xsm.conventions.encoding import storage_of
 from xsm.conventions.products import product_of
 from xsm.conventions.units import to_m3m3_factor
 from xsm.conventions.variables import UNITS, UNNAMED, SoilMoistureVariable, units_of
@@ -63,6 +62,8 @@ def filled_dataset(
     coverage_factors : mapping of str to float
         Level in percent -> number of standard deviations on each side that hold it.
     """
+    from xsm.conventions.encoding import storage_of
+
     da = variable.da
     name = str(da.name or UNNAMED)
     filled, uncertainty, flag = arrays
@@ -255,6 +256,8 @@ def _fill_uncertainty(
         if variable.quantity is None:
             attrs["units"] = units_of(da) or _product_units(name)
         return xr.Variable(da.dims, _with_pint(uncertainty, variable), attrs), ""
+    from xsm.conventions.encoding import storage_of
+
     given = ds[product_uncertainty]
     if set(given.dims) != set(da.dims) or given.dtype.kind != "f":
         raise InputError(
