@@ -164,7 +164,9 @@ def other_product():
 def in_situ(product):
     series = [cell(product, i, i, 0.01 * i) + 0.02 * (i - 1) for i in range(3)]
     ds = stations([44.0, 43.5, 43.0], [0.0, 0.5, 1.0], product["time"].values, series)
-    return marked(ds.assign_coords(network=("station", ["a", "a", "b"])))
+    ds = ds.assign_coords(network=("station", ["a", "a", "b"]))
+    ds["lat"].attrs, ds["lon"].attrs = {"units": "degrees_north"}, {"units": "degrees_east"}
+    return marked(ds)
 
 
 VALIDATIONS = {
