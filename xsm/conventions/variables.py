@@ -178,7 +178,9 @@ def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistur
 
 
 def _product_thickness(product: Product | None) -> float | None:
-    return None if product is None or product.layer is None else product.layer[1] - product.layer[0]
+    if product is None or product.quantity != "mass per area" or product.layer is None:
+        return None
+    return product.layer[1] - product.layer[0]
 
 
 def to_m3m3(da: xr.DataArray, variable: SoilMoistureVariable | None = None) -> xr.DataArray:
