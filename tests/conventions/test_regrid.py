@@ -6,8 +6,16 @@ import xarray as xr
 
 from tests.validation.samples import grid
 from xsm.conventions.record import open_record
-from xsm.conventions.regrid import coarsest, cropped, edges, on_grid, overlaps, same_grid
-from xsm.errors import GridError, InputError
+from xsm.conventions.regrid import (
+    coarsest,
+    cropped,
+    edges,
+    on_grid,
+    on_record,
+    overlaps,
+    same_grid,
+)
+from xsm.errors import GridError, InputError, TimeAxisError
 
 FINE_LAT, FINE_LON = np.arange(43.875, 40.0, -0.25), np.arange(-4.875, 0.0, 0.25)
 COARSE_LAT, COARSE_LON = np.arange(43.75, 40.0, -0.5), np.arange(-4.75, 0.0, 0.5)
@@ -133,3 +141,39 @@ def test_no_area_in_common_is_an_error():
         cropped(far, [fine, far])
     with pytest.raises(InputError, match="regrid='bilinear'"):
         on_grid(fine, far, np.arange(3), "bilinear")
+
+
+def test_a_grid_without_coordinates_is_not_laid_on_one_with_them():
+    fine, _ = pair()
+    bare = open_record(grid(3, lat=FINE_LAT, lon=FINE_LON).drop_vars(["lat", "lon"]))
+    assert same_grid(bare, bare) and not same_grid(bare, fine) and not same_grid(fine, bare)
+    with pytest.raises(GridError, match="has no latitudes and longitudes"):
+        on_grid(bare, fine, np.arange(3), "conservative")
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 2}])
+def test_a_field_comes_on_the_days_and_cells_of_a_record(chunks):
+    ds = grid(6, lat=FINE_LAT, lon=FINE_LON)
+    field = ds.isel(time=slice(2, None)).sortby("lat").transpose("lon", "time", "lat")
+    field = field if chunks is None else field.chunk(chunks)
+    record = open_record(ds)
+    out = on_record(field, record, "background")
+    assert (out.chunks is not None) == (chunks is not None)
+    assert np.isnan(out[:2]).all()
+    np.testing.assert_array_equal(out[2:], record.da[2:])
+    by_name = on_record(record.name, record, "background")
+    np.testing.assert_array_equal(by_name, record.da)
+    coarse = grid(6, lat=COARSE_LAT, lon=COARSE_LON, seed=1)
+    out = on_record(coarse, record, "background")
+    np.testing.assert_allclose(out[:, ::2, ::2], open_record(coarse).da, rtol=1e-6)
+    np.testing.assert_allclose(out[:, 1::2, 1::2], out[:, ::2, ::2], rtol=1e-6)
+
+
+def test_a_field_that_does_not_fit_is_refused():
+    ds = grid(3, lat=FINE_LAT, lon=FINE_LON)
+    record = open_record(ds)
+    with pytest.raises(InputError, match="background='no' is no variable of the input"):
+        on_record("no", record, "background")
+    later = ds.assign_coords(time=ds.time + np.timedelta64(400, "D"))
+    with pytest.raises(TimeAxisError, match="background: .* no day in common"):
+        on_record(later, record, "background")

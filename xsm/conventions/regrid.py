@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.nearest_cells import find_cells, nearest_on_axis
-from xsm.conventions.record import GriddedRecord
+from xsm.conventions.record import GriddedRecord, open_record
 from xsm.conventions.variables import to_m3m3
-from xsm.errors import GridError, InputError
+from xsm.errors import GridError, InputError, TimeAxisError
 
 METHODS = ("conservative", "nearest")
 MIN_COVERAGE = 0.5  # fraction of the area of a coarse cell that must be observed
@@ -41,12 +41,19 @@ def _step(axis: NDArray[Any]) -> float:
 
 
 def same_grid(a: GriddedRecord, b: GriddedRecord) -> bool:
-    """Whether two records lie on the same cells in the same order."""
+    """Whether two records lie on the same cells in the same order.
+
+    Two grids without latitudes and longitudes do if they have the same shape; one without is never
+    laid on one with them.
+    """
     shapes = [[r.da.sizes[dim] for dim in r.space] for r in (a, b)]
     if shapes[0] != shapes[1]:
         return False
-    if a.lat is None or b.lat is None or a.lon is None or b.lon is None:
+    placed = [r.lat is not None and r.lon is not None for r in (a, b)]
+    if not any(placed):
         return True
+    if not all(placed) or a.lat is None or b.lat is None or a.lon is None or b.lon is None:
+        return False
     if a.lat.ndim != b.lat.ndim:
         return False
     pairs = [(r.transpose(*(d for d in s if d in r.dims)).values) for r, s in (
@@ -138,6 +145,8 @@ def on_grid(
     da = da.drop_vars([dim for dim in target.space if dim in da.coords])
     if same_grid(record, target):
         return da
+    for grid in (record, target):
+        grid.coordinates()  # there have to be some
     if method == "nearest" or _coincide(record, target):
         return _nearest(da, record, target)
     if not (record.regular and target.regular):
@@ -271,3 +280,44 @@ def _extent(record: GriddedRecord) -> str:
         f"{record.name} from {float(lat.min()):g} to {float(lat.max()):g} N, "
         f"{float(lon.min()):g} to {float(lon.max()):g} E"
     )
+
+
+def on_record(field: Any, record: GriddedRecord, argument: str) -> xr.DataArray:
+    """A daily field in m3 m-3 on the days and cells of a record; NaN where it has no value.
+
+    Parameters
+    ----------
+    field : str, Dataset or DataArray
+        The name of a variable of the record's Dataset, or a gridded object.
+    record : GriddedRecord
+    argument : str
+        That `field` was given as, for messages.
+
+    Returns
+    -------
+    DataArray, (time, y, x)
+        In the working order of the record; lazy if `field` is. A coarser field is the same in all
+        cells within one of its own, a finer one their area mean.
+
+    Raises
+    ------
+    InputError
+        If there is no such variable, no day in common, or no common area.
+    """
+    if isinstance(field, str):
+        if record.ds is None or field not in record.ds:
+            names = [] if record.ds is None else list(map(str, record.ds.data_vars))
+            raise InputError(
+                f"{argument}={field!r} is no variable of the input, which has {names}."
+            )
+        field = record.ds[field]
+    other = open_record(field, argument=argument, single=True)
+    _, own, days = np.intersect1d(record.days, other.days, return_indices=True)
+    if days.size == 0:
+        raise TimeAxisError(
+            f"{argument}: {other.name} ({other.days[0]} to {other.days[-1]}) has no day in common "
+            f"with {record.name} ({record.days[0]} to {record.days[-1]})."
+        )
+    da = on_grid(other, record, days, "conservative")
+    da = da.assign_coords(time=own).reindex(time=np.arange(record.days.size))
+    return da.drop_vars("time").transpose("time", *record.space)
