@@ -88,10 +88,10 @@ def network(monkeypatch) -> SimpleNamespace:
         calls.values.append(values.size)
         return _fill_block(values, stats, model, **settings)
 
-    def record_statistics(values):
+    def record_statistics(values, **dates):
         calls.record_statistics += 1
         calls.values.append(values.size)
-        return statistics.record_statistics(values)
+        return statistics.record_statistics(values, **dates)
 
     module.fill_block = fill_block
     module.load_model = lambda model="default": WindowMean()

@@ -43,7 +43,7 @@ def close(a: xr.Dataset, b: xr.Dataset) -> None:
 
 
 def test_gaps_are_filled_better_than_by_the_mean(globe, filled):
-    assert set(np.unique(filled[FLAG])) == {0, 1, 4}
+    assert set(np.unique(filled[FLAG])) == {0, 1, 4, 5}
     day, lat, lon = np.meshgrid(np.arange(14), np.arange(24), np.arange(40), indexing="ij")
     truth = 0.25 + 0.1 * np.sin(day / 2 + lat / 5) + 0.1 * np.cos(2 * np.pi * lon / 40)
     gap = (filled[FLAG] == 1).values
@@ -82,9 +82,9 @@ def test_days_alone_equal_the_record_around_them(globe, filled):
     record = DailyArray(globe[SM].values, 1.0, np.arange(14), True)
     model = load_model()
     task = SimpleNamespace(
-        predict=partial(fill_block, model=model), halo=model.halo, to_m3m3_factor=1.0, name=SM
+        predict=partial(fill_block, model=model), halo=model.halo, dates=np.arange(14)
     )
-    stats = tiled_statistics(record, task)
+    stats, limits = tiled_statistics(record, task)
     _, rows, columns = model.halo
     around = take_cells(stats, slice(-rows, 24 + rows), slice(-columns, 40 + columns), True)
     for day in (0, 6, 13):
@@ -92,4 +92,42 @@ def test_days_alone_equal_the_record_around_them(globe, filled):
         need = (filled[FLAG].values == 1)[window]
         values = record.read(window, model.halo)
         mean, _ = predict_needed(values, around, need, day, task)
+        mean = np.clip(mean, *limits)
         np.testing.assert_allclose(mean[need], filled[SM].values[window][need], **CLOSE)
+
+
+@pytest.fixture(scope="module")
+def islands() -> tuple[xr.Dataset, np.ndarray]:
+    """Two cells in the sea on 600 days, three of four missing; and the truth."""
+    rng = np.random.default_rng(2)
+    anomaly = rng.standard_normal((600, 2))
+    for day in range(1, 600):
+        anomaly[day] = 0.5 * anomaly[day - 1] + 0.75**0.5 * anomaly[day]
+    noise = 0.05 * rng.standard_normal(anomaly.shape)
+    truth = (0.3 + 0.1 * anomaly + noise).clip(0.1, 0.44).astype(np.float32)
+    values = np.full((600, 4, 4), np.nan, np.float32)
+    values[:, 2:, 2] = np.where(rng.random(truth.shape) < 0.25, truth, np.nan)
+    return xr.Dataset(
+        {SM: (("time", "lat", "lon"), values, {"units": "m3 m-3"})},
+        coords={
+            "time": np.datetime64("2005-01-01", "ns") + np.arange(600) * np.timedelta64(1, "D"),
+            "lat": 20 - 0.25 * np.arange(4),
+            "lon": -30 + 0.25 * np.arange(4),
+        },
+    ), truth
+
+
+def test_islands_are_filled_with_what_they_have_shown(islands):
+    """Where the day has no other observation a network extrapolates to 0 and 1."""
+    ds, truth = islands
+    out = ds.sm.gapfill()
+    gap = (out[FLAG] == 1).values
+    filled, std = out[SM].values[gap], out[UNC].values[gap]
+    assert filled.min() > 0.05 and filled.max() < 0.5
+    assert 0 < std.min() and std.max() < 0.45
+    error = (out[SM].values[:, 2:, 2] - truth)[gap[:, 2:, 2]]
+    assert np.sqrt(np.mean(error**2)) < 1.15 * truth.std()
+    lazy = ds.chunk(time=70, lat=2).sm.gapfill().compute()
+    close(lazy, out)
+    with xsm.set_options(tile=(40, 3, 3)):
+        close(ds.sm.gapfill(), out)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.align import land_mask
 from xsm.conventions.cf import call_text, filled_dataset
 from xsm.conventions.groups import over_groups, soil_moisture_groups
-from xsm.conventions.record import open_record
+from xsm.conventions.record import GriddedRecord, open_record
 from xsm.conventions.time_axis import gap_days
 from xsm.errors import InputError
 from xsm.options import get_option
@@ -61,7 +60,8 @@ def gapfill(
     uncertainty : bool
         Also return ``<var>_uncertainty``.
     land : array of bool (rows, columns), or the name of a variable of `obj`, optional
-        Where values may be filled in. Default: cells observed at least once.
+        Where values may be filled in. Default: cells observed at least once. ``"globe"``: these,
+        and all other land of the GLOBE 1 km elevation model.
     fallback : {None, "climatology"}
         Fill gaps without any observation within reach of the network by the mean of the cell within
         15 days of that day of the year, in all years, from three observations or more.
@@ -79,7 +79,9 @@ def gapfill(
           filled values is widened or left out, with a warning;
         - ``<var>_uncertainty``, one standard deviation in the same unit, missing where observed; if
           `obj` has a variable of this name, its values are kept where nothing was filled;
-        - ``<var>_flag``: observed, filled_by_network, filled_by_climatology, not_filled, not_land.
+        - ``<var>_flag``: observed, filled_by_network, filled_by_climatology, not_filled (of a cell
+          that was observed on another day), not_land (by `land` or, without it, by GLOBE),
+          never_observed (land, or a grid without latitudes and longitudes).
 
     Raises
     ------
@@ -89,8 +91,10 @@ def gapfill(
     Notes
     -----
     Absent days count as missing and are not returned. Infinite values count as missing. A record
-    without any observation is returned empty, flagged not_land. The order in which rows and columns
-    are stored changes nothing.
+    without any observation is returned empty. The order in which rows and columns are stored
+    changes nothing. No filled value lies far outside what the cell and its neighbours have shown
+    (see :func:`xsm.gapfilling.plausible_range.plausible_range`). Gaps of more than 90 absent days
+    are not worked on.
     The network is a 3-D partial convolution after Zhang et al. (2021), doi
     10.5194/essd-13-1385-2021.
 
@@ -105,6 +109,7 @@ def gapfill(
         arguments = {k: v for k, v in locals().items() if k != "obj"}
         return over_groups(gapfill, obj, soil_moisture_groups(obj, var), **arguments)
     from xsm.blockwise.chunks import chunk_file_backed
+    from xsm.conventions.land import land_mask, names_globe
     from xsm.gapfilling.fill import fill
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.block_inference import fill_block, load_model
@@ -124,6 +129,8 @@ def gapfill(
     data = chunk_file_backed(given, record.layout.time)
     limit = gap_days(max_gap)
     days = record.axis.numbers
+    fill_globe = names_globe(land, record)
+    mask = None if fill_globe else land_mask(land, record)
     task = GapfillTask(
         predict=partial(fill_block, model=network, **settings),
         halo=network.halo,
@@ -134,7 +141,9 @@ def gapfill(
         day_of_year=record.day_of_year,
         year_length=record.year_length,
         wrap=record.layout.wrap,
-        land=land_mask(land, record),
+        land=mask,
+        coordinates=_coordinates(record) if mask is None else None,
+        fill_globe=fill_globe,
         # no gap is longer than the record
         max_gap=None if limit is None or limit > days[-1] else limit,
         keep_observed=bool(keep_observed),
@@ -157,6 +166,15 @@ def gapfill(
         names = [n for n in _output_names(record.name) if n in result]
         result = result.assign(result[names].compute())
     return result
+
+
+def _coordinates(record: GriddedRecord) -> tuple[Any, Any] | None:
+    """Latitudes and longitudes, (H,) and (W,) or both (H, W), where the record has both."""
+    if record.lat is None or record.lon is None:
+        return None
+    dims = record.space if record.lat.ndim == 2 else None
+    lat, lon = (c if dims is None else c.transpose(*dims) for c in (record.lat, record.lon))
+    return getattr(lat.data, "magnitude", lat.data), getattr(lon.data, "magnitude", lon.data)
 
 
 def _output_names(name: str) -> tuple[str, str, str]:

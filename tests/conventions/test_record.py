@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm.conventions.align import land_mask
+from xsm.conventions.land import land_mask
 from xsm.conventions.record import open_record
 from xsm.conventions.variables import is_file_backed
 from xsm.errors import GridError, InputError, TimeAxisError

@@ -113,7 +113,9 @@ def test_peak_memory_does_not_grow_with_the_record(monkeypatch):
     monkeypatch.setattr("xsm.blockwise.tiling.SERIES_VALUES", 24_000)
     # tiles as small as these would be mostly halo; the seasonal cycle is a tenth of the record
     whole = statistics.record_statistics
-    monkeypatch.setattr("xsm.gapfilling.fill.record_statistics", lambda values: whole(values)[:5])
+    monkeypatch.setattr(
+        "xsm.gapfilling.fill.record_statistics", lambda values, dates: whole(values)[:5]
+    )
     monkeypatch.setattr("xsm.gapfilling.fill.HALO", 1)
 
     def beyond_output(days: int) -> int:

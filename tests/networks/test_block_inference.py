@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from xsm.errors import ModelError
+from xsm.networks import block_inference
 from xsm.networks.block_inference import fill_block, record_statistics
 from xsm.networks.model import SCHEMA, load_model, models, save_model
 from xsm.networks.partial_conv import default, initial_params
@@ -136,3 +137,23 @@ def test_shipped_models_load_and_say_what_they_are():
         loaded = load_model(name)
         assert loaded.name == name
         assert {"description", "licence", "trained_on", "calibration"} <= set(card)
+
+
+def test_a_day_without_any_observation_is_not_extrapolated_from_the_edge_of_the_window(model):
+    """The features of the day to estimate are valid, so that no convolution is scaled up."""
+    values = np.full((9, 24, 30), np.nan, np.float32)
+    values[:, 12, 15] = [0.3, 0.1, 0.2, 0.25, np.nan, 0.3, 0.2, 0.15, 0.35]
+    stats = record_statistics(values)
+    only_first = np.where(np.arange(9)[:, None, None] == 0, values, np.nan).astype(np.float32)
+    from_features = fill(np.where(np.isfinite(only_first), only_first, np.inf), model, stats)
+    mean, std = fill(only_first, model, stats)[:, 1:5, 12, 15]  # within reach of the first day
+    np.testing.assert_array_equal(mean, from_features[0, 1:5, 12, 15])
+    np.testing.assert_array_equal(std, from_features[1, 1:5, 12, 15])
+
+
+def test_days_with_an_observation_near_are_run_once(model, monkeypatch):
+    runs = []
+    run = block_inference._run_numpy
+    monkeypatch.setattr(block_inference, "_run_numpy", lambda *a: runs.append(a) or run(*a))
+    fill(record(), model)
+    assert len(runs) == 1

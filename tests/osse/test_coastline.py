@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from xsm.osse import coastline
 from xsm.osse.coastline import land_fraction
 from xsm.osse.earth_grid import make_grid
 
@@ -29,9 +28,3 @@ def test_a_coarse_cell_is_the_mean_of_its_fine_cells_across_the_date_line_too():
     np.testing.assert_allclose(coarse, mean, atol=1e-5)
     east = land_fraction(make_grid([66, 68], [-179, -177]))  # the same cells
     np.testing.assert_allclose(east, land_fraction(make_grid([66, 68], [181, 183])), atol=1e-5)
-
-
-def test_without_the_land_mask_the_package_is_named(monkeypatch):
-    monkeypatch.setattr(coastline, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install global-land-mask"):
-        coastline._mask_file()

@@ -361,3 +361,16 @@ def as_chunk(array: Any) -> Any:
     import dask.array as da
 
     return da.asarray(array).rechunk(-1)
+
+
+def plane_of_axes(function: Callable[..., Any], rows: Any, columns: Any, *, dtype: Any) -> Any:
+    """``function(rows, columns)`` (H, W) in one chunk, from axes (H,) and (W,) or planes (H, W)."""
+    import dask.array as da
+
+    axes = ("y", "x") if rows.ndim == 1 else ("yx", "yx")
+    pairs = [
+        part
+        for pair in zip((as_chunk(rows), as_chunk(columns)), axes, strict=True)
+        for part in pair
+    ]
+    return da.blockwise(function, "yx", *pairs, dtype=dtype, meta=np.empty((0, 0), dtype))

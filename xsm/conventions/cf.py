@@ -18,13 +18,14 @@ from xsm.errors import InputError
 CONVENTIONS = "CF-1.11"
 STANDARD_NAME = "volume_fraction_of_condensed_water_in_soil"
 
-OBSERVED, BY_NETWORK, BY_CLIMATOLOGY, NOT_FILLED, NOT_LAND = range(5)
+OBSERVED, BY_NETWORK, BY_CLIMATOLOGY, NOT_FILLED, NOT_LAND, NEVER_OBSERVED = range(6)
 FILL_FLAGS = (
     "observed",
     "filled_by_network",
     "filled_by_climatology",
     "not_filled",
     "not_land",
+    "never_observed",
 )
 
 ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL = range(5)

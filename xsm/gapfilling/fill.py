@@ -6,6 +6,7 @@ with their halo. Memory beyond input and output does not grow with the length of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from os import cpu_count
 from threading import BoundedSemaphore
@@ -37,18 +38,30 @@ from xsm.blockwise.tiling import (
     windows,
     with_halo,
 )
-from xsm.conventions.cf import BY_CLIMATOLOGY, BY_NETWORK, NOT_FILLED, NOT_LAND, OBSERVED
+from xsm.conventions.cf import (
+    BY_CLIMATOLOGY,
+    BY_NETWORK,
+    NEVER_OBSERVED,
+    NOT_FILLED,
+    NOT_LAND,
+    OBSERVED,
+)
+from xsm.conventions.globe_land import is_land
 from xsm.gapfilling.climatology import WORKSPACE, climatology
+from xsm.gapfilling.plausible_range import extremes, hold_within_range, plausible_range
 from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
 from xsm.gapfilling.statistics import (
+    COUNT,
     HALO,
     READINGS,
     STATISTICS,
+    STD,
     first_knot_day,
     knots_of_block,
     lazy_statistics,
     record_statistics,
 )
+from xsm.gapfilling.stretches import shorten_gaps
 from xsm.gapfilling.task import GapfillTask
 from xsm.progress import bar
 
@@ -86,7 +99,7 @@ def _fill_memory(data: NDArray[Any], task: GapfillTask) -> Filled:
         np.empty(data.shape, np.int8),
     )
     records = list(np.ndindex(data.shape[:-3]))
-    shape = (int(task.days[-1]) + 1, *data.shape[-2:])
+    shape = (task.dates.size, *data.shape[-2:])
     steps = len(list(windows(shape, task.tile))) + len(list(windows(shape, series_tile(shape))))
     with bar(f"gapfill {task.name}", len(records) * steps, task.progress) as progress:
         for index in records:
@@ -96,21 +109,25 @@ def _fill_memory(data: NDArray[Any], task: GapfillTask) -> Filled:
 
 
 def _fill_record(raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any) -> None:
-    record = DailyArray(raw, task.to_m3m3_factor, task.days, task.wrap)
-    stats = tiled_statistics(record, task, step)
-    land = _ever_observed(raw) if task.land is None else np.asarray(task.land, bool)
+    record = DailyArray(raw, task.to_m3m3_factor, task.positions, task.wrap)
+    stats, limits = tiled_statistics(record, task, step)
+    ever_observed = _ever_observed(raw)
+    mask = None if ever_observed.all() and task.land is None else _land_mask(task)
+    land, empty = _land_and_empty(ever_observed, mask, task)
     for window in windows(record.shape, task.tile):
         present = record.present(window[0])
         if present.start < present.stop:
             index = (present, *window[1:])
             estimate = _predict_window(record, stats, land, window, task)
+            estimate = hold_within_range(estimate, limits[(slice(None), *window[1:])])
             too_long = _long_gaps_of_window(record, window, task)
-            _write(outs, index, merge_fill(raw[index], estimate, land[window[1:]], too_long, task))
+            part = land[window[1:]], empty[window[1:]]
+            _write(outs, index, merge_fill(raw[index], estimate, *part, too_long, task))
         step()
     if task.climatology:
         for window in windows(record.shape, series_tile(record.shape, WORKSPACE)):
             index = (slice(None), *window[1:])
-            series = record.read(window)[task.days]
+            series = record.read(window)[task.positions]
             estimate = climatology(series, task.day_of_year, task.year_length)
             too_long = _long_gaps_of_window(record, window, task)
             filled, std, flag = (out[index] for out in outs)
@@ -124,18 +141,21 @@ def _write(outs: Filled, index: Any, results: Filled) -> None:
 
 def tiled_statistics(
     record: DailyArray, task: GapfillTask, step: Any = lambda: None
-) -> NDArray[np.float32]:
-    """Statistics (S, H, W) of every cell, tile by tile."""
+) -> tuple[Floats, Floats]:
+    """Statistics (S, H, W) and plausible range (2, H, W) of every cell, tile by tile."""
     stats: NDArray[np.float32] | None = None
+    limits = np.empty((2, *record.shape[1:]), np.float32)
     for window in windows(record.shape, series_tile(record.shape)):
         values = record.read(window, (0, HALO, HALO))
-        part = inner(record_statistics(values), [HALO, HALO])
+        part = record_statistics(values, dates=task.dates)
         if stats is None:
             stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
-        stats[:, window[1], window[2]] = part
+        stats[:, window[1], window[2]] = inner(part, [HALO, HALO])
+        around = plausible_range(extremes(values), part[STD], part[COUNT])
+        limits[:, window[1], window[2]] = inner(around, [HALO, HALO])
         step()
     assert stats is not None
-    return stats
+    return stats, limits
 
 
 def _predict_window(
@@ -173,11 +193,13 @@ def _long_gaps_of_window(record: DailyArray, window: Window, task: GapfillTask) 
     """Cells of the days of `window` that the record has which are in too long a gap."""
     if task.max_gap is None:
         return None
-    days, rows, columns = window
-    first = max(days.start - task.max_gap, 0)
-    last = min(days.stop + task.max_gap, record.shape[0])
-    missing = np.isnan(record.read((slice(first, last), rows, columns)))
-    return long_gaps(missing, task.max_gap)[record.days[record.present(days)] - first]
+    present = record.present(window[0])
+    record = replace(record, days=shorten_gaps(task.days, task.max_gap))
+    days = record.days[present]
+    first = max(int(days[0]) - task.max_gap, 0)
+    last = min(int(days[-1]) + 1 + task.max_gap, record.shape[0])
+    missing = np.isnan(record.read((slice(first, last), *window[1:])))
+    return long_gaps(missing, task.max_gap)[days - first]
 
 
 def _ever_observed(raw: NDArray[Any]) -> Bools:
@@ -185,6 +207,13 @@ def _ever_observed(raw: NDArray[Any]) -> Bools:
     for day in raw:
         observed |= np.isfinite(day)
     return observed
+
+
+def _land_mask(task: GapfillTask) -> Bools | None:
+    """Land (H, W) that is given or, where the cells have coordinates, that of GLOBE."""
+    if task.land is not None:
+        return np.asarray(task.land, bool)
+    return None if task.coordinates is None else is_land(*map(np.asarray, task.coordinates))
 
 
 # on Dask: in parts of rows and columns, each read block of days by block of days with its
@@ -196,11 +225,13 @@ def _fill_dask(data: Any, task: GapfillTask) -> Filled:
         records = [_fill_dask(record, task) for record in data]
         filled, std, flag = (engine.stack(same) for same in zip(*records, strict=True))
         return tuple(out.rechunk(data.chunks) for out in (filled, std, flag))  # type: ignore[return-value]
-    every_day = insert_absent_days(data, task.days)
+    every_day = insert_absent_days(data, task.positions)
     days = align_chunks(every_day.chunks[0], KNOT, 2 * KNOT)
     side = int((BLOCK_VALUES / max(days)) ** 0.5)
     least = [max(side, 2 * margin) for margin in _part_margin(task)]
-    parts = engine.map_parts(partial(_fill_part, data, days=days, task=task), every_day, least)
+    mask = _lazy_land_mask(task)
+    part = partial(_fill_part, data, days=days, mask=mask, task=task)
+    parts = engine.map_parts(part, every_day, least)
     filled, std, flag = (part.rechunk(data.chunks) for part in parts)
     return filled, std, flag
 
@@ -211,7 +242,13 @@ def _part_margin(task: GapfillTask) -> list[int]:
 
 
 def _fill_part(
-    data: Any, cells: tuple[slice, slice], number: int, *, days: tuple[int, ...], task: GapfillTask
+    data: Any,
+    cells: tuple[slice, slice],
+    number: int,
+    *,
+    days: tuple[int, ...],
+    mask: Any,
+    task: GapfillTask,
 ) -> Filled:
     """Filled values, uncertainty and flags of some rows and columns."""
     margin = _part_margin(task)
@@ -220,15 +257,19 @@ def _fill_part(
     def read(reading: int) -> Any:
         """The part and its margin on all days, m3 m-3, from a reading of its own."""
         values = _lazy_m3m3(clone_graph(data, reading, number), task)
-        part, beyond = cut_cells(insert_absent_days(values, task.days), rows, columns, task.wrap)
+        part, beyond = cut_cells(
+            insert_absent_days(values, task.positions), rows, columns, task.wrap
+        )
         sizes = [(n + sum(m),) for n, m in zip(part.shape[1:], beyond, strict=True)]
         # padded block by block: one pad of the whole part would hold it in memory
         return part.rechunk((days, -1, -1)).map_blocks(
             pad_cells, beyond, chunks=(days, *sizes), dtype=np.float32, meta=values._meta
         )
 
-    stats = lazy_statistics(read)
-    land = inner(stats.sums[0] > 0, margin) if task.land is None else _land_of_cells(task, cells)
+    stats = lazy_statistics(read, task.dates)
+    ever_observed = inner(stats.sums[0] > 0, margin)
+    mask = None if mask is None else engine.as_chunk(mask[cells])
+    land, empty = _land_and_empty(ever_observed, mask, task)
     raw = clone_graph(data, READINGS, number)[(slice(None), *cells)]
     values = read(READINGS)
     estimate = engine.map_days(
@@ -241,9 +282,10 @@ def _fill_part(
         outputs=2,
         chunks=(days, *land.chunks),
     )
-    estimate = drop_absent_days(estimate, task.days, axis=1).rechunk((2, *raw.chunks))
+    estimate = drop_absent_days(estimate, task.positions, axis=1).rechunk((2, *raw.chunks))
     too_long = None if task.max_gap is None else _lazy_long_gaps(raw, task.days, task.max_gap)
-    result = merge_fill(raw, estimate, land.rechunk(raw.chunks[1:]), too_long, task)
+    land, empty = (plane.rechunk(raw.chunks[1:]) for plane in (land, empty))
+    result = merge_fill(raw, estimate, land, empty, too_long, task)
     if task.climatology:
         typical = engine.map_series(
             partial(climatology, day_of_year=task.day_of_year, year_length=task.year_length),
@@ -260,8 +302,13 @@ def _lazy_m3m3(raw: Any, task: GapfillTask) -> Any:
     return raw.map_blocks(to_float32, task.to_m3m3_factor, dtype=np.float32, meta=meta)
 
 
-def _land_of_cells(task: GapfillTask, cells: tuple[slice, slice]) -> Any:
-    return engine.as_chunk(task.land[cells].astype(bool))
+def _lazy_land_mask(task: GapfillTask) -> Any:
+    """:func:`_land_mask` as a Dask array in one chunk."""
+    if task.land is not None:
+        return engine.as_chunk(task.land).astype(bool)
+    if task.coordinates is None:
+        return None
+    return engine.shared(engine.plane_of_axes(is_land, *task.coordinates, dtype=bool))
 
 
 def _beyond_edges(
@@ -278,6 +325,7 @@ def _predict_block(
 ) -> Floats:
     """Mean and standard deviation (2, T, H, W) of a block of days and its neighbourhood."""
     *knots, land, starts = others
+    planes, limits = np.split(planes, [len(STATISTICS)])
     stats = np.concatenate([planes, knots_of_block(*knots)])
     values, stats = (inner(x, [HALO, HALO]) for x in (values, stats))
     (top, bottom), (left, right) = beyond
@@ -300,7 +348,7 @@ def _predict_block(
                 first + window[0].start,
                 task,
             )
-    return out
+    return hold_within_range(out, inner(limits, _part_margin(task)))
 
 
 @cache
@@ -313,6 +361,7 @@ def _network_slots() -> BoundedSemaphore:
 
 def _lazy_long_gaps(raw: Any, days: NDArray[np.int64], limit: int) -> Any:
     """:func:`long_gaps` (N, H, W), in the chunks of `raw`."""
+    days = shorten_gaps(days, limit)
     missing = ~insert_absent_days(np.isfinite(raw), days, missing=False)
     too_long = engine.map_halo(long_gaps, missing, limit, outside=False, dtype=bool, limit=limit)
     return drop_absent_days(too_long, days, axis=0).rechunk(raw.chunks)
@@ -376,7 +425,23 @@ def _unobserved_statistics() -> NDArray[np.float32]:
     return record_statistics(np.full((1, 3, 3), np.nan, np.float32))[:, 1, 1]
 
 
-def merge_fill(raw: Any, estimate: Any, land: Any, too_long: Any, task: GapfillTask) -> Filled:
+def _land_and_empty(ever_observed: Any, mask: Any, task: GapfillTask) -> tuple[Any, Any]:
+    """Where values may be filled in, and the flag of values that are not; (H, W), NumPy or Dask."""
+    land = ever_observed
+    if task.land is not None:
+        land = mask
+    elif task.fill_globe and mask is not None:
+        land = ever_observed | mask
+    never: Any = np.int8(NEVER_OBSERVED)
+    if mask is not None:
+        never = np.where(mask, never, np.int8(NOT_LAND))
+    empty = np.where(land & ever_observed, np.int8(NOT_FILLED), never)
+    return land, empty
+
+
+def merge_fill(
+    raw: Any, estimate: Any, land: Any, empty: Any, too_long: Any, task: GapfillTask
+) -> Filled:
     """Filled values, uncertainty and flags from the observations and the network's estimate.
 
     Parameters
@@ -386,6 +451,9 @@ def merge_fill(raw: Any, estimate: Any, land: Any, too_long: Any, task: GapfillT
     estimate : array, shape (2, N, H, W)
         Mean and standard deviation, m3 m-3, NaN where there is none.
     land : array of bool, shape (H, W)
+        Where values may be filled in.
+    empty : array of int8, shape (H, W)
+        Flag of values that are neither observed nor filled.
     too_long : array of bool, shape (N, H, W), or None
         Inside a gap that is too long to fill.
     task : GapfillTask
@@ -398,10 +466,8 @@ def merge_fill(raw: Any, estimate: Any, land: Any, too_long: Any, task: GapfillT
     nan = task.dtype.type(np.nan)
     # an infinite value is no observation
     filled = np.where(usable, mean, np.where(observed, raw.astype(task.dtype), nan))
-    empty = np.where(
-        observed, np.int8(OBSERVED), np.where(land, np.int8(NOT_FILLED), np.int8(NOT_LAND))
-    )
-    return filled, np.where(usable, std, nan), np.where(usable, np.int8(BY_NETWORK), empty)
+    flag = np.where(observed, np.int8(OBSERVED), empty)
+    return filled, np.where(usable, std, nan), np.where(usable, np.int8(BY_NETWORK), flag)
 
 
 def add_climatology(

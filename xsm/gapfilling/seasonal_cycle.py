@@ -21,7 +21,9 @@ PRIOR = 1.0  # weight of the cycle of the wider kernel, in observations
 Floats = NDArray[np.float32]
 
 
-def seasonal_cycle(values: NDArray[np.floating], *, wrap: bool = False) -> Floats:
+def seasonal_cycle(
+    values: NDArray[np.floating], *, dates: NDArray[np.integer] | None = None, wrap: bool = False
+) -> Floats:
     """Departure of the season from the mean of each cell, at every tenth day.
 
     Kernel means from 90 days and 9 x 9 cells down to 10 days of the cell itself. Each is shrunk
@@ -31,17 +33,20 @@ def seasonal_cycle(values: NDArray[np.floating], *, wrap: bool = False) -> Float
     ----------
     values : ndarray, shape (T, H, W)
         Soil moisture, m3 m-3; NaN where missing.
+    dates : ndarray of int, shape (T,), optional
+        Days in the calendar, see :func:`xsm.gapfilling.stretches.positions_and_dates`. Default:
+        0, 1, 2 ...
     wrap : bool
         Whether the last column is the neighbour of the first.
 
     Returns
     -------
     ndarray of float32, shape (K, H, W)
-        At days 0, 10, 20 ... up to the last day or beyond, m3 m-3; 0 where nothing was observed.
+        At positions 0, 10, 20 ... up to the last or beyond, m3 m-3; 0 where nothing was observed.
     """
-    days = len(values)
+    dates = np.arange(len(values)) if dates is None else dates
     number, total = bin_sums(values, cell_level(*count_and_sum(values)))
-    return cycle_at_knots(knots(days), bin_centres(0, days), number, total, wrap=wrap)
+    return cycle_at_knots(knots(dates), bin_centres(dates), number, total, wrap=wrap)
 
 
 def count_and_sum(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -75,15 +80,17 @@ def _binned(values: NDArray[np.floating]) -> list[NDArray[np.floating]]:
     return [values[start : start + BIN] for start in range(0, len(values), BIN)]
 
 
-def bin_centres(first: int, stop: int) -> NDArray[np.float64]:
-    """Middle day of each bin of the days `first` to `stop`; the first bin starts at `first`."""
-    starts = np.arange(first, stop, BIN)
-    return (starts + np.minimum(starts + BIN, stop) - 1) / 2
+def bin_centres(dates: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Middle day of each bin of days in a row; the first bin starts at the first of them."""
+    starts = np.arange(0, len(dates), BIN)
+    return (dates[starts] + dates[np.minimum(starts + BIN, len(dates)) - 1]) / 2
 
 
-def knots(days: int) -> NDArray[np.int64]:
-    """Days of the knots of a record of this length."""
-    return np.arange(0, days - 1 + KNOT, KNOT)
+def knots(dates: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Days of the knots of a record with these days."""
+    positions = np.arange(0, len(dates) - 1 + KNOT, KNOT)
+    last = np.minimum(positions, len(dates) - 1)
+    return dates[last] + positions - last
 
 
 def cycle_at_knots(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.gapfilling import seasonal_cycle as season
+from xsm.gapfilling.plausible_range import EXTREMES, extremes, merge_extremes, plausible_range
 from xsm.gapfilling.seasonal_cycle import KNOT, box_sum, departures, seasonal_cycle
 
 STATISTICS = ("mean", "std", "count", "persistence", "coherence")
@@ -29,13 +30,17 @@ _PRIOR_PAIRS = 10.0  # weight of "no correlation", in pairs
 _FLOOR = 0.01  # m3 m-3, the step of the coarsest products
 
 
-def record_statistics(values: NDArray[np.floating], *, wrap: bool = False) -> NDArray[np.float32]:
+def record_statistics(
+    values: NDArray[np.floating], *, dates: NDArray[np.integer] | None = None, wrap: bool = False
+) -> NDArray[np.float32]:
     """Statistics of every cell over the whole record.
 
     Parameters
     ----------
     values : ndarray, shape (T, H, W)
         Soil moisture, m3 m-3; NaN where missing.
+    dates : ndarray of int, shape (T,), optional
+        As of :func:`xsm.gapfilling.seasonal_cycle.seasonal_cycle`.
     wrap : bool
         Whether the last column is the neighbour of the first.
 
@@ -49,7 +54,7 @@ def record_statistics(values: NDArray[np.floating], *, wrap: bool = False) -> ND
         its eight neighbours on the same day ("coherence"), both pooled over 5 x 5 cells and shrunk
         towards zero. Then K knots of :func:`xsm.gapfilling.seasonal_cycle.seasonal_cycle`.
     """
-    cycle = seasonal_cycle(values, wrap=wrap)
+    cycle = seasonal_cycle(values, dates=dates, wrap=wrap)
     values = departures(values, cycle)
     planes = mean_std_count(moments(values), wrap=wrap)
     sums = correlation_sums(values, planes, wrap=wrap)
@@ -164,11 +169,11 @@ class LazyStatistics(NamedTuple):
     """Statistics of a record as Dask arrays in one chunk of cells."""
 
     sums: Any  # (2, H, W): count and sum of the observations
-    planes: Any  # (5, H, W), in the order of STATISTICS
+    planes: Any  # (7, H, W), in the order of STATISTICS, then the plausible range
     cycle: Any  # (K, H, W), a chunk for each block of days
 
 
-def lazy_statistics(read: Callable[[int], Any]) -> LazyStatistics:
+def lazy_statistics(read: Callable[[int], Any], dates: NDArray[np.integer]) -> LazyStatistics:
     """:func:`record_statistics` of a Dask array that is read four times.
 
     Parameters
@@ -177,19 +182,22 @@ def lazy_statistics(read: Callable[[int], Any]) -> LazyStatistics:
         Returns the record (T, H, W), m3 m-3, NaN where missing, in one chunk of cells; for each of
         0 to ``READINGS`` - 1 from a reading of its own. Its chunks of days are multiples of 10 and
         at least 20, except for the last.
+    dates : ndarray of int, shape (T,)
+        As of :func:`record_statistics`.
     """
     from xsm.blockwise import dask_engine as engine
     from xsm.blockwise.chunks import with_days_around
 
     values = read(0)
     sums = engine.shared(engine.reduce_time(season.count_and_sum, (values, "tyx"), outputs=2))
-    cycle = engine.shared(_lazy_cycle(read(1), sums))
+    cycle = engine.shared(_lazy_cycle(read(1), sums, dates))
     around = [(knots, "tyx") for knots in engine.neighbour_blocks(cycle)]
     starts = (engine.block_starts(values), "t")
     block_moments = engine.reduce_time(
-        _block_moments, (read(2), "tyx"), *around, starts, outputs=3, combine=merge_moments
+        _block_moments, (read(2), "tyx"), *around, starts, outputs=3 + EXTREMES, combine=_merged
     )
-    first_planes = engine.map_planes(mean_std_count, block_moments, outputs=3)
+    first_planes = engine.map_planes(mean_std_count, block_moments[:3], outputs=3)
+    limits = engine.map_planes(_range_of_planes, block_moments[3:], first_planes, outputs=2)
     correlation = engine.reduce_time(
         _block_correlations,
         (with_days_around(read(3), LAGS, np.nan), "tyx"),
@@ -198,7 +206,7 @@ def lazy_statistics(read: Callable[[int], Any]) -> LazyStatistics:
         (first_planes, "pyx"),
         outputs=4,
     )
-    planes = engine.map_planes(_with_correlations, correlation, first_planes, outputs=5)
+    planes = engine.map_planes(_all_planes, correlation, first_planes, limits, outputs=7)
     return LazyStatistics(sums, engine.shared(planes), cycle)
 
 
@@ -215,7 +223,16 @@ def first_knot_day(first: int) -> int:
 def _block_moments(values: Any, *others: Any) -> NDArray[np.float64]:
     *knots, start = others
     first = int(start[0])
-    return moments(departures(values, knots_of_block(*knots), first - first_knot_day(first)))
+    departed = departures(values, knots_of_block(*knots), first - first_knot_day(first))
+    return np.concatenate([moments(departed), extremes(values)])
+
+
+def _merged(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([merge_moments(parts[:, :3]), merge_extremes(parts[:, 3:])])
+
+
+def _range_of_planes(extremes: Any, planes: Any) -> NDArray[np.float32]:
+    return plausible_range(extremes, planes[STD], planes[COUNT])
 
 
 def _block_correlations(values: Any, *others: Any) -> NDArray[np.float64]:
@@ -226,25 +243,26 @@ def _block_correlations(values: Any, *others: Any) -> NDArray[np.float64]:
     return correlation_sums(departures(values, knots_of_block(*knots), day), planes, earlier=LAGS)
 
 
-def _with_correlations(sums: Any, planes: Any) -> NDArray[np.float32]:
-    return np.concatenate([planes, correlations(sums)])
+def _all_planes(sums: Any, planes: Any, limits: Any) -> NDArray[np.float32]:
+    return np.concatenate([planes, correlations(sums), limits])
 
 
-def _lazy_cycle(values: Any, sums: Any) -> Any:
+def _lazy_cycle(values: Any, sums: Any, dates: NDArray[np.integer]) -> Any:
     """The seasonal cycle (K, H, W); a block of knots depends on the bins of the days around."""
     from xsm.blockwise import dask_engine as engine
+    from xsm.blockwise.chunks import chunk_slices
 
     bins = engine.map_blocks_of_days(_bin_sums, (values, "tyx"), (sums, "pyx"))
-    days = values.chunks[0]
-    starts = np.cumsum((0, *days))
-    knots = season.knots(int(starts[-1]))
-    block = np.searchsorted(starts[1:-1], knots, side="right")
+    days = [dates[part] for part in chunk_slices(values.chunks[0])]
+    first, last = (np.array([block[end] for block in days]) for end in (0, -1))
+    knots = season.knots(dates)
+    block = np.searchsorted(first[1:], knots, side="right")
     near, arguments = [], []
     for n in range(len(days)):
         own = knots[block == n]
-        within = (starts[:-1] <= own[-1] + season.REACH) & (starts[1:] >= own[0] - season.REACH)
+        within = (first <= own[-1] + season.REACH) & (last + 1 >= own[0] - season.REACH)
         near.append(np.flatnonzero(within))
-        centres = [season.bin_centres(starts[m], starts[m + 1]) for m in near[-1]]
+        centres = [season.bin_centres(days[m]) for m in near[-1]]
         arguments.append((own, np.concatenate(centres)))
     sizes = tuple(np.bincount(block).tolist())
     return engine.combine_near_blocks(_cycle_of_bins, bins, near, arguments, sizes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from xsm.gapfilling.stretches import positions_and_dates
 
 Predict = Callable[..., NDArray[np.float32]]
 
@@ -39,6 +41,11 @@ class GapfillTask:
         Whether the last column is the neighbour of the first.
     land : array of bool, shape (H, W), or None
         Where values may be filled in; None: where one was ever observed.
+    coordinates : (lat, lon) or None
+        Arrays, (H,) and (W,) or both (H, W), where the record has them and `land` is None: there
+        the land of GLOBE tells cells never observed from the sea.
+    fill_globe : bool
+        With `land` None: values may also be filled in on the land of GLOBE.
     max_gap : int or None
         Longest gap to fill, days.
     keep_observed : bool
@@ -51,6 +58,9 @@ class GapfillTask:
         See :func:`xsm.progress.bar`.
     name : str
         Of the variable.
+    positions, dates : ndarray of int
+        Of :func:`xsm.gapfilling.stretches.positions_and_dates`: where the days are worked on, and
+        the days of all positions.
     """
 
     predict: Predict
@@ -63,9 +73,18 @@ class GapfillTask:
     year_length: int
     wrap: bool
     land: Any
+    coordinates: tuple[Any, Any] | None
+    fill_globe: bool
     max_gap: int | None
     keep_observed: bool
     climatology: bool
     tile: tuple[int, int, int]
     progress: bool | None
     name: str
+    positions: NDArray[np.int64] = field(init=False)
+    dates: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        positions, dates = positions_and_dates(self.days)
+        object.__setattr__(self, "positions", positions)
+        object.__setattr__(self, "dates", dates)

@@ -89,10 +89,17 @@ def fill_block(
         return np.full((2, values.shape[0] - 2 * days, *inner.shape[1:]), np.nan, np.float32)
 
     values = departures(values, cycle, first - days)
-    if execution.on_numpy and backend in ("auto", "numba"):
-        output, mask = _run_numpy(values, stats, model, need, backend)
-    else:
-        output, mask = _run_torch(values, stats, model, execution, graph)
+
+    def run(values: NDArray[np.float32], need: NDArray[np.bool_] | None) -> Any:
+        if execution.on_numpy and backend in ("auto", "numba"):
+            return _run_numpy(values, stats, model, need, backend)
+        return _run_torch(values, stats, model, execution, graph)
+
+    output, mask = run(values, need)
+    isolated = mask & _empty_days(values, model)
+    isolated = isolated if need is None else isolated & need
+    if isolated.any():
+        output = np.where(isolated, run(_with_valid_features(values), isolated)[0], output)
     cycle = _crop(cycle, (rows, columns))
     mean = inner[MEAN] + inner[STD] * output[0]
     for t, day in enumerate(mean):
@@ -100,6 +107,30 @@ def fill_block(
     log_variance = np.clip(output[1], *LOG_VARIANCE)
     std = inner[STD] * np.exp(0.5 * log_variance) * _calibration_factor(log_variance, model)
     return np.where(mask, np.stack([mean, std]), np.float32(np.nan))
+
+
+def _empty_days(values: NDArray[np.float32], model: Model) -> NDArray[np.bool_]:
+    """Where (T, H, W) the day to estimate has no observation within the largest square of features.
+
+    The features of that day are then masked, and a partial convolution scales up the few days that
+    are left, which lie at the edge of its windows, at every layer: no network is trained on that.
+    """
+    days, rows, columns = model.network.reach(model.config)
+    margin = model.halo[1] - rows, model.halo[2] - columns
+    inner = _crop(values[days : len(values) - days], (rows, columns))
+    shape = tuple(n - 2 * m for n, m in zip(inner.shape[1:], margin, strict=True))
+    if not all(margin):
+        return np.zeros((len(inner), *shape), bool)
+    total = np.zeros((len(inner), *(n + 1 for n in inner.shape[1:])), np.int32)
+    np.isfinite(inner).cumsum(axis=1, dtype=np.int32).cumsum(axis=2, out=total[:, 1:, 1:])
+    south, west = 2 * margin[0] + 1, 2 * margin[1] + 1
+    rows_of_squares = total[:, south:] - total[:, :-south]
+    return rows_of_squares[..., west:] == rows_of_squares[..., :-west]
+
+
+def _with_valid_features(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`values` with features that are valid on all days; see :mod:`xsm.networks.features`."""
+    return np.where(np.isfinite(values), values, np.float32(np.inf))
 
 
 def _calibration_factor(log_variance: NDArray[np.float32], model: Model) -> NDArray[np.float32]:

@@ -27,7 +27,8 @@ def features(
     Parameters
     ----------
     values : array, shape (T, H, W)
-        Departures from the seasonal cycle, m3 m-3; NaN where missing.
+        Departures from the seasonal cycle, m3 m-3; NaN where missing. Infinite where missing and
+        ``features`` are to be valid nevertheless.
     stats : array, shape (5, H, W)
         From :func:`xsm.gapfilling.statistics.record_statistics`.
     ops : namespace
@@ -39,7 +40,8 @@ def features(
     -------
     dict of (array, mask)
         ``anomaly`` (1, 1, T, H, W), valid where observed; ``features`` (1, F, T, H, W), valid on
-        land where anything was observed within the largest square; both masks (1, 1, T, H, W).
+        land where anything was observed within the largest square, or `values` are infinite; both
+        masks (1, 1, T, H, W).
     """
     xp = array_api_compat.array_namespace(values, stats)
     anomaly, mask = standardise(values, stats)
@@ -50,7 +52,7 @@ def features(
         layers += [mean, fraction]
     static = scaled_statistics(stats)
     layers.append(xp.broadcast_to(static[None, :, None], (1, len(STATISTICS), *values.shape)))
-    valid = (fraction > 0) & land
+    valid = ((fraction > 0) | xp.isinf(values)) & land
     return {"anomaly": (anomaly, mask), "features": (xp.concat(layers, axis=1), valid)}
 
 

@@ -88,10 +88,11 @@ class FeatureWriter:
             channels += xsm_kernels.masked_mean(anomaly, observed, size)
         land = (self._stats[COUNT] > 0).reshape(-1)[cells]
         for day in range(start, stop):
+            valid = np.isinf(self._values[day]).reshape(-1)[cells]
             rows = [c[0, 0, day - start].reshape(-1)[cells] for c in channels]
             values, mask = buffer.rows("anomaly", day)
             values[:, 0], mask[:] = rows[0], rows[1]
             values, mask = buffer.rows("features", day)
             for channel, row in enumerate(rows):
                 values[:, channel] = row
-            mask[:] = (rows[-1] > 0) & land
+            mask[:] = ((rows[-1] > 0) | valid) & land
