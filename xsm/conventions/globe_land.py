@@ -99,9 +99,12 @@ def _integral(
     x = np.clip((lon_edge + 180.0) * _DEGREE, 0, table.shape[1] - 1)
     i = np.minimum(y.astype(int), table.shape[0] - 2)
     j = np.minimum(x.astype(int), table.shape[1] - 2)
-    v, u = (y - i)[:, None], (x - j)[None, :]
-    rows = table[i] * (1 - v) + table[i + 1] * v
-    return rows[:, j] * (1 - u) + rows[:, j + 1] * u
+    v, u = (y - i)[:, None], x - j
+    west, east = (
+        table[np.ix_(i, column)] * (1 - v) + table[np.ix_(i + 1, column)] * v
+        for column in (j, j + 1)
+    )
+    return west * (1 - u) + east * u
 
 
 def is_land(lat: NDArray[np.floating], lon: NDArray[np.floating]) -> NDArray[np.bool_]:

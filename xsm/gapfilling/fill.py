@@ -151,8 +151,10 @@ def tiled_statistics(
         if stats is None:
             stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
         stats[:, window[1], window[2]] = inner(part, [HALO, HALO])
-        around = plausible_range(extremes(values), part[STD], part[COUNT])
-        limits[:, window[1], window[2]] = inner(around, [HALO, HALO])
+        near = inner(part, [HALO - 1, HALO - 1])
+        lowest_highest = extremes(inner(values, [HALO - 1, HALO - 1]))
+        around = plausible_range(lowest_highest, near[STD], near[COUNT])
+        limits[:, window[1], window[2]] = inner(around, [1, 1])
         step()
     assert stats is not None
     return stats, limits

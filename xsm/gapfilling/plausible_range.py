@@ -49,7 +49,12 @@ def merge_extremes(parts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _two_highest(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Highest and second highest (2, H, W) of (N, H, W)."""
-    first, second = values, np.full_like(values, -np.inf)
+    half = len(values) // 2
+    first = np.maximum(values[:half], values[half : 2 * half])
+    second = np.minimum(values[:half], values[half : 2 * half])
+    if len(values) % 2:
+        first = np.concatenate([first, values[-1:]])
+        second = np.concatenate([second, np.full_like(values[-1:], -np.inf)])
     while len(first) > 1:
         half = len(first) // 2
         a, b, rest = slice(half), slice(half, 2 * half), slice(2 * half, None)
@@ -116,5 +121,9 @@ def hold_within_range(estimate: Any, limits: Any) -> NDArray[np.float32]:
     """
     mean, std = estimate
     low, high = limits
-    held = np.clip(mean, low, high)
-    return np.stack([held, np.minimum(np.hypot(std, mean - held), high - low)])
+    held = np.stack([np.clip(mean, low, high), np.minimum(std, high - low)])
+    moved = np.nonzero((mean < low) | (mean > high))
+    distance = (mean - held[0])[moved] if moved[0].size else np.float32(0)
+    width = (high - low)[moved[1:]]
+    held[1][moved] = np.minimum(np.hypot(std[moved], distance), width)
+    return held

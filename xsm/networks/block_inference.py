@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.blockwise.tiling import bounding_box, with_halo
 from xsm.errors import InputError
 from xsm.gapfilling.seasonal_cycle import cycle_of_day, departures
 from xsm.gapfilling.statistics import COUNT, MEAN, STATISTICS, STD, record_statistics
@@ -90,16 +91,21 @@ def fill_block(
 
     values = departures(values, cycle, first - days)
 
-    def run(values: NDArray[np.float32], need: NDArray[np.bool_] | None) -> Any:
+    def run(values: Any, stats: Any, need: Any, graph: bool | None) -> Any:
         if execution.on_numpy and backend in ("auto", "numba"):
             return _run_numpy(values, stats, model, need, backend)
         return _run_torch(values, stats, model, execution, graph)
 
-    output, mask = run(values, need)
+    output, mask = run(values, stats, need, graph)
     isolated = mask & _empty_days(values, model)
     isolated = isolated if need is None else isolated & need
-    if isolated.any():
-        output = np.where(isolated, run(_with_valid_features(values), isolated)[0], output)
+    if (box := bounding_box(isolated)) is not None:
+        outer = with_halo(box, model.halo)
+        part = _with_valid_features(values[outer]), stats[(slice(None), *outer[1:])]
+        inside = (slice(None), *box)
+        estimate = run(*part, isolated[box], False)[0]
+        output = np.array(output)
+        output[inside] = np.where(isolated[box], estimate, output[inside])
     cycle = _crop(cycle, (rows, columns))
     mean = inner[MEAN] + inner[STD] * output[0]
     for t, day in enumerate(mean):
@@ -121,8 +127,11 @@ def _empty_days(values: NDArray[np.float32], model: Model) -> NDArray[np.bool_]:
     shape = tuple(n - 2 * m for n, m in zip(inner.shape[1:], margin, strict=True))
     if not all(margin):
         return np.zeros((len(inner), *shape), bool)
-    total = np.zeros((len(inner), *(n + 1 for n in inner.shape[1:])), np.int32)
-    np.isfinite(inner).cumsum(axis=1, dtype=np.int32).cumsum(axis=2, out=total[:, 1:, 1:])
+    # sums over rows and columns; differences are right modulo 2 ** 16
+    total = np.zeros((len(inner), *(n + 1 for n in inner.shape[1:])), np.uint16)
+    np.isfinite(inner).cumsum(axis=2, dtype=np.uint16).cumsum(
+        axis=1, dtype=np.uint16, out=total[:, 1:, 1:]
+    )
     south, west = 2 * margin[0] + 1, 2 * margin[1] + 1
     rows_of_squares = total[:, south:] - total[:, :-south]
     return rows_of_squares[..., west:] == rows_of_squares[..., :-west]
