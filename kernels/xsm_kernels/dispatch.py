@@ -161,7 +161,7 @@ def run(op: str, backend: str, arrays: Sequence[Any], **options: Any) -> Any:
     tensors = is_tensor(flat[0])
     if tensors == (function.array_type == "torch"):
         return function(*arrays, **options)
-    to_its_type, to_ours = (_to_numpy, _to_tensor) if tensors else (_to_tensor, _to_numpy)
+    to_its_type, to_ours = (_to_numpy, to_tensor) if tensors else (to_tensor, _to_numpy)
     return _convert(to_ours, function(*_convert(to_its_type, tuple(arrays)), **options))
 
 
@@ -209,7 +209,8 @@ def _convert(convert: Callable[[Any], Any], arrays: Any) -> Any:
     return convert(arrays)
 
 
-def _to_tensor(array: Any) -> Any:
+def to_tensor(array: Any) -> Any:
+    """A NumPy array as a tensor, in its own memory where torch can use it; None stays None."""
     if array is None:
         return None
     import torch

@@ -132,7 +132,7 @@ def test_auto_without_torch_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
         ({"weight": weight[:, :1]}, r"weight: shape .*expected \(O, 2, kt, kh, kw\)"),
         ({"weight": weight[..., :2]}, "odd sizes"),
         ({"bias": np.ones(3, "f4")}, r"bias: shape \(3,\); expected \(2,\)"),
-        ({"residual": x}, r"residual: .*expected that of the output, \(1, 2, 1, 2, 3\)"),
+        ({"residual": x}, r"residual: shape \(1, 2, 3, 4, 5\); expected \(1, 2, 1, 2, 3\)"),
         ({"activation": "relu6"}, "activation='relu6': use one of"),
         ({"padding": (0, 1)}, r"padding=\(0, 1\): give three integers >= 0"),
         ({"dilation": 0}, "dilation=0: give three integers >= 1"),

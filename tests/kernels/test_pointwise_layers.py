@@ -82,9 +82,9 @@ def test_they_equal_masked_convolutions() -> None:
     ("changes", "words"),
     [
         ({"weights": [np.ones((5, 4))]}, "weights, biases, activations: 1, 2, 2 of them"),
-        ({"weights": [np.ones((5, 3)), np.ones((4, 5))]}, r"expected \(O, 4\), \(O,\)"),
-        ({"biases": [np.ones(4), np.ones(4)]}, r"shapes \(5, 4\), \(4,\)"),
-        ({"activations": ("relu6", None)}, "activations='relu6': use some of"),
+        ({"weights": [np.ones((5, 3))] * 2}, r"weights\[0\]: shape \(5, 3\); expected \(O, 4\)"),
+        ({"biases": [np.ones(4), np.ones(4)]}, r"biases\[0\]: shape \(4,\); expected \(5,\)"),
+        ({"activations": ("relu6", None)}, "activations='relu6': use one of"),
     ],
 )
 def test_wrong_arguments_are_named(changes: dict[str, Any], words: str) -> None:

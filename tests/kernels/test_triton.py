@@ -21,7 +21,8 @@ from xsm_kernels.masked_conv3d import _triton as convolution  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 INTERPRETED = [
-    f"tests/kernels/test_{name}.py" for name in ("parity", "pointwise_layers", "triton_tiles")
+    f"tests/kernels/test_{name}.py"
+    for name in ("parity", "pointwise_layers", "triton_tiles", "array_edges")
 ]
 interpreted = os.environ.get("TRITON_INTERPRET") == "1"
 compiled_only = pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")
@@ -44,7 +45,7 @@ def passed_interpreted(*files: str) -> int:
 
 @pytest.mark.skipif(interpreted, reason="this is the interpreted run")
 def test_parity_interpreted() -> None:
-    assert passed_interpreted(*INTERPRETED) > 90
+    assert passed_interpreted(*INTERPRETED) > 120
 
 
 FLOATS = ["x_ptr", "weight_ptr", "bias_ptr", "residual_ptr", "y_ptr"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xsm_kernels import dispatch
+from xsm_kernels import arguments, dispatch
 from xsm_kernels.errors import ArgumentError
 
 State = tuple[Any, Any]
@@ -32,7 +32,8 @@ def lstm(
     x : array (B, T, C)
         Values; on days that `mask` skips they may be NaN or Inf and are ignored.
     weight_ih : array (D, 4 H, C)
-        D directions: 1, or 2 for forward and backward.
+        D directions: 1, or 2 for forward and backward. Weights, bias and initial state are
+        converted to the dtype of `x`.
     weight_hh : array (D, 4 H, H)
     bias : array (D, 4 H)
         The sum of torch's two.
@@ -46,7 +47,7 @@ def lstm(
     Returns
     -------
     y : array (B, T, D * H)
-        Both directions in the order of the days.
+        Both directions in the order of the days, in the dtype of `x`.
     (h, c) : each (D, B, H)
         State after the last day of each direction.
 
@@ -62,31 +63,25 @@ def lstm(
     Hochreiter and Schmidhuber (1997), doi 10.1162/neco.1997.9.8.1735; with forget gates, Gers et
     al. (2000), doi 10.1162/089976600300015015.
     """
-    if x.ndim != 3 or min(x.shape[1:]) < 1 or "float" not in str(x.dtype):
-        raise ArgumentError(
-            f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, T, C), at least one "
-            "day and one channel."
-        )
+    x = arguments.sequences(x)
+    weight_hh = arguments.parameter("weight_hh", weight_hh, x)
     batch, days, channels = x.shape
-    if weight_hh.ndim != 3 or weight_hh.shape[0] not in (1, 2):
+    if weight_hh.ndim != 3 or weight_hh.shape[0] not in (1, 2) or weight_hh.shape[2] < 1:
         raise ArgumentError(
             f"weight_hh: shape {tuple(weight_hh.shape)}; expected (1 or 2, 4 H, H): directions, "
             "gates, hidden units."
         )
     directions, _, hidden = weight_hh.shape
     h, c = (None, None) if initial is None else initial
-    expected = {
-        "weight_hh": (weight_hh, (directions, 4 * hidden, hidden)),
-        "weight_ih": (weight_ih, (directions, 4 * hidden, channels)),
-        "bias": (bias, (directions, 4 * hidden)),
-        "initial[0] (h)": (h, (directions, batch, hidden)),
-        "initial[1] (c)": (c, (directions, batch, hidden)),
-        "mask": (mask, (batch, days)),
-    }
-    for name, (array, shape) in expected.items():
-        if array is not None and tuple(array.shape) != shape:
-            raise ArgumentError(f"{name}: shape {tuple(array.shape)}; expected {shape}.")
-    if mask is not None and not str(mask.dtype).endswith("bool"):
-        raise ArgumentError(f"mask: dtype {mask.dtype}; expected bool, True on days to process.")
+    state = directions, batch, hidden
+    weight_hh = arguments.parameter("weight_hh", weight_hh, x, (directions, 4 * hidden, hidden))
+    weight_ih = arguments.parameter("weight_ih", weight_ih, x, (directions, 4 * hidden, channels))
+    bias = arguments.parameter("bias", bias, x, (directions, 4 * hidden))
+    h = arguments.parameter("initial[0] (h)", h, x, state, optional=initial is None)
+    c = arguments.parameter("initial[1] (c)", c, x, state, optional=initial is None)
+    if mask is not None:
+        mask = arguments.flags("mask", mask, x, f"{(batch, days)}, True on days to process")
+        if tuple(mask.shape) != (batch, days):
+            raise ArgumentError(f"mask: shape {tuple(mask.shape)}; expected {(batch, days)}.")
     y, h, c = dispatch.run("lstm", backend, (x, weight_ih, weight_hh, bias, h, c, mask))
     return y, (h, c)

@@ -36,7 +36,7 @@ def masked_conv3d(
     mask : bool array (B, 1, T, H, W)
         True where observed, for all channels.
     weight : array (O, C, kt, kh, kw)
-        Odd window sizes.
+        Odd window sizes. This, `bias` and `residual` are converted to the dtype of `x`.
     bias : array (O,), optional
     activation : None, "relu", "leaky_relu" (slope 0.01), "silu" or "tanh"
         Applied last; cells with s = 0 stay 0.
@@ -56,7 +56,8 @@ def masked_conv3d(
     Returns
     -------
     y : array (B, O, T', H', W')
-        Array type and dtype of `x`; T' = T + 2 * padding - dilation * (kt - 1), H' and W' alike.
+        Array type and dtype of `x`, in native byte order; T' = T + 2 * padding - dilation * (kt - 1),
+        H' and W' alike.
     new_mask : bool array (B, 1, T', H', W')
 
     Raises
@@ -72,31 +73,26 @@ def masked_conv3d(
     doi 10.1007/978-3-030-01252-6_6; in three dimensions, Zhang et al. (2021),
     doi 10.5194/essd-13-1385-2021. No epsilon: an empty window is a branch.
     """
-    arguments.check_values(x)
-    arguments.check_mask(mask, x.shape[0], x.shape[2:])
-    if weight.ndim != 5 or weight.shape[1] != x.shape[1]:
+    x = arguments.values(x)
+    mask = arguments.observed(mask, x)
+    weight = arguments.parameter("weight", weight, x)
+    if weight.ndim != 5 or weight.shape[1] != x.shape[1] or min(weight.shape[:2]) < 1:
         raise ArgumentError(
             f"weight: shape {tuple(weight.shape)}; expected (O, {x.shape[1]}, kt, kh, kw), "
-            "the second size is the number of channels of x."
+            "the second size is the number of channels of x; at least one of each."
         )
     kernel = arguments.odd("weight window", arguments.triple("weight", weight.shape[2:], 1))
     padding = arguments.triple("padding", padding, 0)
     dilation = arguments.triple("dilation", dilation, 1)
     shape = arguments.output_shape(x.shape, kernel, padding, dilation)
-    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
-        raise ArgumentError(f"bias: shape {tuple(bias.shape)}; expected ({weight.shape[0]},).")
-    if residual is not None and tuple(residual.shape) != (x.shape[0], weight.shape[0], *shape):
-        raise ArgumentError(
-            f"residual: shape {tuple(residual.shape)}; expected that of the output, "
-            f"{(x.shape[0], weight.shape[0], *shape)}."
-        )
-    if activation not in arguments.ACTIVATIONS:
-        raise ArgumentError(f"activation={activation!r}: use one of {arguments.ACTIVATIONS}.")
+    bias = arguments.parameter("bias", bias, x, weight.shape[:1], optional=True)
+    after = x.shape[0], weight.shape[0], *shape
+    residual = arguments.parameter("residual", residual, x, after, optional=True)
     return dispatch.run(
         "masked_conv3d",
         backend,
-        (x, mask, weight, bias, residual, arguments.check_active(active, shape)),
-        activation=activation,
+        (x, mask, weight, bias, residual, arguments.active_cells(active, shape, x)),
+        activation=arguments.activation_name("activation", activation),
         padding=padding,
         dilation=dilation,
         wrap_longitude=bool(wrap_longitude),

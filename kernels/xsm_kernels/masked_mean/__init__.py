@@ -34,7 +34,7 @@ def masked_mean(
     Returns
     -------
     mean : array (B, C, T, H, W)
-        0 where the square holds no observed cell.
+        In the dtype of `x`; 0 where the square holds no observed cell.
     fraction : array (B, 1, T, H, W)
         s / K, the observed fraction of the square, in the dtype of `x`.
 
@@ -45,10 +45,11 @@ def masked_mean(
     BackendError
         The requested backend does not support this call.
     """
-    arguments.check_values(x)
-    arguments.check_mask(mask, x.shape[0], x.shape[2:])
-    if int(size) != size or size < 1 or size % 2 == 0:
+    x = arguments.values(x)
+    mask = arguments.observed(mask, x)
+    cells = arguments.integer(size)
+    if cells is None or cells < 1 or cells % 2 == 0:
         raise ArgumentError(f"size={size!r}: give an odd number of cells, 1 or more.")
     return dispatch.run(
-        "masked_mean", backend, (x, mask), size=int(size), wrap_longitude=bool(wrap_longitude)
+        "masked_mean", backend, (x, mask), size=cells, wrap_longitude=bool(wrap_longitude)
     )

@@ -33,6 +33,8 @@ def masked_mean(
     mean : (B, C, T, H, W)
     fraction : (B, 1, T, H, W)
     """
+    if x.numel() == 0:
+        return torch.zeros_like(x), x.new_zeros(mask.shape)
     half = size // 2
     observed = pad_cells(torch.where(mask, x, x.new_zeros(())), (0, half, half), wrap_longitude)
     # average over rows, then columns: (B, C * T, H, W) = sum / K

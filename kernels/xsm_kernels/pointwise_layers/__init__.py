@@ -41,7 +41,8 @@ def pointwise_layers(
     Returns
     -------
     y : array (B, O, T, H, W)
-        Of the last layer; 0 where the mask is False. Same array type and dtype as the sources.
+        Of the last layer; 0 where the mask is False. Array type and dtype of the first source, to
+        which sources, weights and biases are converted.
     new_mask : bool array (B, 1, T, H, W)
 
     Raises
@@ -51,33 +52,42 @@ def pointwise_layers(
     BackendError
         The requested backend does not support this call.
     """
-    for x in sources:
-        arguments.check_values(x)
-        arguments.check_mask(mask, x.shape[0], x.shape[2:])
+    if not sources:
+        raise ArgumentError("sources: none of them; expected one array (B, C, T, H, W) or more.")
+    first = arguments.values(sources[0], "sources[0]")
+    mask = arguments.observed(mask, first)
+    inputs = [first]
+    for number, source in enumerate(sources[1:], 1):
+        name = f"sources[{number}]"
+        channels = arguments.values(source, name).shape[1]
+        shape = first.shape[0], channels, *first.shape[2:]
+        inputs.append(arguments.parameter(name, source, first, shape))
     if not 2 <= len(weights) == len(biases) == len(activations):
         raise ArgumentError(
             f"weights, biases, activations: {len(weights)}, {len(biases)}, {len(activations)} of "
             "them; expected two layers or more, with one of each."
         )
-    width = sum(x.shape[1] for x in sources)
-    for weight, bias, activation in zip(weights, biases, activations, strict=True):
-        if weight.ndim != 2 or weight.shape[1] != width or tuple(bias.shape) != weight.shape[:1]:
+    width = sum(source.shape[1] for source in inputs)
+    layers = []
+    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        weight = arguments.parameter(f"weights[{number}]", weight, first)
+        if weight.ndim != 2 or weight.shape[1] != width or min(weight.shape) < 1:
             raise ArgumentError(
-                f"weights, biases: shapes {tuple(weight.shape)}, {tuple(bias.shape)}; expected "
-                f"(O, {width}), (O,): the channels of the sources or of the previous layer."
+                f"weights[{number}]: shape {tuple(weight.shape)}; expected (O, {width}): the "
+                "channels of the sources or of the previous layer, at least one of each."
             )
-        if activation not in arguments.ACTIVATIONS:
-            raise ArgumentError(f"activations={activation!r}: use some of {arguments.ACTIVATIONS}.")
         width = weight.shape[0]
+        layers.append((weight, arguments.parameter(f"biases[{number}]", bias, first, (width,))))
+    names = tuple(arguments.activation_name("activations", name) for name in activations)
     return dispatch.run(
         "pointwise_layers",
         backend,
         (
-            tuple(sources),
+            tuple(inputs),
             mask,
-            tuple(weights),
-            tuple(biases),
-            arguments.check_active(active, mask.shape[2:]),
+            tuple(weight for weight, _ in layers),
+            tuple(bias for _, bias in layers),
+            arguments.active_cells(active, mask.shape[2:], first),
         ),
-        activations=tuple(activations),
+        activations=names,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xsm_kernels import dispatch
+from xsm_kernels import arguments, dispatch
 from xsm_kernels.errors import ArgumentError
 
 
@@ -23,6 +23,7 @@ def self_attention(
     ----------
     x : array (B, T, C)
     weight : array (4, H, C)
+        Weight and bias are converted to the dtype of `x`.
     bias : array (4, H)
     window : int, optional
         Attend to at most this many days before and after; default: all days.
@@ -32,6 +33,7 @@ def self_attention(
     Returns
     -------
     y : array (B, T, H)
+        In the dtype of `x`.
 
     Raises
     ------
@@ -45,19 +47,17 @@ def self_attention(
     Scaled dot-product attention: Vaswani et al. (2017), Eq. 1. Residual projection: Luong et al.
     (2015), doi 10.18653/v1/D15-1166, Eq. 5, with the product with the context contained in `value`.
     """
-    if x.ndim != 3 or min(x.shape[1:]) < 1 or "float" not in str(x.dtype):
-        raise ArgumentError(
-            f"x: shape {tuple(x.shape)}, dtype {x.dtype}; expected floats (B, T, C), at least one "
-            "day and one channel."
-        )
+    x = arguments.sequences(x)
+    weight = arguments.parameter("weight", weight, x)
     shape = tuple(weight.shape)
     if len(shape) != 3 or shape[0] != 4 or shape[1] < 1 or shape[2] != x.shape[2]:
         raise ArgumentError(
             f"weight: shape {shape}; expected (4, H, {x.shape[2]}): query, key, value and residual."
         )
-    if tuple(bias.shape) != shape[:2]:
-        raise ArgumentError(f"bias: shape {tuple(bias.shape)}; expected {shape[:2]}.")
-    if window is not None and (int(window) != window or window < 0):
+    bias = arguments.parameter("bias", bias, x, shape[:2])
+    days = x.shape[1] - 1 if window is None else arguments.integer(window)
+    if days is None or days < 0:
         raise ArgumentError(f"window={window!r}: give days, 0 or more, or None for all days.")
-    near = x.shape[1] - 1 if window is None else min(int(window), x.shape[1] - 1)
-    return dispatch.run("self_attention", backend, (x, weight, bias), window=near)
+    return dispatch.run(
+        "self_attention", backend, (x, weight, bias), window=min(days, x.shape[1] - 1)
+    )

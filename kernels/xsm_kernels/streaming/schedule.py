@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from xsm_kernels._numba_common import pack, pack_bias, ratios
-from xsm_kernels.arguments import ACTIVATIONS, Triple
+from xsm_kernels.arguments import ACTIVATIONS, Triple, activation_name, odd, parameter, triple
+from xsm_kernels.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,19 @@ def make_schedule(
         ``<name>.weight`` (O, C, kt, kh, kw) and ``<name>.bias`` (O,) of each layer.
     inputs : mapping of str to int
         Names of the network's inputs and their numbers of channels.
+
+    Raises
+    ------
+    ArgumentError
+        A layer names an input that is not there, or its parameters do not have its shapes.
     """
-    steps = tuple(_step(layer, params) for layer in layers)
-    channels = {**inputs, **{layer["name"]: layer["channels"] for layer in layers}}
+    if not layers:
+        raise ArgumentError("layers: none of them; expected one layer or more.")
+    channels, listed = dict(inputs), []
+    for layer in layers:
+        listed.append(_step(layer, params, channels))
+        channels[layer["name"]] = layer["channels"]
+    steps = tuple(listed)
     lag = _lags(steps, inputs)
     days_held = dict.fromkeys(lag, 1)
     for step in steps:
@@ -105,19 +116,46 @@ def make_schedule(
     return Schedule(steps, tuple(inputs), channels, lag, days_held, _reach(steps, inputs))
 
 
-def _step(layer: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> Step:
-    weight = params[f"{layer['name']}.weight"]
-    kernel = layer["kernel"]
+def _step(
+    layer: Mapping[str, Any], params: Mapping[str, np.ndarray], channels: Mapping[str, int]
+) -> Step:
+    """A layer whose inputs and parameters fit each other; `channels` of all before it."""
+    name, sources = layer["name"], tuple(layer["inputs"])
+    if name in channels or not sources:
+        raise ArgumentError(f"layer {name!r}: expected a new name and one input or more.")
+    mask: str = layer.get("mask", sources[0])
+    residual, skip = layer.get("residual"), layer.get("skip")
+    for source in (*sources, mask, residual, skip):
+        if source is not None and source not in channels:
+            raise ArgumentError(
+                f"layer {name!r} reads {source!r}; expected some of {list(channels)}."
+            )
+    outputs = layer["channels"]
+    for source in (residual, skip):
+        if source is not None and channels[source] != outputs:
+            raise ArgumentError(
+                f"layer {name!r} has {outputs} channels and adds {source!r}, which has "
+                f"{channels[source]}; expected the same number."
+            )
+    kernel = odd(f"kernel of {name!r}", triple(f"kernel of {name!r}", layer["kernel"], 1))
+    shapes = {
+        f"{name}.weight": (outputs, sum(channels[source] for source in sources), *kernel),
+        f"{name}.bias": (outputs,),
+    }
+    like = np.empty(0, np.float32)
+    weight, bias = (parameter(key, params.get(key), like, shape) for key, shape in shapes.items())
     return Step(
-        name=layer["name"],
-        sources=tuple(layer["inputs"]),
-        mask=layer.get("mask", layer["inputs"][0]),
-        residual=layer.get("residual"),
-        skip=layer.get("skip"),
-        kernel=(kernel[0], kernel[1], kernel[2]),
-        activation=ACTIVATIONS.index(layer.get("activation")),
+        name=name,
+        sources=sources,
+        mask=mask,
+        residual=residual,
+        skip=skip,
+        kernel=kernel,
+        activation=ACTIVATIONS.index(
+            activation_name(f"activation of {name!r}", layer.get("activation"))
+        ),
         weight=pack(weight),
-        bias=pack_bias(params[f"{layer['name']}.bias"], weight.shape[0]),
+        bias=pack_bias(bias, outputs),
         ratio=ratios(int(np.prod(kernel))),
     )
 

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from xsm_kernels.arguments import Triple
+from xsm_kernels.arguments import Triple, flags, triple
+from xsm_kernels.errors import ArgumentError
 from xsm_kernels.streaming.ring_buffer import Bools, CellIndex, Floats, RingBuffer
 from xsm_kernels.streaming.schedule import Schedule
 from xsm_kernels.update_mask import update_mask
@@ -67,10 +68,32 @@ def stream_network(
         Of the last layer; 0 where it is not wanted or its mask is False.
     mask : ndarray of bool, shape of `wanted`
         Wanted, and with an observed cell in the window.
+
+    Raises
+    ------
+    ArgumentError
+        Masks are not bool, or shapes do not match.
     """
-    days, rows, columns = halo
-    height, width = active.shape
+    days, rows, columns = triple("halo", halo, 0)
+    wanted = flags("wanted", wanted, None, "(T, H, W)")
+    active = flags("active", active, None, "(H, W)")
+    available = flags("available", available, None, "(H, W)")
+    height, width = active.shape if active.ndim == 2 else (-1, -1)
+    grid = height - 2 * rows, width - 2 * columns
+    if wanted.ndim != 3 or wanted.shape[1:] != grid or available.shape != active.shape:
+        raise ArgumentError(
+            f"wanted, active, available: shapes {wanted.shape}, {active.shape}, "
+            f"{available.shape}; expected (T, *{grid}) and twice (H, W), which includes "
+            f"the halo of {rows} rows and {columns} columns on each side."
+        )
+    if wrap_longitude and columns:
+        raise ArgumentError(f"halo={halo}: expected no columns where the longitude wraps.")
     length = wanted.shape[0] + 2 * days
+    last = schedule.steps[-1].name
+    output = np.zeros((schedule.channels[last], *wanted.shape), np.float32)
+    mask = np.zeros(wanted.shape, np.bool_)
+    if wanted.size == 0:
+        return output, mask
     computed = np.zeros((length, height, width), np.bool_)
     computed[days : length - days, rows : height - rows, columns : width - columns] = wanted
     computed &= active
@@ -82,9 +105,6 @@ def stream_network(
     needed = _needed_rows(schedule, cells, computed, active, wrap_longitude)
     inputs.write_static(buffer)
 
-    last = schedule.steps[-1].name
-    output = np.zeros((schedule.channels[last], *wanted.shape), np.float32)
-    mask = np.zeros(wanted.shape, np.bool_)
     i, j = np.divmod(cells.flat, width)
     output_cell = (i - rows) * wanted.shape[2] + j - columns
     for newest in range(length):

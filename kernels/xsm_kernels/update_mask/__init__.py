@@ -41,7 +41,7 @@ def update_mask(
     BackendError
         The requested backend does not support this call.
     """
-    arguments.check_mask(mask)
+    mask = arguments.observed(mask)
     kernel = arguments.odd("kernel_size", arguments.triple("kernel_size", kernel_size, 1))
     padding = arguments.triple("padding", padding, 0)
     dilation = arguments.triple("dilation", dilation, 1)
@@ -49,7 +49,7 @@ def update_mask(
     return dispatch.run(
         "update_mask",
         backend,
-        (mask, arguments.check_active(active, shape)),
+        (mask, arguments.active_cells(active, shape, mask)),
         kernel_size=kernel,
         padding=padding,
         dilation=dilation,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import pytest
+
 from tests.kernels.streaming.test_stream import INPUTS, LAYERS, PARAMS
-from xsm_kernels import make_schedule
+from xsm_kernels import ArgumentError, make_schedule
 
 schedule = make_schedule(LAYERS, PARAMS, INPUTS)
 
@@ -37,3 +42,47 @@ def test_channels_of_inputs_and_layers() -> None:
     assert schedule.channels == INPUTS | {
         "head": 5, "wide": 5, "trunk": 5, "pair": 2, "output": 2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["float64", ">f4", "float16"])
+def test_parameters_of_any_float_dtype(kind: str) -> None:
+    params = {key: np.asfortranarray(array.astype(kind)) for key, array in PARAMS.items()}
+    native = {key: array.astype(kind).astype("f4") for key, array in PARAMS.items()}
+    steps = make_schedule(LAYERS, params, INPUTS).steps
+    for step, expected in zip(steps, make_schedule(LAYERS, native, INPUTS).steps, strict=True):
+        np.testing.assert_array_equal(step.weight, expected.weight)
+        np.testing.assert_array_equal(step.bias, expected.bias)
+        assert step.weight.dtype == step.bias.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "words"),
+    [
+        # compiled code would read beyond the weights
+        (0, {"channels": 200_000}, r"head.weight: shape .*; expected \(200000, 1, 3, 3, 3\)"),
+        (0, {"inputs": ["features"]}, r"head.weight: .*; expected \(5, 4, 3, 3, 3\)"),
+        (1, {"kernel": (1, 1, 5)}, r"wide.weight: .*; expected \(5, 4, 1, 1, 5\)"),
+        (1, {"kernel": (1, 2, 3)}, "kernel of 'wide'=.*: give odd sizes"),
+        (1, {"kernel": (3, 3)}, "kernel of 'wide'=.*: give three integers"),
+        (2, {"inputs": ["pair", "head"]}, "layer 'trunk' reads 'pair'; expected some of"),
+        (2, {"mask": "land"}, "layer 'trunk' reads 'land'"),
+        (2, {"inputs": []}, "layer 'trunk': expected a new name and one input or more"),
+        (2, {"name": "head"}, "layer 'head': expected a new name"),
+        (4, {"skip": "trunk"}, "'output' has 2 channels and adds 'trunk', which has 5"),
+        (4, {"activation": "relu6"}, "activation of 'output'='relu6': use one of"),
+    ],
+)
+def test_layers_that_do_not_fit_their_parameters(
+    number: int, changes: dict[str, Any], words: str
+) -> None:
+    layers = [layer | (changes if n == number else {}) for n, layer in enumerate(LAYERS)]
+    with pytest.raises(ArgumentError, match=words):
+        make_schedule(layers, PARAMS, INPUTS)
+
+
+def test_parameters_that_are_not_there() -> None:
+    params = {key: array for key, array in PARAMS.items() if key != "trunk.bias"}
+    with pytest.raises(ArgumentError, match="trunk.bias: NoneType; expected a NumPy array"):
+        make_schedule(LAYERS, params, INPUTS)
+    with pytest.raises(ArgumentError, match="layers: none of them"):
+        make_schedule([], PARAMS, INPUTS)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xsm_kernels import RingBuffer, make_schedule, masked_conv3d, stream_network
+from xsm_kernels import ArgumentError, RingBuffer, make_schedule, masked_conv3d, stream_network
 
 INPUTS = {"anomaly": 1, "features": 4}
 LAYERS = [
@@ -165,3 +165,44 @@ def test_only_cells_that_a_wanted_output_depends_on_are_computed(
     streamed(record, active, wanted)
     # the window of the trunk is 3 days x 3 rows x 1 column
     assert computed == {"output": 1, "pair": 1, "trunk": 1, "wide": 9, "head": 9}
+
+
+def test_masks_in_any_memory_order() -> None:
+    record, active = make_record(4, 15, 17, 0.3)
+    wanted = np.random.default_rng(1).random((4, 15, 17)) < 0.7
+    expected = streamed(record, active, wanted)
+    reverse = (slice(None, None, -1),) * 3
+    for changed in (np.asfortranarray(wanted), wanted[reverse].copy()[reverse]):
+        changed.setflags(write=False)
+        for result, other in zip(streamed(record, active, changed), expected, strict=True):
+            np.testing.assert_array_equal(result, other)
+
+
+@pytest.mark.parametrize("shape", [(0, 15, 17), (4, 0, 17), (4, 15, 0)])
+def test_nothing_wanted_gives_an_empty_result(shape: tuple[int, int, int]) -> None:
+    record, active = make_record(*shape, 0.3)
+    output, mask = streamed(record, active, np.ones(shape, bool))
+    assert output.shape == (2, *shape) and mask.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"wanted": np.ones((4, 15, 17))}, "wanted: .*float64; expected bool"),
+        ({"wanted": np.ones((4, 15, 16), bool)}, r"shapes \(4, 15, 16\).*\(T, \*\(15, 17\)\)"),
+        ({"active": np.ones((19, 21), "u1")}, "active: .*uint8; expected bool"),
+        ({"available": np.ones((19, 20), bool)}, "wanted, active, available: shapes"),
+        ({"halo": (2, 2)}, "halo=.*: give three integers >= 0"),
+        ({"wrap_longitude": True}, "expected no columns where the longitude wraps"),
+    ],
+)
+def test_wrong_arguments_are_named(changes: dict[str, Any], words: str) -> None:
+    record, active = make_record(4, 15, 17, 0.3)
+    masks = {
+        "active": active,
+        "available": np.ones_like(active),
+        "wanted": np.ones((4, 15, 17), bool),
+    }
+    given = masks | {"halo": HALO} | changes
+    with pytest.raises(ArgumentError, match=words):
+        stream_network(make_schedule(LAYERS, PARAMS, INPUTS), WholeRecord(record), **given)
