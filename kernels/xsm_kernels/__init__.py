@@ -8,6 +8,7 @@ on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from xsm_kernels.compile_cache import cache_folder, compile_loop
 from xsm_kernels.dispatch import backends, choose_backend
 from xsm_kernels.errors import ArgumentError, BackendError, KernelError
 from xsm_kernels.lstm import lstm
@@ -30,7 +31,9 @@ __all__ = [
     "RingBuffer",
     "Schedule",
     "backends",
+    "cache_folder",
     "choose_backend",
+    "compile_loop",
     "compile_once",
     "lstm",
     "make_schedule",

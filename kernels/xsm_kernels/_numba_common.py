@@ -17,11 +17,14 @@ import numpy as np
 from numba import njit, types
 
 from xsm_kernels._numba_simd import CELLS, OUTPUTS, accumulate
+from xsm_kernels.compile_cache import compile_loop
 from xsm_kernels.dispatch import implementation, is_tensor, needs_gradient
 from xsm_kernels.runtime import compile_once
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+# what is left out serves callers that these functions do not have, and takes time to compile
+OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 CONTRACTED = OPTIONS | {"fastmath": {"contract", "nsz"}}  # multiply and add may be fused
+INNER = CONTRACTED | {"no_cpython_wrapper": True}  # only compiled code calls these
 CACHE_LINE = 16  # floats
 NO_ARRAY = (-1, 0, 0)  # layout of a residual or skip that is absent
 
@@ -93,7 +96,7 @@ def ratios(volume: int) -> np.ndarray:
     return ratio
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def _find_windows(observed, row_at, centres, taps, days, channels, starts, parts, counts):
     """Where the windows of CELLS cells find their values, and how many observed cells they hold.
 
@@ -101,7 +104,9 @@ def _find_windows(observed, row_at, centres, taps, days, channels, starts, parts
     sources.
     """
     n_parts = 0
-    width = channels.sum()
+    width = 0
+    for s in range(channels.size):  # channels.sum() imports scipy.linalg, also from the cache
+        width += channels[s]
     rows = np.empty(CELLS, np.int64)
     counts[:] = 0
     for d in range(days.shape[0]):
@@ -128,7 +133,7 @@ def _find_windows(observed, row_at, centres, taps, days, channels, starts, parts
     return n_parts
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def _activate(values, activation):
     zero = np.float32(0)
     if activation == 1:
@@ -145,7 +150,7 @@ def _activate(values, activation):
             values[n] = np.tanh(values[n])
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def _add(sums, factors, cells, first, outputs, values, layout, everywhere):
     """Add `values` to the cells with an observed cell in their window, or `everywhere`."""
     for p in range(cells.size):
@@ -159,7 +164,7 @@ def _add(sums, factors, cells, first, outputs, values, layout, everywhere):
                     sums[p, o] += values[begin + o * layout[2]]
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def _store(sums, cells, first, outputs, out, layout):
     start = layout[0] + first * layout[2]
     if layout[2] != 1:
@@ -178,7 +183,7 @@ def _store(sums, cells, first, outputs, out, layout):
                 out[begin + o] = sums[p, o]
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def convolve(
     x, observed, row_at, cells, centres, taps, days, channels, weight, bias, ratio, activation,
     residual, residual_layout, skip, skip_layout, out, out_layout, new_mask, new_start, start, stop,
@@ -235,30 +240,18 @@ def convolve(
             _store(sums, block_cells, first, outputs, out, out_layout)
 
 
-@njit(**CONTRACTED)
-def _convolve_cells(
-    x, observed, row_at, cells, centres, taps, days, channels, weight, bias, ratio, activation,
-    residual, residual_layout, skip, skip_layout, out, out_layout, new_mask, new_start, start, stop,
-):  # fmt: skip
-    convolve(
-        x, observed, row_at, cells, centres, taps, days, channels, weight, bias, ratio, activation,
-        residual, residual_layout, skip, skip_layout, out, out_layout, new_mask, new_start,
-        start, stop,
-    )  # fmt: skip
-
-
 @compile_once
 def convolve_cells() -> Any:
     """:func:`convolve`, compiled on first use for one signature."""
     f4, b1, i4, i8 = types.float32, types.boolean, types.int32, types.int64
     floats, ints, layout = array_argument(f4, 1), array_argument(i4, 1), types.UniTuple(i8, 3)
-    _convolve_cells.compile(
+    # a dispatcher of its own: `convolve` compiles for other loops
+    return compile_loop(
+        njit(**CONTRACTED)(convolve.py_func),
         types.void(
             floats, array_argument(b1, 1), ints, ints, ints, array_argument(i8, 1),
             array_argument(i8, 2), array_argument(i8, 1), array_argument(f4, 2), floats, floats,
             i8, floats, layout, floats, layout, array_argument(f4, 1, readonly=False),
             types.UniTuple(i8, 4), array_argument(b1, 1, readonly=False), i8, i8, i8,
-        )
+        ),
     )  # fmt: skip
-    _convolve_cells.disable_compile()
-    return _convolve_cells

@@ -27,7 +27,7 @@ def compile_once(build: Callable[..., Built]) -> Callable[..., Built]:
 
     A function under ``@njit`` at module level compiles on its first call, once in every thread
     that calls it at that time. To protect it, call it only through a builder that compiles it for
-    fixed types and then forbids further compilation::
+    fixed types, or loads it from the cache on disk (:func:`xsm_kernels.compile_loop`)::
 
         @njit(nogil=True)
         def _total(values, out, start, stop):
@@ -38,9 +38,7 @@ def compile_once(build: Callable[..., Built]) -> Callable[..., Built]:
         def total():
             values = types.Array(types.float64, 2, "C", readonly=True)
             out = types.Array(types.float64, 1, "C")
-            _total.compile(types.void(values, out, types.int64, types.int64))
-            _total.disable_compile()
-            return _total
+            return compile_loop(_total, types.void(values, out, types.int64, types.int64))
 
         run_in_threads(total(), len(out), values, out)
 

@@ -148,6 +148,13 @@ def check_convolution(case: Case, backend: str, dtype: str, **changes: Any) -> N
     assert not back(y)[~np.broadcast_to(mask, y.shape)].any()
 
 
+def machine_code(loop: Any) -> str:
+    """Assembly of a compiled loop, compiled here: a loop from the cache has none."""
+    fresh = type(loop)(loop.py_func, targetoptions=loop.targetoptions)
+    fresh.compile(loop.signatures[0])
+    return fresh.inspect_asm(fresh.signatures[0])
+
+
 @dataclass(frozen=True)
 class Layers:
     """Layers of one cell: channels of the sources, outputs of the layers, and options."""

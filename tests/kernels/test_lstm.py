@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import xsm_kernels
 from tests.kernels.lstm_samples import TOLERANCE, Case, draw, given_to
-from tests.kernels.samples import DTYPES, back, convert, skip_where_missing
+from tests.kernels.samples import DTYPES, back, convert, machine_code, skip_where_missing
 from xsm_kernels._numba_simd import LANES
 from xsm_kernels.dispatch import TABLE
 from xsm_kernels.errors import BackendError
@@ -279,7 +279,7 @@ def test_results_do_not_depend_on_threads_or_neighbours(monkeypatch: pytest.Monk
 )
 def test_sums_of_all_gates_stay_in_registers() -> None:
     loop = blocks()
-    assembly = loop.inspect_asm(loop.signatures[0])
+    assembly = machine_code(loop)
     register = {16: "zmm", 8: "ymm"}[LANES]
     sections = re.split(r"^\.LBB\S*:", assembly, flags=re.MULTILINE)
     products = [b for b in sections if re.search(rf"vbroadcastss.*%{register}", b) and "fmadd" in b]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import xsm_kernels
+from tests.kernels.samples import machine_code
 from xsm_kernels._numba_simd import CELLS, LANES, VECTORS
 from xsm_kernels.masked_conv3d._numba import convolve_tiles
 
@@ -17,8 +18,7 @@ from xsm_kernels.masked_conv3d._numba import convolve_tiles
     platform.machine() not in ("x86_64", "AMD64") or LANES < 8, reason="needs AVX2 or AVX-512"
 )
 def test_inner_loop_is_fused_multiply_add_on_whole_vectors() -> None:
-    kernel = convolve_tiles()
-    assembly = kernel.inspect_asm(kernel.signatures[0])
+    assembly = machine_code(convolve_tiles())
     register = {16: "zmm", 8: "ymm"}[LANES]
     blocks = re.split(r"^\.LBB\S*:", assembly, flags=re.MULTILINE)
     fused = [len(re.findall(rf"vfmadd\S+ps\s.*%{register}", block)) for block in blocks]

@@ -22,7 +22,7 @@ from xsm.metrics.resampling import (
     resample_deviations,
 )
 from xsm.metrics.status import STATUS_ATTRS, pair_status
-from xsm_kernels import compile_once, run_in_threads
+from xsm_kernels import compile_loop, compile_once, run_in_threads
 
 DATASET = "dataset"
 # name: long name; units: those of each dataset, their square, those of the reference, or fixed
@@ -307,8 +307,7 @@ def _collocation(moments, scales, reference, out):
 def collocation_loop() -> Any:
     """The compiled `_collocation`."""
     f8, i8 = types.float64, types.int64
-    _collocation.compile(
-        types.void(types.Array(f8, 3, "C"), types.Array(f8, 2, "C"), i8, types.Array(f8, 4, "C"))
+    return compile_loop(
+        _collocation,
+        types.void(types.Array(f8, 3, "C"), types.Array(f8, 2, "C"), i8, types.Array(f8, 4, "C")),
     )
-    _collocation.disable_compile()
-    return _collocation

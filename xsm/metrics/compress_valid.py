@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
-from xsm_kernels import compile_once
+from xsm_kernels import compile_loop, compile_once
 
 Floats = NDArray[np.float64]
 
@@ -97,6 +97,5 @@ def _compress(series, compressed, length, n_valid):
 def compress_loop() -> Any:
     """The compiled `_compress`."""
     f8, i8 = types.Array(types.float64, 3, "C"), types.int64
-    _compress.compile(types.void(f8, f8, types.Array(i8, 1, "C"), types.Array(i8, 2, "C")))
-    _compress.disable_compile()
-    return _compress
+    signature = types.void(f8, f8, types.Array(i8, 1, "C"), types.Array(i8, 2, "C"))
+    return compile_loop(_compress, signature)

@@ -11,7 +11,7 @@ from numba import from_dtype, njit, types
 from numpy.typing import NDArray
 
 from xsm.metrics.pairs import Pairs
-from xsm_kernels import compile_once, run_in_threads
+from xsm_kernels import compile_loop, compile_once, run_in_threads
 
 MOMENT = "moment"
 MIN_CHUNK_PAIRS = 32  # with fewer, the moments of a chunk are larger than its data
@@ -255,7 +255,8 @@ def moments_loop(dtype: np.dtype) -> Any:
     series = types.Array(from_dtype(dtype), 3, "C", readonly=True)
     double = types.Array(types.float64, 3, "C", readonly=True)
     out = types.Array(types.float64, 3, "C")
-    loop = njit(nogil=True, error_model="numpy")(_moments)
-    loop.compile(types.void(series, series, double, types.boolean, out, types.int64, types.int64))
-    loop.disable_compile()  # arrays that may be written to are converted, not compiled for
-    return loop
+    # arrays that may be written to are converted, not compiled for
+    return compile_loop(
+        njit(nogil=True, error_model="numpy")(_moments),
+        types.void(series, series, double, types.boolean, out, types.int64, types.int64),
+    )

@@ -9,7 +9,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from xsm.metrics.compress_valid import CompressedSeries, compress_valid
-from xsm_kernels import compile_once, run_in_threads
+from xsm_kernels import compile_loop, compile_once, run_in_threads
 
 
 class RankOrder(NamedTuple):
@@ -221,8 +221,5 @@ def rank_loop() -> Any:
     i8 = types.int64
     rows, lengths = types.Array(i8, 2, "C"), types.Array(i8, 1, "C")
     out = types.Array(types.float64, 2, "C")
-    _rank_statistics.compile(
-        types.void(rows, rows, rows, rows, lengths, types.boolean, out, i8, i8)
-    )
-    _rank_statistics.disable_compile()
-    return _rank_statistics
+    signature = types.void(rows, rows, rows, rows, lengths, types.boolean, out, i8, i8)
+    return compile_loop(_rank_statistics, signature)

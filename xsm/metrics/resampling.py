@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import from_dtype, njit, types
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
@@ -18,7 +18,7 @@ from xsm.errors import InputError
 from xsm.metrics.compress_valid import CompressedSeries, centre
 from xsm.metrics.moments import Moments
 from xsm.metrics.ranks import kendall_tau_b, rank_order, spearman
-from xsm_kernels import compile_once
+from xsm_kernels import compile_loop, compile_once
 
 RESAMPLING_METHODS = ("bca", "percentile", "basic", "moving_block")
 # metrics of est - ref: half of the sums suffice
@@ -108,7 +108,7 @@ def resample_deviations(
         exact[f, :, :longest] = values
     out = np.empty((rows, len(features) + 1, plan.n_columns(longest)))
     rounded: NDArray[np.floating] = exact.astype(precision, copy=False)
-    resampled_moments_loop()(
+    resampled_moments_loop(rounded.dtype)(
         rounded, exact, n_deviations, length, block_length, plan.seed, plan.n_resamples, out
     )
     return out
@@ -351,14 +351,15 @@ def _resampled_moments(features, exact, n_deviations, lengths, block, seed, resa
 
 
 @compile_once
-def resampled_moments_loop() -> Any:
-    """The compiled `_resampled_moments`, for sums in single and in double precision."""
+def resampled_moments_loop(dtype: np.dtype) -> Any:
+    """`_resampled_moments`, compiled for sums of features of `dtype`."""
     f8, i8 = types.Array(types.float64, 3, "C"), types.int64
     lengths = types.Array(i8, 1, "C")
-    for features in (types.Array(types.float32, 3, "C"), f8):
-        _resampled_moments.compile(types.void(features, f8, i8, lengths, i8, types.uint64, i8, f8))
-    _resampled_moments.disable_compile()
-    return _resampled_moments
+    features = types.Array(from_dtype(dtype), 3, "C")
+    return compile_loop(
+        njit(nogil=True, error_model="numpy")(_resampled_moments),
+        types.void(features, f8, i8, lengths, i8, types.uint64, i8, f8),
+    )
 
 
 @njit(nogil=True, error_model="numpy")
@@ -404,11 +405,10 @@ def resampled_ranks_loop() -> Any:
     i8, flag = types.int64, types.boolean
     rows, lengths = types.Array(i8, 2, "C"), types.Array(i8, 1, "C")
     out = types.Array(types.float64, 2, "C")
-    _resampled_ranks.compile(
-        types.void(rows, rows, rows, rows, lengths, i8, types.uint64, flag, flag, out)
+    return compile_loop(
+        _resampled_ranks,
+        types.void(rows, rows, rows, rows, lengths, i8, types.uint64, flag, flag, out),
     )
-    _resampled_ranks.disable_compile()
-    return _resampled_ranks
 
 
 _TAIL_STEP = 0.35  # standard deviations that the limit of a tail moves at a time
@@ -512,8 +512,7 @@ def _quantiles(distribution, resamples, summary, probabilities, out):
 def quantile_loops() -> tuple[Any, Any]:
     """The compiled `_describe` and `_quantiles`."""
     f8 = types.Array(types.float64, 2, "C")
-    _describe.compile(types.void(f8, types.int64, f8))
-    _quantiles.compile(types.void(f8, types.int64, f8, f8, f8))
-    _describe.disable_compile()
-    _quantiles.disable_compile()
-    return _describe, _quantiles
+    return (
+        compile_loop(_describe, types.void(f8, types.int64, f8)),
+        compile_loop(_quantiles, types.void(f8, types.int64, f8, f8, f8)),
+    )

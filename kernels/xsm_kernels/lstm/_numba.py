@@ -23,6 +23,7 @@ from xsm_kernels._numba_common import (
     zeros_aligned,
 )
 from xsm_kernels._numba_simd import INDEX, LANES, address, copy_floats
+from xsm_kernels.compile_cache import compile_loop
 from xsm_kernels.runtime import compile_once, run_in_threads
 
 GATES = 4
@@ -214,11 +215,10 @@ def blocks() -> Any:
     """The loop over blocks, compiled on first use for one signature."""
     f4, b1, i8 = types.float32, types.boolean, types.int64
     state = array_argument(f4, 3, readonly=False)
-    _blocks.compile(
+    return compile_loop(
+        _blocks,
         types.void(
             array_argument(f4, 3, "A"), types.UniTuple(i8, 2), array_argument(f4, 5),
             array_argument(f4, 4), state, state, array_argument(b1, 2, "A"), b1, state, i8, i8, i8,
-        )
+        ),
     )  # fmt: skip
-    _blocks.disable_compile()
-    return _blocks

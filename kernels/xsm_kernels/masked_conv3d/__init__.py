@@ -56,8 +56,8 @@ def masked_conv3d(
     Returns
     -------
     y : array (B, O, T', H', W')
-        Array type and dtype of `x`, in native byte order; T' = T + 2 * padding - dilation * (kt - 1),
-        H' and W' alike.
+        Array type and dtype of `x`, in native byte order.
+        T' = T + 2 * padding - dilation * (kt - 1), H' and W' alike.
     new_mask : bool array (B, 1, T', H', W')
 
     Raises

@@ -14,6 +14,7 @@ from numba import njit, types
 
 from xsm_kernels._numba_common import (
     CONTRACTED,
+    INNER,
     NO_ARRAY,
     array_argument,
     convolve,
@@ -24,6 +25,7 @@ from xsm_kernels._numba_common import (
 )
 from xsm_kernels._numba_simd import CELLS
 from xsm_kernels.arguments import ACTIVATIONS, Triple, output_shape
+from xsm_kernels.compile_cache import compile_loop
 from xsm_kernels.runtime import compile_once, run_in_threads
 
 TILE_ROWS = 16
@@ -90,7 +92,7 @@ def active_tiles(active: np.ndarray | None, batch: int, shape: Triple) -> Any:
     return np.stack([b, rows[i], columns[j]], axis=1)
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def _gather_mask(mask, b, u, top, left, wrap, patch):
     """Mask of the cells around a tile; False outside the array. Returns whether any is True."""
     height, width = mask.shape[2], mask.shape[3]
@@ -110,7 +112,7 @@ def _gather_mask(mask, b, u, top, left, wrap, patch):
     return any_observed
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def _gather_values(x, b, u, top, left, observed, values):
     """Observed values around a tile; `values` is (R, Q, C)."""
     channels, days, height, width = x.shape[1:]
@@ -204,14 +206,13 @@ def _convolve_tiles(
 def convolve_tiles() -> Any:
     """The loop over tiles, compiled on first use for one signature."""
     f4, b1, triple = types.float32, types.boolean, types.UniTuple(types.int64, 3)
-    _convolve_tiles.compile(
+    return compile_loop(
+        _convolve_tiles,
         types.void(
             array_argument(f4, 5), array_argument(b1, 4), array_argument(f4, 2),
             array_argument(f4, 1), array_argument(f4, 5), b1, array_argument(b1, 3), b1,
             array_argument(f4, 5, readonly=False), array_argument(b1, 4, readonly=False),
             array_argument(types.int64, 2), triple, triple, triple, array_argument(f4, 1),
             b1, types.int64, types.int64, types.int64,
-        )
+        ),
     )  # fmt: skip
-    _convolve_tiles.disable_compile()
-    return _convolve_tiles

@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 from xsm_kernels import _numba_simd as simd
 from xsm_kernels._numba_common import (
     CONTRACTED,
+    INNER,
     array_argument,
     copy_aligned,
     empty_aligned,
@@ -27,6 +28,7 @@ from xsm_kernels._numba_common import (
     zeros_aligned,
 )
 from xsm_kernels._numba_simd import INDEX, LANES, address, constant, copy_floats
+from xsm_kernels.compile_cache import compile_loop
 from xsm_kernels.runtime import compile_once, run_in_threads
 
 # rows whose sums are held in registers at once, and vectors of each row
@@ -223,7 +225,7 @@ def transpose(typingctx: Any, source: Any, source_at: Any, target: Any, target_a
     return signature, codegen
 
 
-@njit(**CONTRACTED)
+@njit(**INNER)
 def _project(rows, days, channels, weight, bias, query, keys, value, residual):
     """Queries (T, panels, PANEL), keys (days in panels, panels, PANEL, PANEL), and (panels, T,
     PANEL) of the others, all flat."""
@@ -307,11 +309,10 @@ def _pixels(x, steps, weight, bias, window, y, start, stop):
 def pixels() -> Any:
     """The loop over pixels, compiled on first use for one signature."""
     f4, i8 = types.float32, types.int64
-    _pixels.compile(
+    return compile_loop(
+        _pixels,
         types.void(
             array_argument(f4, 3, "A"), types.UniTuple(i8, 2), array_argument(f4, 4),
             array_argument(f4, 3), i8, array_argument(f4, 3, readonly=False), i8, i8,
-        )
+        ),
     )  # fmt: skip
-    _pixels.disable_compile()
-    return _pixels
