@@ -14,6 +14,8 @@ from xsm.gapfilling.seasonal_cycle import cycle_of_day
 from xsm.networks import registry
 
 ROOT = Path(__file__).resolve().parents[1]
+# compiled loops are shared by all tests, their processes and later runs
+os.environ.setdefault("XSM_CACHE_DIR", str(ROOT / "build" / "cache"))
 
 
 @pytest.fixture(scope="session")

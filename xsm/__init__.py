@@ -31,6 +31,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "open_stations": "xsm.insitu:open_stations",
         "osse": "xsm.osse",
         "plotting": "xsm.plotting",
+        "precompile": "xsm.compilation:precompile",
         "products": "xsm.conventions.catalogue:products",
         "quality_rules": "xsm.conventions.catalogue:quality_rules",
         "saturation_to_volumetric": "xsm.conventions.saturation:saturation_to_volumetric",

@@ -8,7 +8,8 @@ on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from xsm_kernels.compile_cache import cache_folder, compile_loop
+from xsm_kernels.compile_cache import compile_loop, on_disk, precompile
+from xsm_kernels.disk_cache import cache_folder, from_disk
 from xsm_kernels.dispatch import backends, choose_backend
 from xsm_kernels.errors import ArgumentError, BackendError, KernelError
 from xsm_kernels.lstm import lstm
@@ -35,11 +36,14 @@ __all__ = [
     "choose_backend",
     "compile_loop",
     "compile_once",
+    "from_disk",
     "lstm",
     "make_schedule",
     "masked_conv3d",
     "masked_mean",
+    "on_disk",
     "pointwise_layers",
+    "precompile",
     "run_in_threads",
     "self_attention",
     "stream_network",

@@ -20,6 +20,7 @@ import torch
 import triton
 import triton.language as tl
 
+from xsm_kernels.disk_cache import cache_folder
 from xsm_kernels.dispatch import implementation, is_tensor, needs_gradient
 
 logger = logging.getLogger(__name__)
@@ -163,9 +164,9 @@ def _milliseconds(launch: Callable[[Any], None], config: Any) -> float:
     return best
 
 
-def _file() -> Path:
-    folder = os.environ.get("XSM_KERNELS_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    return Path(folder or Path.home() / ".cache") / "xsm_kernels" / "tuning.json"
+def _file() -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / "tuning.json"
 
 
 @cache
@@ -175,17 +176,20 @@ def _stored() -> dict[str, Any]:
 
 
 def _read() -> dict[str, Any]:
+    if (path := _file()) is None:
+        return {}
     try:
-        content = json.loads(_file().read_text())
-    except (OSError, ValueError, RuntimeError):  # absent, truncated, or no home directory
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):  # absent or truncated
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def _write(name: str, config: Any) -> None:
     """Store a choice for later processes; failure to store it is no error."""
-    with contextlib.suppress(OSError, RuntimeError):
-        path = _file()
+    if (path := _file()) is None:
+        return
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps(_read() | {name: list(config)}, indent=1))

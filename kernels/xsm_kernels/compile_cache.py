@@ -3,12 +3,8 @@
 A folder holds the loops of one state of the sources, of one version of Python, Numba, llvmlite and
 NumPy, and of one kind of CPU; its name is a hash of all that. So nothing in it is ever out of date:
 a change of any source, also of a function that a loop only calls, leads to another folder. A file
-holds one loop for one signature behind a checksum, and is written under another name first:
-processes that start together write the same content, and never see half a file. A file that cannot
-be read is compiled anew; a folder that cannot be written to is left as it is.
-
-``XSM_CACHE_DIR`` moves the folder, ``XSM_CACHE=0`` turns it off. As with any cache of compiled
-code, whoever can write to it can run code as its user.
+holds one loop for one signature; processes that start together write the same content. A file that
+cannot be read is compiled anew, and a folder that cannot be written to is left as it is.
 """
 
 from __future__ import annotations
@@ -22,12 +18,13 @@ import platform
 import re
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
+
+from xsm_kernels.disk_cache import cache_folder, read_checked, write_checked
 
 logger = logging.getLogger(__name__)
 
@@ -38,26 +35,6 @@ SETTINGS = (
     "BOUNDSCHECK", "CPU_FEATURES", "CPU_NAME", "DEBUGINFO_DEFAULT", "ENABLE_AVX", "LOOP_VECTORIZE",
     "OPT", "SLP_VECTORIZE", "USING_SVML",
 )  # fmt: skip
-
-
-def cache_folder() -> Path | None:
-    """Folder for what later processes can use again; None if there is to be none.
-
-    ``XSM_CACHE_DIR``, else ``xsm`` in the folder for caches of this user (``XDG_CACHE_HOME``, by
-    default ``~/.cache``; ``~/Library/Caches``; ``%LOCALAPPDATA%``).
-    """
-    if os.environ.get("XSM_CACHE") == "0":
-        return None
-    try:
-        if folder := os.environ.get("XSM_CACHE_DIR"):
-            return Path(folder).expanduser().absolute()
-        if sys.platform == "win32":
-            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "xsm"
-        if folder := os.environ.get("XDG_CACHE_HOME"):
-            return Path(folder) / "xsm"
-        return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "xsm"
-    except RuntimeError:  # no home directory
-        return None
 
 
 def compile_loop(function: Any, *signatures: Any) -> Any:
@@ -84,12 +61,34 @@ def compile_loop(function: Any, *signatures: Any) -> Any:
     return function
 
 
+def on_disk(loop: Any) -> bool:
+    """Whether all code of a loop from :func:`compile_loop` is in the cache on disk."""
+    return loop._cache.on_disk
+
+
+# builders of all loops of this package, for `precompile`
+LOOPS = (
+    "xsm_kernels._numba_common:convolve_cells",
+    "xsm_kernels.lstm._numba:blocks",
+    "xsm_kernels.masked_conv3d._numba:convolve_tiles",
+    "xsm_kernels.masked_mean._numba:mean_days",
+    "xsm_kernels.self_attention._numba:pixels",
+)
+
+
+def precompile() -> list[Any]:
+    """Compile all loops of this package, or load them from the cache on disk; return them."""
+    builders = (name.split(":") for name in LOOPS)
+    return [getattr(import_module(module), function)() for module, function in builders]
+
+
 class LoopCache:
     """Cache of one function, as a dispatcher of Numba uses it (``numba.core.caching._Cache``)."""
 
     def __init__(self, function: Any) -> None:
         self._function = function
         self.cache_path = cache_folder()
+        self.on_disk = self.cache_path is not None  # so far
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The compiled function, or None."""
@@ -116,6 +115,7 @@ class LoopCache:
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Store a compiled function; failure to store it is no error."""
+        before, self.on_disk = self.on_disk, False
         path = self._path(signature, compiled.target_context)
         if path is None:
             return
@@ -131,15 +131,11 @@ class LoopCache:
         except Exception as error:
             logger.debug("%s is not stored: %r", path, error)
         else:
+            self.on_disk = before
             logger.debug("%s stored", path)
 
     def flush(self) -> None:
-        """Nothing is held in memory."""
-
-    def enable(self) -> None:
-        """The environment decides."""
-
-    disable = enable
+        """Nothing to do: `Dispatcher.recompile` calls this, and loops are not recompiled."""
 
     def _path(self, signature: Any, target: Any) -> Path | None:
         if self.cache_path is None or self._function.__closure__:
@@ -206,28 +202,6 @@ def _sources(folder: Any, prefix: str = "") -> Iterator[tuple[str, bytes]]:
             yield prefix + entry.name, entry.read_bytes()
         elif entry.is_dir() and entry.name != "__pycache__":
             yield from _sources(entry, f"{prefix}{entry.name}/")
-
-
-def read_checked(path: Path) -> bytes:
-    """Content of a file that :func:`write_checked` wrote; ValueError if it has changed."""
-    content = path.read_bytes()
-    payload = content[32:]
-    if hashlib.sha256(payload).digest() != content[:32]:
-        raise ValueError(f"{path.name} does not have its checksum")
-    return payload
-
-
-def write_checked(path: Path, payload: bytes) -> None:
-    """Write a file with a checksum, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(hashlib.sha256(payload).digest() + payload)
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
 
 
 @cache

@@ -41,3 +41,14 @@ def test_without_the_land_mask_the_package_is_named(monkeypatch):
     monkeypatch.setattr(globe_land, "find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match="pip install global-land-mask"):
         globe_land.mask_file()
+
+
+def test_the_stored_mask_is_the_mask(monkeypatch, tmp_path):
+    monkeypatch.setenv("XSM_CACHE", "0")
+    read = globe_land.sea_samples()
+    monkeypatch.delenv("XSM_CACHE")
+    monkeypatch.setenv("XSM_CACHE_DIR", str(tmp_path))
+    for _ in range(2):
+        np.testing.assert_array_equal(globe_land.sea_samples(), read)
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("sea_samples-") and 0 < read.mean() < read.max() == 16

@@ -6,7 +6,7 @@ import xarray as xr
 
 from xsm.conventions.depth import layer_thickness
 from xsm.conventions.products import PRODUCTS, product_of
-from xsm.conventions.units import conversion, to_m3m3_factor
+from xsm.conventions.units import VOLUMETRIC, _parse, _registry, conversion, to_m3m3_factor
 from xsm.conventions.variables import read_variable
 from xsm.errors import InputError, UnitError
 
@@ -226,3 +226,10 @@ def test_valid_range_is_that_of_the_attributes_within_the_physical_one():
     assert read_variable(of_another_unit).valid_range == (0.0, 100.0)
     nonsense = variable(raw, units="1", valid_range="0 to 1")
     assert read_variable(nonsense).valid_range == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("text", VOLUMETRIC)
+def test_what_is_not_parsed_is_what_pint_makes_of_it(text):
+    unit = _parse(text)
+    assert unit.dimensionless and "percent" not in str(unit)
+    assert _registry().Quantity(1.0, unit).to("dimensionless").magnitude == 1.0

@@ -33,7 +33,8 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[list[Confi
     monkeypatch.setattr(tuning, "_fastest", {})
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "H200")
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
-    monkeypatch.setenv("XSM_KERNELS_CACHE", str(tmp_path))
+    monkeypatch.setenv("XSM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("XSM_CACHE", raising=False)
     monkeypatch.delenv("XSM_KERNELS_TUNE", raising=False)
     tuning._stored.cache_clear()
     yield calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
 from xsm.errors import MissingPackageError
+from xsm_kernels import from_disk
 
 _ROWS, _COLS = 21600, 43200  # 30 arc-seconds, north first
 _BLOCK = 12  # 0.1 degree
@@ -32,18 +34,37 @@ def mask_file() -> Path:
     return Path(spec.origin).parent / "globe_combined_mask_compressed.npz"
 
 
+def sea_samples() -> NDArray[np.uint8]:
+    """Samples at sea among the 16 of each block of 0.1 degree, (1800, 3600), north first.
+
+    The mask is read once, in two seconds; later processes read what is stored of it.
+    """
+    shape = _ROWS // _BLOCK, _COLS // _BLOCK
+    per_block = _BLOCK // _STRIDE
+
+    def read() -> bytes:
+        count = np.empty(shape, np.uint8)
+        with archive.open("mask.npy") as stream:
+            np.lib.format.read_magic(stream)
+            np.lib.format.read_array_header_1_0(stream)
+            for block in range(shape[0]):
+                rows = np.frombuffer(stream.read(_BLOCK * _COLS), np.uint8).reshape(_BLOCK, _COLS)
+                sample = rows[1::_STRIDE, 1::_STRIDE].reshape(per_block, -1, per_block)
+                count[block] = sample.sum(axis=(0, 2))  # stored: 1 = sea
+        return zlib.compress(count.tobytes())
+
+    with zipfile.ZipFile(mask_file()) as archive:
+        content = archive.getinfo("mask.npy").CRC
+        name = f"sea_samples-{content:08x}-{_BLOCK}-{_STRIDE}.bin"
+        stored = zlib.decompress(from_disk(name, read))
+    return np.frombuffer(stored, np.uint8).reshape(shape)
+
+
 @lru_cache(maxsize=1)
 def cumulative_land() -> NDArray[np.float64]:
     """Summed-area table of the land fraction, (1801, 3601), south first, 0.1 degree."""
-    fraction = np.empty((_ROWS // _BLOCK, _COLS // _BLOCK), np.float32)
-    per_block = _BLOCK // _STRIDE
-    with zipfile.ZipFile(mask_file()) as archive, archive.open("mask.npy") as stream:
-        np.lib.format.read_magic(stream)
-        np.lib.format.read_array_header_1_0(stream)
-        for block in range(fraction.shape[0]):
-            rows = np.frombuffer(stream.read(_BLOCK * _COLS), np.uint8).reshape(_BLOCK, _COLS)
-            sample = rows[1::_STRIDE, 1::_STRIDE].reshape(per_block, -1, per_block)
-            fraction[block] = 1.0 - sample.mean(axis=(0, 2), dtype=np.float32)  # stored: 1 = sea
+    samples = (_BLOCK // _STRIDE) ** 2
+    fraction = 1.0 - sea_samples().astype(np.float32) / np.float32(samples)
     table = np.zeros((fraction.shape[0] + 1, fraction.shape[1] + 1))
     table[1:, 1:] = fraction[::-1].cumsum(0, dtype=float).cumsum(1)
     return table

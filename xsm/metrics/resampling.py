@@ -302,7 +302,6 @@ def _without_one(values, n, total, out):
         out[i] = total - values[i] if i < n else np.nan
 
 
-@njit(nogil=True, error_model="numpy")
 def _resampled_moments(features, exact, n_deviations, lengths, block, seed, resamples, out):
     """Moments of resamples: see `resample_deviations`.
 

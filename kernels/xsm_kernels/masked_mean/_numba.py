@@ -88,7 +88,8 @@ def _mean_days(x, mask, half, wrap, mean, fraction, start, stop):
 
 
 @compile_once
-def _compiled() -> Any:
+def mean_days() -> Any:
+    """The loop over days, compiled on first use for one signature."""
     f4, b1, i8 = types.float32, types.boolean, types.int64
     mean, fraction = (array_argument(f4, ndim, readonly=False) for ndim in (5, 4))
     signature = types.void(
@@ -106,7 +107,7 @@ def masked_mean(
     mean = np.empty(x.shape, np.float32)
     fraction = np.empty((batch, days, height, width), np.float32)
     run_in_threads(
-        _compiled(),
+        mean_days(),
         batch * days,
         np.ascontiguousarray(x),
         np.ascontiguousarray(mask[:, 0]),
