@@ -93,6 +93,7 @@ benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.validation.metrics_speed
 	$(TEST_ENV)/bin/python -m benchmarks.validation.worked_example
 	$(TEST_ENV)/bin/python -m benchmarks.speed.import_time
+	$(TEST_ENV)/bin/python -m benchmarks.speed.first_call
 
 tables: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.tables

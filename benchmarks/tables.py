@@ -118,6 +118,22 @@ def import_time(result: Result) -> str:
     return markdown(["milliseconds", "20 %", "median", "80 %"], rows)
 
 
+def first_call(result: Result) -> str:
+    """Seconds of a fresh process, by the state of the cache of compiled loops."""
+    states = ("off", "empty", "filled")
+    rows = [
+        [
+            "xarray alone" if name == "xarray" else f"`{name}`",
+            *(number(call[state]["wall_s"], 1) for state in states),
+            *(number(call[state]["cpu_s"], 1) for state in states),
+        ]
+        for name, call in result["calls"].items()
+    ]
+    head = ["seconds", *(f"cache {state}" for state in states), *(f"CPU, {s}" for s in states)]
+    note = f"Medians of {result['runs']}, {result['cpus']} CPUs under a load of {result['load']}."
+    return markdown(head, rows) + f"\n\n{note} Measured {result['date']}."
+
+
 def _from(module: str, function: str, *arguments: str) -> Callable[[Result], str]:
     """A table made by a function of another module, which imports this one."""
     return lambda result: getattr(import_module(module), function)(result, *arguments)
@@ -203,6 +219,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "recurrent": ("recurrent_cpu", "-m benchmarks.speed.recurrent", _RECURRENT),
     "recurrent-gpu": ("recurrent_gpu", "-m benchmarks.speed.recurrent --device cuda", _RECURRENT),
     "import-time": ("import_time", "-m benchmarks.speed.import_time", import_time),
+    "first-call": ("first_call", "-m benchmarks.speed.first_call", first_call),
 }
 
 

@@ -151,10 +151,10 @@ def _activate(values, activation):
 
 
 @njit(**INNER)
-def _add(sums, factors, cells, first, outputs, values, layout, everywhere):
-    """Add `values` to the cells with an observed cell in their window, or `everywhere`."""
+def _add(sums, factors, cells, first, outputs, values, layout, limit):
+    """Add `values` to the cells whose factor is above the limit: 0 for those with observations."""
     for p in range(cells.size):
-        if everywhere or factors[p] > 0:
+        if factors[p] > limit:
             begin = layout[0] + cells[p] * layout[1] + first * layout[2]
             if outputs == OUTPUTS and layout[2] == 1:
                 for o in range(OUTPUTS):
@@ -233,10 +233,10 @@ def convolve(
                 factors, bias, first,
             )  # fmt: skip
             if residual_layout[0] >= 0:
-                _add(sums, factors, block_cells, first, outputs, residual, residual_layout, False)
+                _add(sums, factors, block_cells, first, outputs, residual, residual_layout, 0.0)
             _activate(sums.reshape(-1), activation)
             if skip_layout[0] >= 0:
-                _add(sums, factors, block_cells, first, outputs, skip, skip_layout, True)
+                _add(sums, factors, block_cells, first, outputs, skip, skip_layout, -1.0)
             _store(sums, block_cells, first, outputs, out, out_layout)
 
 

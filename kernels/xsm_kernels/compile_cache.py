@@ -10,6 +10,7 @@ cannot be read is compiled anew, and a folder that cannot be written to is left 
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import logging
 import os
@@ -29,6 +30,7 @@ from xsm_kernels.disk_cache import cache_folder, read_checked, write_checked
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".loop"
+IMPORTED = time.time()
 UNUSED_DAYS = 30  # folders of other versions that no process has used for so long are deleted
 # settings of Numba that change the code it compiles
 SETTINGS = (
@@ -55,8 +57,14 @@ def compile_loop(function: Any, *signatures: Any) -> Any:
         The same function.
     """
     function._cache = LoopCache(function.py_func)
-    for signature in signatures:
-        function.compile(signature)
+    collecting = gc.isenabled()
+    gc.disable()  # a compiler makes millions of objects: collecting takes a tenth of its time
+    try:
+        for signature in signatures:
+            function.compile(signature)
+    finally:
+        if collecting:
+            gc.enable()
     function.disable_compile()
     return function
 
@@ -188,18 +196,27 @@ def packages_of(module: str) -> list[str]:
 
 @cache
 def source_hash(package: str) -> str | None:
-    """Hash of all Python sources of a package and its subpackages; None without sources."""
+    """Hash of all Python sources of a package and its subpackages.
+
+    None without sources, and if one has changed since this process began: what it has imported is
+    then no longer what it would read.
+    """
     digest, number = hashlib.sha256(), 0
-    for name, source in _sources(resources.files(package)):
+    for name, source, changed in _sources(resources.files(package)):
+        if changed > IMPORTED:
+            logger.debug("%s of %s has changed: loops are not stored", name, package)
+            return None
         digest.update(f"{name}\0{len(source)}\0".encode() + source)
         number += 1
     return digest.hexdigest() if number else None
 
 
-def _sources(folder: Any, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+def _sources(folder: Any, prefix: str = "") -> Iterator[tuple[str, bytes, float]]:
+    """Name, content and time of change of each source; 0 in an archive."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".py"):
-            yield prefix + entry.name, entry.read_bytes()
+            changed = entry.stat().st_mtime if isinstance(entry, Path) else 0.0
+            yield prefix + entry.name, entry.read_bytes(), changed
         elif entry.is_dir() and entry.name != "__pycache__":
             yield from _sources(entry, f"{prefix}{entry.name}/")
 

@@ -125,8 +125,10 @@ def test_the_hash_follows_every_source(monkeypatch: pytest.MonkeyPatch, tmp_path
         (package / name).write_text("# nothing\n")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def digest() -> str | None:
+    def digest(age: int = 60) -> str | None:
         compile_cache.source_hash.cache_clear()
+        for path in package.rglob("*.py"):
+            os.utime(path, (0, compile_cache.IMPORTED - age))
         return compile_cache.source_hash("loops_made_up")
 
     before = digest()
@@ -140,6 +142,7 @@ def test_the_hash_follows_every_source(monkeypatch: pytest.MonkeyPatch, tmp_path
         change()
         assert digest() not in (None, before)
         before = digest()
+    assert digest(age=-1) is None  # edited while this process runs
     for path in package.rglob("*.py"):
         path.unlink()
     assert digest() is None  # nothing to go by: no cache
