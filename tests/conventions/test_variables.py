@@ -79,3 +79,6 @@ def test_which_band_was_taken_is_a_warning(caplog):
     find_variable(dataset(soil_moisture_x={}, soil_moisture_c1={}))
     assert "soil_moisture_c1 is taken" in caplog.text and "not 'soil_moisture_x'" in caplog.text
     assert caplog.records[0].levelname == "WARNING"
+    caplog.clear()
+    assert find_variable(dataset(sm={})) == "sm"  # several products have this name
+    assert not caplog.records

@@ -93,7 +93,7 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
                 f"var={var!r} is no data variable; expected one of {_listed(gridded)}."
             )
         return var
-    product_names = [name for row in PRODUCTS for name in row.names]
+    product_names = list(dict.fromkeys(name for row in PRODUCTS for name in row.names))
     for standard_name in STANDARD_NAMES:
         named = [n for n in gridded if ds[n].attrs.get("standard_name") == standard_name]
         if len(named) > 1:
