@@ -28,13 +28,14 @@ FILL_FLAGS = (
     "never_observed",
 )
 
-ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL = range(5)
+ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL, REGIONAL = range(6)
 ESTIMATE_FLAGS = (
     "estimated",
     "estimated_with_missing_input",
     "frozen",
     "no_input",
     "permanent_snow_ice_or_water",
+    "estimated_by_regional_part",
 )
 
 

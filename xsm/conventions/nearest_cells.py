@@ -130,8 +130,8 @@ def _on_surface(
 
     lats, lons = (np.asarray(c.transpose(*record.space).values) for c in record.coordinates())
     valid = np.flatnonzero(np.isfinite(lats) & np.isfinite(lons))
-    tree = cKDTree(_unit_vectors(lats.ravel()[valid], lons.ravel()[valid]))
-    points = _unit_vectors(lat, lon)
+    tree = cKDTree(unit_vectors(lats.ravel()[valid], lons.ravel()[valid]))
+    points = unit_vectors(lat, lon)
     distance, nearest = tree.query(points)
     inside = distance <= 1.02 * _half_diagonals(lats, lons).ravel()[valid[nearest]]
     if radius is not None:
@@ -151,7 +151,7 @@ def _on_surface(
 
 def _half_diagonals(lats: NDArray[Any], lons: NDArray[Any]) -> NDArray[np.float64]:
     """Half a diagonal of each cell (H, W), as a chord of the unit sphere."""
-    points = _unit_vectors(lats, lons)
+    points = unit_vectors(lats, lons)
     square = np.zeros(lats.shape)
     for axis in (0, 1):
         step = np.linalg.norm(np.diff(points, axis=axis), axis=-1)
@@ -174,14 +174,14 @@ def _padded(pairs_of_points: list[NDArray[Any]]) -> tuple[Index, Index]:
     return out[0], out[1]
 
 
-def _unit_vectors(lat: NDArray[Any], lon: NDArray[Any]) -> NDArray[np.float64]:
+def unit_vectors(lat: NDArray[Any], lon: NDArray[Any]) -> NDArray[np.float64]:
     lat, lon = np.deg2rad(np.asarray(lat, np.float64)), np.deg2rad(np.asarray(lon, np.float64))
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def _distance(lat: Any, lon: Any, lat0: float, lon0: float) -> NDArray[np.float64]:
     """Great-circle distance, km."""
-    a, b = _unit_vectors(lat + 0 * lon, lon + 0 * lat), _unit_vectors(lat0, lon0)  # type: ignore[arg-type]
+    a, b = unit_vectors(lat + 0 * lon, lon + 0 * lat), unit_vectors(lat0, lon0)  # type: ignore[arg-type]
     return 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(np.linalg.norm(a - b, axis=-1) / 2, 1.0))
 
 

@@ -60,6 +60,12 @@ def available_predictors(ds: xr.Dataset, features: Mapping[str, Any]) -> list[st
     return list(dict.fromkeys([*in_dataset, *features]))
 
 
+def recognised_variables(ds: xr.Dataset) -> dict[str, str]:
+    """Predictor of the catalogue -> variable of `ds`, in the order of the catalogue."""
+    candidates_of = {row.name: _candidates(ds, row.name) for row in PREDICTORS}
+    return {name: candidates[0] for name, candidates in candidates_of.items() if candidates}
+
+
 def find_predictors(
     ds: xr.Dataset,
     wanted: Iterable[str],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import xarray as xr
 
@@ -399,6 +399,20 @@ def recognise(ds: xr.Dataset, var: str | None = None) -> Product | None:
     return best
 
 
+def repeat_cycle_of(name: str, attrs: Mapping[Any, Any]) -> int | None:
+    """Repeat cycle in days of the satellite whose name is in that of a variable or its titles."""
+    keys = ("long_name", "title", "source", "description", "product")
+    text = " ".join([name, *(str(attrs.get(key, "")) for key in keys)]).lower()
+    cycles = {
+        word.lower(): row.repeat_cycle
+        for row in PRODUCTS
+        if row.repeat_cycle is not None
+        for word in row.title.split()
+        if len(word) > 3 and word.isupper()
+    }
+    return next((cycle for word, cycle in cycles.items() if word in text), None)
+
+
 class PredictorSpec(NamedTuple):
     """A predictor, the unit the networks take it in, and how products call it."""
 
@@ -422,28 +436,104 @@ PREDICTORS: tuple[PredictorSpec, ...] = (
     _albedo("wsa", "shortwave", "shortwave"),
     PredictorSpec("lst", "K", ("LST", "LST_Day_1km", "skt"), ("surface_temperature",)),
     PredictorSpec("swvl1", "m3 m-3", ("volumetric_soil_water_layer_1",)),
+    # weather: names of NLDAS-2, CMIP, ERA5 and ERA5-Land, GLDAS, MERRA-2, IMERG
     PredictorSpec(
         "precipitation",
         "mm day-1",
-        ("APCP_FORA", "pr", "precip"),
-        ("lwe_precipitation_rate", "precipitation_flux"),
+        (
+            "APCP_FORA",
+            "APCP",
+            "pr",
+            "tp",
+            "total_precipitation",
+            "Rainf",
+            "Rainf_f_tavg",
+            "Rainf_tavg",
+            "PRECTOTCORR",
+            "PRECTOT",
+            "precipitationCal",
+            "precip",
+        ),
+        (
+            "lwe_precipitation_rate",
+            "precipitation_flux",
+            "precipitation_amount",
+            "lwe_thickness_of_precipitation_amount",
+        ),
     ),
     PredictorSpec(
         "shortwave_radiation",
         "W m-2",
-        ("DSWRF_FORA", "rsds"),
-        ("surface_downwelling_shortwave_flux_in_air",),
+        (
+            "DSWRF_FORA",
+            "DSWRF",
+            "rsds",
+            "ssrd",
+            "surface_solar_radiation_downwards",
+            "SWdown",
+            "SWdown_f_tavg",
+            "SWGDN",
+        ),
+        (
+            "surface_downwelling_shortwave_flux_in_air",
+            "integral_wrt_time_of_surface_downwelling_shortwave_flux_in_air",
+        ),
     ),
     PredictorSpec(
         "longwave_radiation",
         "W m-2",
-        ("DLWRF_FORA", "rlds"),
-        ("surface_downwelling_longwave_flux_in_air",),
+        (
+            "DLWRF_FORA",
+            "DLWRF",
+            "rlds",
+            "strd",
+            "surface_thermal_radiation_downwards",
+            "LWdown",
+            "LWdown_f_tavg",
+        ),
+        (
+            "surface_downwelling_longwave_flux_in_air",
+            "integral_wrt_time_of_surface_downwelling_longwave_flux_in_air",
+        ),
     ),
-    PredictorSpec("air_temperature", "K", ("TMP_2_FORA", "t2m", "tas"), ("air_temperature",)),
-    PredictorSpec("specific_humidity", "1", ("SPFH_2_FORA", "huss"), ("specific_humidity",)),
-    PredictorSpec("eastward_wind", "m s-1", ("UGRD_10_FORA", "u10", "uas"), ("eastward_wind",)),
-    PredictorSpec("northward_wind", "m s-1", ("VGRD_10_FORA", "v10", "vas"), ("northward_wind",)),
+    PredictorSpec(
+        "air_temperature",
+        "K",
+        ("TMP_2_FORA", "TMP", "t2m", "2m_temperature", "tas", "Tair", "Tair_f_inst", "T2M"),
+        ("air_temperature",),
+    ),
+    PredictorSpec(
+        "specific_humidity",
+        "1",
+        ("SPFH_2_FORA", "SPFH", "huss", "Qair", "Qair_f_inst", "QV2M"),
+        ("specific_humidity",),
+    ),
+    PredictorSpec(
+        "dewpoint_temperature",
+        "K",
+        ("d2m", "2m_dewpoint_temperature", "T2MDEW"),
+        ("dew_point_temperature",),
+    ),
+    PredictorSpec("relative_humidity", "1", ("hurs", "RH2M"), ("relative_humidity",)),
+    PredictorSpec(
+        "surface_pressure",
+        "Pa",
+        ("PRES_SFC_FORA", "PRES", "sp", "ps", "PSurf", "Psurf_f_inst", "PS"),
+        ("surface_air_pressure",),
+    ),
+    PredictorSpec(
+        "eastward_wind",
+        "m s-1",
+        ("UGRD_10_FORA", "UGRD", "u10", "10m_u_component_of_wind", "uas", "Wind_E", "U10M"),
+        ("eastward_wind",),
+    ),
+    PredictorSpec(
+        "northward_wind",
+        "m s-1",
+        ("VGRD_10_FORA", "VGRD", "v10", "10m_v_component_of_wind", "vas", "Wind_N", "V10M"),
+        ("northward_wind",),
+    ),
+    PredictorSpec("wind_speed", "m s-1", ("sfcWind", "Wind_f_inst", "si10"), ("wind_speed",)),
     PredictorSpec("ndvi", "1", ("NDVI",), ("normalized_difference_vegetation_index",)),
     PredictorSpec("elevation", "m", ("dem", "DEM", "elv"), ("surface_altitude",), static=True),
     PredictorSpec("slope", "degree", ("Slope",), ("ground_slope_angle",), static=True),
