@@ -74,7 +74,8 @@ def estimate(
         - ``soil_moisture`` (or the name in the card), m3 m-3, float32;
         - ``<name>_uncertainty``, one standard deviation;
         - ``<name>_flag``: estimated, estimated_with_missing_input, frozen, no_input,
-          permanent_snow_ice_or_water.
+          permanent_snow_ice_or_water, estimated_by_regional_part (the model has a local part, but
+          not for this cell).
 
     Raises
     ------
@@ -91,8 +92,9 @@ def estimate(
     of 365 days and 30 days of context on each side, taken from the neighbouring years, as in Zhang
     et al. (2025), doi 10.5194/essd-17-5181-2025. Gaps in a predictor are interpolated up to the
     length in the card (8 days by default). In longer gaps the predictor is set to its mean, and
-    the flag marks the estimate. There is no estimate where a static predictor or all daily ones
-    are missing. A warning names predictors in memory whose mean is far from that of the fit.
+    the flag marks the estimate. There is no estimate where more than half of the static predictors
+    or all daily ones are missing. A warning names predictors in memory whose mean is far from that
+    of the fit.
 
     Examples
     --------
@@ -194,12 +196,13 @@ def _apply(
 
 def _warn_of_unusual_means(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> None:
     """Warn of predictors in memory whose mean is far outside the range of the fit."""
+    from xsm.conventions.products import POSITION
     from xsm.conventions.variables import is_file_backed
     from xsm.networks.sequence_inference import LIMIT
 
     for row in rows:
         da = predictors.arrays.get(row["name"])
-        if da is None or da.chunks is not None or is_file_backed(da):
+        if da is None or row["name"] in POSITION or da.chunks is not None or is_file_backed(da):
             continue
         factor, offset = predictors.factors[row["name"]]
         mean = factor * float(da.mean()) + offset

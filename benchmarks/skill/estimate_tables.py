@@ -22,8 +22,13 @@ KEYS = [("all", "r2"), ("all", "rmse"), ("all", "bias"), ("wet", "r2"), ("wet", 
 UNSEEN = {("all", "r2"): 3, ("wet", "rmse"): 4, ("wet", "bias"): 4}  # -> digits
 COVERAGE = {"1_std": "within 1 sd", "2_std": "within 2 sd", "1_std_wet": "within 1 sd, > 0.4"}
 SMAP_ESTIMATES = {
-    "networks": "networks",
-    "networks_and_local": "with local Gaussian processes",
+    "default": "default arguments",
+    "no_local_part": "no local part",
+    "no_antecedent_predictors": "no antecedent predictors",
+    "bilstm": "Bi-LSTM",
+    "bilstm_alone": "Bi-LSTM, no local part, no antecedent predictors",
+    "atlstm": "AtLSTM",
+    "atlstm_alone": "AtLSTM, no local part, no antecedent predictors",
 }
 Row = dict[str, Any]
 
@@ -193,13 +198,15 @@ def experiment(result: dict[str, Any], name: str) -> str:
 
 def smap_conus(result: dict[str, Any]) -> str:
     """Cross-validation on SMAP: scores of left-out days by estimate and length of the folds."""
-    head = ["left out", "estimate", "RMSE", "ubRMSE", "R", "mean R", "bias"]
+    head = ["left out", "estimate", "RMSE", "ubRMSE", "R", "mean R", "bias", "within 68 %",
+            "within 95 %"]  # fmt: skip
     body = []
     for row in result["rows"]:
         figures = [number(row[key], 4) for key in ("rmse", "ubrmse")]
         figures += [number(row[key], 3) for key in ("r", "r_mean")]
         name = SMAP_ESTIMATES[row["estimate"]]
-        body.append([row["left_out"], name, *figures, number(row["bias"], 4)])
+        inside = [number(100 * row[f"within_{level}"], 1) for level in (68, 95)]
+        body.append([row["left_out"], name, *figures, number(row["bias"], 4), *inside])
     cells, limit = result["rows"][0]["cells"], result["retrieval_noise"]
     note = (
         f"Medians over {cells} cells, m3 m-3; the first year only. Measured {result['date']}. "

@@ -66,13 +66,16 @@ def test_absent_days_are_interpolated_up_to_the_gap_of_the_card():
     np.testing.assert_allclose(x[20] - x[19], (x[22] - x[19]) / 3, atol=1e-3)
 
 
-def test_a_day_needs_all_static_predictors_and_one_daily_one():
-    present = np.ones((5, 1, 3), bool)  # two daily ones, one static
+def test_a_day_needs_half_of_the_static_predictors_and_one_daily_one():
+    present = np.ones((6, 1, 5), bool)  # two daily ones, three static
     present[1, :, 0] = False
     present[2, :, :2] = False
     present[3, :, 2] = False
-    present[4] = False
-    assert usable_days(present, [0, 1])[:, 0].tolist() == [True, True, False, False, False]
+    present[4, :, 2:4] = False
+    present[5] = False
+    usable = usable_days(present, [0, 1], [2, 3, 4])
+    assert usable[:, 0].tolist() == [True, True, False, True, False, False]
+    assert usable_days(present[:, :, :2], [0, 1], []).sum() == 4
 
 
 def test_flags_and_values_of_a_block(monkeypatch):

@@ -85,7 +85,7 @@ def test_what_is_refused():
     with pytest.raises(InputError, match="has the dimensions"):
         read_samples(ds.drop_vars("soil"), ds.soil.expand_dims(layer=2), None)
     with pytest.raises(InputError, match="no predictor is known among"):
-        read_samples(xr.Dataset({"a": ds.soil.rename("a")}), ds.soil, None)
+        read_samples(xr.Dataset({"a": ds.soil.astype(str)}), ds.soil, None)
 
 
 def test_whole_numbers():

@@ -11,7 +11,7 @@ from xsm.training.fit_estimator import fit_estimator
 pytest.importorskip("torch")
 SMALL = {
     "model": "lstm", "hidden_size": 8, "batch_size": 8, "epochs": 30, "learning_rate": 0.02,
-    "dropout": 0.0, "progress": False,
+    "dropout": 0.0, "progress": False, "antecedent": False,
 }  # fmt: skip
 
 
@@ -93,6 +93,7 @@ def test_ablation_fits_again(kind):
     options = SMALL | {"model": kind, "epochs": 12}
     if kind == "xgboost":
         options = {"model": kind, "trees": {"rounds": 10, "nthread": 1}, "progress": False}
+        options["antecedent"] = False
     model = fit_estimator(ds, "soil", **options)
     result = importance(model, ds, how="ablation", progress=False)
     assert result.attrs["rmse"] == pytest.approx(model.card["scores"]["rmse"], abs=1e-5)

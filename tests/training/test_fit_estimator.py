@@ -17,6 +17,7 @@ from xsm.training.splits import split_cells
 pytest.importorskip("torch")
 SMALL = {
     "hidden_size": 8, "batch_size": 8, "epochs": 2, "learning_rate": 0.02, "progress": False,
+    "antecedent": False,
 }  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def test_bad_input():
     with pytest.raises(UnitError, match="soil"):
         fit_estimator(ds, ds["soil"].assign_attrs(units="K"), **SMALL)
     with pytest.raises(InputError, match="no predictor is known"):
-        fit_estimator(ds[["soil"]].assign(a=ds["lst"]), "soil", **SMALL)
+        fit_estimator(ds[["soil"]].assign_attrs(a=1), "soil", **SMALL)
     with pytest.raises(InputError, match=r"predictors \['lst'\] have no value"):
         fit_estimator(ds.assign(lst=ds["lst"] * np.nan).assign(
             lst=lambda d: d["lst"].assign_attrs(units="K")), "soil", **SMALL)  # fmt: skip

@@ -13,7 +13,10 @@ from xsm.networks.sequence_inference import standardise
 from xsm.training.fit_estimator import fit_estimator
 from xsm.training.xgboost_fit import DEFAULT_PARAMETERS
 
-SMALL = {"model": "xgboost", "trees": {"rounds": 40, "nthread": 1}, "progress": False}
+SMALL = {
+    "model": "xgboost", "trees": {"rounds": 40, "nthread": 1}, "progress": False,
+    "antecedent": False,
+}  # fmt: skip
 
 
 @pytest.fixture

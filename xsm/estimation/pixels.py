@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.cf import ESTIMATED, FROZEN, MISSING_INPUT, NO_INPUT, NOT_SOIL
+from xsm.conventions.cf import (
+    ESTIMATED,
+    FROZEN,
+    MISSING_INPUT,
+    NO_INPUT,
+    NOT_SOIL,
+    REGIONAL,
+)
+from xsm.conventions.grid import time_of
 from xsm.conventions.predictors import Predictors, calendar_predictor
-from xsm.conventions.products import DAY_OF_YEAR, NO_SOIL
+from xsm.conventions.products import DAY_OF_YEAR, NO_SOIL, POSITION
+from xsm.conventions.time_axis import calendar_dates
 from xsm.errors import InputError
+from xsm.estimation.inputs import network_inputs
+from xsm.estimation.local import LocalPart, read_local_part
 from xsm.networks.device import CPU, ExecutionConfig
 from xsm.networks.model import Model
 from xsm.networks.sequence_inference import (
@@ -26,6 +38,12 @@ PIXELS_ON_CPU, PIXELS_ON_DEVICE = 256, 4096  # in one run of the network
 FREEZING = 273.15  # K
 
 
+@lru_cache(maxsize=4)
+def local_part(model: Model) -> LocalPart | None:
+    """The local part of a model; None if it has none."""
+    return read_local_part(model.card, model.params)
+
+
 class PredictorLayout(NamedTuple):
     """How the arrays of a block become the predictors of a network."""
 
@@ -35,6 +53,7 @@ class PredictorLayout(NamedTuple):
     static: tuple[bool, ...]  # whether each array lacks a time axis
     factors: tuple[tuple[float, float], ...]  # of each array, to the unit of the network
     days: NDArray[np.int64]  # of the record, since the first one
+    first_day: int  # since 1970-01-01
     first: float  # phase of the first day in the year, 0..1
     year: float  # mean length of a year, days
 
@@ -45,6 +64,12 @@ class PredictorLayout(NamedTuple):
         return [f for f, name in enumerate(self.names) if name in daily]
 
     @property
+    def static_predictors(self) -> list[int]:
+        """Indices of the static predictors, the position excepted."""
+        static = {n for n, static in zip(self.arrays, self.static, strict=True) if static}
+        return [f for f, name in enumerate(self.names) if name in static and name not in POSITION]
+
+    @property
     def record_days(self) -> int:
         """Days from the first to the last, absent days included."""
         return int(self.days[-1]) + 1
@@ -53,6 +78,7 @@ class PredictorLayout(NamedTuple):
 def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> PredictorLayout:
     """The layout of predictors of a Dataset; `rows` are those of the card."""
     arrays = predictors.arrays
+    first = calendar_dates(np.asarray(time_of(predictors.base, predictors.time).values[:1]))[0]
     return PredictorLayout(
         names=tuple(row["name"] for row in rows),
         max_gaps=tuple(int(row.get("max_interp_gap", 0)) for row in rows),
@@ -60,6 +86,7 @@ def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> 
         static=tuple(predictors.time not in da.dims for da in arrays.values()),
         factors=tuple(predictors.factors[name] for name in arrays),
         days=predictors.days,
+        first_day=0 if np.isnat(first) else int(first.astype("datetime64[D]").astype(int)),
         first=predictors.first,
         year=predictors.year,
     )
@@ -156,8 +183,10 @@ def estimate_block(
 def _estimate_pixels(x, layout, model, mask_frozen, execution):
     """Mean and standard deviation (2, B, N), and flag (B, N), of sequences (B, T, F)."""
     present = np.isfinite(x)
-    usable = usable_days(present, layout.dynamic)
-    flag = np.where(present.all(-1), np.int8(ESTIMATED), np.int8(MISSING_INPUT))
+    usable = usable_days(present, layout.dynamic, layout.static_predictors)
+    cells = fitted_cells(x, model)
+    complete = np.int8(ESTIMATED) if cells is None else np.where(cells < 0, REGIONAL, ESTIMATED)
+    flag = np.where(present.all(-1), np.int8(complete).reshape(-1, 1), np.int8(MISSING_INPUT))
     if mask_frozen:
         lst = x[:, :, layout.names.index("lst")]
         flag = np.where(lst < FREEZING, np.int8(FROZEN), flag)
@@ -165,15 +194,71 @@ def _estimate_pixels(x, layout, model, mask_frozen, execution):
     out = np.full((2, *flag.shape), np.nan, np.float32)
     pixels = usable.any(-1)
     if pixels.any():
-        mean, std = estimate_sequences(x[pixels], model, execution)
+        mean, std = estimate_cells(
+            x[pixels], model, layout.first_day, execution, None if cells is None else cells[pixels]
+        )
         out[:, pixels] = np.stack([mean, std])[:, :, layout.days]
-    return np.where(flag <= MISSING_INPUT, out, np.float32(np.nan)), flag
+    estimated = np.isin(flag, (ESTIMATED, MISSING_INPUT, REGIONAL))
+    return np.where(estimated, out, np.float32(np.nan)), flag
 
 
-def usable_days(present: NDArray[np.bool_], dynamic: Sequence[int]) -> NDArray[np.bool_]:
-    """Days (B, T) with all static predictors and at least one dynamic one, of (B, T, F)."""
-    static = [f for f in range(present.shape[-1]) if f not in dynamic]
-    return np.asarray(present[:, :, list(dynamic)].any(-1) & present[:, :, static].all(-1))
+def fitted_cells(x: NDArray[np.floating], model: Model) -> NDArray[np.intp] | None:
+    """Index (B,) of the fitted cell at the position of predictors (B, T, F); -1 where none is.
+
+    None if the model has no local part.
+    """
+    part = local_part(model)
+    if part is None:
+        return None
+    return part.index(*position_of(x, model))
+
+
+def position_of(x: NDArray[np.floating], model: Model) -> list[NDArray[np.floating]]:
+    """Latitude and longitude (B,) among predictors (B, T, F)."""
+    names = [row["name"] for row in model.card["predictors"]]
+    return [x[:, 0, names.index(name)] for name in POSITION]
+
+
+def estimate_cells(
+    x: NDArray[np.floating],
+    model: Model,
+    first_day: int = 0,
+    execution: ExecutionConfig = CPU,
+    cells: NDArray[np.intp] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation (B, T), m3 m-3, from the predictors of a model.
+
+    Parameters
+    ----------
+    x : ndarray, (B, T, F)
+        Predictors on consecutive days, in the order and units of the card; NaN where missing.
+    model : Model
+    first_day : int
+        Number of the first day since 1970-01-01, for the repeat cycle of the local part.
+    execution : ExecutionConfig
+    cells : ndarray of int, (B,), optional
+        From :func:`fitted_cells`, which is the default.
+    """
+    inputs = network_inputs(x, model.card)
+    part = local_part(model)
+    if part is None:
+        return estimate_sequences(inputs, model, execution)
+    if cells is None:
+        cells = part.index(*position_of(x, model))
+    mean, std = estimate_sequences(part.add_inputs(inputs, cells), model, execution)
+    low, high = model.card["target"]["range"]
+    added, factor = part.predict(inputs, cells, first_day), part.error_factor(cells)
+    return np.clip(np.add(mean, added), low, high), np.multiply(std, factor[:, None])
+
+
+def usable_days(
+    present: NDArray[np.bool_], dynamic: Sequence[int], static: Sequence[int]
+) -> NDArray[np.bool_]:
+    """Days (B, T) with at least one dynamic predictor and half of the static ones, of (B, T, F)."""
+    usable = present[:, :, list(dynamic)].any(-1)
+    if len(static):
+        usable = usable & (present[:, :, list(static)].mean(-1) >= 0.5)
+    return np.asarray(usable)
 
 
 def pixel_attention(
@@ -211,7 +296,10 @@ def pixel_attention(
         da.transpose(..., time, missing_dims="ignore").values for da in predictors.arrays.values()
     ]
     x = predictor_sequences(arrays, layout, np.zeros(1, np.intp), shape)
-    weights = attention_weights(x, model, execution)[0]
+    inputs = network_inputs(x, model.card)
+    if (part := local_part(model)) is not None:
+        inputs = part.add_inputs(inputs, part.index(*position_of(x, model)))
+    weights = attention_weights(inputs, model, execution)[0]
     window = model.config.get("window")
     coords: dict[str, Any] = {time: base[time]}
     if window is None:

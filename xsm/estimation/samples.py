@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 from xsm.conventions.align import coordinate_of_cells, match_labels, on_days
 from xsm.conventions.daily import daily_values
 from xsm.conventions.grid import time_of
-from xsm.conventions.predictors import available_predictors, find_predictors
+from xsm.conventions.predictors import find_predictors
+from xsm.conventions.products import POSITION, predictor_spec, repeat_cycle_of
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
+from xsm.estimation.inputs import classes_of
 from xsm.estimation.pixels import (
     pixel_shape,
     predictor_layout,
     predictor_sequences,
+    usable_days,
+)
+from xsm.estimation.predictor_choice import (
+    check_precipitation,
+    choose_predictors,
+    present_position,
 )
 
 
@@ -32,6 +40,8 @@ class Samples(NamedTuple):
     rows: list[dict[str, Any]]  # of the card, one for each predictor
     title: str  # name of the target
     period: tuple[str, str]  # first and last day
+    first_day: int = 0  # since 1970-01-01
+    repeat_cycle: int | None = None  # of the satellite, days, if the product of the target is known
 
     @property
     def targets(self) -> int:
@@ -45,6 +55,7 @@ def read_samples(
     features: Sequence[str] | Mapping[str, Any] | None,
     *,
     names: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
     stride: int = 1,
     max_interp_gap: int = 8,
 ) -> Samples:
@@ -58,6 +69,9 @@ def read_samples(
         See :func:`xsm.fit_estimator`.
     names : sequence of str, optional
         All predictors, where `features` maps some of them only.
+    extra : sequence of str
+        Predictors of the calendar and the position to take too; those of the position only where
+        the cells have coordinates.
     stride : int
         Take every `stride`-th row and column.
     max_interp_gap : int
@@ -75,12 +89,19 @@ def read_samples(
         raise InputError(f"features={features!r}: expected a list of names, or a mapping.")
     mapping = features if isinstance(features, Mapping) else {}
     if names is None:
-        listed = features is not None
-        names = list(dict.fromkeys(features or ())) if listed else available_predictors(ds, mapping)
+        listed = isinstance(features, Sequence)
+        names = (
+            list(dict.fromkeys(features or ()))
+            if listed
+            else choose_predictors(ds, y, features if isinstance(features, Mapping) else None)
+        )
     if not names:
         raise InputError(
             f"no predictor is known among {[str(n) for n in ds.data_vars]}: name them, features=..."
         )
+    position = present_position(ds, y)
+    extra = [name for name in extra if name not in POSITION or name in position]
+    names = list(dict.fromkeys([*names, *extra]))
     predictors = find_predictors(ds, names, mapping)
     base, time = predictors.base, predictors.time
     space = [dim for dim in base.dims if dim != time]
@@ -98,7 +119,7 @@ def read_samples(
         .values
         for da in predictors.arrays.values()
     ]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": n,
             "units": predictors.units[n],
@@ -112,14 +133,17 @@ def read_samples(
     values = _target_values(y).reshape(-1, layout.days.size)
     with_target = np.flatnonzero(np.isfinite(values).any(axis=1))
     x = predictor_sequences(arrays, layout, with_target, pixel_shape(arrays, layout.static))
-    present = np.isfinite(x)
-    static = [f for f in range(x.shape[2]) if f not in layout.dynamic]
-    usable = present[:, :, static].all(axis=(1, 2)) & present.any(axis=(1, 2))
+    usable = usable_days(np.isfinite(x), layout.dynamic, layout.static_predictors).any(axis=1)
     with_target, x = with_target[usable], x[usable]
     daily = np.full((with_target.size, layout.record_days), np.nan, np.float32)
     daily[:, layout.days] = values[with_target]
     lat, lon = _cell_coordinates(base.isel(thin), ds, space)
     dates = time_of(base, time).values
+    check_precipitation(x, rows, predictors.arrays)
+    for f, row in enumerate(rows):
+        if row["static"] and predictor_spec(row["name"]) is None and row["name"] not in POSITION:
+            if (classes := classes_of(x[:, 0, f])) is not None:
+                row["classes"] = classes
     return Samples(
         x=x,
         y=daily,
@@ -128,6 +152,8 @@ def read_samples(
         rows=rows,
         title=str(y.name),
         period=(str(dates[0])[:10], str(dates[-1])[:10]),
+        first_day=layout.first_day,
+        repeat_cycle=repeat_cycle_of(str(y.name), y.attrs),
     )
 
 

@@ -223,8 +223,8 @@ def _read(
 ) -> tuple[Samples, NDArray[np.int8]]:
     from xsm.training.splits import split_cells
 
-    if split == "none":
-        raise InputError("split='none': an experiment needs test cells, 'random' or 'blocked'.")
+    if split in ("months", "none"):
+        raise InputError(f"split={split!r}: an experiment needs test cells, 'random' or 'blocked'.")
     samples = read_samples(predictors, target, features, stride=stride)
     return samples, split_cells(samples.lat, samples.lon, split, seed)
 

@@ -175,21 +175,22 @@ def _permutation(
     seed: int,
     progress: bool | None,
 ) -> xr.Dataset:
-    from xsm.networks.sequence_inference import estimate_sequences
+    from xsm.estimation.pixels import estimate_cells, fitted_cells
 
     x, y = (a if test_cells is None else a[test_cells] for a in (samples.x, samples.y))
     if len(x) < 2 and permute != "days":
         raise InputError(
             f"permute={permute!r} with {len(x)} cell: expected 2 or more, or permute='days'."
         )
-    rmse, r2 = _rmse_and_r2(estimate_sequences(x, model)[0], y)
+    fixed: dict[str, Any] = {"first_day": samples.first_day, "cells": fitted_cells(x, model)}
+    rmse, r2 = _rmse_and_r2(estimate_cells(x, model, **fixed)[0], y)
     rng = np.random.default_rng(seed)
     change = np.empty((2, len(sets), repeats))
     with bar("importance", change[0].size, get_option("progress", progress), "run") as progress_bar:
         for s, columns in enumerate(sets.values()):
             for r in range(repeats):
                 permuted = _permuted(x, columns, permute, rng)
-                scores = _rmse_and_r2(estimate_sequences(permuted, model)[0], y)
+                scores = _rmse_and_r2(estimate_cells(permuted, model, **fixed)[0], y)
                 change[:, s, r] = scores[0] - rmse, r2 - scores[1]
                 progress_bar.update()
     return _table(change, list(sets), rmse, r2)
@@ -233,7 +234,9 @@ def _ablation(
     from xsm.training.splits import split_cells
 
     kind = model.card.get("split", {}).get("kind", "random")
-    part = split_cells(samples.lat, samples.lon, "random" if kind == "none" else kind, seed)
+    part = split_cells(
+        samples.lat, samples.lon, "random" if kind in ("months", "none") else kind, seed
+    )
     normalisation = {model.card["target"][key] for key in ("location", "scale")}
     for name, columns in sets.items():
         if required := normalisation & {samples.rows[f]["name"] for f in columns}:

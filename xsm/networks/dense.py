@@ -19,6 +19,9 @@ from xsm.networks.layers import (
     swish,
 )
 
+# settings of a fit, chosen by months left out of a year of SMAP (benchmarks/skill/smap_conus.py)
+TRAINING = {"epochs": 20, "learning_rate": 4e-3, "weight_decay": 1e-2, "dropout": 0.4}
+
 
 def dense_network(
     params: Params,
@@ -41,7 +44,7 @@ def dense_network(
 def make_config(
     features: list[str],
     *,
-    hidden: int = 64,
+    hidden: int = 192,
     input: int | None = None,  # noqa: A002  (name in the card)
 ) -> dict[str, Any]:
     """Configuration; `input` is the width of the first layer, by default that of the second."""

@@ -205,12 +205,12 @@ def check_card(card: dict[str, Any]) -> None:
     row, config = model.network, model.config
     if row.task == "gapfill":
         return
-    names = [predictor.get("name") for predictor in card["predictors"]]
+    names = [row.get("name") for row in card.get("inputs", card["predictors"])]
     if config.get("kind") != row.kind or config.get("features") != names:
         raise ModelError(
             f"the card of model {model.name!r} does not fit its network: kind "
             f"{config.get('kind')!r} against network {row.kind!r}, features "
-            f"{config.get('features')} against predictors {names}. Fit the model again with "
+            f"{config.get('features')} against inputs {names}. Fit the model again with "
             "xsm.fit_estimator."
         )
 

@@ -159,6 +159,8 @@ class SequenceNetwork(Network):
         Whether the state after one window continues exactly in the next window.
     attention : bool
         Whether there are attention weights to show.
+    training : mapping
+        Settings of a fit that differ from the common defaults.
     """
 
     task: Task = "estimate"
@@ -168,6 +170,7 @@ class SequenceNetwork(Network):
     days_alone: bool = False
     forward_state: bool = False
     attention: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     def default_config(self, features: Sequence[str], **sizes: Any) -> dict[str, Any]:
         """Configuration for these predictors; sizes that are None take their default.
@@ -251,6 +254,7 @@ NETWORKS: dict[str, Network] = {
             sizes=("hidden", "input"),
             looks_ahead=False,
             days_alone=True,
+            training=dense.TRAINING,
         ),
         SequenceNetwork(
             kind="xgboost",

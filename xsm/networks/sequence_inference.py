@@ -86,10 +86,16 @@ def fill_short_gaps(x: NDArray[np.floating], longest: int) -> NDArray[np.floatin
     return np.where(observed | ~short, x, filled).astype(x.dtype, copy=False)
 
 
+def input_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Entries of a card on the inputs of its network: its predictors, if it lists no others."""
+    return list(card.get("inputs", card["predictors"]))
+
+
 def standardise(x: NDArray[np.floating], card: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Standardise predictors (..., F) in the units of the card; 0 where missing."""
-    mean = np.array([row["mean"] for row in card["predictors"]], np.float32)
-    std = np.array([row["std"] for row in card["predictors"]], np.float32)
+    """Standardise inputs (..., F) in the units of the card; 0 where missing."""
+    mean, std = (
+        np.array([row[key] for row in input_rows(card)], np.float32) for key in ("mean", "std")
+    )
     z = np.clip((x - mean) / std, -LIMIT, LIMIT)
     return np.where(np.isfinite(z), z, np.float32(0)).astype(np.float32, copy=False)
 
@@ -97,19 +103,26 @@ def standardise(x: NDArray[np.floating], card: Mapping[str, Any]) -> NDArray[np.
 def location_and_scale(x: NDArray[np.floating], card: Mapping[str, Any]) -> tuple[Any, Any]:
     """Soil moisture, m3 m-3, that outputs 0 and 1 stand for: scalars, or arrays (...).
 
-    They are arrays if the card names a predictor (..., F) for them.
+    They are arrays if the card names an input (..., F) for them. Where that is missing, the entry
+    ``regional_location`` or ``regional_scale`` takes its place, if there is one.
     """
-    names = [row["name"] for row in card["predictors"]]
-    values = []
+    names = [row["name"] for row in input_rows(card)]
+    target = card["target"]
+    values: list[Any] = []
     for key in ("location", "scale"):
-        value = card["target"][key]
-        values.append(x[..., names.index(value)] if isinstance(value, str) else np.float32(value))
+        value = target[key]
+        if isinstance(value, str):
+            own = x[..., names.index(value)]
+            regional = np.float32(target.get(f"regional_{key}", np.nan))
+            values.append(np.where(np.isfinite(own), own, regional))
+        else:
+            values.append(np.float32(value))
     return values[0], values[1]
 
 
 def ensemble_params(params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Parameters of each network of an ensemble, from names such as ``0/output.weight``."""
-    numbers = sorted({int(name.split("/")[0]) for name in params})
+    numbers = sorted({int(part) for name in params if (part := name.split("/")[0]).isdigit()})
     for number in numbers:
         prefix = f"{number}/"
         yield {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}

@@ -45,7 +45,7 @@ def calibrate(
     order = np.argsort(log_variance, kind="stable")
     bins = np.array_split(order, max(1, min(MAX_BINS, ratio.size // MIN_CELLS)))
     centre = np.array([np.median(log_variance[b]) for b in bins])
-    scale = np.array([_factor(ratio[b]) for b in bins])
+    scale = np.array([interval_factor(ratio[b]) for b in bins])
     scaled = ratio / np.interp(log_variance, centre, scale)
     return {
         "log_variance": [round(float(x), 4) for x in centre],
@@ -58,7 +58,7 @@ def calibrate(
     }
 
 
-def _factor(ratio: NDArray[np.floating]) -> float:
+def interval_factor(ratio: NDArray[np.floating]) -> float:
     """Geometric mean of the factors that make the two intervals exact."""
     exact = [np.quantile(ratio, level) / width for level, width in NORMAL_HALF_WIDTH.items()]
     return float(np.sqrt(np.prod(exact)))

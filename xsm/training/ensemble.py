@@ -13,6 +13,7 @@ from xsm.errors import InputError
 from xsm.estimation.samples import Samples, check_whole
 from xsm.networks.model import Model, make_model
 from xsm.networks.registry import SequenceNetwork, network
+from xsm.networks.sequence_inference import input_rows
 from xsm.training.estimator_card import cut_sequences, normalisation, skill
 from xsm.training.sequence_fit import Sequences, TrainingSettings, fit_sequences
 from xsm.training.xgboost_fit import DEFAULT_ROUNDS, fit_xgboost
@@ -27,7 +28,7 @@ SIZES = {  # argument -> entry of the configuration
 WHOLE_NUMBERS = {  # -> least
     "hidden_size": 1, "input_size": 1, "attention_window": 0, "attention_heads": 1,
     "ensemble_size": 1, "epochs": 1, "batch_size": 1, "patience": 1, "min_crop_days": 1, "seed": 0,
-    "stride": 1, "max_interp_gap": 0,
+    "stride": 1, "max_interp_gap": 0, "repeat_cycle": 0,
 }  # fmt: skip
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "learning_rate": (lambda v: v > 0, "a number above 0"),
@@ -96,6 +97,7 @@ def fit_ensemble(
     location: str | None = None,
     scale: str | None = None,
     scaling: str = "moments",
+    antecedent: bool = False,
     on_epoch: OnEpoch = None,
     **options: Any,
 ) -> Model:
@@ -108,7 +110,7 @@ def fit_ensemble(
         Of each cell: 0 training, 1 held out, 2 test; cells of any other number are not used.
     kind : str
         A kind of network for the task "estimate", see :mod:`xsm.networks.registry`.
-    ensemble_size, seed, fraction, location, scale, scaling
+    ensemble_size, seed, fraction, location, scale, scaling, antecedent
         As in :func:`xsm.fit_estimator`.
     on_epoch : callable, optional
         Called with the number of an epoch (or tree) and the error on held-out cells.
@@ -128,13 +130,9 @@ def fit_ensemble(
     """
     check_ranges({"ensemble_size": ensemble_size, "seed": seed, "fraction": fraction} | options)
     options = check_applicable(kind, options)
-    row = network(kind, argument="model")
-    row.import_for_training()
-    trainer = TRAINERS[row.training_package]
-    sizes = {SIZES[name]: options.pop(name) for name in SIZES if name in options}
-    config = row.default_config([predictor["name"] for predictor in samples.rows], **sizes)
-    settings = trainer.settings(options)
-    card = normalisation(samples, part, location, scale, scaling)
+    card = normalisation(samples, part, location, scale, scaling, antecedent)
+    fit = prepare(kind, card, options)
+    row = fit.row
     training, held_out = (
         cut_sequences(samples, card, part == number, days_alone=row.days_alone) for number in (0, 1)
     )
@@ -142,22 +140,21 @@ def fit_ensemble(
     params: dict[str, np.ndarray] = {}
     curves = []
     for member in range(ensemble_size):
-        member_params, curve = trainer.fit(
-            row, config, training, check, settings, seed + member, on_epoch
-        )
+        member_params, curve = fit.run(training, check, seed + member, on_epoch)
         params |= {f"{member}/{name}": value for name, value in member_params.items()}
         curves.append(curve)
     card = {
         "task": "estimate",
         "network": kind,
-        "config": config,
+        "config": fit.config,
         **card,
         "training": {
-            **settings,
+            **fit.settings,
             "ensemble_size": ensemble_size,
             "seed": seed,
             "fraction": fraction,
             "scaling": scaling,
+            "antecedent": antecedent,
         },
         "curves": curves,
     }
@@ -165,11 +162,39 @@ def fit_ensemble(
     return make_model("fitted", card, params)
 
 
+class NetworkFit(NamedTuple):
+    """What the fits of all members of an ensemble have in common."""
+
+    row: SequenceNetwork
+    trainer: Trainer
+    config: Settings
+    settings: Settings
+
+    def run(
+        self, training: Sequences, held_out: Sequences | None, seed: int, on_epoch: OnEpoch
+    ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
+        """Parameters and training curve of one member."""
+        return self.trainer.fit(
+            self.row, self.config, training, held_out, self.settings, seed, on_epoch
+        )
+
+
+def prepare(kind: str, card: Mapping[str, Any], options: Mapping[str, Any]) -> NetworkFit:
+    """Configuration and settings for the inputs of a card; what is not given has its default."""
+    row = network(kind, argument="model")
+    row.import_for_training()
+    trainer = TRAINERS[row.training_package]
+    sizes = {SIZES[name]: value for name, value in options.items() if name in SIZES}
+    config = row.default_config([entry["name"] for entry in input_rows(card)], **sizes)
+    rest = {name: value for name, value in options.items() if name not in SIZES}
+    return NetworkFit(row, trainer, config, trainer.settings({**row.training, **rest}))
+
+
 def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> Model:
     """Fit a model of the same kind, sizes and settings to other samples."""
     config, training = model.config, model.card["training"]
     row = network(config["kind"])
-    common = ("ensemble_size", "fraction", "scaling")
+    common = ("ensemble_size", "fraction", "scaling", "antecedent")
     names = (*common, *applicable_options(row.kind))
     options: dict[str, Any] = {name: training[name] for name in names if name in training}
     options |= {
@@ -209,7 +234,7 @@ def training_passes(kind: str, options: Mapping[str, Any]) -> int:
     """Epochs (or trees) of the fit of one model, at most."""
     trainer = TRAINERS[network(kind).training_package]
     settings = {name: value for name, value in options.items() if name in trainer.options}
-    return trainer.passes(trainer.settings(settings))
+    return trainer.passes(trainer.settings({**network(kind).training, **settings}))
 
 
 def check_applicable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
+from xsm.estimation.inputs import input_rows, network_inputs
+from xsm.estimation.pixels import estimate_cells
 from xsm.estimation.samples import Samples
 from xsm.metrics.score_table import pooled_scores
 from xsm.networks.model import Model
 from xsm.networks.registry import CONTEXT_DAYS, SEQUENCE_DAYS
 from xsm.networks.sequence_inference import (
     LIMIT,
-    estimate_sequences,
     location_and_scale,
     standardise,
     windows,
@@ -33,8 +34,12 @@ def normalisation(
     location: str | None,
     scale: str | None,
     scaling: str = "moments",
+    antecedent: bool = False,
 ) -> dict[str, Any]:
     """Entries ``predictors``, ``target`` and ``sequence``; statistics of the training cells only.
+
+    And ``inputs``, if the network takes others than the predictors: with `antecedent` those of
+    :mod:`xsm.estimation.memory`, and indicators of classes.
 
     Raises
     ------
@@ -43,27 +48,39 @@ def normalisation(
     """
     if scaling not in SCALINGS:
         raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
-    statistics = {"moments": _mean_and_std, "quartiles": _median_and_quartile_range}[scaling]
     training = part == 0
     y = samples.y[training]
-    predictors = []
-    for f, row in enumerate(samples.rows):
-        values = samples.x[training, :, f]
-        mean, std = statistics(values[np.isfinite(values)])
-        varies = std > 1e-6 * (1 + abs(mean))
-        predictors.append(row | {"mean": mean, "std": std if varies else 1.0})
-    return {
-        "predictors": predictors,
-        "target": {
-            "name": "soil_moisture",
-            "variable": samples.title,
-            "location": location or float(np.nanmean(y)),
-            "scale": scale or float(np.nanstd(y)),
-            "depth_top": 0.0,
-            "depth_bottom": 0.05,
-        },
-        "sequence": {"days": SEQUENCE_DAYS, "context": CONTEXT_DAYS},
+    target = {
+        "name": "soil_moisture",
+        "variable": samples.title,
+        "location": location or float(np.nanmean(y)),
+        "scale": scale or float(np.nanstd(y)),
+        "depth_top": 0.0,
+        "depth_bottom": 0.05,
     }
+    sequence = {"days": SEQUENCE_DAYS, "context": CONTEXT_DAYS}
+    predictors = with_statistics(samples.rows, samples.x[training], scaling)
+    card = {"predictors": predictors, "target": target, "sequence": sequence}
+    rows = input_rows(predictors, antecedent=antecedent)
+    if [row["name"] for row in rows] == [row["name"] for row in predictors]:
+        return card
+    inputs = network_inputs(samples.x[training], card | {"inputs": rows})
+    return card | {"inputs": with_statistics(rows, inputs, scaling)}
+
+
+def with_statistics(
+    rows: Sequence[Mapping[str, Any]], x: NDArray[np.floating], scaling: str
+) -> list[dict[str, Any]]:
+    """The rows with ``mean`` and ``std`` of their values (P, T, F)."""
+    statistics = {"moments": _mean_and_std, "quartiles": _median_and_quartile_range}[scaling]
+    result = []
+    for f, row in enumerate(rows):
+        values = x[:, :, f]
+        values = values[np.isfinite(values)]
+        mean, std = statistics(values) if values.size else (0.0, 1.0)
+        varies = std > 1e-6 * (1 + abs(mean))
+        result.append({**row, "mean": mean, "std": std if varies else 1.0})
+    return result
 
 
 def _mean_and_std(values: NDArray[np.floating]) -> tuple[float, float]:
@@ -91,25 +108,39 @@ def cut_sequences(
     days_alone : bool
         Return sequences of one day each instead of years with their context.
     """
-    x, y = samples.x[cells], samples.y[cells]
+    return cut(network_inputs(samples.x[cells], card), samples.y[cells], card, days_alone)
+
+
+def cut(
+    x: NDArray[np.floating], y: NDArray[np.floating], card: Mapping[str, Any], days_alone: bool
+) -> Sequences:
+    """Standardised sequences of inputs (P, T, G) and targets (P, T), m3 m-3.
+
+    Days that are further from any target than the context of a sequence are left out.
+    """
     location, scale = location_and_scale(x, card)
     y = ((y - location) / scale).astype(np.float32)
+    context = card["sequence"]["context"]
+    with_target = np.flatnonzero(np.isfinite(y).any(axis=0))
+    if not days_alone and with_target.size:
+        period = slice(max(with_target[0] - context, 0), with_target[-1] + 1 + context)
+        x, y = x[:, period], y[:, period]
     z = standardise(x, card)
     if days_alone:
         observed = np.isfinite(y)
         return Sequences(z[observed][:, None], y[observed][:, None])
-    cut = windows(x.shape[1], card["sequence"]["days"], card["sequence"]["context"])
-    longest = max(window.days.stop - window.days.start for window in cut)
+    windows_of_record = windows(x.shape[1], card["sequence"]["days"], context)
+    longest = max(window.days.stop - window.days.start for window in windows_of_record)
     xs, ys = [], []
-    for window in cut:
+    for window in windows_of_record:
         target = np.full((len(y), longest), np.nan, np.float32)
         days = window.days.stop - window.days.start
         target[:, window.core] = y[:, window.days][:, window.core]
         predictors = np.zeros((len(z), longest, z.shape[2]), np.float32)
         predictors[:, :days] = z[:, window.days]
-        with_target = np.isfinite(target).any(axis=1)
-        xs.append(predictors[with_target])
-        ys.append(target[with_target])
+        has_target = np.isfinite(target).any(axis=1)
+        xs.append(predictors[has_target])
+        ys.append(target[has_target])
     return Sequences(np.concatenate(xs), np.concatenate(ys))
 
 
@@ -117,14 +148,14 @@ def skill(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, A
     """Entries ``calibration``, by the held-out cells, and ``scores``, on the test cells."""
     entries: dict[str, dict[str, float | None]] = {}
     if (held_out := part == 1).any():
-        mean, std = estimate_sequences(samples.x[held_out], model)
+        mean, std = estimate_cells(samples.x[held_out], model)
         y = samples.y[held_out]
         observed = np.isfinite(y)
         error = abs(mean - y)[observed].astype(np.float64)
         factor = np.quantile(error / std[observed], 0.68) / NORMAL_HALF_WIDTH_68
         entries["calibration"] = {"scale": round(float(factor), 4), "n": int(observed.sum())}
     if (test := part == 2).any():
-        row = pooled_scores(estimate_sequences(samples.x[test], model)[0], samples.y[test])
+        row = pooled_scores(estimate_cells(samples.x[test], model)[0], samples.y[test])
         entries["scores"] = {
             "rmse": round(row["rmse"], 5),
             "bias": round(row["bias"], 5),

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from xsm.conventions.grid import wrap_longitude
+from xsm.conventions.products import DAY_OF_YEAR, POSITION
 from xsm.conventions.units import conversion
 from xsm.errors import InputError
+from xsm.estimation.predictor_choice import has_weather
 from xsm.estimation.samples import Samples, read_samples
 from xsm.options import get_option
 from xsm.progress import bar
-from xsm.training.splits import SPLITS, split_cells
+from xsm.training.splits import FOLD_DAYS, SPLITS, month_folds, split_cells
 
 if TYPE_CHECKING:
     from xsm.networks.model import Model
 
+logger = logging.getLogger(__name__)
+
 # entries of the card that the fit itself writes
 RESERVED_ENTRIES = {
-    "calibration", "config", "curves", "network", "predictors", "scores", "sequence", "split",
-    "target", "task", "training",
+    "calibration", "config", "curves", "inputs", "local", "network", "predictors", "scores",
+    "sequence", "split", "target", "task", "training",
 }  # fmt: skip
 MAX_INTERP_GAP = 8  # days: predictors every eight days become daily
 MIN_TARGETS = 500
+N_FOLDS = 12  # parts of the months; each network leaves out one of them
 
 
 def fit_estimator(
@@ -33,9 +41,12 @@ def fit_estimator(
     target: str | xr.DataArray,
     path: str | Path | None = None,
     *,
-    model: str = "atlstm",
+    model: str | None = None,
     features: Sequence[str] | Mapping[str, Any] | None = None,
-    split: str = "random",
+    antecedent: bool | None = None,
+    local: bool | None = None,
+    repeat_cycle: int | None = None,
+    split: str | None = None,
     stride: int = 1,
     location: str | None = None,
     scale: str | None = None,
@@ -43,7 +54,7 @@ def fit_estimator(
     hidden_size: int | None = None,
     input_size: int | None = None,
     attention_window: int | None = None,
-    ensemble_size: int = 1,
+    ensemble_size: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -71,40 +82,59 @@ def fit_estimator(
         variable of `predictors`. It may cover only some of the days.
     path : str or Path, optional
         Where to save the model, for ``estimate(model=path)``.
-    model : {"atlstm", "bilstm", "lstm", "transformer", "dense", "xgboost"}
-        ``dense`` and ``xgboost`` use the predictors of a single day: they suit predictors that
-        hold the antecedent conditions, such as sums of past precipitation.
+    model : {"atlstm", "bilstm", "lstm", "transformer", "dense", "xgboost"}, optional
+        ``dense`` and ``xgboost`` use the inputs of a single day: they suit antecedent predictors.
+        Default: ``dense`` with antecedent predictors, else ``atlstm``.
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
-        Default: all variables that are known predictors. Any other variable of `predictors` may
-        be named too.
-    split : {"random", "blocked", "none"}
-        Which cells are held out for early stopping (20 %) and for the scores in the card (10 %):
-        random ones, or whole boxes of 5 degrees, which separates regions. ``none`` trains on all
-        cells for `epochs`.
+        Default: all numeric variables but the target: known ones by their meaning, the others as
+        they are, whole numbers that do not vary in time as classes. A message of the logger
+        ``xsm`` at level INFO lists them. Variables of the target, such as its flags (by its
+        attribute ``ancillary_variables``, or named ``<target>_...``), are left out.
+    antecedent : bool, optional
+        Give the network antecedent predictors instead of the weather of the day: sums of past
+        precipitation, snow, water balance, evaporative demand; see :mod:`xsm.estimation.memory`.
+        Default: where `predictors` have precipitation.
+    local : bool, optional
+        Add a local part: mean and spread of each cell's own target, and a Gaussian process of what
+        the networks leave unexplained there; see :mod:`xsm.estimation.local`. Cells that were not
+        fitted get the regional part alone, and a flag. Default: with `split` "months" or "none",
+        where the target is long enough and the cells have coordinates.
+    repeat_cycle : int, optional
+        Days until the satellite of the target repeats its ground track, for the offsets of tracks
+        in the local part; 0 for none. Default: that of SMAP (8) or AMSR2 (16), by the name or the
+        attributes of the target; else none.
+    split : {"months", "random", "blocked", "none"}, optional
+        What is held out. ``months``: every cell is fitted, and each network of the ensemble leaves
+        out other months of 30 days, which give scores, calibration and the local part; needs 120
+        days of target. ``random`` and ``blocked`` hold out cells for early stopping (20 %) and for
+        the scores in the card (10 %): random ones, or whole boxes of 5 degrees, which separates
+        regions. ``none`` holds nothing out, unless there is a local part, which needs months left
+        out. Default: ``months``, or ``random`` if the target is too short.
     stride : int
         Use every `stride`-th row and column.
     location, scale : str, optional
         Names of static predictors, m3 m-3: the network then learns ``(target - location) /
         scale``, such as departures from the mean of each cell. Default: mean and standard
-        deviation of all training targets.
+        deviation of all training targets. Not with a local part, which has its own.
     scaling : {"moments", "quartiles"}
         Scale predictors by mean and standard deviation, or by median and quartiles. With
         quartiles, a few extremes, such as the albedo of snow, do not compress the other values.
     hidden_size : int, optional
-        Units of the hidden layer, default 64. Networks only.
+        Units of the hidden layer, default 64; 192 for ``dense``. Networks only.
     input_size : int, optional
         Units of a layer before the recurrence. Default: no such layer; `hidden_size` for
         ``dense``. Not for ``transformer``.
     attention_window : int, optional
         Days before and after that attention covers; default the whole sequence. Only for
         ``atlstm`` and ``transformer``.
-    ensemble_size : int
-        Number of models, fitted with different seeds, whose estimates are averaged.
+    ensemble_size : int, optional
+        Number of models, fitted with different seeds, whose estimates are averaged. Default 12
+        where months are left out, each leaving out another twelfth (at least 2 then), else 1.
     epochs, batch_size, learning_rate, weight_decay, dropout : optional
-        Passes over the training data (30), sequences (days for ``dense``) per step (32), peak
-        learning rate (3e-3) and weight decay (1e-3) of AdamW, fraction of units dropped (0.2).
-        Networks only.
+        Passes over the training data (30; 20 for ``dense``), sequences (days for ``dense``) per
+        step (by their number: up to 32, or 512 days), peak learning rate (3e-3; 4e-3) and weight
+        decay (1e-3; 1e-2) of AdamW, fraction of units dropped (0.2; 0.4). Networks only.
     min_crop_days : int, optional
         Train on random crops of the sequences, each of this length or longer, so that the network
         also works on short records. Only for networks of sequences.
@@ -131,8 +161,8 @@ def fit_estimator(
     Returns
     -------
     Model
-        Its card holds the normalisation, the split, the training curves and the scores on the
-        test cells.
+        Its card holds the normalisation, the split, the training curves and the scores, on the
+        test cells or the months left out.
 
     Raises
     ------
@@ -151,68 +181,105 @@ def fit_estimator(
     Examples
     --------
     >>> model = xsm.fit_estimator(predictors, "smap", "mine")       # doctest: +SKIP
+    >>> model.card["scores"]                                         # doctest: +SKIP
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
     from xsm.networks.device import torch_device
     from xsm.networks.model import make_model, model_path, save_model
-    from xsm.networks.registry import kinds, network
+    from xsm.networks.registry import network
     from xsm.training.ensemble import (
         check_applicable,
         check_ranges,
+        drop_predictors,
         fit_ensemble,
         training_passes,
     )
     from xsm.training.estimator_card import SCALINGS
+    from xsm.training.months_fit import fit_by_months, members
 
-    for name, value, allowed in (("split", split, SPLITS), ("scaling", scaling, SCALINGS)):
-        if value not in allowed:
-            raise InputError(f"{name}={value!r}: expected one of {', '.join(map(repr, allowed))}.")
-    common: dict[str, Any] = {"ensemble_size": ensemble_size, "fraction": fraction, "seed": seed}
+    if scaling not in SCALINGS:
+        raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
+    if split not in (None, *SPLITS):
+        raise InputError(f"split={split!r}: expected one of {', '.join(map(repr, SPLITS))}.")
     options: dict[str, Any] = {
         "hidden_size": hidden_size, "input_size": input_size, "attention_window": attention_window,
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "weight_decay": weight_decay, "dropout": dropout, "min_crop_days": min_crop_days,
         "density_power": density_power, "trees": trees, "device": device,
     }  # fmt: skip
-    check_ranges(common | options | {"stride": stride, "max_interp_gap": max_interp_gap})
-    row = network(model, argument="model")
-    options = check_applicable(model, options)
+    common: dict[str, Any] = {"fraction": fraction, "seed": seed}
+    numbers = {
+        "ensemble_size": ensemble_size, "stride": stride, "max_interp_gap": max_interp_gap,
+        "repeat_cycle": repeat_cycle,
+    }  # fmt: skip
+    check_ranges(common | options | numbers)
+    for name, value in (("antecedent", antecedent), ("local", local)):
+        if value not in (None, True, False):
+            raise InputError(f"{name}={value!r}: expected True, False or None.")
+    if model is not None:
+        options = check_applicable(model, options)
+        network(model, argument="model").import_for_training()
     if path is not None:
         model_path(path)
     if reserved := sorted(RESERVED_ENTRIES & {*(card or {})}):
         raise InputError(f"card holds {reserved}, which the fit itself writes: leave them out.")
-    row.import_for_training()
     if device is not None:
         torch_device(device)
+    _check_combination(split, local, location, scale)
     samples = read_samples(
-        predictors, target, features, stride=stride, max_interp_gap=max_interp_gap
+        predictors,
+        target,
+        features,
+        extra=_extra(features, antecedent, local, split),
+        stride=stride,
+        max_interp_gap=max_interp_gap,
     )
-    _check_samples(samples, location, scale)
-    if samples.y.shape[1] < (least := row.min_days()):
-        short = ", ".join(repr(k) for k in kinds("estimate") if network(k).min_days() < least)
+    names = [row["name"] for row in samples.rows]
+    if antecedent and not has_weather(names):
         raise InputError(
-            f"the predictors are {samples.y.shape[1]} days long: expected {least} or more for "
-            f"model={model!r}. Use a longer record, or one of the models {short}."
+            f"antecedent=True needs the predictor 'precipitation'; the predictors are {names}. "
+            "Name its variable, features={'precipitation': ...}, or leave antecedent out."
         )
-    part = split_cells(samples.lat, samples.lon, split, seed)
-    passes = ensemble_size * training_passes(model, options)
+    antecedent = has_weather(names) if antecedent is None else antecedent
+    if model is None:
+        model = "dense" if antecedent else "atlstm"
+        options = check_applicable(model, options)
+        network(model, argument="model").import_for_training()
+    _check_samples(samples, location, scale)
+    _check_length(samples, model)
+    plan = _plan(samples, split, local, location, scale, ensemble_size)
+    if not plan.local:  # the position was read for the local part
+        asked = {*(features or ())}
+        positions = [n for n, name in enumerate(names) if name in POSITION and name not in asked]
+        samples = drop_predictors(samples, positions)
+    common |= {"location": location, "scale": scale, "scaling": scaling, "antecedent": antecedent}
+    size = ensemble_size or (1 if plan.folds is None else N_FOLDS)
+    if plan.folds is not None:
+        size = members(plan.folds, size)
+    part = split_cells(samples.lat, samples.lon, plan.split, seed)
+    passes = size * training_passes(model, options)
     with bar("fit", passes, get_option("progress", progress), "epoch") as progress_bar:
 
         def on_epoch(_epoch: int, error: float) -> None:
             progress_bar.set_postfix_str(f"RMSE {error:.4f} standard deviations", refresh=False)
             progress_bar.update()
 
-        fitted = fit_ensemble(
-            samples, part, model, **common, location=location, scale=scale, scaling=scaling,
-            on_epoch=on_epoch, **options,
-        )  # fmt: skip
+        common |= {"ensemble_size": size, "on_epoch": on_epoch}
+        if plan.folds is None:
+            fitted = fit_ensemble(samples, part, model, **common, **options)
+        else:
+            cycle = samples.repeat_cycle if repeat_cycle is None else repeat_cycle
+            fitted = fit_by_months(
+                samples, plan.folds, model, local=plan.local, repeat_cycle=cycle or 0, **common,
+                **options,
+            )  # fmt: skip
     entries: dict[str, Any] = {
         "description": f"estimates {samples.title}",
         "licence": "that of the data",
         "trained_on": {samples.title: f"{samples.period[0]} to {samples.period[1]}"},
         **fitted.card,
         "split": {
-            "kind": split,
+            "kind": plan.split,
             "cells": np.bincount(part, minlength=3).tolist(),
             "stride": stride,
         },
@@ -221,6 +288,102 @@ def fit_estimator(
     if path is not None:
         return save_model(path, entries, fitted.params)
     return make_model("fitted", entries, fitted.params)
+
+
+class Plan(NamedTuple):
+    """What a fit holds out."""
+
+    split: str
+    folds: NDArray[np.int8] | None  # of each day, if months are left out
+    local: bool
+
+
+def _plan(
+    samples: Samples,
+    split: str | None,
+    local: bool | None,
+    location: str | None,
+    scale: str | None,
+    ensemble_size: int | None,
+) -> Plan:
+    """Resolve the defaults of `split` and `local` for these samples."""
+    if split in ("random", "blocked"):
+        return Plan(split, None, False)
+    observed = np.asarray(np.isfinite(samples.y).any(axis=0))
+    days = np.flatnonzero(observed)
+    span = int(days[-1] - days[0]) + 1
+    long_enough = span >= 4 * FOLD_DAYS
+    if not long_enough and (local or split == "months"):
+        argument = "local=True" if local else "split='months'"
+        raise InputError(
+            f"{argument} with a target over {span} days: expected {4 * FOLD_DAYS} or more, to "
+            "leave out months. Use a longer target, or leave the argument out."
+        )
+    located = any(row["name"] == POSITION[0] for row in samples.rows)
+    if local and not located:
+        raise InputError(
+            "local=True: the cells have no latitude and longitude, by which an estimate finds "
+            "them. Add coordinates lat and lon, or leave local out."
+        )
+    given = location is not None or scale is not None
+    use_local = local if local is not None else long_enough and located and not given
+    if use_local and (repeated := _repeated_cells(samples)):
+        raise InputError(
+            f"the cell at {repeated} is there more than once, so it has no single local part: "
+            "drop the copies, or use local=False."
+        )
+    if split is None:
+        split = "months" if long_enough else "random"
+        if not long_enough:
+            logger.info("the target covers %d days: no local part, and split='random'", span)
+    if not (use_local or split == "months"):
+        return Plan(split, None, False)
+    n_folds = min(max(ensemble_size or N_FOLDS, 2), N_FOLDS, span // FOLD_DAYS)
+    return Plan(split, month_folds(observed, n_folds), use_local)
+
+
+def _repeated_cells(samples: Samples) -> str:
+    """Latitude and longitude of a cell that occurs twice; empty if none does."""
+    position = np.stack([samples.lat, wrap_longitude(samples.lon)], axis=-1)
+    unique, count = np.unique(position, axis=0, return_counts=True)
+    twice = unique[count > 1]
+    return f"{twice[0, 0]:g}, {twice[0, 1]:g}" if len(twice) else ""
+
+
+def _check_combination(
+    split: str | None, local: bool | None, location: str | None, scale: str | None
+) -> None:
+    """Raise an InputError if arguments exclude each other."""
+    if local and split in ("random", "blocked"):
+        raise InputError(
+            f"local=True with split={split!r}: cells that are held out have no local part. Use "
+            "split='months', or leave local out."
+        )
+    if local and not (location is None and scale is None):
+        raise InputError(
+            "local=True has a location and a scale of its own: leave out location and scale, or "
+            "use local=False."
+        )
+
+
+def _extra(features: Any, antecedent: bool | None, local: bool | None, split: str | None) -> list:
+    """Predictors of the calendar and the position that a fit takes without being asked."""
+    position = [] if local is False or split in ("random", "blocked") else [*POSITION]
+    calendar = [] if features is not None or antecedent is False else [*DAY_OF_YEAR]
+    return [*calendar, *position]
+
+
+def _check_length(samples: Samples, model: str) -> None:
+    """Raise an InputError if the record is too short for the network."""
+    from xsm.networks.registry import kinds, network
+
+    least = network(model).min_days()
+    if samples.y.shape[1] < least:
+        short = ", ".join(repr(k) for k in kinds("estimate") if network(k).min_days() < least)
+        raise InputError(
+            f"the predictors are {samples.y.shape[1]} days long: expected {least} or more for "
+            f"model={model!r}. Use a longer record, or one of the models {short}."
+        )
 
 
 def _check_samples(samples: Samples, location: str | None, scale: str | None) -> None:

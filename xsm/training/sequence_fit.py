@@ -31,7 +31,7 @@ class TrainingSettings(NamedTuple):
     """How to train a network on sequences; the card keeps them under ``training``."""
 
     epochs: int = 30
-    batch_size: int = 32
+    batch_size: int | None = None  # of sequences; default by their number, see default_batch_size
     learning_rate: float = 3e-3  # peak
     weight_decay: float = 1e-3
     dropout: float = 0.2
@@ -84,6 +84,10 @@ def fit_sequences(
     """
     torch = optional_import("torch", "a fit of a network of sequences", "torch")
     dropout_random = torch.Generator(device=settings.device).manual_seed(seed)
+    if settings.batch_size is None:
+        size = default_batch_size(len(training.x), days_alone=network.days_alone)
+        settings = settings._replace(batch_size=size)
+    assert settings.batch_size is not None
     steps_per_epoch = math.ceil(len(training.x) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
     weights = None
@@ -102,8 +106,9 @@ def fit_sequences(
     def check(tensors: Mapping[str, Any]) -> float:
         assert held_out is not None
         squared_error = count = 0.0
-        for start in range(0, len(held_out.x), settings.batch_size):
-            batch = SequenceBatch(slice(start, start + settings.batch_size))
+        size = settings.batch_size or len(held_out.x)
+        for start in range(0, len(held_out.x), size):
+            batch = SequenceBatch(slice(start, start + size))
             _, error, n = _loss(network, held_out, batch, tensors, config, settings.device)
             squared_error, count = squared_error + error, count + n
         return math.sqrt(squared_error / max(count, 1))
@@ -127,6 +132,19 @@ def fit_sequences(
     )
     epochs: list[float] = [*range(1, len(curve.step) + 1)]
     return params, {"epoch": epochs, "train": curve.train_rmse, "held_out": curve.held_out_rmse}
+
+
+def default_batch_size(count: int, *, days_alone: bool) -> int:
+    """Sequences in a step: a hundredth of all days, or a tenth of all sequences, within limits.
+
+    Examples
+    --------
+    >>> default_batch_size(60_000, days_alone=True), default_batch_size(412, days_alone=False)
+    (512, 32)
+    """
+    if days_alone:
+        return min(max(count // 100, 32), 512)
+    return min(max(count // 10, 4), 32)
 
 
 def _batches(

@@ -141,7 +141,7 @@ def day_mask(n_days: int, part: Part) -> NDArray[np.bool_]:
     return cast(NDArray[np.bool_], codes == code)
 
 
-SPLITS = ("random", "blocked", "none")
+SPLITS = ("months", "random", "blocked", "none")
 FRACTIONS = (0.7, 0.2, 0.1)  # training, held out, test
 
 
@@ -154,10 +154,10 @@ def split_cells(
     ----------
     lat, lon : ndarray, (P,)
         Degrees, or numbers of rows and columns if the cells have no coordinates.
-    split : {"random", "blocked", "none"}
+    split : {"months", "random", "blocked", "none"}
         ``random`` draws cells 7:2:1, so that test cells have training cells as neighbours.
         ``blocked`` draws boxes of `box` degrees in about the same proportions, which separates
-        regions. ``none`` trains on all cells.
+        regions. ``months`` and ``none`` train on all cells.
     seed : int
     box : float
 
@@ -169,7 +169,7 @@ def split_cells(
     if split not in SPLITS:
         raise InputError(f"split={split!r}: expected one of {', '.join(map(repr, SPLITS))}.")
     count = lat.size
-    if split == "none":
+    if split in ("months", "none"):
         return np.zeros(count, np.int8)
     rng = np.random.default_rng(seed)
     groups = np.arange(count)
@@ -189,3 +189,34 @@ def split_cells(
             "groups: use more cells (stride=1), split='random', or split='none'."
         )
     return part
+
+
+FOLD_DAYS, FOLD_GUARD = 30, 4  # days left out in a row; days beside them that are not used either
+
+
+def with_guard(left_out: NDArray[np.bool_], days: int) -> NDArray[np.bool_]:
+    """The left-out days (T,) and those within a number of days of them."""
+    return np.convolve(left_out, np.ones(2 * days + 1), "same")[: left_out.size] > 0.5
+
+
+def month_folds(observed: NDArray[np.bool_], n_folds: int) -> NDArray[np.int8]:
+    """Fold 0, 1, ... of each day of a record, in blocks of 30 days; -1 outside the target's days.
+
+    Parameters
+    ----------
+    observed : ndarray of bool, (T,)
+        Days on which any cell has a target.
+    n_folds : int
+
+    Returns
+    -------
+    ndarray of int8, (T,)
+        Every fold leaves out one block in `n_folds`. All -1 if there are fewer blocks than folds.
+    """
+    fold = np.full(observed.size, -1, np.int8)
+    days = np.flatnonzero(observed)
+    if days.size:
+        first, last = days[0], days[-1]
+        if (last + 1 - first) // FOLD_DAYS >= n_folds:
+            fold[first : last + 1] = np.arange(last + 1 - first) // FOLD_DAYS % n_folds
+    return fold

@@ -1,0 +1,341 @@
+"""Fit an ensemble whose members each leave out other months, and the local part to their errors.
+
+Every member sees all cells. On the days that it leaves out its errors are those of new weather:
+they give the scores and the calibration in the card, and are what the Gaussian process of each cell
+is fitted to. The estimate is the mean of all members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.estimation.inputs import network_inputs
+from xsm.estimation.local import (
+    CELL_MEAN,
+    CELL_STD,
+    LocalPart,
+    add_local_inputs,
+    anomalies,
+    climate_of,
+    local_rows,
+    same_cell_tolerance,
+    shrunk_variance,
+    unit_vectors,
+)
+from xsm.estimation.samples import Samples
+from xsm.metrics.score_table import pooled_scores, scores
+from xsm.networks.model import Model, make_model
+from xsm.networks.sequence_inference import estimate_sequences
+from xsm.training.calibration import interval_factor
+from xsm.training.ensemble import NetworkFit, OnEpoch, prepare, subsample
+from xsm.training.estimator_card import cut, normalisation, with_statistics
+from xsm.training.local_fit import (
+    ResidualDays,
+    fit_response,
+    random_frequencies,
+    response_weights,
+)
+from xsm.training.sequence_fit import Sequences
+from xsm.training.splits import FOLD_GUARD, with_guard
+
+REGIONAL_FRACTION = 0.25  # of the samples that are shown without what is known of their cell
+TARGET_SHRINKAGE = 0.3  # of the variance of the target in a cell towards that of all cells
+MIN_CELL_TARGETS = 20  # of a cell with a local part
+RESPONSE_STEPS = 100
+ERROR_DAYS = 50  # weight of all cells in the error of a cell, in days
+
+
+class CellData(NamedTuple):
+    """Inputs and targets of P cells on the T days around the targets."""
+
+    base: NDArray[np.float32]  # (P, T, G), inputs without those of the local part
+    x: NDArray[np.float32]  # (P, T, G'), all inputs
+    regional: NDArray[np.float32] | None  # the same, as if no cell were fitted
+    y: NDArray[np.float32]  # (P, T), m3 m-3
+    folds: NDArray[np.int8]  # (T,)
+    first_day: int  # since 1970-01-01
+    part: LocalPart | None  # without weights
+    fitted: NDArray[np.bool_]  # (P,), cells with a local part
+
+
+class LeftOut(NamedTuple):
+    """What members estimate, (P, T): on days that they left out, and all of them together."""
+
+    mean: NDArray[np.float64]
+    regional_mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    regional_std: NDArray[np.float64]
+
+
+def fit_by_months(
+    samples: Samples,
+    folds: NDArray[np.int8],
+    kind: str,
+    *,
+    local: bool,
+    antecedent: bool,
+    repeat_cycle: int = 0,
+    ensemble_size: int = 1,
+    seed: int = 0,
+    fraction: float = 1.0,
+    location: str | None = None,
+    scale: str | None = None,
+    scaling: str = "moments",
+    on_epoch: OnEpoch = None,
+    **options: Any,
+) -> Model:
+    """Fit a model whose members leave out months in turn.
+
+    Parameters
+    ----------
+    samples : Samples
+    folds : ndarray of int, (T,)
+        From :func:`xsm.training.splits.month_folds`.
+    kind : str
+    local, antecedent, repeat_cycle, ensemble_size, seed, fraction, location, scale, scaling
+        As in :func:`xsm.fit_estimator`; `local` excludes `location` and `scale`. There are at
+        least as many members as folds.
+    on_epoch : callable, optional
+    **options
+        As in :func:`xsm.training.ensemble.fit_ensemble`.
+    """
+    everywhere = np.zeros(len(samples.y), np.int8)
+    card = normalisation(samples, everywhere, location, scale, scaling, antecedent)
+    data, card = _cell_data(samples, folds, card, local, repeat_cycle, scaling)
+    fit = prepare(kind, card, options)
+    card = {"task": "estimate", "network": kind, "config": fit.config, **card}
+    size = members(folds, ensemble_size)
+    params, curves, left_out = _fit_members(data, card, fit, size, seed, fraction, on_epoch)
+    card |= {
+        "training": {
+            **fit.settings,
+            "ensemble_size": size,
+            "seed": seed,
+            "fraction": fraction,
+            "scaling": scaling,
+            "antecedent": antecedent,
+        },
+        "curves": curves,
+    }
+    estimated: NDArray[np.floating] = left_out.mean
+    if data.part is not None:
+        part, unexplained = _fit_part(data, left_out, seed)
+        low, high = card["target"]["range"]
+        estimated = np.clip(estimated + unexplained, low, high)
+        error = _error_factors(estimated, left_out, data)
+        part = replace(part, **error)
+        card["local"] = part.entry()
+        params |= part.params()
+    else:
+        factor = _calibration(abs(estimated - data.y) / left_out.std)
+        card["calibration"] = {"scale": round(factor, 4), "n": int(np.isfinite(data.y).sum())}
+    card["scores"] = month_scores(estimated, data.y)
+    return make_model("fitted", card, params)
+
+
+def members(folds: NDArray[np.int8], ensemble_size: int) -> int:
+    """Number of networks: each fold is left out at least once."""
+    return max(ensemble_size, int(folds.max()) + 1)
+
+
+def _cell_data(
+    samples: Samples,
+    folds: NDArray[np.int8],
+    card: dict[str, Any],
+    local: bool,
+    repeat_cycle: int,
+    scaling: str,
+) -> tuple[CellData, dict[str, Any]]:
+    """Inputs of the network, and the card with those of the local part."""
+    days = np.flatnonzero(folds >= 0)
+    context = card["sequence"]["context"]
+    first = max(days[0] - context, 0)
+    period = slice(first, days[-1] + 1 + context)
+    inputs = network_inputs(samples.x, card)[:, period]
+    y, folds = samples.y[:, period], folds[period]
+    first_day = samples.first_day + first
+    fitted = np.isfinite(y).sum(axis=1) >= MIN_CELL_TARGETS
+    if not local or not fitted.any():
+        return CellData(inputs, inputs, None, y, folds, first_day, None, fitted), card
+    rows = card.get("inputs") or [
+        {"name": r["name"], "predictor": r["name"], "static": r["static"], "mean": r["mean"],
+         "std": r["std"]} for r in card["predictors"]
+    ]  # fmt: skip
+    columns = tuple(g for g, row in enumerate(rows) if not row["static"])
+    global_std = np.array([rows[g]["std"] for g in columns], np.float32)
+    of_target = slice(days[0] - first, days[-1] + 1 - first)
+    climate = climate_of(inputs[:, of_target][:, :, list(columns)], global_std)
+    none = np.full(len(y), np.nan, np.float32)
+    mean = np.where(fitted, np.nanmean(y, axis=1), none).astype(np.float32)
+    variance = np.full(len(y), np.nan)
+    variance[fitted] = shrunk_variance(y[fitted], TARGET_SHRINKAGE)
+    std = np.sqrt(variance).astype(np.float32)
+    x = add_local_inputs(inputs, columns, *climate, mean, std)
+    regional = add_local_inputs(inputs, columns, *climate, none, none)
+    target = card["target"]
+    card = card | {
+        "inputs": with_statistics([*rows, *local_rows(rows)], x, scaling),
+        "target": target
+        | {
+            "location": CELL_MEAN,
+            "scale": CELL_STD,
+            "regional_location": target["location"],
+            "regional_scale": target["scale"],
+            "range": [float(np.nanmin(y)), float(np.nanmax(y))],
+        },
+    }
+    position = unit_vectors(samples.lat[fitted], samples.lon[fitted])
+    empty = np.zeros((0, 0), np.float32)
+    part = LocalPart(
+        position=position,
+        tolerance=same_cell_tolerance(unit_vectors(samples.lat, samples.lon)),
+        mean=mean[fitted],
+        std=std[fitted],
+        input_mean=climate[0][fitted],
+        input_scale=climate[1][fitted],
+        weights=empty,
+        linear=empty,
+        frequencies=empty,
+        global_std=global_std,
+        error=empty,
+        regional_error=1.0,
+        amplitude=0.0,
+        constant=0.0,
+        track=0.0,
+        repeat_cycle=repeat_cycle,
+        inputs=columns,
+    )
+    return CellData(inputs, x, regional, y, folds, first_day, part, fitted), card
+
+
+def _fit_members(
+    data: CellData,
+    card: Mapping[str, Any],
+    fit: NetworkFit,
+    size: int,
+    seed: int,
+    fraction: float,
+    on_epoch: OnEpoch,
+) -> tuple[dict[str, NDArray[Any]], list[dict[str, list[float]]], LeftOut]:
+    """Parameters and curves of all members, and their estimates."""
+    params: dict[str, NDArray[Any]] = {}
+    curves = []
+    n_folds = int(data.folds.max()) + 1
+    shape = (2, *data.y.shape)  # with the cell's own statistics, and without
+    total, square, variance, unseen = (np.zeros(shape) for _ in range(4))
+    left_out_by = np.zeros(data.y.shape[1])
+    for member in range(size):
+        left_out = data.folds == member % n_folds
+        used = ~with_guard(left_out, FOLD_GUARD)
+        y = np.where(used, data.y, np.float32(np.nan))
+        training = cut(data.x, y, card, fit.row.days_alone)
+        if data.regional is not None:
+            without = cut(data.regional, y, card, fit.row.days_alone)
+            without = subsample(without, REGIONAL_FRACTION, seed + member)
+            both = zip(training, without, strict=True)
+            training = Sequences(*(np.concatenate(pair) for pair in both))
+        training = subsample(training, fraction, seed)
+        of_member, curve = fit.run(training, None, seed + member, on_epoch)
+        curves.append(curve)
+        params |= {f"{member}/{name}": value for name, value in of_member.items()}
+        alone = make_model("member", dict(card), {f"0/{k}": v for k, v in of_member.items()})
+        left_out_by += left_out
+        for n, x in enumerate((data.x, data.regional)):
+            if x is None:
+                continue
+            mean, std = estimate_sequences(x, alone)
+            total[n] += mean
+            square[n] += mean.astype(np.float64) ** 2
+            variance[n] += std.astype(np.float64) ** 2
+            unseen[n][:, left_out] += mean[:, left_out]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_left_out = unseen / left_out_by
+    between = np.maximum(square / size - (total / size) ** 2, 0.0)
+    stds = np.sqrt(variance / size + between)
+    return params, curves, LeftOut(*of_left_out, *stds)
+
+
+def _fit_part(
+    data: CellData, left_out: LeftOut, seed: int
+) -> tuple[LocalPart, NDArray[np.float64]]:
+    """The local part, and what it adds on days that its fit has not used, (P, T)."""
+    assert data.part is not None
+    part, fitted = data.part, data.fitted
+    z = anomalies(
+        data.base[fitted][:, :, list(part.inputs)],
+        part.input_mean[:, None],
+        part.input_scale[:, None],
+    )
+    residual = (data.y - left_out.mean)[fitted]
+    residuals = ResidualDays(residual)
+    at = (data.first_day, part.repeat_cycle)
+    days = data.y.shape[1]
+    settings = fit_response(residuals.at(z), residuals, days, *at, steps=RESPONSE_STEPS, seed=seed)
+    frequencies = random_frequencies(settings.nonlinear, seed)
+    part = replace(
+        part,
+        linear=settings.linear,
+        frequencies=frequencies,
+        amplitude=settings.amplitude,
+        constant=settings.constant,
+        track=settings.track,
+    )
+    weights = response_weights(residuals.at(z), residuals, settings, frequencies, *at)
+    added = np.full(data.y.shape, 0.0)
+    own = np.full(residual.shape, np.nan)
+    for fold in range(int(data.folds.max()) + 1):
+        days_of_fold = data.folds == fold
+        others = residual.copy()
+        others[:, with_guard(days_of_fold, FOLD_GUARD)] = np.nan
+        of_others = ResidualDays(others)
+        w = response_weights(of_others.at(z), of_others, settings, frequencies, *at)
+        chosen = np.flatnonzero(days_of_fold)
+        for n in range(len(z)):
+            own[n, chosen] = part.features(z[n, chosen], chosen + data.first_day) @ w[n]
+    added[fitted] = own
+    return replace(part, weights=weights), added
+
+
+def _error_factors(
+    estimated: NDArray[np.floating], left_out: LeftOut, data: CellData
+) -> dict[str, Any]:
+    """Factors of the standard deviation of the networks, for each fitted cell and for others."""
+    ratio = abs(estimated - data.y) / left_out.std
+    observed = np.isfinite(ratio)
+    squared = np.where(observed, ratio, 0.0) ** 2
+    everywhere = squared.sum() / max(observed.sum(), 1)
+    count = observed.sum(axis=1)
+    own = np.sqrt((squared.sum(axis=1) + ERROR_DAYS * everywhere) / (count + ERROR_DAYS))
+    factor = own * _calibration(ratio / own[:, None])
+    regional = _calibration(abs(left_out.regional_mean - data.y) / left_out.regional_std)
+    return {"error": factor[data.fitted].astype(np.float32), "regional_error": regional}
+
+
+def _calibration(ratio: NDArray[np.floating]) -> float:
+    return interval_factor(ratio[np.isfinite(ratio)])
+
+
+def month_scores(
+    estimated: NDArray[np.floating], y: NDArray[np.floating]
+) -> dict[str, float | int | str | None]:
+    """Entry ``scores``: of all days together, and medians over the cells."""
+    pooled = pooled_scores(estimated, y)
+    pair = (xr.DataArray(values, dims=("cell", "time")) for values in (estimated, y))
+    cells = scores(*pair, dim="time", metrics=("rmsd", "ubrmsd", "pearson_r"))
+    entry: dict[str, Any] = {
+        "left_out": "months",
+        "rmse": round(pooled["rmse"], 5),
+        "bias": round(pooled["bias"], 5),
+        "r2": round(pooled["r2"], 4) if np.isfinite(pooled["r2"]) else None,
+        "n": pooled["n"],
+    }
+    for name, metric in (("rmse", "rmsd"), ("ubrmse", "ubrmsd"), ("r", "pearson_r")):
+        if np.isfinite(values := cells[metric].values).any():
+            entry[f"median_{name}"] = round(float(np.nanmedian(values)), 5)
+    return entry
