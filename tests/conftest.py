@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xsm import options
 from xsm.gapfilling import statistics
 from xsm.gapfilling.seasonal_cycle import cycle_of_day
 from xsm.networks import registry
@@ -80,7 +81,8 @@ def _fill_block(
 
 @pytest.fixture
 def network(monkeypatch) -> SimpleNamespace:
-    """Replace the network by :class:`WindowMean`; counts the calls of each part."""
+    """Replace the network by :class:`WindowMean`, without calibration; counts the calls."""
+    monkeypatch.setitem(options._DEFAULTS, "calibrate", False)
     calls = SimpleNamespace(fill_block=0, record_statistics=0, settings=[], values=[])
     module = ModuleType("xsm.networks.block_inference")
 

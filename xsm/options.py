@@ -12,6 +12,7 @@ DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 _DEFAULTS: dict[str, Any] = {
     "backend": "auto",
+    "calibrate": True,
     "device": None,
     "dtype": None,
     "progress": None,
@@ -27,6 +28,8 @@ class set_options:  # noqa: N801  (used like a function, as in xarray)
     ----------
     backend : {"auto", "numba", "reference", "torch", "triton"}
         Kernels that run the networks.
+    calibrate : bool
+        Whether ``gapfill`` compares the network with simpler methods on hidden observations.
     device : str or None
         Device of torch, such as ``"cuda"``.
     dtype : {"float32", "bfloat16", "float16", "float64"} or None
@@ -77,6 +80,8 @@ def _check(name: str, value: Any) -> None:
         raise InputError(f"backend={value!r}: expected one of {', '.join(map(repr, BACKENDS))}.")
     if name == "dtype" and not (value is None or value in DTYPES):
         raise InputError(f"dtype={value!r}: expected one of {', '.join(map(repr, DTYPES))}.")
+    if name == "calibrate" and not isinstance(value, bool):
+        raise InputError(f"calibrate={value!r}: expected True or False.")
     if name == "progress" and not (value is None or isinstance(value, bool)):
         raise InputError(f"progress={value!r}: expected True, False or None (on a terminal only).")
     if name == "tile":

@@ -210,6 +210,19 @@ def combine_near_blocks(
     return da.Array(graph, name, (sizes, *parts.chunks[1:]), meta=np.empty((0,) * 3, np.float32))
 
 
+def combine_arrays(function: Callable[..., Any], arrays: Sequence[Any], size: int) -> Any:
+    """``function([arrays])`` (size,), float64, in one chunk; its arguments are whole arrays."""
+    import dask.array as da
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
+
+    arrays = [x.rechunk(-1) for x in arrays]
+    name = f"combined-{tokenize(function, [x.name for x in arrays])}"
+    layer = {(name, 0): (function, [(x.name, *(0,) * x.ndim) for x in arrays])}
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=arrays)
+    return da.Array(graph, name, ((size,),), meta=np.empty(0))
+
+
 def map_blocks_of_days(function: Callable[..., Any], *arrays: tuple[Any, str]) -> Any:
     """Apply a function that returns any object to blocks of days; to be consumed by
     :func:`combine_near_blocks` only."""
@@ -244,10 +257,17 @@ def map_halo(
     )
 
 
-def map_series(function: Callable[..., Any], x: Any, outputs: int, workspace: int = 0) -> Any:
+def map_series(
+    function: Callable[..., Any],
+    x: Any,
+    *others: tuple[Any, str],
+    outputs: int,
+    workspace: int = 0,
+) -> Any:
     """Apply a function of whole series (T, h, w) to some cells at a time: (outputs, T, H, W).
 
     The result has the chunks of `x`. `workspace` is what the function needs per cell, in values.
+    `others` are arrays in one chunk with their axes, passed as further arguments.
     """
     import dask.array as da
 
@@ -256,7 +276,9 @@ def map_series(function: Callable[..., Any], x: Any, outputs: int, workspace: in
         "otyx",
         x.rechunk(series_tile(x.shape, workspace)),
         "tyx",
+        *(part for pair in others for part in pair),
         new_axes={"o": outputs},
+        concatenate=True,
         dtype=np.float32,
         meta=np.empty((0,) * 4, np.float32),
     )

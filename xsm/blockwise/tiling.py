@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -57,7 +57,7 @@ def with_halo(window: Window, halo: tuple[int, int, int]) -> Window:
     return t, y, x
 
 
-def inner(x: Any, margin: list[int]) -> Any:
+def inner(x: Any, margin: Sequence[int]) -> Any:
     """(..., H, W) without `margin` rows and columns on each side."""
     rows, columns = (slice(m, n - m) for m, n in zip(margin, x.shape[-2:], strict=True))
     return x[..., rows, columns]

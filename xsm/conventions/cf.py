@@ -19,6 +19,7 @@ CONVENTIONS = "CF-1.11"
 STANDARD_NAME = "volume_fraction_of_condensed_water_in_soil"
 
 OBSERVED, BY_NETWORK, BY_CLIMATOLOGY, NOT_FILLED, NOT_LAND, NEVER_OBSERVED = range(6)
+BY_TEMPORAL_INTERPOLATION = 6
 FILL_FLAGS = (
     "observed",
     "filled_by_network",
@@ -26,6 +27,7 @@ FILL_FLAGS = (
     "not_filled",
     "not_land",
     "never_observed",
+    "filled_by_temporal_interpolation",
 )
 
 ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL, REGIONAL = range(6)
@@ -47,6 +49,7 @@ def filled_dataset(
     identity: str,
     call: str,
     coverage_factors: Mapping[str, float],
+    hidden_rmse: str | None = None,
 ) -> xr.Dataset:
     """The Dataset that ``gapfill`` returns: the input's, with the filled variable and its flags.
 
@@ -63,6 +66,8 @@ def filled_dataset(
         The call, for the history.
     coverage_factors : mapping of str to float
         Level in percent -> number of standard deviations on each side that hold it.
+    hidden_rmse : str, optional
+        Errors at hidden values, in words.
     """
     from xsm.conventions.encoding import storage_of
 
@@ -90,6 +95,8 @@ def filled_dataset(
     ancillary += [c for c in companions if c not in ancillary]
     values.attrs["ancillary_variables"] = " ".join(ancillary)
     values.attrs["gapfill_model"] = identity
+    if hidden_rmse is not None:
+        values.attrs["gapfill_hidden_rmse"] = hidden_rmse
 
     outputs, changes = {name: values}, [stored.change]
     if uncertainty is not None:
@@ -273,7 +280,8 @@ def _fill_uncertainty(
     factor = to_m3m3_factor(units, product_uncertainty, product=product_of(name))
     ratio = variable.to_m3m3_factor / factor
     filled_std = (uncertainty if ratio == 1.0 else uncertainty * ratio).astype(data.dtype)
-    both = np.where((flag == BY_NETWORK) | (flag == BY_CLIMATOLOGY), filled_std, data)
+    filled = (flag == BY_NETWORK) | (flag == BY_CLIMATOLOGY) | (flag == BY_TEMPORAL_INTERPOLATION)
+    both = np.where(filled, filled_std, data)
     stored = storage_of(
         product_uncertainty,
         given.attrs,

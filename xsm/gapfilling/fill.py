@@ -39,15 +39,22 @@ from xsm.blockwise.tiling import (
     with_halo,
 )
 from xsm.conventions.cf import (
-    BY_CLIMATOLOGY,
-    BY_NETWORK,
     NEVER_OBSERVED,
     NOT_FILLED,
     NOT_LAND,
-    OBSERVED,
 )
 from xsm.conventions.globe_land import is_land
+from xsm.gapfilling.calibration import (
+    MAX_VALUES,
+    VECTOR,
+    Calibration,
+    Sample,
+    calibrate,
+    mixture_of_series,
+    samples,
+)
 from xsm.gapfilling.climatology import WORKSPACE, climatology
+from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
 from xsm.gapfilling.plausible_range import extremes, hold_within_range, plausible_range
 from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
 from xsm.gapfilling.statistics import (
@@ -67,10 +74,10 @@ from xsm.progress import bar
 
 BLOCK_VALUES = 16_000_000  # float32 values of a Dask block, about, where chunks are smaller
 
-Filled = tuple[Any, Any, Any]  # filled values, uncertainty, flag
+SERIES_WORKSPACE = 24  # arrays of the size of a series that the temporal interpolation needs
 
 
-def fill(data: Any, task: GapfillTask) -> Filled:
+def fill(data: Any, task: GapfillTask) -> tuple[Filled, list[Calibration] | None]:
     """Filled values, uncertainty and flags of a record.
 
     Parameters
@@ -83,34 +90,41 @@ def fill(data: Any, task: GapfillTask) -> Filled:
     -------
     filled, uncertainty, flag : arrays of the shape of `data`
         Of ``task.dtype``, ``task.dtype`` and int8. Lazy, in the chunks of `data`, for Dask.
+    calibrations : list of Calibration, or None
+        Of each record; None for Dask.
     """
     if hasattr(data, "chunks"):
-        return _fill_dask(data, task)
+        return _fill_dask(data, task), None
     return _fill_memory(np.asarray(data), task)
 
 
 # in memory
 
 
-def _fill_memory(data: NDArray[Any], task: GapfillTask) -> Filled:
+def _fill_memory(data: NDArray[Any], task: GapfillTask) -> tuple[Filled, list[Calibration]]:
     outs = (
         np.empty(data.shape, task.dtype),
         np.empty(data.shape, task.dtype),
         np.empty(data.shape, np.int8),
     )
     records = list(np.ndindex(data.shape[:-3]))
+    calibrations: list[Calibration] = []
     shape = (task.dates.size, *data.shape[-2:])
     steps = len(list(windows(shape, task.tile))) + len(list(windows(shape, series_tile(shape))))
     with bar(f"gapfill {task.name}", len(records) * steps, task.progress) as progress:
         for index in records:
             filled, std, flag = (out[index] for out in outs)
-            _fill_record(data[index], (filled, std, flag), task, progress.update)
-    return outs
+            calibration = _fill_record(data[index], (filled, std, flag), task, progress.update)
+            calibrations += [] if calibration is None else [calibration]
+    return outs, calibrations
 
 
-def _fill_record(raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any) -> None:
+def _fill_record(
+    raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any
+) -> Calibration | None:
     record = DailyArray(raw, task.to_m3m3_factor, task.positions, task.wrap)
     stats, limits = tiled_statistics(record, task, step)
+    calibration = _calibration_in_memory(record, task)
     ever_observed = _ever_observed(raw)
     mask = None if ever_observed.all() and task.land is None else _land_mask(task)
     land, empty = _land_and_empty(ever_observed, mask, task)
@@ -124,6 +138,8 @@ def _fill_record(raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any) 
             part = land[window[1:]], empty[window[1:]]
             _write(outs, index, merge_fill(raw[index], estimate, *part, too_long, task))
         step()
+    if calibration is not None and calibration.changes:
+        _mix_in_memory(raw, outs, calibration, task)
     if task.climatology:
         for window in windows(record.shape, series_tile(record.shape, WORKSPACE)):
             index = (slice(None), *window[1:])
@@ -132,6 +148,55 @@ def _fill_record(raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any) 
             too_long = _long_gaps_of_window(record, window, task)
             filled, std, flag = (out[index] for out in outs)
             _write(outs, index, add_climatology(filled, std, flag, estimate, too_long, task))
+    return calibration
+
+
+def _calibrates(shape: tuple[int, ...], task: GapfillTask) -> bool:
+    return task.calibrate and int(np.prod(shape[-3:])) <= MAX_VALUES
+
+
+def _calibration_in_memory(record: DailyArray, task: GapfillTask) -> Calibration | None:
+    if not _calibrates(record.raw.shape, task):
+        return None
+    chosen = samples(record.shape, _part_margin(task), task.wrap, task.first_column)
+    parts = [_read_sample(record, sample) for sample in chosen]
+    return calibrate(parts, chosen, task.calendar, partial(predict_hidden, task=task))
+
+
+def _read_sample(record: DailyArray, sample: Sample) -> Floats:
+    days, rows, columns = sample.window
+    present = record.present(days)
+    out = np.full([part.stop - part.start for part in sample.window], np.nan, np.float32)
+    cells = take_cells(record.raw[present], rows, columns, record.wrap)
+    out[record.days[present] - days.start] = to_float32(cells, record.factor)
+    return out
+
+
+def _mix_in_memory(
+    raw: NDArray[Any], outs: Filled, calibration: Calibration, task: GapfillTask
+) -> None:
+    tile = series_tile(raw.shape, (SERIES_WORKSPACE - 1) * raw.shape[0])
+    for index in windows(raw.shape, tile):
+        series = to_float32(raw[index], task.to_m3m3_factor)
+        mixture = mixture_of_series(series, calibration.to_vector(), task.calendar)
+        filled, std, flag = (out[index] for out in outs)
+        _write(outs, index, mix(filled, std, flag, mixture, task))
+
+
+def predict_hidden(values: Floats, hidden: Bools, sample: Sample, *, task: GapfillTask) -> Floats:
+    """Mean and standard deviation (2, T, H, W) by the network where `hidden`, else NaN.
+
+    `values` are those of the sample without the hidden ones.
+    """
+    out = np.full((2, *values.shape), np.nan, np.float32)
+    box = bounding_box(hidden)
+    if box is None:
+        return out
+    record = DailyArray(values, 1.0, np.arange(len(values)), sample.wrap)
+    stats, limits = tiled_statistics(record, task, dates=task.dates[sample.window[0]])
+    estimate = _predict_cells(record, stats, hidden[box], box, task)
+    out[(slice(None), *box)] = hold_within_range(estimate, limits[(slice(None), *box[1:])])
+    return out
 
 
 def _write(outs: Filled, index: Any, results: Filled) -> None:
@@ -140,14 +205,18 @@ def _write(outs: Filled, index: Any, results: Filled) -> None:
 
 
 def tiled_statistics(
-    record: DailyArray, task: GapfillTask, step: Any = lambda: None
+    record: DailyArray,
+    task: GapfillTask,
+    step: Any = lambda: None,
+    dates: NDArray[np.int64] | None = None,
 ) -> tuple[Floats, Floats]:
     """Statistics (S, H, W) and plausible range (2, H, W) of every cell, tile by tile."""
+    dates = task.dates if dates is None else dates
     stats: NDArray[np.float32] | None = None
     limits = np.empty((2, *record.shape[1:]), np.float32)
     for window in windows(record.shape, series_tile(record.shape)):
         values = record.read(window, (0, HALO, HALO))
-        part = record_statistics(values, dates=task.dates)
+        part = record_statistics(values, dates=dates)
         if stats is None:
             stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
         stats[:, window[1], window[2]] = inner(part, [HALO, HALO])
@@ -170,10 +239,17 @@ def _predict_window(
     need[present] = land[rows, columns]
     if not need.any():
         return np.full((2, present.size, *need.shape[1:]), np.nan, np.float32)
-    values = record.read(window, task.halo)
     if task.keep_observed:
-        own = tuple(slice(h, h + n) for h, n in zip(task.halo, need.shape, strict=True))
-        need &= ~np.isfinite(values[own])
+        need[present] &= ~np.isfinite(record.raw[(record.present(days), rows, columns)])
+    return _predict_cells(record, stats, need, window, task)[:, present]
+
+
+def _predict_cells(
+    record: DailyArray, stats: Floats, need: Bools, window: Window, task: GapfillTask
+) -> Floats:
+    """Mean and standard deviation (2, n, h, w) of all days of `window`, where needed."""
+    values = record.read(window, task.halo)
+    days, rows, columns = window
     halo_days, halo_rows, halo_columns = task.halo
     around, first_day = _stats_of_days(stats, days.start - halo_days, days.stop + halo_days)
     around = take_cells(
@@ -182,7 +258,7 @@ def _predict_window(
         slice(columns.start - halo_columns, columns.stop + halo_columns),
         record.wrap,
     )
-    return predict_needed(values, around, need, days.start - first_day, task)[:, present]
+    return predict_needed(values, around, need, days.start - first_day, task)
 
 
 def _stats_of_days(stats: Floats, first: int, last: int) -> tuple[Floats, int]:
@@ -232,15 +308,16 @@ def _fill_dask(data: Any, task: GapfillTask) -> Filled:
     side = int((BLOCK_VALUES / max(days)) ** 0.5)
     least = [max(side, 2 * margin) for margin in _part_margin(task)]
     mask = _lazy_land_mask(task)
-    part = partial(_fill_part, data, days=days, mask=mask, task=task)
+    calibration = _lazy_calibration(data, task) if _calibrates(data.shape, task) else None
+    part = partial(_fill_part, data, days=days, mask=mask, calibration=calibration, task=task)
     parts = engine.map_parts(part, every_day, least)
     filled, std, flag = (part.rechunk(data.chunks) for part in parts)
     return filled, std, flag
 
 
-def _part_margin(task: GapfillTask) -> list[int]:
+def _part_margin(task: GapfillTask) -> tuple[int, int]:
     """Rows and columns around a part that its values depend on."""
-    return [halo + HALO for halo in task.halo[1:]]
+    return task.halo[1] + HALO, task.halo[2] + HALO
 
 
 def _fill_part(
@@ -250,6 +327,7 @@ def _fill_part(
     *,
     days: tuple[int, ...],
     mask: Any,
+    calibration: Any,
     task: GapfillTask,
 ) -> Filled:
     """Filled values, uncertainty and flags of some rows and columns."""
@@ -288,6 +366,15 @@ def _fill_part(
     too_long = None if task.max_gap is None else _lazy_long_gaps(raw, task.days, task.max_gap)
     land, empty = (plane.rechunk(raw.chunks[1:]) for plane in (land, empty))
     result = merge_fill(raw, estimate, land, empty, too_long, task)
+    if calibration is not None:
+        mixture = engine.map_series(
+            partial(mixture_of_series, calendar=task.calendar),
+            _lazy_m3m3(data[(slice(None), *cells)], task),
+            (calibration, "p"),
+            outputs=4,
+            workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
+        )
+        result = mix(*result, mixture, task)
     if task.climatology:
         typical = engine.map_series(
             partial(climatology, day_of_year=task.day_of_year, year_length=task.year_length),
@@ -297,6 +384,29 @@ def _fill_part(
         )
         result = add_climatology(*result, typical, too_long, task)
     return result
+
+
+def _lazy_calibration(data: Any, task: GapfillTask) -> Any:
+    """:meth:`Calibration.to_vector` as a Dask array in one chunk."""
+    shape = (task.dates.size, *data.shape[1:])
+    chosen = samples(shape, _part_margin(task), task.wrap, task.first_column)
+    values = insert_absent_days(_lazy_m3m3(data, task), task.positions)
+    parts, margins = [], []
+    for sample in chosen:
+        part, beyond = cut_cells(values[sample.window[0]], *sample.window[1:], task.wrap)
+        parts.append(part)
+        margins.append(beyond)
+    function = partial(_calibration_of_blocks, margins=margins, chosen=chosen, task=task)
+    return engine.shared(engine.combine_arrays(function, parts, VECTOR))
+
+
+def _calibration_of_blocks(
+    parts: list[Any], *, margins: list[Any], chosen: list[Sample], task: GapfillTask
+) -> NDArray[np.float64]:
+    values = [pad_cells(part, margin) for part, margin in zip(parts, margins, strict=True)]
+    predict = partial(predict_hidden, task=task)
+    with _network_slots():
+        return calibrate(values, chosen, task.calendar, predict).to_vector()
 
 
 def _lazy_m3m3(raw: Any, task: GapfillTask) -> Any:
@@ -439,70 +549,3 @@ def _land_and_empty(ever_observed: Any, mask: Any, task: GapfillTask) -> tuple[A
         never = np.where(mask, never, np.int8(NOT_LAND))
     empty = np.where(land & ever_observed, np.int8(NOT_FILLED), never)
     return land, empty
-
-
-def merge_fill(
-    raw: Any, estimate: Any, land: Any, empty: Any, too_long: Any, task: GapfillTask
-) -> Filled:
-    """Filled values, uncertainty and flags from the observations and the network's estimate.
-
-    Parameters
-    ----------
-    raw : array, shape (N, H, W)
-        In its own unit. NumPy or Dask, as the others.
-    estimate : array, shape (2, N, H, W)
-        Mean and standard deviation, m3 m-3, NaN where there is none.
-    land : array of bool, shape (H, W)
-        Where values may be filled in.
-    empty : array of int8, shape (H, W)
-        Flag of values that are neither observed nor filled.
-    too_long : array of bool, shape (N, H, W), or None
-        Inside a gap that is too long to fill.
-    task : GapfillTask
-    """
-    observed = np.isfinite(raw)
-    usable = np.isfinite(estimate[0]) & land
-    usable = usable & ~observed if task.keep_observed else usable
-    usable = usable if too_long is None else usable & ~too_long
-    mean, std = _in_unit_of_variable(estimate, task)
-    nan = task.dtype.type(np.nan)
-    # an infinite value is no observation
-    filled = np.where(usable, mean, np.where(observed, raw.astype(task.dtype), nan))
-    flag = np.where(observed, np.int8(OBSERVED), empty)
-    return filled, np.where(usable, std, nan), np.where(usable, np.int8(BY_NETWORK), flag)
-
-
-def add_climatology(
-    filled: Any, std: Any, flag: Any, estimate: Any, too_long: Any, task: GapfillTask
-) -> Filled:
-    """The same three with `estimate` (2, N, H, W; m3 m-3) where nothing was filled."""
-    usable = (flag == NOT_FILLED) & np.isfinite(estimate[0])
-    usable = usable if too_long is None else usable & ~too_long
-    mean, climatology_std = _in_unit_of_variable(estimate, task)
-    return (
-        np.where(usable, mean, filled),
-        np.where(usable, climatology_std, std),
-        np.where(usable, np.int8(BY_CLIMATOLOGY), flag),
-    )
-
-
-def _in_unit_of_variable(estimate: Any, task: GapfillTask) -> tuple[Any, Any]:
-    low, high = (task.dtype.type(limit) for limit in task.valid_range)
-    factor = task.to_m3m3_factor
-    scaled = estimate if factor == 1.0 else estimate * np.float32(1.0 / factor)
-    return np.clip(scaled[0].astype(task.dtype), low, high), scaled[1].astype(task.dtype)
-
-
-def long_gaps(missing: Bools, limit: int) -> Bools:
-    """Cells (T, H, W) inside a run of more than `limit` missing days."""
-    run = np.zeros(missing.shape[1:], np.int32)
-    length_so_far = np.empty(missing.shape, np.int32)
-    for day, absent in enumerate(missing):
-        run = np.where(absent, run + 1, 0)
-        length_so_far[day] = run
-    too_long = np.zeros(missing.shape, bool)
-    length = np.zeros_like(run)
-    for day in range(missing.shape[0] - 1, -1, -1):
-        length = np.where(missing[day], np.maximum(length, length_so_far[day]), 0)
-        too_long[day] = length > limit
-    return too_long

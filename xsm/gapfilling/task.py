@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.gapfilling.own_series import Calendar
 from xsm.gapfilling.stretches import positions_and_dates
 
 Predict = Callable[..., NDArray[np.float32]]
@@ -39,6 +40,8 @@ class GapfillTask:
         Days in the longest year of the calendar.
     wrap : bool
         Whether the last column is the neighbour of the first.
+    first_column : int
+        The westernmost column of a record that closes around the globe, else 0.
     land : array of bool, shape (H, W), or None
         Where values may be filled in; None: where one was ever observed.
     coordinates : (lat, lon) or None
@@ -52,6 +55,8 @@ class GapfillTask:
         Keep observed values; otherwise they are predicted too.
     climatology : bool
         Fill what the network cannot with the climatology of the cell.
+    calibrate : bool
+        Hide some observations to compare the network with the baselines.
     tile : tuple of int
         Days, rows and columns worked on at once.
     progress : bool or None
@@ -72,12 +77,14 @@ class GapfillTask:
     day_of_year: NDArray[np.int64]
     year_length: int
     wrap: bool
+    first_column: int
     land: Any
     coordinates: tuple[Any, Any] | None
     fill_globe: bool
     max_gap: int | None
     keep_observed: bool
     climatology: bool
+    calibrate: bool
     tile: tuple[int, int, int]
     progress: bool | None
     name: str
@@ -88,3 +95,8 @@ class GapfillTask:
         positions, dates = positions_and_dates(self.days)
         object.__setattr__(self, "positions", positions)
         object.__setattr__(self, "dates", dates)
+
+    @property
+    def calendar(self) -> Calendar:
+        """The days as the estimates from the series of a cell need them."""
+        return Calendar(self.dates, self.positions, self.day_of_year, self.year_length)

@@ -1,0 +1,544 @@
+"""Calibration of a fill on hidden observations of the record itself: no worse than a baseline.
+
+A network that was trained on many records can lose against linear interpolation, climatology or
+temporal interpolation on one of them: isolated cells, much noise, slow change. A few per cent of
+the observations of a sample are hidden and estimated by each. From their errors follow the weights
+of the estimates, by days to the nearest observation of the cell, and a factor of the standard
+deviation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from xsm.blockwise.tiling import Window
+from xsm.gapfilling.gap_patterns import sample_gaps
+from xsm.gapfilling.own_series import (
+    LINEAR,
+    OWN_SERIES,
+    TEMPORAL,
+    Calendar,
+    covariance_sums,
+    covariances,
+    days_to_observation,
+    own_series_estimates,
+)
+from xsm.gapfilling.temporal_interpolation import Covariance
+
+METHODS = ("network", *OWN_SERIES)
+NETWORK = 0
+LAST_DAYS = (1, 3, 6)  # of the classes of days to the nearest observation; then all others
+CLASSES = len(LAST_DAYS) + 1
+
+MAX_VALUES = 64_000_000  # of a record; the network alone fills larger ones
+MIN_HIDDEN = 30  # values; below, the number of cells decides
+MIN_CELLS = 25  # that were observed, for the network without calibration
+MIN_CLASS = 100  # hidden values; smaller classes take the weights of all
+ENOUGH = 3000  # hidden values
+CLEAR = 300  # hidden values that suffice where the network is best by far
+LOST = 60  # hidden values that suffice where it is worst by far
+GAIN = 0.02  # of the RMSE, below which the network alone is kept
+BEST_GAIN = 0.08  # the same, where the network is the best of the methods
+OWN_GAIN = 0.005  # below which temporal interpolation is, where the network has lost
+FOLDS = 5
+ROUNDS = 8
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Predict = Callable[[Floats, Bools, "Sample"], Floats]
+
+
+# what is hidden
+
+WHOLE_VALUES = 1_000_000  # of a record that is its own sample
+SAMPLE_DAYS = 120
+SAMPLE_CELLS = 40  # rows and columns
+SAMPLES = 8
+HIDDEN_DAYS = 20  # at least, in a round
+HIDDEN_VALUES = 4_000, 200_000  # from which a round hides some, of all samples
+FRACTIONS = {"cell": 0.08, "long": 0.08, "block": 0.03, "swath": 0.02}
+MIN_PATCH = 24  # rows and columns, for blocks and swaths
+
+
+class Sample(NamedTuple):
+    """A part of a record.
+
+    window : days, rows and columns of the record, with the neighbourhood; may reach beyond it
+    margin : rows and columns of the neighbourhood on each side
+    box_shape : days, rows and columns of which some values are hidden in a round
+    wrap : whether the last column is the neighbour of the first
+    """
+
+    window: Window
+    margin: tuple[int, int]
+    box_shape: tuple[int, int, int]
+    wrap: bool
+
+    def box(self, number: int) -> Window:
+        """Days, rows and columns, within the window, of which round `number` hides some."""
+        days, rows, columns = (part.stop - part.start for part in self.window)
+        inside = days, rows - 2 * self.margin[0], columns - 2 * self.margin[1]
+        first = _even_point(number, inside, self.box_shape)
+        t, y, x = (
+            slice(start + margin, start + margin + size)
+            for start, margin, size in zip(first, (0, *self.margin), self.box_shape, strict=True)
+        )
+        return t, y, x
+
+
+def _even_point(number: int, shape: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """Where to put window `number` of these sizes: the R3 sequence covers `shape` evenly."""
+    position = (0.5 + number * np.array([0.8191725, 0.6710436, 0.5497005])) % 1.0
+    return [int(p * (n - s + 1)) for p, n, s in zip(position, shape, sizes, strict=True)]
+
+
+def _box_shape(shape: tuple[int, int, int], values: float) -> tuple[int, int, int]:
+    """Days, rows and columns of a box of about so many values, long enough for long gaps."""
+    days = min(HIDDEN_DAYS, shape[0])
+    rows = int(np.clip(np.sqrt(values / days), 1, shape[1]))
+    columns = int(np.clip(values / (days * rows), 1, shape[2]))
+    rows = int(np.clip(values / (days * columns), 1, shape[1]))
+    return int(np.clip(values / (rows * columns), days, shape[0])), rows, columns
+
+
+def samples(
+    shape: tuple[int, int, int], margin: tuple[int, int], wrap: bool, first_column: int = 0
+) -> list[Sample]:
+    """The samples of a record; they depend on its shape alone.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Days, rows and columns.
+    margin : (int, int)
+        Rows and columns around a cell that its estimate depends on.
+    wrap : bool
+        Whether the last column of the record is the neighbour of the first.
+    first_column : int
+        The westernmost column, where the record closes around the globe.
+
+    Returns
+    -------
+    list of Sample
+        A record of up to a million values is its own sample. Of a larger one up to eight windows
+        of 120 days x 40 x 40 cells, spread over it by the R3 sequence (Roberts, 2018).
+    """
+    days, rows, columns = shape
+    total = days * rows * columns
+    low, high = HIDDEN_VALUES
+    if total <= WHOLE_VALUES:
+        window = slice(0, days), slice(0, rows), slice(first_column, first_column + columns)
+        return [Sample(window, (0, 0), _box_shape(shape, max(low, 0.03 * total)), wrap)]
+    sizes = min(days, SAMPLE_DAYS), min(rows, SAMPLE_CELLS), min(columns, SAMPLE_CELLS)
+    around = sizes[0] * (sizes[1] + 2 * margin[0]) * (sizes[2] + 2 * margin[1])
+    number = int(np.clip(total / (4 * around), 1, SAMPLES))
+    box = _box_shape(sizes, np.clip(0.03 * total, low, high) / number)
+    out = []
+    for n in range(number):
+        t, y, x = _even_point(n, shape, sizes)
+        x += first_column
+        t = t // 10 * 10  # as the knots of the seasonal cycle
+        window = (
+            slice(t, t + sizes[0]),
+            slice(y - margin[0], y + sizes[1] + margin[0]),
+            slice(x - margin[1], x + sizes[2] + margin[1]),
+        )
+        out.append(Sample(window, margin, box, False))
+    return out
+
+
+def hide(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
+    """Choose values of a box to hide, in the patterns of real gaps; bool (T, H, W)."""
+    valid = np.isfinite(values[box])
+    days, *cells = valid.shape
+    chosen = np.zeros_like(valid)
+    if valid.any():
+        for number, (kind, fraction) in enumerate(FRACTIONS.items()):
+            if kind == "long" and days < HIDDEN_DAYS - 5:
+                continue
+            if kind in ("block", "swath") and min(cells) < MIN_PATCH:
+                continue
+            chosen |= sample_gaps(valid, kind, fraction, np.random.default_rng([*seed, number]))
+    hidden = np.zeros(values.shape, bool)
+    hidden[box] = chosen
+    return hidden
+
+
+# what follows
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a record is filled, and the errors of the methods at hidden values.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (4, M)
+        Of each method of ``METHODS``, by class of days to the nearest observation.
+    factor : ndarray, shape (4,)
+        Of the standard deviation.
+    about : (Covariance, Covariance)
+        For the temporal interpolation.
+    rmse : ndarray, shape (M + 1,)
+        Of each method and of what is used, m3 m-3; NaN where unknown.
+    number : int
+        Hidden values.
+    """
+
+    weights: NDArray[np.float64]
+    factor: NDArray[np.float64]
+    about: tuple[Covariance, Covariance]
+    rmse: NDArray[np.float64]
+    number: int
+
+    def to_vector(self) -> NDArray[np.float64]:
+        """All numbers in one array of ``VECTOR`` values."""
+        parts = (self.weights.ravel(), self.factor, *self.about, self.rmse, [self.number])
+        return np.concatenate([np.asarray(part, np.float64) for part in parts])
+
+    @classmethod
+    def from_vector(cls, vector: NDArray[np.float64]) -> Calibration:
+        """The inverse of :meth:`to_vector`."""
+        size, fields = len(METHODS), len(Covariance._fields)
+        ends = np.cumsum([CLASSES * size, CLASSES, fields, fields, size + 1])
+        weights, factor, first, second, rmse, number = np.split(np.asarray(vector), ends)
+        about = Covariance(*map(float, first)), Covariance(*map(float, second))
+        return cls(weights.reshape(CLASSES, size), factor, about, rmse, int(number[0]))
+
+    @property
+    def network_alone(self) -> bool:
+        """Whether all estimates are those of the network."""
+        return bool((self.weights[:, NETWORK] == 1).all())
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything differs from the estimates of the network."""
+        return not self.network_alone or bool((self.factor != 1).any())
+
+    def text(self) -> str:
+        """The errors in words, for the attributes of the filled variable."""
+        if not self.number:
+            how = "the network alone" if self.network_alone else "linear interpolation"
+            return f"too few observations to hide any: filled by {how}"
+        named = [
+            f"{name.replace('_', ' on ')} {e:.4f}"
+            for name, e in zip((*METHODS, "used"), self.rmse, strict=True)
+            if np.isfinite(e)
+        ]
+        text = f"{', '.join(named)} (m3 m-3, {self.number} hidden values)"
+        network = self.weights[:, NETWORK]
+        if (network < 0.5).any():
+            classes = ("1 day", "2 to 3 days", "4 to 6 days", "more than 6 days")
+            where = [c for c, w in zip(classes, network, strict=True) if w < 0.5]
+            where_text = "" if len(where) == CLASSES else f" {', '.join(where)} from an observation"
+            text += f". The network was replaced{where_text}, because it does worse on this record"
+        return text
+
+
+VECTOR = CLASSES * len(METHODS) + CLASSES + 2 * len(Covariance._fields) + len(METHODS) + 2
+
+
+@dataclass
+class Hidden:
+    """Hidden values so far: estimates (n, M), observed, standard deviation of the network and of
+    the temporal interpolation, class and fold (n,)."""
+
+    estimates: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    network_std: NDArray[np.float64]
+    own_std: NDArray[np.float64]
+    group: NDArray[np.int64]
+    fold: NDArray[np.int64]
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Estimate minus observed, (n, M)."""
+        return self.estimates - self.observed[:, None]
+
+
+def calibrate(
+    parts: Sequence[Floats], of: Sequence[Sample], calendar: Calendar, predict: Predict
+) -> Calibration:
+    """Hide, estimate and compare, round by round, until there is enough to tell.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray, each (T, H, W)
+        The windows of the samples, m3 m-3; NaN where missing or beyond the record.
+    of : sequence of Sample
+    calendar : Calendar
+        Of the whole record.
+    predict : callable
+        ``predict(values, hidden, sample)``: mean and standard deviation (2, T, H, W) by the network
+        where `hidden`; `values` without the hidden ones.
+    """
+    parts = [np.asarray(part, np.float32) for part in parts]
+    calendars = [calendar.part(sample.window[0]) for sample in of]
+    used = [n for n, part in enumerate(parts) if np.isfinite(part).any()]
+    sums = sum(
+        (covariance_sums(parts[n], calendars[n]) for n in used), np.zeros((2, *_sums_shape()))
+    )
+    about = covariances(sums)
+    rounds: list[Hidden] = []
+    compared: Predict | None = predict
+    for number in range(ROUNDS):
+        for n in used:
+            box = of[n].box(number)
+            hidden = hide(parts[n], box, (number, n))
+            if hidden.any():
+                rounds.append(_estimate(parts[n], hidden, of[n], calendars[n], compared, number))
+        total = _joined(rounds)
+        if total is None or total.observed.size >= ENOUGH or _network_is_best(total):
+            break
+        if _network_is_worst(total):
+            compared = None  # the others are cheap
+    total = _joined(rounds)
+    if total is None or total.observed.size < MIN_HIDDEN:
+        cells = sum(int(np.isfinite(parts[n]).any(axis=0).sum()) for n in used)
+        return _uncalibrated(cells >= MIN_CELLS, about)
+    return _fitted(total, about)
+
+
+def _sums_shape() -> tuple[int, int]:
+    from xsm.gapfilling.temporal_interpolation import LAGS
+
+    return len(LAGS) + 1, 2
+
+
+def _estimate(
+    values: Floats,
+    hidden: Bools,
+    sample: Sample,
+    calendar: Calendar,
+    predict: Predict | None,
+    number: int,
+) -> Hidden:
+    """Estimates of the hidden values of one window by all methods."""
+    left = np.where(hidden, np.float32(np.nan), values)
+    nothing = np.full((2, *values.shape), np.nan, np.float32)
+    network = nothing if predict is None else predict(left, hidden, sample)
+    days, rows, columns = np.nonzero(hidden)
+    cells = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    series = left[(slice(None), *cells)]
+    about = covariances(covariance_sums(series, calendar))
+    estimates, own_std = own_series_estimates(series, calendar, about)
+    at = days, rows - cells[0].start, columns - cells[1].start
+    own = np.searchsorted(calendar.present, days), *at[1:]
+    joined = np.concatenate([network[0][hidden][None], estimates[(slice(None), *own)]])
+    usable = np.isfinite(joined[1 + LINEAR])
+    usable &= np.isfinite(joined[NETWORK]) | (predict is None)
+    fold = (days // 15 + rows // 8 + columns // 8 + number) % FOLDS
+    group = np.searchsorted(LAST_DAYS, days_to_observation(series)[at])
+    parts = (joined.T, values[hidden], network[1][hidden], own_std[own], group, fold)
+    return Hidden(
+        *(np.asarray(x)[usable].astype(np.float64) for x in parts[:4]),
+        *(x[usable] for x in parts[4:]),
+    )
+
+
+def _joined(rounds: Sequence[Hidden]) -> Hidden | None:
+    if not rounds:
+        return None
+    names = ("estimates", "observed", "network_std", "own_std", "group", "fold")
+    return Hidden(*(np.concatenate([getattr(part, n) for part in rounds]) for n in names))
+
+
+def _rmse(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.mean(errors**2, axis=0))
+
+
+def _with_network(hidden: Hidden) -> NDArray[np.bool_]:
+    return np.isfinite(hidden.estimates[:, NETWORK])
+
+
+def _network_is_best(hidden: Hidden) -> bool:
+    """Whether it is better than all others by far, and a mixture is no gain."""
+    if hidden.observed.size < CLEAR or not _with_network(hidden).all():
+        return False
+    errors, _ = _usable_errors(hidden.errors)
+    network, *others = _rmse(errors)
+    mixture = _rmse(errors @ mixture_weights(errors))
+    return bool(network < 0.95 * min(others) and mixture > (1 - BEST_GAIN) * network)
+
+
+def _network_is_worst(hidden: Hidden) -> bool:
+    """Whether another is better by far, by three standard errors, and a mixture is no gain."""
+    errors, _ = _usable_errors(hidden.errors[_with_network(hidden)])
+    if len(errors) < LOST:
+        return False
+    rmse = _rmse(errors)
+    best = int(np.argmin(rmse))
+    difference = errors[:, NETWORK] ** 2 - errors[:, best] ** 2
+    sure = difference.mean() > 3 * difference.std() / np.sqrt(len(errors))
+    share = mixture_weights(errors)[NETWORK]
+    return bool(rmse[NETWORK] > 1.15 * rmse[best] and sure and share < 0.15)
+
+
+def _usable_errors(
+    errors: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Errors of the methods that estimate all values, and which they are."""
+    methods = np.flatnonzero(np.isfinite(errors).all(axis=0))
+    return errors[:, methods], methods
+
+
+def mixture_weights(errors: NDArray[np.float64], default: int = NETWORK) -> NDArray[np.float64]:
+    """Weights of a linear mixture with the least squared error.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (n, M)
+    default : int
+        The method to shrink to.
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        Not negative, sum one; shrunk to `default` by the weight of ten values (stacked
+        regression, Breiman, 1996, doi 10.1007/BF00117832).
+    """
+    number, methods = errors.shape
+    gram = errors.T @ errors / number
+    ridge = 10 / number * gram.diagonal().min() + 1e-12
+    target = np.zeros(methods)
+    target[default] = 1.0
+    root = np.linalg.cholesky(gram + ridge * np.eye(methods))
+    # |root.T w|^2 - 2 ridge w_default, on the simplex by a heavy row
+    heavy = 1e3 * np.sqrt(np.trace(gram) + 1e-12)
+    rows = np.vstack([root.T, np.full(methods, heavy)])
+    aim = np.append(np.linalg.solve(root, ridge * target), heavy)
+    weights, _ = nnls(rows, aim)
+    weights[weights < 0.02] = 0.0
+    return weights / weights.sum()
+
+
+def choose_weights(
+    errors: NDArray[np.float64], fold: NDArray[np.int64], default: int = NETWORK
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The default alone, the best method alone, or a mixture, by cross-validation.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (n, M)
+    fold : ndarray of int, shape (n,)
+    default : int
+        The method that is used unless another choice is 2 % better. The network, where no other
+        method comes within 5 % of it, unless a mixture is 8 % better.
+
+    Returns
+    -------
+    weights : ndarray, shape (M,)
+    held_out : ndarray, shape (n,)
+        Errors of the choice, of each value by weights from the other folds.
+    """
+    mixed, single = np.empty(len(errors)), np.empty(len(errors))
+    for n in np.unique(fold):
+        test, train = fold == n, fold != n
+        train = train if train.sum() >= MIN_HIDDEN // 2 else np.ones_like(train)
+        mixed[test] = errors[test] @ mixture_weights(errors[train], default)
+        single[test] = errors[test, np.argmin(_rmse(errors[train]))]
+    kept = errors[:, default]
+    scores = [float(_rmse(e)) for e in (kept, mixed, single)]
+    alone = np.zeros(errors.shape[1])
+    least = OWN_GAIN
+    if default == NETWORK:
+        rmse = _rmse(errors)
+        least = BEST_GAIN if rmse[NETWORK] < 0.95 * np.delete(rmse, NETWORK).min() else GAIN
+    if min(scores[1:]) > (1 - least) * scores[0]:
+        alone[default] = 1.0
+        return alone, kept
+    if scores[1] <= scores[2]:
+        return mixture_weights(errors, default), mixed
+    alone[np.argmin(_rmse(errors))] = 1.0
+    return alone, single
+
+
+def _fitted(hidden: Hidden, about: tuple[Covariance, Covariance]) -> Calibration:
+    errors, methods = _usable_errors(hidden.errors)
+    lost = methods[0] != NETWORK
+    default = int(np.flatnonzero(methods == (1 + TEMPORAL if lost else NETWORK))[0])
+    weights = np.zeros((CLASSES, len(METHODS)))
+    factor = np.ones(CLASSES)
+    held_out = np.empty(len(errors))
+    all_weights, all_errors = choose_weights(errors, hidden.fold, default)
+    for n in range(CLASSES):
+        inside = hidden.group == n
+        if inside.sum() >= MIN_CLASS:
+            chosen, held_out[inside] = choose_weights(errors[inside], hidden.fold[inside], default)
+        else:
+            chosen, held_out[inside] = all_weights, all_errors[inside]
+        weights[n, methods] = chosen
+        share = weights[n, NETWORK]
+        stated = (1 - share) * hidden.own_std[inside]
+        stated = stated if lost else stated + share * hidden.network_std[inside]
+        factor[n] = _std_factor(held_out[inside], stated)
+    rmse = np.full(len(METHODS) + 1, np.nan)
+    common = _with_network(hidden)
+    errors, methods = _usable_errors(hidden.errors[common])
+    rmse[methods] = _rmse(errors)
+    rmse[-1] = _rmse(held_out[common])
+    return Calibration(weights, factor, about, rmse, len(errors))
+
+
+def _std_factor(errors: NDArray[np.float64], stated: NDArray[np.float64]) -> float:
+    """Root mean square error over what was stated, shrunk to one; one if within a tenth."""
+    if errors.size == 0:
+        return 1.0
+    ratio = float(np.mean(errors**2)) / max(float(np.mean(stated**2)), 1e-12)
+    factor = float(np.sqrt((errors.size * ratio + MIN_CLASS) / (errors.size + MIN_CLASS)))
+    return 1.0 if abs(factor - 1) < 0.1 else float(np.clip(factor, 0.5, 3.0))
+
+
+def _uncalibrated(network: bool, about: tuple[Covariance, Covariance]) -> Calibration:
+    weights = np.zeros((CLASSES, len(METHODS)))
+    weights[:, NETWORK if network else 1 + LINEAR] = 1.0
+    return Calibration(weights, np.ones(CLASSES), about, np.full(len(METHODS) + 1, np.nan), 0)
+
+
+# how it is used
+
+
+def mixture_of_series(
+    series: Floats, vector: NDArray[np.float64], calendar: Calendar
+) -> NDArray[np.float32]:
+    """What :func:`xsm.gapfilling.merge.mix` needs, for whole series.
+
+    Parameters
+    ----------
+    series : ndarray, shape (N, H, W)
+        m3 m-3, NaN where missing.
+    vector : ndarray
+        :meth:`Calibration.to_vector`.
+    calendar : Calendar
+
+    Returns
+    -------
+    ndarray of float32, shape (4, N, H, W)
+        Weight of the network; the other estimates times their weights, m3 m-3; the same two for
+        the standard deviation. One and zero for observed values and cells without observations.
+    """
+    calibration = Calibration.from_vector(vector)
+    plain = np.zeros((4, *series.shape), np.float32)
+    plain[[0, 2]] = 1
+    if not calibration.changes:
+        return plain
+    values = calendar.all_positions(series)
+    distance = days_to_observation(values)[calendar.present]
+    group = np.searchsorted(LAST_DAYS, distance)
+    weights = calibration.weights.astype(np.float32)[group]
+    factor = calibration.factor.astype(np.float32)[group]
+    network = weights[..., NETWORK]
+    mean = std = np.zeros(series.shape, np.float32)
+    if not calibration.network_alone:
+        methods = np.flatnonzero(calibration.weights[:, 1:].any(axis=0))
+        estimates, own_std = own_series_estimates(values, calendar, calibration.about, methods)
+        mean = sum(weights[..., 1 + m] * estimates[m] for m in methods)
+        std = (1 - network) * own_std
+    usable = (distance > 0) & np.isfinite(mean)
+    return np.where(usable, np.stack([network, mean, factor * network, factor * std]), plain)
