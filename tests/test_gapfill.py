@@ -100,7 +100,7 @@ def test_history_and_model_are_told(record):
     out = record.sm.gapfill(max_gap="5D")
     new, old = out.attrs["history"].split("\n")
     assert old == "2015: made"
-    assert f"xsm {xsm.__version__} gapfill('soil_moisture', max_gap='5D')" in new
+    assert f"xsm {xsm.__version__} gapfill('soil_moisture', max_gap='5D'" in new
     assert "window-mean (test)" in new
     assert out[SM].attrs["gapfill_model"] == "window-mean (test)"
 
