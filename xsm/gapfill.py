@@ -19,7 +19,7 @@ from xsm.options import get_option
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from xsm.gapfilling.calibration import Calibration
+    from xsm.gapfilling.method_weights import Calibration
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.model import Model
 
@@ -117,7 +117,7 @@ def gapfill(
     With fewer than 30 hidden values the network fills records
     of 25 observed cells or more, linear interpolation the others. The attribute
     ``gapfill_hidden_rmse`` of the filled variable has the errors. The same call on the same values
-    gives the same result (see :mod:`xsm.gapfilling.calibration`).
+    gives the same result (see :mod:`xsm.gapfilling.method_weights`).
     The network is a 3-D partial convolution after Zhang et al. (2021), doi
     10.5194/essd-13-1385-2021.
 

@@ -44,7 +44,9 @@ from xsm.conventions.cf import (
     NOT_LAND,
 )
 from xsm.conventions.globe_land import is_land
-from xsm.gapfilling.calibration import (
+from xsm.gapfilling.climatology import WORKSPACE, climatology
+from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
+from xsm.gapfilling.method_weights import (
     MAX_VALUES,
     VECTOR,
     Calibration,
@@ -53,8 +55,6 @@ from xsm.gapfilling.calibration import (
     mixture_of_series,
     samples,
 )
-from xsm.gapfilling.climatology import WORKSPACE, climatology
-from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
 from xsm.gapfilling.plausible_range import extremes, hold_within_range, plausible_range
 from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
 from xsm.gapfilling.statistics import (

@@ -9,17 +9,17 @@ from scipy.ndimage import gaussian_filter
 import xsm
 from xsm.baselines import baseline
 from xsm.conventions.cf import BY_NETWORK, BY_TEMPORAL_INTERPOLATION
-from xsm.gapfilling.calibration import (
+from xsm.gapfilling.gap_patterns import sample_gaps
+from xsm.gapfilling.method_weights import (
     METHODS,
     NETWORK,
     VECTOR,
     Calibration,
     choose_weights,
-    hide,
+    hidden_values,
     mixture_weights,
     samples,
 )
-from xsm.gapfilling.gap_patterns import sample_gaps
 from xsm.gapfilling.own_series import days_to_observation
 from xsm.gapfilling.temporal_interpolation import Covariance
 
@@ -102,7 +102,7 @@ def test_no_harm(name):
 @pytest.mark.parametrize("name", ["one cell", "two cells"])
 def test_no_harm_on_isolated_cells(name, network):
     """Many records, for enough values; with a network that takes little time, and does harm."""
-    records = [made(name, seed) for seed in range(16)]
+    records = [made(name, seed) for seed in range(12)]
     score = scores(records, calibrate=True)
     assert score["filled"] <= 1.02 * min(score["linear"], score["climatology"]), score
     alone = scores(records[:4], calibrate=False)
@@ -161,7 +161,7 @@ def test_dask_and_storage_order_change_nothing(season):
 
 def test_a_large_record_is_sampled_in_windows_alike_on_dask(monkeypatch):
     pytest.importorskip("dask")
-    monkeypatch.setattr("xsm.gapfilling.calibration.WHOLE_VALUES", 1)
+    monkeypatch.setattr("xsm.gapfilling.method_weights.WHOLE_VALUES", 1)
     record = made("noise")
     filled = record.sm.gapfill(progress=False)
     assert (filled[FLAG] == BY_TEMPORAL_INTERPOLATION).any()
@@ -273,7 +273,7 @@ def test_samples_lie_within_the_record_but_for_their_margin():
 def test_hidden_values_are_observations_of_the_box():
     values = made("ordinary").values
     box = slice(10, 40), slice(0, 24), slice(0, 20)
-    hidden = hide(values, box, (0, 0))
+    hidden = hidden_values(values, box, (0, 0))
     assert 0.05 < hidden[box].sum() / np.isfinite(values[box]).sum() < 0.4
     assert np.isfinite(values[hidden]).all()
     assert hidden.sum() == hidden[box].sum()

@@ -43,7 +43,7 @@ MIN_CLASS = 100  # hidden values; smaller classes take the weights of all
 ENOUGH = 3000  # hidden values
 CLEAR = 300  # hidden values that suffice where the network is best by far
 LOST = 60  # hidden values that suffice where it is worst by far
-GAIN = 0.02  # of the RMSE, below which the network alone is kept
+GAIN = 0.02  # of the RMSE, below which the network alone is unchanged
 BEST_GAIN = 0.08  # the same, where the network is the best of the methods
 OWN_GAIN = 0.005  # below which temporal interpolation is, where the network has lost
 FOLDS = 5
@@ -153,7 +153,7 @@ def samples(
     return out
 
 
-def hide(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
+def hidden_values(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
     """Choose values of a box to hide, in the patterns of real gaps; bool (T, H, W)."""
     valid = np.isfinite(values[box])
     days, *cells = valid.shape
@@ -290,7 +290,7 @@ def calibrate(
     for number in range(ROUNDS):
         for n in used:
             box = of[n].box(number)
-            hidden = hide(parts[n], box, (number, n))
+            hidden = hidden_values(parts[n], box, (number, n))
             if hidden.any():
                 rounds.append(_estimate(parts[n], hidden, of[n], calendars[n], compared, number))
         total = _joined(rounds)
@@ -443,8 +443,8 @@ def choose_weights(
         train = train if train.sum() >= MIN_HIDDEN // 2 else np.ones_like(train)
         mixed[test] = errors[test] @ mixture_weights(errors[train], default)
         single[test] = errors[test, np.argmin(_rmse(errors[train]))]
-    kept = errors[:, default]
-    scores = [float(_rmse(e)) for e in (kept, mixed, single)]
+    unchanged = errors[:, default]
+    scores = [float(_rmse(e)) for e in (unchanged, mixed, single)]
     alone = np.zeros(errors.shape[1])
     least = OWN_GAIN
     if default == NETWORK:
@@ -452,7 +452,7 @@ def choose_weights(
         least = BEST_GAIN if rmse[NETWORK] < 0.95 * np.delete(rmse, NETWORK).min() else GAIN
     if min(scores[1:]) > (1 - least) * scores[0]:
         alone[default] = 1.0
-        return alone, kept
+        return alone, unchanged
     if scores[1] <= scores[2]:
         return mixture_weights(errors, default), mixed
     alone[np.argmin(_rmse(errors))] = 1.0
