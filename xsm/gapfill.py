@@ -113,11 +113,11 @@ def gapfill(
     are not worked on.
     The calibration is for records of up to 64 million values; the network alone fills larger ones.
     A mixture has the least squared error at the hidden values and is used only if it is 2 % better
-    than the network in cross-validation (8 % where no other method comes near the network).
-    With fewer than 30 hidden values the network fills records
-    of 25 observed cells or more, linear interpolation the others. The attribute
-    ``gapfill_hidden_rmse`` of the filled variable has the errors. The same call on the same values
-    gives the same result (see :mod:`xsm.gapfilling.method_weights`).
+    than the network in cross-validation (8 % where no other method comes near the network). With
+    fewer than 30 hidden values the network fills records of 25 observed cells or more, linear
+    interpolation the others. The attribute ``gapfill_hidden_rmse`` of the filled variable has the
+    errors. The same call on the same values gives the same result (see
+    :mod:`xsm.gapfilling.method_weights`).
     The network is a 3-D partial convolution after Zhang et al. (2021), doi
     10.5194/essd-13-1385-2021.
 
@@ -193,7 +193,7 @@ def gapfill(
         "background": background
         if isinstance(background, str)
         else getattr(background, "name", None),
-        "calibrate": None if task.calibrate else False,
+        "calibrate": calibrate,
     }
     result = filled_dataset(
         obj,

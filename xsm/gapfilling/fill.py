@@ -178,6 +178,8 @@ def _mix_in_memory(
     tile = series_tile(raw.shape, (SERIES_WORKSPACE - 1) * raw.shape[0])
     for index in windows(raw.shape, tile):
         series = to_float32(raw[index], task.to_m3m3_factor)
+        if not np.isfinite(series).any():
+            continue
         mixture = mixture_of_series(series, calibration.to_vector(), task.calendar)
         filled, std, flag = (out[index] for out in outs)
         _write(outs, index, mix(filled, std, flag, mixture, task))

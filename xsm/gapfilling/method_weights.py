@@ -477,7 +477,7 @@ def _fitted(hidden: Hidden, about: tuple[Covariance, Covariance]) -> Calibration
         share = weights[n, NETWORK]
         stated = (1 - share) * hidden.own_std[inside]
         stated = stated if lost else stated + share * hidden.network_std[inside]
-        factor[n] = _std_factor(held_out[inside], stated)
+        factor[n] = _std_factor(held_out[inside], stated, alone=share == 1)
     rmse = np.full(len(METHODS) + 1, np.nan)
     common = _with_network(hidden)
     errors, methods = _usable_errors(hidden.errors[common])
@@ -486,13 +486,19 @@ def _fitted(hidden: Hidden, about: tuple[Covariance, Covariance]) -> Calibration
     return Calibration(weights, factor, about, rmse, len(errors))
 
 
-def _std_factor(errors: NDArray[np.float64], stated: NDArray[np.float64]) -> float:
-    """Root mean square error over what was stated, shrunk to one; one if within a tenth."""
+def _std_factor(errors: NDArray[np.float64], stated: NDArray[np.float64], alone: bool) -> float:
+    """Root mean square error over what was stated, shrunk to one; one if near it.
+
+    What the network states was fitted to more values than a record has: where it is alone the
+    factor is one, unless the errors are larger by a quarter.
+    """
     if errors.size == 0:
         return 1.0
     ratio = float(np.mean(errors**2)) / max(float(np.mean(stated**2)), 1e-12)
     factor = float(np.sqrt((errors.size * ratio + MIN_CLASS) / (errors.size + MIN_CLASS)))
-    return 1.0 if abs(factor - 1) < 0.1 else float(np.clip(factor, 0.5, 3.0))
+    if factor < 1.25 if alone else abs(factor - 1) < 0.1:
+        return 1.0
+    return float(np.clip(factor, 0.5, 3.0))
 
 
 def _uncalibrated(network: bool, about: tuple[Covariance, Covariance]) -> Calibration:
@@ -523,10 +529,15 @@ def mixture_of_series(
         Weight of the network; the other estimates times their weights, m3 m-3; the same two for
         the standard deviation. One and zero for observed values and cells without observations.
     """
+    observed = np.isfinite(series).any(axis=0)
     calibration = Calibration.from_vector(vector)
     plain = np.zeros((4, *series.shape), np.float32)
     plain[[0, 2]] = 1
-    if not calibration.changes:
+    if not calibration.changes or not observed.any():
+        return plain
+    if not observed.all():
+        cells = mixture_of_series(series[:, observed][..., None], vector, calendar)
+        plain[..., observed] = cells[..., 0]
         return plain
     values = calendar.all_positions(series)
     distance = days_to_observation(values)[calendar.present]
