@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm.conventions.cf import call_text, filled_dataset
 from xsm.conventions.groups import over_groups, soil_moisture_groups
-from xsm.conventions.record import GriddedRecord, open_record
+from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.conventions.time_axis import gap_days
 from xsm.errors import InputError
 from xsm.options import get_option
@@ -142,7 +142,7 @@ def gapfill(
 
     if fallback not in FALLBACKS:
         raise InputError(f"fallback={fallback!r}: expected None or 'climatology'.")
-    record = open_record(obj, var, consecutive=True)
+    record = gridded_record(obj, var, consecutive=True)
     network = load_model(model)
     settings = {
         "backend": get_option("backend", backend),

@@ -6,7 +6,7 @@ import xarray as xr
 
 from xsm.conventions.file_dates import add_day, day_in_text
 from xsm.conventions.grid import coordinate
-from xsm.conventions.record import open_record
+from xsm.conventions.record import gridded_record
 from xsm.errors import GridError, TimeAxisError
 
 
@@ -96,7 +96,7 @@ def swath_days(n=4, *, sentinel=np.nan, shift=0.0):
 def test_positions_of_the_swaths_are_merged(sentinel):
     ds = swath_days(sentinel=sentinel)
     assert "latitude" not in ds.data_vars
-    record = open_record(ds)
+    record = gridded_record(ds)
     lat, lon = record.coordinates()
     np.testing.assert_array_equal(lat, np.repeat([[10.0], [9.0], [8.0]], 5, axis=1))
     np.testing.assert_array_equal(lon, np.repeat([np.arange(5.0)], 3, axis=0))
@@ -112,7 +112,7 @@ def test_cells_that_no_swath_saw_stay_without_position():
 
 def test_swaths_whose_cells_move_are_refused():
     with pytest.raises(GridError, match="differs from day to day by up to 0.5.*grid each first"):
-        open_record(swath_days(shift=0.5))
+        gridded_record(swath_days(shift=0.5))
 
 
 def test_complete_positions_have_no_time_and_dask_arrays_are_not_read():

@@ -6,7 +6,7 @@ import xarray as xr
 
 from tests.validation.samples import grid
 from xsm.conventions.nearest_cells import find_cells, nearest_on_axis, read_series
-from xsm.conventions.record import open_record
+from xsm.conventions.record import gridded_record
 from xsm.errors import GridError, InputError
 
 
@@ -21,7 +21,7 @@ def swath_grid(ds):
 
 @pytest.mark.parametrize("make", [lambda ds: ds, swath_grid])
 def test_nearest_is_the_cell_the_place_lies_in(make):
-    record = open_record(make(grid()))
+    record = gridded_record(make(grid()))
     cells = find_cells(record, np.array([43.1, 44.6, 42.9]), np.array([-4.8, -4.0, 355.2]))
     assert cells.rows[:, 0].tolist() == [2, -1, 2]
     assert cells.columns[:, 0].tolist() == [0, -1, 0]
@@ -31,7 +31,7 @@ def test_nearest_is_the_cell_the_place_lies_in(make):
 @pytest.mark.parametrize("make", [lambda ds: ds, swath_grid])
 def test_mean_of_four_and_of_a_radius(make):
     ds = grid()
-    record = open_record(make(ds))
+    record = gridded_record(make(ds))
     days = np.arange(ds.sizes["time"])
     place = np.array([43.2]), np.array([-4.2])
     four = read_series(record, find_cells(record, *place, "mean_2x2"), days)
@@ -57,7 +57,7 @@ def test_longitudes_close_around_the_globe():
 def test_cells_without_value_do_not_count_in_a_mean():
     ds = grid()
     ds.soil_moisture[:, 1, 1] = np.nan
-    record = open_record(ds)
+    record = gridded_record(ds)
     cells = find_cells(record, np.array([43.2]), np.array([-4.2]), "mean_2x2")
     mean = read_series(record, cells, np.arange(60))
     values = ds.soil_moisture.values
@@ -76,7 +76,7 @@ def test_dask_reads_only_the_chunks_of_matched_cells():
 
     lazy = dask.from_array(ds.soil_moisture.values, chunks=(20, 2, 2))
     lazy = lazy.map_blocks(chunk, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
-    record = open_record(ds.assign(soil_moisture=(ds.soil_moisture.dims, lazy, {"units": "1"})))
+    record = gridded_record(ds.assign(soil_moisture=(ds.soil_moisture.dims, lazy, {"units": "1"})))
     cells = find_cells(record, np.array([43.1]), np.array([-4.8]))
     series = read_series(record, cells, np.arange(5, 25))
     np.testing.assert_array_equal(series[0], ds.soil_moisture.values[5:25, 2, 0])
@@ -89,7 +89,7 @@ def test_a_file_is_read_in_blocks_of_days(tmp_path, monkeypatch):
         "xsm.conventions.nearest_cells.BLOCK_BYTES", 8 * 80 * 7
     )  # seven days at once
     with xr.open_dataset(tmp_path / "record.nc") as opened:
-        record = open_record(opened)
+        record = gridded_record(opened)
         largest = []
         load = xr.DataArray.load
         monkeypatch.setattr(
@@ -103,13 +103,13 @@ def test_a_file_is_read_in_blocks_of_days(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_matched_says_so():
-    record = open_record(grid())
+    record = gridded_record(grid())
     for wrong in ("nearby", -3, True, None):
         with pytest.raises(InputError, match="match="):
             find_cells(record, np.array([43.0]), np.array([-4.0]), wrong)
     bare = grid().soil_moisture.drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
     with pytest.raises(GridError, match="no latitudes and longitudes"):
-        find_cells(open_record(bare), np.array([43.0]), np.array([-4.0]))
+        find_cells(gridded_record(bare), np.array([43.0]), np.array([-4.0]))
 
 
 def test_a_map_over_greenwich_counted_from_0_to_360():
@@ -117,5 +117,5 @@ def test_a_map_over_greenwich_counted_from_0_to_360():
     turned = ds.assign_coords(lon=ds.lon % 360)
     lat, lon = np.array([43.0, 43.0, 43.0, 43.0]), np.array([-4.0, 3.0, 356.0, -5.6])
     for one in (ds, turned):
-        found = find_cells(open_record(one), lat, lon)
+        found = find_cells(gridded_record(one), lat, lon)
         assert found.columns[:, 0].tolist() == [2, 16, 2, -1]

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from xsm.conventions.land import land_mask
-from xsm.conventions.record import open_record
+from xsm.conventions.record import gridded_record
 from xsm.conventions.variables import is_file_backed
 from xsm.errors import GridError, InputError, TimeAxisError
 
@@ -35,7 +35,7 @@ STORED = {
 def test_working_order_and_back(region, stored, chunks):
     ds = stored(region)
     ds = ds if chunks is None else ds.chunk(chunks)
-    record = open_record(ds)
+    record = gridded_record(ds)
     np.testing.assert_array_equal(record.da, region[SM])
     np.testing.assert_array_equal(record.da["lon"], region["lon"])
     np.testing.assert_array_equal(record.lat, region["lat"])
@@ -48,7 +48,7 @@ def test_projected_grid_in_working_order(record):
     lat, lon = np.meshgrid(np.linspace(40, 60, 9), np.linspace(20, 0, 16), indexing="ij")
     projected = record.rename(lat="y", lon="x").drop_vars(["y", "x"])
     projected = projected.assign_coords(latitude=(("y", "x"), lat), longitude=(("y", "x"), lon))
-    opened = open_record(projected)
+    opened = gridded_record(projected)
     np.testing.assert_array_equal(opened.da, record[SM][:, ::-1, ::-1])
     assert float(opened.lat[0, 0]) == 60.0 and float(opened.lon[0, 0]) == 0.0
     np.testing.assert_array_equal(opened.to_stored_order(opened.da.data), record[SM])
@@ -61,10 +61,10 @@ def test_opening_reads_nothing(record, tmp_path):
         raise AssertionError("values were read")
 
     with dask.config.set(scheduler=refuse):
-        open_record(record.isel(lat=slice(None, None, -1)).chunk(time=3))
+        gridded_record(record.isel(lat=slice(None, None, -1)).chunk(time=3))
     record.to_netcdf(tmp_path / "record.nc")
     with xr.open_dataset(tmp_path / "record.nc") as ds:
-        opened = open_record(ds.isel(lat=slice(None, None, -1)))
+        opened = gridded_record(ds.isel(lat=slice(None, None, -1)))
         assert is_file_backed(ds[SM]) and is_file_backed(opened.da)
         np.testing.assert_array_equal(opened.da, record[SM])
 
@@ -72,27 +72,27 @@ def test_opening_reads_nothing(record, tmp_path):
 def test_further_dimensions(record):
     both = xr.concat([record, record * 0.5], "orbit").transpose("lat", "orbit", ...)
     both[SM].attrs = record[SM].attrs
-    opened = open_record(both)
+    opened = gridded_record(both)
     assert opened.da.dims == ("orbit", "time", "lat", "lon")
     np.testing.assert_array_equal(opened.to_stored_order(opened.da.data), both[SM])
     with pytest.raises(InputError, match=r"{'orbit': 2}: .*reference\.isel\(orbit=0\)"):
-        open_record(both, argument="reference", single=True)
-    one = open_record(both.isel(orbit=[1]), single=True)
+        gridded_record(both, argument="reference", single=True)
+    one = gridded_record(both.isel(orbit=[1]), single=True)
     assert one.da.dims == ("time", "lat", "lon")
 
 
 def test_composites_are_refused_where_days_must_follow_each_other(record):
     every_eighth = record.isel(time=[0, 8, 11])
-    assert open_record(every_eighth).days.size == 3
-    assert open_record(every_eighth).axis.numbers.tolist() == [0, 8, 11]
+    assert gridded_record(every_eighth).days.size == 3
+    assert gridded_record(every_eighth).axis.numbers.tolist() == [0, 8, 11]
     with pytest.raises(TimeAxisError, match="no two days in a row"):
-        open_record(every_eighth, consecutive=True)
+        gridded_record(every_eighth, consecutive=True)
 
 
 def test_coordinates_are_asked_for_where_they_are_needed(record):
     bare = record.drop_vars(["lat", "lon"])
     with pytest.raises(GridError, match="add them as coordinates lat and lon"):
-        open_record(bare).coordinates()
+        gridded_record(bare).coordinates()
 
 
 # land masks
@@ -103,13 +103,13 @@ def test_a_land_mask_is_matched_by_its_labels(region, stored):
     land = (region["lat"] < 45) & (region["lon"] > 180)  # west of Greenwich
     other_count = land.assign_coords(lon=(land["lon"] + 180) % 360 - 180).sortby("lon")
     for mask in (land, land.T, other_count, other_count.isel(lat=slice(None, None, -1))):
-        np.testing.assert_array_equal(land_mask(mask, open_record(stored(region))), land)
+        np.testing.assert_array_equal(land_mask(mask, gridded_record(stored(region))), land)
     plain = stored(land.expand_dims(time=1)).isel(time=0).transpose("lat", "lon").values
-    np.testing.assert_array_equal(land_mask(plain, open_record(stored(region))), land)
+    np.testing.assert_array_equal(land_mask(plain, gridded_record(stored(region))), land)
     unlabelled = xr.DataArray(plain, dims=("lat", "lon"))
-    np.testing.assert_array_equal(land_mask(unlabelled, open_record(stored(region))), land)
+    np.testing.assert_array_equal(land_mask(unlabelled, gridded_record(stored(region))), land)
     named = stored(region.assign(mask=land))
-    np.testing.assert_array_equal(land_mask("mask", open_record(named)), land)
+    np.testing.assert_array_equal(land_mask("mask", gridded_record(named)), land)
 
 
 def test_the_advice_for_a_mask_on_another_grid_is_right(record):

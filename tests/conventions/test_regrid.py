@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from tests.validation.samples import grid
-from xsm.conventions.record import open_record
+from xsm.conventions.record import gridded_record
 from xsm.conventions.regrid import (
     coarsest,
     cropped,
@@ -24,7 +24,7 @@ COARSE_LAT, COARSE_LON = np.arange(43.75, 40.0, -0.5), np.arange(-4.75, 0.0, 0.5
 def pair(days=3):
     fine = grid(days, lat=FINE_LAT, lon=FINE_LON)
     coarse = grid(days, lat=COARSE_LAT, lon=COARSE_LON, seed=1)
-    return open_record(fine), open_record(coarse)
+    return gridded_record(fine), gridded_record(coarse)
 
 
 def test_overlaps_of_edges():
@@ -63,7 +63,7 @@ def test_half_a_cell_must_be_observed():
     values = fine.da.values.copy()
     values[0, :2, 0] = np.nan  # half of the first coarse cell
     values[1, :2, 0] = values[1, 0, 1] = np.nan  # three quarters of it
-    fine = open_record(fine.da.copy(data=values))
+    fine = gridded_record(fine.da.copy(data=values))
     out = on_grid(fine, coarse, np.arange(3), "conservative")
     weight = np.diff(-np.sin(np.deg2rad(44.0 - 0.25 * np.arange(3))))
     expected = values[0, :2, 1] @ (weight / weight.sum())
@@ -75,15 +75,15 @@ def test_longitudes_from_zero_and_either_latitude():
     fine, coarse = pair()
     expected = on_grid(fine, coarse, np.arange(3), "conservative")
     turned = fine.da.assign_coords(lon=fine.da.lon % 360).isel(lat=slice(None, None, -1))
-    out = on_grid(open_record(turned), coarse, np.arange(3), "conservative")
+    out = on_grid(gridded_record(turned), coarse, np.arange(3), "conservative")
     np.testing.assert_allclose(out, expected, rtol=1e-6)
-    near = on_grid(open_record(turned), coarse, np.arange(3), "nearest")
+    near = on_grid(gridded_record(turned), coarse, np.arange(3), "nearest")
     np.testing.assert_array_equal(near, on_grid(fine, coarse, np.arange(3), "nearest"))
 
 
 def test_nearest_takes_one_cell_and_leaves_the_outside_empty():
     fine, coarse = pair()
-    small = open_record(fine.da.isel(lat=slice(4, None)))
+    small = gridded_record(fine.da.isel(lat=slice(4, None)))
     out = on_grid(small, coarse, np.arange(3), "nearest").values
     assert np.isnan(out[:, :2]).all()
     row = int(np.abs(FINE_LAT - 42.75).argmin())
@@ -91,8 +91,8 @@ def test_nearest_takes_one_cell_and_leaves_the_outside_empty():
 
 
 def test_a_part_of_the_same_grid_is_cut_bit_for_bit():
-    whole = open_record(grid(3, lat=FINE_LAT, lon=FINE_LON))
-    part = open_record(grid(3, lat=FINE_LAT[3:9], lon=FINE_LON[2:7], seed=5))
+    whole = gridded_record(grid(3, lat=FINE_LAT, lon=FINE_LON))
+    part = gridded_record(grid(3, lat=FINE_LAT[3:9], lon=FINE_LON[2:7], seed=5))
     out = on_grid(whole, part, np.arange(3), "conservative")
     np.testing.assert_array_equal(out, whole.da.values[:, 3:9, 2:7])
 
@@ -100,7 +100,7 @@ def test_a_part_of_the_same_grid_is_cut_bit_for_bit():
 def test_lazy_in_lazy_out():
     pytest.importorskip("dask")
     fine, coarse = pair()
-    lazy = open_record(fine.da.chunk(time=2, lat=5))
+    lazy = gridded_record(fine.da.chunk(time=2, lat=5))
     for method in ("conservative", "nearest"):
         out = on_grid(lazy, coarse, np.arange(3), method)
         assert out.chunks is not None
@@ -112,7 +112,7 @@ def test_curvilinear_grids_go_by_the_nearest_cell():
     lat, lon = np.meshgrid(FINE_LAT, FINE_LON, indexing="ij")
     da = xr.DataArray(fine.da.values, dims=("time", "y", "x"), attrs={"units": "m3 m-3"})
     da = da.assign_coords(time=fine.time.values, lat=(("y", "x"), lat), lon=(("y", "x"), lon))
-    swath = open_record(da.rename("soil_moisture"))
+    swath = gridded_record(da.rename("soil_moisture"))
     out = on_grid(swath, coarse, np.arange(3), "nearest")
     assert out.shape == (3, 8, 10) and np.isfinite(out.values).all()
     with pytest.raises(GridError, match="regrid='nearest'"):
@@ -125,7 +125,7 @@ def test_coarser_same_and_cropped():
     fine, coarse = pair()
     assert coarsest([fine, coarse]) is coarse
     assert same_grid(fine, fine) and not same_grid(fine, coarse)
-    globe = open_record(grid(2, lat=np.arange(89.5, -90, -1.0), lon=np.arange(-179.5, 180, 1.0)))
+    globe = gridded_record(grid(2, lat=np.arange(89.5, -90, -1.0), lon=np.arange(-179.5, 180, 1.0)))
     cut = cropped(globe, [fine, globe])
     assert cut.da.shape == (2, 4, 5)
     assert cut.lat.values.tolist() == [43.5, 42.5, 41.5, 40.5]
@@ -133,7 +133,7 @@ def test_coarser_same_and_cropped():
 
 def test_no_area_in_common_is_an_error():
     fine, _ = pair()
-    far = open_record(grid(3, lat=COARSE_LAT, lon=COARSE_LON + 90))
+    far = gridded_record(grid(3, lat=COARSE_LAT, lon=COARSE_LON + 90))
     for method in ("conservative", "nearest"):
         with pytest.raises(InputError, match="no area in common.*E"):
             on_grid(fine, far, np.arange(3), method)
@@ -145,7 +145,7 @@ def test_no_area_in_common_is_an_error():
 
 def test_a_grid_without_coordinates_is_not_laid_on_one_with_them():
     fine, _ = pair()
-    bare = open_record(grid(3, lat=FINE_LAT, lon=FINE_LON).drop_vars(["lat", "lon"]))
+    bare = gridded_record(grid(3, lat=FINE_LAT, lon=FINE_LON).drop_vars(["lat", "lon"]))
     assert same_grid(bare, bare) and not same_grid(bare, fine) and not same_grid(fine, bare)
     with pytest.raises(GridError, match="has no latitudes and longitudes"):
         on_grid(bare, fine, np.arange(3), "conservative")
@@ -156,7 +156,7 @@ def test_a_field_comes_on_the_days_and_cells_of_a_record(chunks):
     ds = grid(6, lat=FINE_LAT, lon=FINE_LON)
     field = ds.isel(time=slice(2, None)).sortby("lat").transpose("lon", "time", "lat")
     field = field if chunks is None else field.chunk(chunks)
-    record = open_record(ds)
+    record = gridded_record(ds)
     out = on_record(field, record, "background")
     assert (out.chunks is not None) == (chunks is not None)
     assert np.isnan(out[:2]).all()
@@ -165,13 +165,13 @@ def test_a_field_comes_on_the_days_and_cells_of_a_record(chunks):
     np.testing.assert_array_equal(by_name, record.da)
     coarse = grid(6, lat=COARSE_LAT, lon=COARSE_LON, seed=1)
     out = on_record(coarse, record, "background")
-    np.testing.assert_allclose(out[:, ::2, ::2], open_record(coarse).da, rtol=1e-6)
+    np.testing.assert_allclose(out[:, ::2, ::2], gridded_record(coarse).da, rtol=1e-6)
     np.testing.assert_allclose(out[:, 1::2, 1::2], out[:, ::2, ::2], rtol=1e-6)
 
 
 def test_a_field_that_does_not_fit_is_refused():
     ds = grid(3, lat=FINE_LAT, lon=FINE_LON)
-    record = open_record(ds)
+    record = gridded_record(ds)
     with pytest.raises(InputError, match="background='no' is no variable of the input"):
         on_record("no", record, "background")
     later = ds.assign_coords(time=ds.time + np.timedelta64(400, "D"))

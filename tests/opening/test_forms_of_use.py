@@ -12,7 +12,7 @@ import xarray as xr
 import xsm
 from tests.opening import made_files
 from tests.opening.made_files import put, some_values
-from xsm.conventions.record import open_record as read_record
+from xsm.conventions.record import gridded_record
 from xsm.errors import (
     GridError,
     InputError,
@@ -108,7 +108,7 @@ def test_overpasses(tmp_path):
         part = both["soil_moisture"].sel(overpass=key)
         np.testing.assert_array_equal(part, one["soil_moisture"])
     assert both["soil_moisture"].attrs["units"] == "cm**3/cm**3"
-    assert read_record(both).layout.others == ("overpass",)
+    assert gridded_record(both).layout.others == ("overpass",)
 
 
 def test_morning_only_files_of_the_first_versions(tmp_path):
@@ -181,7 +181,7 @@ def test_further_variables(tmp_path):
     made = made_files.lprm(tmp_path)
     named = xsm.open_record(made.paths, quality=None, variables="soil_moisture_x")
     assert {"soil_moisture_c1", "soil_moisture_x"} <= set(named.data_vars)
-    assert read_record(named).name == "soil_moisture_c1"
+    assert gridded_record(named).name == "soil_moisture_c1"
     every = xsm.open_record(made.paths, quality=None, variables="all")
     with netCDF4.Dataset(made.paths[0]) as root:
         stored = {n for n, v in root.variables.items() if v.ndim == 2}

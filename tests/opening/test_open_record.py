@@ -8,7 +8,7 @@ import xarray as xr
 
 import xsm
 from tests.opening.made_files import MAKERS, PRODUCT_OF, put
-from xsm.conventions.record import open_record as read_record
+from xsm.conventions.record import gridded_record
 from xsm.errors import InputError
 from xsm.opening.file_forms import PRODUCT_KEYS
 
@@ -34,7 +34,7 @@ def test_values_places_and_days_of_every_form(form, tmp_path):
     np.testing.assert_allclose(ds["lon"], made.lon, atol=1e-5)
     assert [str(time)[:10] for time in ds["time"].values] == made.days
     assert ds["lat"].attrs["units"] == "degrees_north" and ds["lon"].attrs["axis"] == "X"
-    record = read_record(ds)
+    record = gridded_record(ds)
     assert record.name == made.variable and record.regular
 
 
@@ -88,7 +88,7 @@ def test_recommended_quality(form, tmp_path):
     assert int(raw.count() - screened.count()) == 1
     assert screened.attrs["screening_product"] == form
     assert sum(xsm.screening_counts(ds, made.variable).values()) == 1
-    assert read_record(ds).name == made.variable
+    assert gridded_record(ds).name == made.variable
 
 
 def test_rules_by_name_and_files_without_flags(tmp_path):

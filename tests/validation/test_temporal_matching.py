@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from tests.validation.samples import grid
-from xsm.conventions.record import open_record
+from xsm.conventions.record import gridded_record
 from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError, TimeAxisError
 from xsm.validation.temporal_matching import (
@@ -54,7 +54,7 @@ def test_nearest_within_the_window():
 
 
 def test_moments_of_a_product():
-    record = open_record(grid(days=2))
+    record = gridded_record(grid(days=2))
     days = np.arange(2)
     assert (
         observation_times(record, days).tolist()
@@ -62,7 +62,7 @@ def test_moments_of_a_product():
     )
     stamped = grid(days=2)
     stamped["time"] = stamped.time + np.timedelta64(90, "m")
-    record = open_record(stamped)
+    record = gridded_record(stamped)
     assert observation_times(record, days)[0] == np.datetime64("2015-04-01T01:30")
     morning = observation_times(record, days, "06:00")[:1]
     # 06:00 at 90 W is noon in UTC
@@ -95,7 +95,7 @@ def test_calendars_meet_by_day():
 )
 def test_days_once_and_in_order(order, fault):
     with pytest.raises(TimeAxisError, match=fault):
-        open_record(grid(days=3).isel(time=order))
+        gridded_record(grid(days=3).isel(time=order))
     time = grid(days=3).time.isel(time=order)
     with pytest.raises(TimeAxisError, match="repeated or unsorted"):
         daily_index(time)

@@ -108,7 +108,7 @@ class GriddedRecord:
         return np.transpose(array, [self.layout.order.index(str(dim)) for dim in stored])
 
 
-def open_record(
+def gridded_record(
     obj: Any,
     var: str | None = None,
     *,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.nearest_cells import find_cells, nearest_on_axis
-from xsm.conventions.record import GriddedRecord, open_record
+from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import GridError, InputError, TimeAxisError
 
@@ -311,7 +311,7 @@ def on_record(field: Any, record: GriddedRecord, argument: str) -> xr.DataArray:
                 f"{argument}={field!r} is no variable of the input, which has {names}."
             )
         field = record.ds[field]
-    other = open_record(field, argument=argument, single=True)
+    other = gridded_record(field, argument=argument, single=True)
     _, own, days = np.intersect1d(record.days, other.days, return_indices=True)
     if days.size == 0:
         raise TimeAxisError(

@@ -10,7 +10,7 @@ import xarray as xr
 
 from xsm.conventions.predictors import available_predictors
 from xsm.conventions.products import recognise
-from xsm.conventions.record import GriddedRecord, open_record
+from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.conventions.variables import UNNAMED, choose, is_file_backed, units_of
 from xsm.errors import XsmError
 
@@ -32,7 +32,7 @@ def summary(obj: Any) -> Rows:
     product = recognise(da.to_dataset(name=name) if ds is None else ds, name)
     rows.append(("product", "unknown" if product is None else product.title))
     try:
-        record = open_record(obj)
+        record = gridded_record(obj)
     except XsmError as error:
         return [*rows, ("cannot be used", str(error))]
     rows += [("grid", _grid(record)), ("days", _days(record)), ("missing", _missing(record))]

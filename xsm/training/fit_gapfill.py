@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.blockwise.tiling import DailyArray
-from xsm.conventions.record import open_record
+from xsm.conventions.record import gridded_record
 from xsm.errors import InputError
 from xsm.estimation.samples import check_whole
 from xsm.options import get_option
@@ -142,7 +142,7 @@ def fit_gapfill(
 
 def _records(obj: Any, var: str | None) -> tuple[list[NDArray[np.float32]], str, bool]:
     """Records (T, H, W) with all days, m3 m-3; their title; whether columns go around the globe."""
-    record = open_record(obj, var, consecutive=True)
+    record = gridded_record(obj, var, consecutive=True)
     data, factor = record.variable.valid(record.da.values), record.variable.to_m3m3_factor
     records = []
     for index in np.ndindex(data.shape[:-3]):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from xsm.blockwise.chunks import chunk_file_backed
-from xsm.conventions.record import GriddedRecord, open_record
+from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.errors import InputError
 from xsm.validation.in_situ import validate_stations
 from xsm.validation.product import validate_product
@@ -88,13 +88,13 @@ def run_validation(
         **{k: arguments[k] for k in ("scaling", "anomalies", "p_values", "min_pairs", "seed")},
     )
     stratum_definitions(arguments["by"])  # an unknown name is an error before anything is read
-    record = open_record(obj, arguments["var"], single=True)
+    record = gridded_record(obj, arguments["var"], single=True)
     references = _as_list(reference)
     kind = KINDS[_kind_of(references)]
     _check_applicable(kind, arguments, defaults)
     options = read_options(kind.group, arguments[kind.group], OPTION_CLASSES[kind.group])
     grids = [
-        open_record(item, arguments["reference_var"], argument="reference", single=True)
+        gridded_record(item, arguments["reference_var"], argument="reference", single=True)
         for item in references
         if station_dim(item) is None
     ]
