@@ -10,6 +10,7 @@ from benchmarks.skill import smap_conus
 from benchmarks.skill.estimate_tables import smap_conus as table
 from benchmarks.skill.retrieval_noise import attainable_correlation, retrieval_noise
 from xsm.estimation.memory import exponential_mean
+from xsm.training import months_fit
 
 FORCING = ("APCP", "DLWRF", "DSWRF", "SPFH_2", "TMP_2", "UGRD_10", "VGRD_10")
 
@@ -53,6 +54,7 @@ def quick(monkeypatch):
         "progress": False,
     }  # fmt: skip
     monkeypatch.setattr(smap_conus, "VARIANTS", {"default": small})
+    monkeypatch.setattr(months_fit, "RESPONSE_STEPS", 5)
 
 
 def test_the_later_year_is_on_the_grid_of_the_data(tmp_path, quick):

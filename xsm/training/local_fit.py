@@ -82,6 +82,25 @@ def fit_response(
     steps, seed : int
     """
     torch = optional_import("torch", "a fit of the local part", "torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # matrices of one cell are too small to share
+    try:
+        return _fit_response(z, residuals, n_days, first_day, repeat_cycle, steps, seed)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit_response(
+    z: NDArray[np.floating],
+    residuals: ResidualDays,
+    n_days: int,
+    first_day: int,
+    repeat_cycle: int,
+    steps: int,
+    seed: int,
+) -> ResponseSettings:
+    import torch
+
     rng = np.random.default_rng(seed)
     count = z.shape[2]
     start = {
