@@ -22,7 +22,12 @@ def test_flags_are_numbered_in_order():
     attrs = flag_attrs("origin", FILL_FLAGS)
     assert attrs["flag_values"].dtype == np.int8
     assert attrs["flag_values"].tolist() == [0, 1, 2, 3, 4, 5, 6]
-    assert attrs["flag_meanings"].split()[3:] == ["not_filled", "not_land", "never_observed"]
+    assert attrs["flag_meanings"].split()[3:] == [
+        "not_filled",
+        "not_land",
+        "never_observed",
+        "filled_by_temporal_interpolation",
+    ]
     assert attrs["standard_name"] == "status_flag"
 
 

@@ -15,12 +15,14 @@ from xsm.gapfilling.method_weights import (
     NETWORK,
     VECTOR,
     Calibration,
+    _std_factor,
     choose_weights,
     hidden_values,
+    mixture_of_series,
     mixture_weights,
     samples,
 )
-from xsm.gapfilling.own_series import days_to_observation
+from xsm.gapfilling.own_series import Calendar, days_to_observation
 from xsm.gapfilling.temporal_interpolation import Covariance
 
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"
@@ -254,6 +256,36 @@ def test_small_gains_leave_the_network_alone():
     weights, held_out = choose_weights(errors, np.arange(500) % 5)
     assert weights.tolist() == [1.0, 0.0]
     np.testing.assert_array_equal(held_out, network)
+
+
+def test_the_uncertainty_of_the_network_alone_is_only_widened():
+    rng = np.random.default_rng(0)
+    errors = 0.05 * rng.standard_normal(2000)
+    for alone, stated, factor in [
+        (True, 0.10, 1.0),
+        (True, 0.045, 1.0),
+        (True, 0.025, 2.0),
+        (False, 0.10, 0.5),
+        (False, 0.05, 1.0),
+    ]:
+        got = _std_factor(errors, np.full(2000, stated), alone)
+        assert got == pytest.approx(factor, abs=0.1 if factor != 1 else 0)
+
+
+def test_cells_without_observations_change_nothing():
+    """Values of a cell depend on its own series only, also where others have none."""
+    series = made("two cells").values
+    about = Covariance(0.5, 0.9, 0.2, 0.98, 0.005)
+    weights = np.full((4, len(METHODS)), 1 / len(METHODS))
+    days = np.arange(len(series))
+    calendar = Calendar(days, days, days % 365 + 1, 366)
+    vector = Calibration(weights, np.ones(4), (about, about), np.full(6, np.nan), 50).to_vector()
+    both = mixture_of_series(series, vector, calendar)
+    beside = np.full((len(series), 3, 2), np.nan, np.float32)
+    beside[:, 1] = series[:, 0]
+    wide = mixture_of_series(beside, vector, calendar)
+    np.testing.assert_allclose(wide[:, :, 1], both[:, :, 0], rtol=1e-6)
+    assert (wide[[0, 2]][:, :, 0] == 1).all() and (wide[[1, 3]][:, :, 0] == 0).all()
 
 
 def test_samples_lie_within_the_record_but_for_their_margin():
