@@ -113,7 +113,7 @@ def gapfill(
     are not worked on.
     The calibration is for records of up to 64 million values; the network alone fills larger ones.
     A mixture has the least squared error at the hidden values and is used only if it is 2 % better
-    than the network in cross-validation (8 % where no other method comes near the network). With
+    than the network in cross-validation (15 % where no other method comes near the network). With
     fewer than 30 hidden values the network fills records of 25 observed cells or more, linear
     interpolation the others. The attribute ``gapfill_hidden_rmse`` of the filled variable has the
     errors. The same call on the same values gives the same result (see

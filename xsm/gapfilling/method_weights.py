@@ -44,7 +44,7 @@ ENOUGH = 3000  # hidden values
 CLEAR = 300  # hidden values that suffice where the network is best by far
 LOST = 60  # hidden values that suffice where it is worst by far
 GAIN = 0.02  # of the RMSE, below which the network alone is unchanged
-BEST_GAIN = 0.08  # the same, where the network is the best of the methods
+BEST_GAIN = 0.15  # the same, where the network is the best of the methods
 OWN_GAIN = 0.005  # below which temporal interpolation is, where the network has lost
 FOLDS = 5
 ROUNDS = 8
@@ -429,7 +429,7 @@ def choose_weights(
     fold : ndarray of int, shape (n,)
     default : int
         The method that is used unless another choice is 2 % better. The network, where no other
-        method comes within 5 % of it, unless a mixture is 8 % better.
+        method comes within 5 % of it, unless a mixture is 15 % better.
 
     Returns
     -------
