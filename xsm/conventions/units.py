@@ -124,7 +124,7 @@ def to_m3m3_factor(
     volumetric = units is not None and re.search(r"[mM](\^|\*\*)?[3³]", str(units))
     for key in ("standard_name", "long_name", "description", "unit_long", "title", "name"):
         text = name if key == "name" and not volumetric else str((attrs or {}).get(key, ""))
-        if _SATURATION.search(text):
+        if says_saturation(text):
             raise UnitError(_saturation_message(name, f"{key} {text!r}"))
         if _INDEX.search(text) and key in ("standard_name", "long_name"):
             raise UnitError(
@@ -149,7 +149,7 @@ def _volumetric_factor(units: str, name: str, thickness: Callable[[], float | No
         f"{name} has units {units!r}, which is no volumetric soil moisture: expected {ACCEPTED}. "
         "If the numbers are in one of these, correct the attribute; otherwise convert them first."
     )
-    if _SATURATION.search(text):
+    if says_saturation(text):
         raise UnitError(_saturation_message(name, f"units {units!r}"))
     if text in VOLUMETRIC:
         return 1.0
@@ -181,6 +181,17 @@ def _of_layer(kg_per_m2: float, units: str, name: str, thickness: float | None) 
             f'ds["{name}"].attrs["layer_thickness"] = 0.1; or divide by 1000 kg m-3 x thickness.'
         )
     return kg_per_m2 / (WATER_DENSITY * thickness)
+
+
+def says_saturation(text: str) -> bool:
+    """Whether the words of a name, unit or description are those of a degree of saturation.
+
+    Examples
+    --------
+    >>> says_saturation("Soil Water Index with T=5"), says_saturation("moisture at saturation")
+    (True, False)
+    """
+    return _SATURATION.search(text) is not None
 
 
 def _saturation_message(name: str, why: str) -> str:

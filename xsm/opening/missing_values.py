@@ -8,11 +8,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.valid_values import declared_values, usable_range
+from xsm.conventions.valid_values import (
+    DeclaredValues,
+    declared_invalid,
+    declared_values,
+    usable_range,
+)
 
 LARGEST = 1e19  # the default fill value of NetCDF is 9.97e36, that of CMIP 1e20
 DECLARED = ("valid_range", "valid_min", "valid_max", "flag_values", "flag_meanings")
-ROUNDING = 1e-6  # of a limit: decoding in float32
 
 
 def mask_missing(
@@ -42,31 +46,22 @@ def mask_missing(
         fills += np.ravel(np.asarray(attrs.pop(key, ()), np.float64)).tolist()
     dtype = da.dtype if da.dtype.kind == "f" else np.dtype(np.float32)
     declared = usable_range(declared_values(da), factor)
-    excluded = np.asarray([*fills, *declared.codes], dtype)
-    limits = declared.low, declared.high
+    undecoded = np.asarray(fills, dtype)
     data: Any = da.data if da.chunks is not None else da.to_numpy()
     if da.chunks is not None:
         meta = np.empty((0,) * da.ndim, dtype)
-        masked = data.map_blocks(_masked, excluded, limits, dtype, dtype=dtype, meta=meta)
+        masked = data.map_blocks(_masked, undecoded, declared, dtype, dtype=dtype, meta=meta)
     else:
-        masked = _masked(data, excluded, limits, dtype)
+        masked = _masked(data, undecoded, declared, dtype)
     out = da.copy(data=masked)
     out.attrs = attrs
     return out
 
 
 def _masked(
-    values: NDArray[Any],
-    excluded: NDArray[Any],
-    limits: tuple[float | None, float | None],
-    dtype: np.dtype[Any],
+    values: NDArray[Any], undecoded: NDArray[Any], declared: DeclaredValues, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    low, high = limits
     values = values.astype(dtype)
     with np.errstate(invalid="ignore"):
-        valid = (values < LARGEST) & ~np.isin(values, excluded)
-        if low is not None:
-            valid &= values >= low - ROUNDING * max(abs(low), 1e-3)
-        if high is not None:
-            valid &= values <= high + ROUNDING * max(abs(high), 1e-3)
-    return np.where(valid, values, dtype.type(np.nan))
+        valid = (values < LARGEST) & ~np.isin(values, undecoded)
+    return np.where(valid & ~declared_invalid(values, declared), values, dtype.type(np.nan))

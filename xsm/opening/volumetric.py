@@ -11,13 +11,12 @@ from xsm.conventions.cf import STANDARD_NAME
 from xsm.conventions.depth import layer_thickness
 from xsm.conventions.products import product_row
 from xsm.conventions.saturation import saturation_to_volumetric
-from xsm.conventions.units import WATER_DENSITY, conversion
+from xsm.conventions.units import WATER_DENSITY, conversion, says_saturation
 from xsm.conventions.variables import UNITS, units_of
 from xsm.errors import UnitError
 from xsm.opening.file_forms import FileForm
 
 _PERCENT = re.compile(r"%|percent|per cent", re.I)
-_SATURATION = re.compile(r"satur|degree of|wetness index|soil water index", re.I)
 _MASS = re.compile(r"^\s*(kg\s*/?\s*m|mm\b|kg m)", re.I)
 _UNCERTAINTY = re.compile(r"uncert|error|noise|dqx|std_?err", re.I)
 
@@ -42,7 +41,7 @@ def _standard_name(da: xr.DataArray) -> str:
 def is_saturation(da: xr.DataArray, form: FileForm) -> bool:
     """Whether `da` is a degree of saturation: by its words, or by product and unit."""
     words = " ".join(str(da.attrs.get(key, "")) for key in ("long_name", "standard_name", "units"))
-    if _SATURATION.search(words):
+    if says_saturation(words):
         return True
     units = units_of(da)
     dimensionless = units is not None and units.strip() in ("", "1", "-", "fraction", "unitless")
