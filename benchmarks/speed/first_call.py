@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.provenance import write_result
+
 RESULT = Path(__file__).resolve().parents[1] / "results" / "first_call.json"
 OPEN = "import numpy as np, xarray as xr; ds = xr.open_dataset({path!r}).load(); "
 CALLS = {
@@ -88,8 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     result = measure(parser.parse_args().runs)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    write_result(result, RESULT)
     print(json.dumps(result, indent=2))
 
 
