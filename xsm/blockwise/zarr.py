@@ -298,7 +298,7 @@ def _difference(stored: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
         return f"the store has {', '.join(lone)}, obj has not"
     if lone := sorted(set(expected) - set(stored)):
         return f"obj has {', '.join(lone)}, the store has not"
-    for name, wanted in expected.items():
+    for name, wanted in sorted(expected.items()):
         have = stored[name]
         for key in ("shape", "data_type", "dtype", *sorted(set(have) | set(wanted))):
             one, other = (
