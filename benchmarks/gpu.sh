@@ -2,13 +2,15 @@
 # All GPU measurements in under nine minutes, without a network: parity, then times.
 #
 #   benchmarks/gpu.sh             python3 with torch, triton, numba, xarray, scipy, matplotlib
+#   SECONDS_ALL=300 ...           in less time: what matters most is measured first
 #   DRY_RUN=1 benchmarks/gpu.sh   tiny shapes on a CPU with interpreted kernels: checks that all steps run
 #
 # Writes speed_gpu.json and two figures to $OUT, or to benchmarks/results and docs/figures.
 # Missing packages are installed from wheels in $WHEELS (build/wheels). To download them, with a network:
 #   python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 --dest build/wheels \
 #     array-api-compat cf-xarray flexcache flexparser global-land-mask pint platformdirs \
-#     pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
+#     pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers execnet pytest-xdist \
+#     flashrnn ocnn spconv-triton
 # Without pytest and hypothesis, parity is checked by benchmarks.speed.parity_gate only.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -17,6 +19,7 @@ wheels=${WHEELS:-build/wheels}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 begin=$SECONDS
+all=${SECONDS_ALL:-525}
 
 export PYTHONPATH="$PWD:$PWD/kernels:$scratch/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 needed='array_api_compat cf_xarray global_land_mask numba pint scipy torch triton xarray'
@@ -35,6 +38,7 @@ install_missing() { # MODULES...: from the wheels
 if compgen -G "$wheels/*.whl" >/dev/null; then
   install_missing array_api_compat cf_xarray flexcache flexparser global_land_mask pint platformdirs
   install_missing pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
+  install_missing execnet xdist flashrnn ocnn spconv_triton # rivals, each optional
 fi
 [ -z "$(missing $needed)" ] || {
   echo "gpu.sh needs $(missing $needed): see its first lines for wheels"
@@ -99,22 +103,18 @@ if [ -z "${DRY_RUN:-}" ] && $python -c 'import pytest, hypothesis' 2>/dev/null; 
   for name in triton lstm_triton; do # for machines without a GPU
     tests+=("--ignore=tests/kernels/test_$name.py")
   done
-  none='triton'
-  for precision in "${precisions[@]}"; do # in parallel: most of the time is compilation
-    start "parity_$precision" "${tests[@]}" -k "triton-$precision"
-    none+=" and not triton-$precision"
-  done
-  start parity_others "${tests[@]}" -k "$none"
+  [ -n "$(missing xdist)" ] || tests+=(-n "$((threads < 12 ? threads : 12))") # mostly compilation
+  start parity_tests "${tests[@]}" -k triton
 fi
 finish
 parity_status=$?
 echo "== recurrent ($((SECONDS - begin)) s so far)"
-timeout 110 $python -m benchmarks.speed.recurrent "${measure[@]}" --keep-going --seconds 1 \
+timeout $((all / 8)) $python -m benchmarks.speed.recurrent "${measure[@]}" --keep-going --seconds 1 \
   --out "${result/speed_gpu/recurrent_gpu}" >"$scratch/recurrent.md" 2>"$scratch/recurrent.log"
 recurrent_status=$?
 tail -n 40 "$scratch/recurrent.md"
-left=$((525 - (SECONDS - begin)))
-minutes=$(((left - 75) / 6)) # in tenths; leaves time for the last measurement to end
+left=$((all - (SECONDS - begin)))
+minutes=$(((left - 30) / 6)) # in tenths; leaves time for the last measurement to end
 echo "== times ($((SECONDS - begin)) s so far)"
 timeout "$left" $python -m benchmarks.speed "${measure[@]}" --keep-going --out "$result" \
   --minutes "$((minutes / 10)).$((minutes % 10))" --figures "$figures" \

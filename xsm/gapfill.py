@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.model import Model
 
+MAX_WORKERS = 8  # tiles worked on at once in memory, each with its own workspace
 FALLBACKS = (None, "climatology")
 
 
@@ -139,6 +140,7 @@ def gapfill(
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.block_inference import fill_block, load_model
     from xsm.networks.device import ExecutionConfig
+    from xsm_kernels import thread_count
 
     if fallback not in FALLBACKS:
         raise InputError(f"fallback={fallback!r}: expected None or 'climatology'.")
@@ -149,7 +151,8 @@ def gapfill(
         "device": get_option("device", device),
         "dtype": get_option("dtype", dtype),
     }
-    ExecutionConfig(**settings).check(network.network)  # before any work, also on Dask
+    execution = ExecutionConfig(**settings)
+    execution.check(network.network)  # before any work, also on Dask
     given = record.da
     data = chunk_file_backed(given, record.layout.time)
     limit = gap_days(max_gap)
@@ -178,6 +181,8 @@ def gapfill(
         tile=get_option("tile"),
         progress=get_option("progress", progress),
         name=record.name,
+        workers=min(thread_count(), MAX_WORKERS),
+        on_device=execution.on_gpu,
     )
     values = record.variable.valid(data.data)
     if background is None:

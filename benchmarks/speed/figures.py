@@ -10,6 +10,8 @@ import numpy as np
 COLOURS = {
     "reference": "#7f7f7f", "torch.compile": "#bcbd22", "channels_last_3d": "#8c564b",
     "conv3d alone": "#c7c7c7", "numba": "#d62728", "triton": "#1f77b4",
+    "triton, channels_last_3d": "#17becf", "ocnn": "#9467bd", "spconv-triton": "#2ca02c",
+    "spconv-triton, map built anew": "#98df8a",
 }  # fmt: skip
 MARKERS = {"land": "o", "dense": "s"}
 
@@ -81,31 +83,38 @@ def roofline(result: dict[str, Any]) -> Any:
     rows = [r for r in _layers(result, tuple(MARKERS)) if r["dtype"] == dtype]
     bandwidth = max(result["peak"]["copy_gbs"], result["peak"]["triad_gbs"])
     ceiling = result["peak"]["gemm_gflops"][dtype]
+    import matplotlib
+
     machine = result.get("gpu") or f"CPU, {result['threads']} threads"
     figure, axes = _figure(f"Layers under the roofline ({dtype}; {machine})")
     x = np.geomspace(0.5, 4000, 100)
     axes.plot(x, np.minimum(ceiling, bandwidth * x), color="black", linewidth=1.2)
     axes.text(x[0] * 1.2, bandwidth * x[0] * 1.7, f"{bandwidth:,.0f} GB/s", fontsize=8, rotation=35)
     axes.text(x[-1], ceiling * 1.06, f"GEMM {ceiling:,.0f} GFLOP/s", fontsize=8, ha="right")
-    labelled: set[str] = set()
+    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    palette = dict(zip(variants, matplotlib.color_sequences["tab10"] * 3, strict=False)) | COLOURS
     for row in rows:
-        label = f"{row['variant']}, {row['case']}"
         axes.scatter(
             row["intensity"],
             row["gflops_active"],
             s=8 + 1.2 * row["channels"],
-            color=COLOURS.get(row["variant"]),
+            color=palette[row["variant"]],
             marker=MARKERS[row["case"]],
             alpha=0.85,
             linewidths=0,
-            label=None if label in labelled else label,
         )
-        labelled.add(label)
     axes.set(
         xscale="log", yscale="log", xlabel="operations on active cells per byte of memory traffic"
     )
     axes.set_ylabel("GFLOP/s on active cells")
     axes.set_ylim(ceiling / 2000, ceiling * 2)
-    if labelled:
-        axes.legend(fontsize=7, title="size: 16, 32, 64 channels", title_fontsize=7)
+    entries = [axes.scatter([], [], color=palette[name], label=name) for name in variants]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        entries.append(axes.scatter([], [], color="black", marker=MARKERS[case], label=case))
+    if entries:
+        title = "size of a mark: 16, 32, 64 channels"
+        figure.legend(
+            handles=entries, loc="outside lower center", ncols=3, fontsize=7, title=title,
+            title_fontsize=7,
+        )  # fmt: skip
     return figure

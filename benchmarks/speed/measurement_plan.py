@@ -100,7 +100,7 @@ def measurements(plan: Plan, device: str, keep_going: bool) -> Iterator[Measurem
             masks = synthetic_masks.dense(*masks.mask.shape)
         # a compilation takes longer than all runs together
         compiled = plan.compiled and op == "masked_conv3d"
-        compiled &= not gpu or (case == "land" and dtype == first)
+        compiled &= not gpu or (case == "land" and dtype == first and channels == 32)
         return operation(masks, channels, dtype, op, compiled=compiled)
 
     def network(dtype: str) -> Rows:
@@ -134,27 +134,38 @@ def measurements(plan: Plan, device: str, keep_going: bool) -> Iterator[Measurem
         masks = synthetic_masks.occupied(*shape, percent, scattered=scattered)
         return operation(masks, channels, first, "masked_conv3d", compiled=False)
 
-    for channels in CHANNEL_COUNTS:
-        yield f"layer land {channels} {first}", partial(globe, "land", channels, first)
-    for op in OPERATIONS:
-        if op != "masked_conv3d":
-            yield (
-                op,
-                partial(
-                    globe, "land", min(CHANNEL_COUNTS) if tiny else CHANNEL_COUNTS[0], first, op
-                ),
-            )
-    yield f"network {first}", partial(network, first)
-    yield f"gapfill {first}", partial(gapfill, first)
-    if plan.year and "triton" in runnable(device):
-        yield "gapfill year", year
+    def layers(case: str, dtype: str, counts: tuple[int, ...] = CHANNEL_COUNTS) -> Iterator:
+        for channels in counts:
+            yield f"layer {case} {channels} {dtype}", partial(globe, case, channels, dtype)
+
+    def operations() -> Iterator[Measurement]:
+        channels = min(CHANNEL_COUNTS) if tiny else CHANNEL_COUNTS[0]
+        for op in OPERATIONS:
+            if op != "masked_conv3d":
+                yield op, partial(globe, "land", channels, first, op)
+
+    if gpu:  # time is short: what matters most comes first
+        yield from layers("land", first, (32, 64))
+        yield from layers("dense", first, (32, 64))
+        yield f"network {first}", partial(network, first)
+        if "triton" in runnable(device):
+            yield "gapfill year", year
+        yield from operations()
+        yield f"gapfill {first}", partial(gapfill, first)
+        yield from layers("land", first, (16,))
+        yield from layers("dense", first, (16,))
+    else:
+        yield from layers("land", first)
+        yield from operations()
+        yield f"network {first}", partial(network, first)
+        yield f"gapfill {first}", partial(gapfill, first)
+        if plan.year and "triton" in runnable(device):
+            yield "gapfill year", year
     for dtype in plan.dtypes[1:]:
-        for channels in CHANNEL_COUNTS:
-            yield f"layer land {channels} {dtype}", partial(globe, "land", channels, dtype)
+        yield from layers("land", dtype)
         yield f"network {dtype}", partial(network, dtype)
-    for dtype in plan.dtypes:
-        for channels in CHANNEL_COUNTS:
-            yield f"layer dense {channels} {dtype}", partial(globe, "dense", channels, dtype)
+    for dtype in plan.dtypes[1:] if gpu else plan.dtypes:
+        yield from layers("dense", dtype)
     for scattered in (False, True):
         for percent in plan.percents:
             name = f"{percent:g} % {'scattered' if scattered else 'in patches'}"

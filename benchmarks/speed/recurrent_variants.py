@@ -71,6 +71,8 @@ class Sample:
             if not excluded and unsupported_reason("lstm", backend, arrays) is None:
                 run = partial(xsm_kernels.lstm, *arrays, backend=backend)
                 variants[backend] = lambda run=run: lambda: run()[0]
+        if self.device == "cuda" and self.dtype in ("bfloat16", "float16"):
+            variants["flashrnn, triton_fused"] = lambda: self._flashrnn(*tensors)
         if len(self.x) == 256 and self.weights[1].shape[-1] == 64:
             variants["reference, cell compiled"] = lambda: self._compiled(tensors)
         return variants
@@ -100,6 +102,27 @@ class Sample:
                 return run(*tensors)[0]
             finally:
                 reference.cell = original
+
+        return call
+
+    def _flashrnn(
+        self, x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, bias: torch.Tensor
+    ) -> Call:
+        """FlashRNN's fused Triton kernel, with the two directions as its heads."""
+        from flashrnn.flashrnn.triton_fused.lstm_fw import forward_sequence
+
+        directions, _, hidden = w_h.shape
+        # (gates, heads, ...)
+        recurrent = w_h.unflatten(1, (4, hidden)).transpose(0, 1).contiguous()
+        offset = bias.unflatten(1, (4, hidden)).transpose(0, 1).contiguous()
+        inputs = w_x.unflatten(1, (4, hidden))
+        zeros = x.new_zeros((2, len(x), directions, hidden))
+
+        def call() -> torch.Tensor:
+            both = torch.stack([x, x.flip(1)])
+            products = torch.einsum("dbtc,dghc->btgdh", both, inputs)
+            y = forward_sequence(zeros, products, recurrent, offset)[0][:, 0]
+            return torch.cat([y[:, :, 0], y[:, :, 1].flip(0)], -1).transpose(0, 1)
 
         return call
 

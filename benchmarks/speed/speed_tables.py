@@ -11,6 +11,8 @@ Result = dict[str, Any]
 Row = dict[str, Any]
 COMPILED, CHANNELS_LAST, UNMASKED = "torch.compile", "channels_last_3d", "conv3d alone"
 PYTORCH = ("reference", COMPILED, CHANNELS_LAST)
+# sparse convolutions of other projects, without renormalisation: benchmarks.speed.sparse_rivals
+SPARSE = ("ocnn", "spconv-triton", "spconv-triton, map built anew")
 CASES = {"dense": "dense", "land": "land, swaths"}
 STREAMING, WINDOWS = "PyTorch, streaming", "PyTorch, nine-day windows"
 PACKED, ONE_BY_ONE, FUSED = "packed", "layer by layer", "last layers fused"
@@ -73,14 +75,15 @@ def layers(result: Result) -> str:
     cases = [case for case in cases if case[0] in CASES]
     timed = [_timed(result, op="masked_conv3d", case=c, channels=n, dtype=d) for c, n, d in cases]
     ours = list(dict.fromkeys(name for rows in timed for name in _kernel_rows(rows)))
-    head = ["input, channels, ms", *PYTORCH, UNMASKED, *ours]
+    others = [name for name in (UNMASKED, *SPARSE) if any(name in rows for rows in timed)]
+    head = ["input, channels, ms", *PYTORCH, *others, *ours]
     head += ["reference / ours", "best PyTorch / ours", "% of GEMM, tiles", "peak MB, ours"]
     table = []
     for (case, channels, dtype), rows in zip(cases, timed, strict=True):
         best = _fastest(_kernel_rows(rows))
         pytorch = _fastest({name: row for name, row in rows.items() if name in PYTORCH})
         ceiling = result["peak"]["gemm_gflops"].get(dtype)
-        cells = [_milliseconds(rows.get(name)) for name in (*PYTORCH, UNMASKED, *ours)]
+        cells = [_milliseconds(rows.get(name)) for name in (*PYTORCH, *others, *ours)]
         cells += [_ratio(rows.get("reference"), best), _ratio(pytorch, best)]
         percent = 100 * best["gflops_tiles"] / ceiling if best and ceiling else None
         cells += [number(percent, 0), number(best.get("peak_mb") if best else None, 0)]

@@ -37,6 +37,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("self_attention", "reference"): "xsm_kernels.self_attention.reference:self_attention",
     ("self_attention", "numba"): "xsm_kernels.self_attention._numba:self_attention",
     ("self_attention", "torch"): "xsm_kernels.self_attention._torch:self_attention",
+    ("self_attention", "triton"): "xsm_kernels.self_attention._triton:self_attention",
     ("lstm", "reference"): "xsm_kernels.lstm.reference:lstm",
     ("lstm", "numba"): "xsm_kernels.lstm._numba:lstm",
     ("lstm", "torch"): "xsm_kernels.lstm._torch:lstm",

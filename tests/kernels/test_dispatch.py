@@ -66,7 +66,6 @@ def test_a_backend_by_name_never_falls_back() -> None:
 @pytest.mark.parametrize(
     ("op", "backend", "rows"),
     [
-        ("self_attention", "triton", "reference, numba, torch"),
         ("masked_conv3d", "torch", "reference, numba, triton"),
         ("masked_mean", "torch", "reference, numba, triton"),
     ],
@@ -84,12 +83,12 @@ def test_a_row_of_the_table_is_accepted_by_name(op: str) -> None:
     assert dispatch.choose_backend(op, "torch", [torch.ones(1, 2, 3)]) == "torch"
 
 
-def test_attention_on_a_backend_it_lacks_never_runs_elsewhere() -> None:
-    arrays = torch.ones(2, 3, 6), torch.ones(4, 5, 6), torch.ones(4, 5)
-    with pytest.raises(BackendError, match="self_attention has no implementation"):
-        xsm_kernels.self_attention(*arrays, backend="triton")
-    y = xsm_kernels.self_attention(*arrays, backend="torch")
-    assert y.shape == (2, 3, 5)
+def test_a_backend_that_an_operation_lacks_never_runs_elsewhere() -> None:
+    x, mask = torch.ones(1, 1, 3, 4, 5), torch.ones(1, 1, 3, 4, 5, dtype=torch.bool)
+    with pytest.raises(BackendError, match="masked_mean has no implementation"):
+        xsm_kernels.masked_mean(x, mask, 3, backend="torch")
+    mean, _ = xsm_kernels.masked_mean(x, mask, 3, backend="reference")
+    assert mean.shape == x.shape
 
 
 @pytest.mark.parametrize("row", dispatch.TABLE, ids="-".join)

@@ -28,11 +28,11 @@ interpreted = os.environ.get("TRITON_INTERPRET") == "1"
 compiled_only = pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")
 
 
-def passed_interpreted(*files: str) -> int:
+def passed_interpreted(*files: str, select: str = "triton") -> int:
     """How many Triton rows of these tests pass in the interpreter; all that run have to."""
     # the interpreter is chosen when kernels are defined: a process of its own
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "triton", *files],
+        [sys.executable, "-m", "pytest", "-q", "-k", select, *files],
         cwd=ROOT,
         env=os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -109,12 +109,12 @@ def one_layer(channels: int, outputs: int, dtype: str, precision: str) -> tuple[
         "C": channels, "OUT": outputs, "HAS_BIAS": True, "HAS_RESIDUAL": True, "ACTIVATION": 3,
         "PRECISION": precision, "WIDEN": False,
     }  # fmt: skip
-    configs = convolution.candidates(sizes, 27, channels, precision)
+    configs = convolution.candidates(sizes, channels, 27, 3)
     return configs, constants, dict.fromkeys(FLOATS, f"*{dtype}")
 
 
 def compile_layer(compiled: Callable[..., str], config: Any, constants: Any, types: Any) -> str:
-    tile = {"TILE_H": config.tile_h, "TILE_W": config.tile_w}
+    tile = {"TILE_H": config.tile_h, "TILE_W": config.tile_w, "DAYS": config.days}
     options = {"num_warps": config.warps, "num_stages": config.stages}
     return compiled(convolution.convolve_kernel, constants | tile, types, **options)
 
@@ -133,11 +133,12 @@ def test_convolution_compiles_to_tensor_cores(
 
 
 @compiled_only
-@pytest.mark.parametrize("number", [1, 2])
-def test_other_candidates_compile_as_well(number: int, compiled_for_h100: Any) -> None:
-    configs, constants, types = one_layer(64, 64, "bf16", "ieee")
-    assert len(configs) == 3
-    assert "wgmma" in compile_layer(compiled_for_h100, configs[number], constants, types)
+def test_two_days_at_once_compile(compiled_for_h100: Any) -> None:
+    configs, constants, types = one_layer(32, 32, "bf16", "ieee")
+    config = next(config for config in configs if config.days == 2)
+    assert "wgmma.mma_async.sync.aligned.m64n64k16" in compile_layer(
+        compiled_for_h100, config, constants, types
+    )
 
 
 @compiled_only
@@ -171,9 +172,17 @@ def test_layers_of_one_cell_compile(
 
 @compiled_only
 def test_survey_compiles(compiled_for_h100: Any) -> None:
-    tile = {"OUT": 64, "HAS_ACTIVE": True, "TILE_H": 8, "TILE_W": 16, "BLOCK_O": 64}
+    tile = {"OUT": 64, "HAS_ACTIVE": True, "TILE_H": 8, "TILE_W": 16, "BLOCK_O": 64, "DAYS": 2}
     tile["BLOCK_T"] = convolution.taps_at_once(CUBE)
     compiled_for_h100(convolution.survey_kernel, CUBE | tile, {"y_ptr": "*bf16"})
+
+
+@compiled_only
+def test_transposition_compiles(compiled_for_h100: Any) -> None:
+    sizes = {"C": 17, "DEPTH": 24, "BLOCK_C": 32, "CELLS": convolution.TRANSPOSED_CELLS}
+    types = {"x_ptr": "*bf16", "rows_ptr": "*bf16", "BATCH_STRIDE": "i64", "CHANNEL_STRIDE": "i64"}
+    ptx = compiled_for_h100(convolution.transpose_kernel, sizes, types)
+    assert "st.global.v4" in ptx or "st.global.v8.b16" in ptx
 
 
 @compiled_only

@@ -16,7 +16,7 @@ from xsm_kernels import _triton_common as tuning  # noqa: E402
 from xsm_kernels.masked_conv3d._triton import Config, blocks, candidates  # noqa: E402
 
 GPU = SimpleNamespace(is_cuda=True, device="cuda:0")
-FEW = candidates({"BLOCK_O": 64, "BLOCK_K": 64}, 27, 64, "ieee")
+FEW = candidates({"BLOCK_O": 64, "BLOCK_K": 64}, 64, 27, 3)
 MANY_CELLS = tuning.MIN_CELLS_TO_TUNE
 
 
@@ -88,5 +88,5 @@ def test_a_file_that_says_nothing_is_no_error(
 def test_there_are_few_candidates(channels: int, outputs: int, itemsize: int) -> None:
     for precision in ("ieee", "tf32")[: 3 - itemsize // 2]:
         sizes = blocks(channels, outputs, 27, itemsize, precision)
-        configs = candidates(sizes, 27, channels, precision)
+        configs = candidates(sizes, channels, 27, 3)
         assert 1 <= len(configs) <= 3 and len(set(configs)) == len(configs)

@@ -51,7 +51,8 @@ def surveys(draw_from: st.DrawFn) -> tuple[Case, Config]:
         active=draw_from(st.sampled_from([None, 0.02, 0.5])),
     )  # fmt: skip
     tile = draw_from(st.sampled_from([(8, 16), (4, 4), (2, 8)]))
-    return case, Config(*tile)
+    days = draw_from(st.sampled_from([1, 2])) if dilation[0] == 1 and kernel[0] > 1 else 1
+    return case, Config(*tile, days=days)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
@@ -87,11 +88,14 @@ def test_triton_survey_lists_the_tiles_that_see_something(drawn: tuple[Case, Con
     np.testing.assert_array_equal(back(new_mask)[:, 0], (number > 0).numpy())
     high, wide_by = (-(-n // size) for n, size in zip((rows, columns), config[:2], strict=True))
     b, t, i, j = np.indices(number.shape)
-    tile_of = ((b * days + t) * high + i // config.tile_h) * wide_by + j // config.tile_w
+    turns = -(-days // config.days)
+    tile_of = (
+        (b * turns + t // config.days) * high + i // config.tile_h
+    ) * wide_by + j // config.tile_w
     wanted = np.unique(tile_of[(number > 0).numpy()])
     listed = back(tiles)[: int(count)].astype(int)
     assert sorted(listed) == wanted.tolist()
-    assert len(tiles) == math.prod((case.shape[0], days, high, wide_by))
+    assert len(tiles) == math.prod((case.shape[0], turns, high, wide_by))
     inside = np.isin(tile_of, wanted)
     np.testing.assert_array_equal(back(written_bits)[:, 0][inside], number.numpy()[inside])
     # zeros in all other tiles; those of the list are left to the products
@@ -117,6 +121,19 @@ def test_triton_other_configurations_agree(
     monkeypatch.setattr(module, "tuned", lambda *_: config)
     padding = kernel[0] // 2, kernel[1] // 2, kernel[2] // 2
     case = Case((1, 9, kernel[0], 7, 11), 3, kernel, padding, wrap=True)
+    check_convolution(case, "triton", "float32")
+
+
+@pytest.mark.parametrize("channels", [1, 20])
+@pytest.mark.parametrize(("days", "padding"), [(4, 0), (5, 1)])  # even and odd days of output
+def test_triton_two_days_at_once_agree(
+    channels: int, days: int, padding: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "tuned", lambda *_: Config(tile_h=4, tile_w=8, days=2))
+    case = Case(
+        (2, channels, days, 7, 11), 20, padding=(padding, 1, 1), wrap=True, observed=0.1,
+        residual=True, active=0.6,
+    )  # fmt: skip
     check_convolution(case, "triton", "float32")
 
 

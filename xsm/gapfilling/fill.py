@@ -23,6 +23,7 @@ from xsm.blockwise.chunks import (
     insert_absent_days,
     with_days_around,
 )
+from xsm.blockwise.parallel import in_parallel
 from xsm.blockwise.tiling import (
     Bools,
     DailyArray,
@@ -128,15 +129,21 @@ def _fill_record(
     ever_observed = _ever_observed(raw)
     mask = None if ever_observed.all() and task.land is None else _land_mask(task)
     land, empty = _land_and_empty(ever_observed, mask, task)
-    for window in windows(record.shape, task.tile):
+
+    def fill_window(window: Window) -> None:
         present = record.present(window[0])
-        if present.start < present.stop:
-            index = (present, *window[1:])
-            estimate = _predict_window(record, stats, land, window, task)
-            estimate = hold_within_range(estimate, limits[(slice(None), *window[1:])])
-            too_long = _long_gaps_of_window(record, window, task)
-            part = land[window[1:]], empty[window[1:]]
-            _write(outs, index, merge_fill(raw[index], estimate, *part, too_long, task))
+        if present.start == present.stop:
+            return
+        index = (present, *window[1:])
+        estimate = _predict_window(record, stats, land, window, task)
+        estimate = hold_within_range(estimate, limits[(slice(None), *window[1:])])
+        too_long = _long_gaps_of_window(record, window, task)
+        part = land[window[1:]], empty[window[1:]]
+        _write(outs, index, merge_fill(raw[index], estimate, *part, too_long, task))
+
+    # a network on the CPU uses all threads by itself
+    workers = task.workers if task.on_device else 1
+    for _ in in_parallel(fill_window, windows(record.shape, task.tile), workers):
         step()
     if calibration is not None and calibration.changes:
         _mix_in_memory(raw, outs, calibration, task)
@@ -214,18 +221,23 @@ def tiled_statistics(
 ) -> tuple[Floats, Floats]:
     """Statistics (S, H, W) and plausible range (2, H, W) of every cell, tile by tile."""
     dates = task.dates if dates is None else dates
-    stats: NDArray[np.float32] | None = None
-    limits = np.empty((2, *record.shape[1:]), np.float32)
-    for window in windows(record.shape, series_tile(record.shape)):
+
+    def of_tile(window: Window) -> tuple[Window, Floats, Floats]:
         values = record.read(window, (0, HALO, HALO))
         part = record_statistics(values, dates=dates)
-        if stats is None:
-            stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
-        stats[:, window[1], window[2]] = inner(part, [HALO, HALO])
         near = inner(part, [HALO - 1, HALO - 1])
         lowest_highest = extremes(inner(values, [HALO - 1, HALO - 1]))
         around = plausible_range(lowest_highest, near[STD], near[COUNT])
-        limits[:, window[1], window[2]] = inner(around, [1, 1])
+        return window, inner(part, [HALO, HALO]), inner(around, [1, 1])
+
+    stats: NDArray[np.float32] | None = None
+    limits = np.empty((2, *record.shape[1:]), np.float32)
+    tiles = windows(record.shape, series_tile(record.shape))
+    for window, part, around in in_parallel(of_tile, tiles, task.workers):
+        if stats is None:
+            stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
+        stats[:, window[1], window[2]] = part
+        limits[:, window[1], window[2]] = around
         step()
     assert stats is not None
     return stats, limits

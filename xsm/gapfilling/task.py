@@ -63,6 +63,10 @@ class GapfillTask:
         See :func:`xsm.progress.bar`.
     name : str
         Of the variable.
+    workers : int
+        Tiles of a record in memory that are worked on at once.
+    on_device : bool
+        Whether `predict` computes on a GPU, so that a processor is free for other tiles meanwhile.
     positions, dates : ndarray of int
         Of :func:`xsm.gapfilling.stretches.positions_and_dates`: where the days are worked on, and
         the days of all positions.
@@ -88,6 +92,8 @@ class GapfillTask:
     tile: tuple[int, int, int]
     progress: bool | None
     name: str
+    workers: int = 1
+    on_device: bool = False
     positions: NDArray[np.int64] = field(init=False)
     dates: NDArray[np.int64] = field(init=False)
 

@@ -52,6 +52,11 @@ class ExecutionConfig(NamedTuple):
         )
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether the network runs on a GPU."""
+        return not self.on_numpy and self.torch_device().type == "cuda"
+
+    @property
     def needs_torch(self) -> str | None:
         """The option that needs torch, as the user wrote it, or None."""
         if self.device is not None:

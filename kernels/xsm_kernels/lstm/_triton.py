@@ -25,19 +25,35 @@ from xsm_kernels._triton_common import (
     tuned,
 )
 
+SHAPES = ["B", "T", "D"]  # not compiled for each value: a 1 would be a constant without a type
 MAX_SHARED_BYTES = 100 * 1024  # of weights; more do not pass through the registers
+MAX_SHARED_BYTES_OF_FEW = 160 * 1024  # the same for programs of few pixels
 
 
 @triton.jit
-def sigmoid(z):
+def fast_tanh(z):
+    """To a relative error of 2^-11, by one instruction."""
+    return tl.inline_asm_elementwise(
+        "tanh.approx.f32 $0, $1;", "=f,f", [z], dtype=tl.float32, is_pure=True, pack=1
+    )
+
+
+@triton.jit
+def sigmoid(z, FAST: tl.constexpr):
     """In float32; correct for infinite exp as well."""
-    return 1.0 / (1.0 + tl.exp(-z))
+    if FAST:
+        return 0.5 * fast_tanh(0.5 * z) + 0.5
+    else:
+        return 1.0 / (1.0 + tl.exp(-z))
 
 
 @triton.jit
-def tanh(z):
-    """In float32, to an absolute error of 2^-24."""
-    return 1.0 - 2.0 / (1.0 + tl.exp(2.0 * z))
+def tanh(z, FAST: tl.constexpr):
+    """In float32, to an absolute error of 2^-24 unless it is FAST."""
+    if FAST:
+        return fast_tanh(z)
+    else:
+        return 1.0 - 2.0 / (1.0 + tl.exp(2.0 * z))
 
 
 @triton.jit
@@ -83,11 +99,12 @@ def day(x_ptr, mask_ptr, row, t, k, B, T, C, HAS_MASK: tl.constexpr):
     return tl.load(x_ptr + index[:, None] * C + k[None, :], mask=is_loaded, other=0.0), observed
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SHAPES)
 def resident_kernel(
     x_ptr, wx_ptr, wh_ptr, bias_ptr, mask_ptr, h_ptr, c_ptr, y_ptr, B, T, D,
     C: tl.constexpr, H: tl.constexpr, HAS_MASK: tl.constexpr, PRECISION: tl.constexpr,
-    WIDEN: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_H: tl.constexpr,
+    WIDEN: tl.constexpr, FAST: tl.constexpr,
+    BLOCK_B: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_H: tl.constexpr,
 ):  # fmt: skip
     """Weights and state stay in shared memory and registers.
 
@@ -117,14 +134,14 @@ def resident_kernel(
         next_day = tl.minimum(tl.maximum(t + 1 - 2 * d, 0), T - 1)
         next_x, next_observed = day(x_ptr, mask_ptr, row, next_day, k, B, T, C, HAS_MASK)
         z = products(biases(bias_ptr, d, 0, u, H, BLOCK_B), x, wx_i, PRECISION, WIDEN)
-        new_c = sigmoid(products(z, h, wh_i, PRECISION, WIDEN))
+        new_c = sigmoid(products(z, h, wh_i, PRECISION, WIDEN), FAST)
         z = products(biases(bias_ptr, d, 2, u, H, BLOCK_B), x, wx_g, PRECISION, WIDEN)
-        new_c *= tanh(products(z, h, wh_g, PRECISION, WIDEN))
+        new_c *= tanh(products(z, h, wh_g, PRECISION, WIDEN), FAST)
         z = products(biases(bias_ptr, d, 1, u, H, BLOCK_B), x, wx_f, PRECISION, WIDEN)
-        new_c += sigmoid(products(z, h, wh_f, PRECISION, WIDEN)) * c
+        new_c += sigmoid(products(z, h, wh_f, PRECISION, WIDEN), FAST) * c
         z = products(biases(bias_ptr, d, 3, u, H, BLOCK_B), x, wx_o, PRECISION, WIDEN)
         z = products(z, h, wh_o, PRECISION, WIDEN)
-        new_h = (sigmoid(z) * tanh(new_c)).to(h.dtype)
+        new_h = (sigmoid(z, FAST) * tanh(new_c, FAST)).to(h.dtype)
         if HAS_MASK:
             new_c = tl.where(observed[:, None], new_c, c)
             new_h = tl.where(observed[:, None], new_h, h)
@@ -136,11 +153,12 @@ def resident_kernel(
     tl.store(c_ptr + state, c, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SHAPES)
 def streaming_kernel(
     x_ptr, wx_ptr, wh_ptr, bias_ptr, mask_ptr, h_ptr, c_ptr, y_ptr, B, T, D,
     C: tl.constexpr, H: tl.constexpr, HAS_MASK: tl.constexpr, PRECISION: tl.constexpr,
-    WIDEN: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_U: tl.constexpr,
+    WIDEN: tl.constexpr, FAST: tl.constexpr,
+    BLOCK_B: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_U: tl.constexpr,
 ):  # fmt: skip
     """Weights and state are read again on each day.
 
@@ -179,8 +197,8 @@ def streaming_kernel(
             state = rows_at[:, None] + u[None, :]
             inside = (row < B)[:, None] & (u < H)[None, :]
             old_c = tl.load(c_ptr + state, mask=inside, other=0.0)
-            new_c = sigmoid(f) * old_c + sigmoid(i) * tanh(g)
-            new_h = (sigmoid(o) * tanh(new_c)).to(y_ptr.dtype.element_ty)
+            new_c = sigmoid(f, FAST) * old_c + sigmoid(i, FAST) * tanh(g, FAST)
+            new_h = (sigmoid(o, FAST) * tanh(new_c, FAST)).to(y_ptr.dtype.element_ty)
             if HAS_MASK:
                 observed = tl.load(mask_ptr + row * T + t, mask=row < B, other=0) != 0
                 new_c = tl.where(observed[:, None], new_c, old_c)
@@ -196,13 +214,14 @@ def streaming_kernel(
 
 
 class Config(NamedTuple):
-    """Warps of a program."""
+    """Warps and pixels of a program."""
 
     warps: int = 8
+    pixels: int = 32
 
 
 def select_kernel(
-    hidden: int, channels: int, itemsize: int, precision: str, masked: bool
+    hidden: int, channels: int, itemsize: int, precision: str, masked: bool, fast: bool
 ) -> tuple[Any, dict[str, int], list[Config]]:
     """The kernel that fits, its block sizes, and configurations that fit in registers."""
     block_h = max(16, triton.next_power_of_2(hidden))
@@ -211,11 +230,13 @@ def select_kernel(
     weight_bytes = 4 * block_h * (block_h + block_c) * itemsize
     # a mask needs registers, too
     if on_tensor_cores and weight_bytes <= MAX_SHARED_BYTES // (1 + masked):
-        configs = [Config(), Config(4)] if block_h * itemsize <= 64 else [Config()]
-        return resident_kernel, {"BLOCK_B": 64, "BLOCK_C": block_c, "BLOCK_H": block_h}, configs
+        configs = [Config(), Config(4), Config(4, 64)] if fast else [Config(8, 32 * itemsize // 2)]
+        return resident_kernel, {"BLOCK_C": block_c, "BLOCK_H": block_h}, configs
+    if on_tensor_cores and weight_bytes <= MAX_SHARED_BYTES_OF_FEW and not masked:
+        return resident_kernel, {"BLOCK_C": block_c, "BLOCK_H": block_h}, [Config()]
     # IEEE products keep both factors in registers
     block_k = 32 if on_tensor_cores else 16
-    return streaming_kernel, {"BLOCK_B": 64, "BLOCK_K": block_k, "BLOCK_U": 32}, [Config()]
+    return streaming_kernel, {"BLOCK_K": block_k, "BLOCK_U": 32}, [Config(8, 64)]
 
 
 @triton_backend
@@ -231,7 +252,8 @@ def lstm(
     """Definition: :func:`xsm_kernels.lstm.reference.lstm`.
 
     float16 and bfloat16 are multiplied as they are and summed in float32, c is float32 until the
-    end; float32 is IEEE under ``torch.set_float32_matmul_precision("highest")`` (the default of
+    end; with bfloat16, sigmoid and tanh are those of the hardware, to a relative error of 2^-11;
+    float32 is IEEE under ``torch.set_float32_matmul_precision("highest")`` (the default of
     PyTorch), else tf32.
     """
     batch, days, channels = x.shape
@@ -245,7 +267,10 @@ def lstm(
     cs = torch.empty(c.shape, dtype=torch.float32, device=x.device)
     precision = product_precision(x.dtype)
     masked = mask is not None
-    kernel, sizes, configs = select_kernel(hidden, channels, x.element_size(), precision, masked)
+    fast = x.is_cuda and x.dtype == torch.bfloat16
+    kernel, sizes, configs = select_kernel(
+        hidden, channels, x.element_size(), precision, masked, fast
+    )
     inputs = (x, weight_ih.to(x.dtype), weight_hh.to(x.dtype), bias)
     # an absent mask is replaced by a pointer that is never read
     arrays = [array.contiguous() for array in inputs]
@@ -254,11 +279,12 @@ def lstm(
     def launch(config: Config) -> None:
         hs.copy_(h)
         cs.copy_(c)
-        kernel[(triton.cdiv(batch, sizes["BLOCK_B"]), directions)](
+        kernel[(triton.cdiv(batch, config.pixels), directions)](
             *arrays, hs, cs, y, batch, days, directions,
             C=channels, H=hidden, HAS_MASK=masked, PRECISION=precision,
             # the interpreter multiplies the bit patterns of bfloat16
-            WIDEN=not x.is_cuda, num_warps=config.warps, enable_fp_fusion=True, **sizes,
+            WIDEN=not x.is_cuda, FAST=fast,
+            BLOCK_B=config.pixels, num_warps=config.warps, enable_fp_fusion=True, **sizes,
         )  # fmt: skip
 
     with on_device(x):

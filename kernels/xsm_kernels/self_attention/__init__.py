@@ -27,7 +27,7 @@ def self_attention(
     bias : array (4, H)
     window : int, optional
         Attend to at most this many days before and after; default: all days.
-    backend : "auto", "reference", "numba" or "torch"
+    backend : "auto", "reference", "numba", "torch" or "triton"
         "auto" chooses by the type of `x`; a backend requested by name is used or refused.
 
     Returns

@@ -131,7 +131,8 @@ def pack_kernel(
     tl.store(words_ptr + word, tl.sum(observed << bit[None, :], axis=1), mask=word < n)
 
 
-@triton.jit
+# a dilation of 1 is not made a constant, which has no type to shift with
+@triton.jit(do_not_specialize=["DT", "DH", "DW"])
 def or_kernel(
     words_ptr, active_ptr, new_mask_ptr, n, T, H, ROW, T_OUT, H_OUT, W_OUT, ROW_OUT, ACTIVE_DAYS,
     PT, PH, DT, DH, DW, KT: tl.constexpr, KH: tl.constexpr, KW: tl.constexpr,

@@ -1,0 +1,31 @@
+"""Work on several tiles at once, in threads: NumPy and compiled loops release the interpreter."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_parallel(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Yield ``function(item)`` in the order of `items`; at most `workers` run or wait at once."""
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    remaining = iter(items)
+    with ThreadPoolExecutor(workers, thread_name_prefix="xsm") as pool:
+        running = deque(pool.submit(function, item) for item in islice(remaining, workers))
+        try:
+            while running:
+                yield running.popleft().result()
+                running.extend(pool.submit(function, item) for item in islice(remaining, 1))
+        finally:
+            for future in running:
+                future.cancel()
