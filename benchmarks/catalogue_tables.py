@@ -1,4 +1,4 @@
-"""The tables of docs/products.md: products and quality rules, from the catalogue of xsm."""
+"""The tables of docs/reference/products.md: products and quality rules, from the catalogue of xsm."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ OWN = {
     "baselines.md": {"patterns", "allowed", "elevation", "slope", "other"},
     "estimate.md": {"predictors"},
 }
-PAGES = [page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+PAGES = [page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
          if "```python" in page.read_text()]  # fmt: skip
 
 

@@ -256,8 +256,8 @@ def drawings(result: Result) -> str:
     """The two figures."""
     device = "gpu" if result["device"] == "cuda" else "cpu"
     return (
-        f"![Speed against occupancy](figures/speed_occupancy_{device}.png)\n\n"
-        f"![Roofline](figures/speed_roofline_{device}.png)"
+        f"![Speed against occupancy](../figures/speed_occupancy_{device}.png)\n\n"
+        f"![Roofline](../figures/speed_roofline_{device}.png)"
     )
 
 

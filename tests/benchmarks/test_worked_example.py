@@ -32,7 +32,7 @@ def test_every_table_has_its_rows(result):
 
 
 def test_the_page_has_markers_for_every_table():
-    page = (example.RESULT.parents[2] / "docs" / "validate.md").read_text()
+    page = (example.RESULT.parents[2] / "docs" / "how-to" / "validate.md").read_text()
     assert all(f"<!-- generated:validation-{name} -->" in page for name in tables.TABLES)
 
 
