@@ -37,7 +37,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "saturation_to_volumetric": "xsm.conventions.saturation:saturation_to_volumetric",
         "screen": "xsm.conventions.screening:screen",
         "screening_counts": "xsm.conventions.screening:screening_counts",
-        "tutorial": "xsm.osse.tutorial",
+        "tutorial": "xsm.tutorial",
         "validation": "xsm.validation",
         "write_zarr": "xsm.blockwise.zarr:write_zarr",
     },

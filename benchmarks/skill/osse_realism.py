@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--png", help="figure of the gap patterns")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    from xsm.osse.tutorial import open_dataset
+    from xsm.tutorial import open_dataset
 
     record = load("amsr2")
     real, lat, lon = record.values, record.lat.astype(float), record.lon.astype(float)

@@ -22,7 +22,7 @@ from xsm.baselines import baseline
 from xsm.compare import compare
 from xsm.demo.overview_figure import draw, half_observed_day, median_error_cell
 from xsm.demo.text_tables import gap_table, ground_table, validation_table
-from xsm.osse.tutorial import open_dataset, open_stations
+from xsm.tutorial import open_dataset, open_stations
 from xsm.report import report
 
 NAME = "soil_moisture"

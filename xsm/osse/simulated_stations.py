@@ -54,7 +54,7 @@ def simulate_stations(
 
     Examples
     --------
-    >>> from xsm.osse.tutorial import open_dataset
+    >>> from xsm.tutorial import open_dataset
     >>> ds = open_dataset("amsr2-iberia", days=3, resolution=1, covariates=False)
     >>> dict(simulate_stations(ds, 5).sizes)
     {'station': 5, 'time': 3}

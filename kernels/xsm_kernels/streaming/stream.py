@@ -64,7 +64,7 @@ def stream_network(
 
     Returns
     -------
-    output : ndarray of float32, shape (O, *wanted.shape)
+    output : ndarray of float32, shape `wanted.shape` with O channels before it
         Of the last layer; 0 where it is not wanted or its mask is False.
     mask : ndarray of bool, shape of `wanted`
         Wanted, and with an observed cell in the window.

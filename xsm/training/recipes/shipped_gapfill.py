@@ -62,7 +62,7 @@ def simulated_records(*, truth: bool) -> list[TrainingRecord]:
 
     With `truth`, the target is the field without noise, else the hidden retrieval.
     """
-    from xsm.osse.tutorial import open_dataset
+    from xsm.tutorial import open_dataset
 
     records = []
     for name, seed, fraction in SIMULATED:
@@ -131,7 +131,7 @@ def train(
         "trained_on": {
             "LPRM AMSR2 X band, descending, April 2015 (NASA)": "training regions and days",
             **{
-                f"xsm.osse.tutorial {name!r}, seed {seed}": f"fraction {fraction}"
+                f"xsm.tutorial {name!r}, seed {seed}": f"fraction {fraction}"
                 for name, seed, fraction in SIMULATED
             },
         },

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from xsm.errors import InputError
-from xsm.osse.tutorial import COVARIATES, RECIPES, open_dataset, open_stations
+from xsm.tutorial import COVARIATES, RECIPES, open_dataset, open_stations
 
 
 @pytest.fixture(scope="module")
