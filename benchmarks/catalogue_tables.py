@@ -1,4 +1,4 @@
-"""The tables of docs/reference/products.md: products and quality rules, from the catalogue of xsm."""
+"""The tables of docs/reference/products.md: products and quality rules, from the catalogue."""
 
 from __future__ import annotations
 

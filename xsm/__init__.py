@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from xsm._lazy import lazy_exports
 from xsm._version import __version__
 from xsm.accessor import register
@@ -37,6 +39,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "saturation_to_volumetric": "xsm.conventions.saturation:saturation_to_volumetric",
         "screen": "xsm.conventions.screening:screen",
         "screening_counts": "xsm.conventions.screening:screening_counts",
+        "show_versions": "xsm.installation:show_versions",
         "tutorial": "xsm.tutorial",
         "validation": "xsm.validation",
         "write_zarr": "xsm.blockwise.zarr:write_zarr",
@@ -56,6 +59,10 @@ __all__ = [
 ]
 
 register()
+if os.environ.get("XSM_DEBUG", "0") != "0":
+    from xsm.installation import log_choices
+
+    log_choices()
 
 
 def __dir__() -> list[str]:

@@ -126,6 +126,7 @@ def choose_backend(op: str, backend: str, arrays: Sequence[Any]) -> str:
         _require_row(op, backend)
         if reason := unsupported_reason(op, backend, arrays):
             raise BackendError(f'backend={backend!r} cannot run {op}: {reason}; or use "auto".')
+        logger.debug("%s: %s (asked for)", op, backend)
         return backend
     reasons: list[str] = []
     for name in auto_order(op, arrays):

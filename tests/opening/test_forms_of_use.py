@@ -432,3 +432,17 @@ def test_a_file_of_no_known_product_is_opened_by_the_rules(tmp_path):
         put(root, "theta", dims, some_values(1)[0], units="m3 m-3", standard_name=name)
     ds = xsm.open_record(path)
     assert "xsm_product" not in ds.attrs and ds["theta"].dims == ("time", "lat", "lon")
+
+
+def test_a_filled_record_is_opened_without_screening(tmp_path):
+    """What was to be screened was screened before it was filled."""
+    made = made_files.cci(tmp_path)
+    record = xsm.open_record(made.paths, chunks=None)
+    name = made.variable
+    flag = xr.zeros_like(record[name], dtype="int8").assign_attrs(
+        flag_meanings="observed filled_by_network", flag_values=np.array([0, 1], "int8")
+    )
+    filled = record[[name]].fillna(0.2).assign({f"{name}_flag": flag})
+    filled.to_netcdf(tmp_path / "filled.nc")
+    opened = xsm.open_record(tmp_path / "filled.nc", "esa_cci", chunks=None)
+    assert bool(opened[name].notnull().all()) and f"{name}_screening" not in opened

@@ -156,6 +156,11 @@ def _check_object(ds: Any) -> None:
     raise InputError(f"obj is a {type(ds).__name__}: expected an xarray Dataset.")
 
 
+def is_filled(ds: xr.Dataset, name: str) -> bool:
+    """Whether the variable `name` is the result of ``gapfill``."""
+    return FILL_FLAGS[1] in _meanings(ds.get(f"{name}_flag"))
+
+
 def _rules(row: Product, quality: str | Sequence[str]) -> tuple[QualityRule, ...]:
     """The rules that `quality` asks for."""
     if isinstance(quality, str) and quality == RECOMMENDED:
@@ -176,7 +181,7 @@ def _screen_variable(
 ) -> xr.Dataset:
     da = _chunked(ds[name])
     check_decoded(da)
-    if FILL_FLAGS[1] in _meanings(ds.get(f"{name}_flag")):
+    if is_filled(ds, name):
         raise InputError(
             f"{name} is filled already ({name}_flag): screen it before gapfill, which fills what "
             "screening removed."

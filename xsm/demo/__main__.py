@@ -22,8 +22,8 @@ from xsm.baselines import baseline
 from xsm.compare import compare
 from xsm.demo.overview_figure import draw, half_observed_day, median_error_cell
 from xsm.demo.text_tables import gap_table, ground_table, validation_table
-from xsm.tutorial import open_dataset, open_stations
 from xsm.report import report
+from xsm.tutorial import open_dataset, open_stations
 
 NAME = "soil_moisture"
 DIMS = ("time", "lat", "lon")

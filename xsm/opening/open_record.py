@@ -11,7 +11,7 @@ import xarray as xr
 from xsm.conventions.cf import CONVENTIONS, call_text, history_line
 from xsm.conventions.products import product_row
 from xsm.conventions.products import recognise as recognise_product
-from xsm.conventions.screening import screen
+from xsm.conventions.screening import RECOMMENDED, is_filled, screen
 from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.daily_record import Piece, join, to_days
 from xsm.opening.file_contents import read_contents
@@ -192,6 +192,8 @@ def _screened_days(
 
 def _screened(ds: xr.Dataset, name: str, form: FileForm, quality: Quality) -> xr.Dataset:
     """`ds` with the quality rules of its product applied."""
+    if quality == RECOMMENDED and is_filled(ds, name):
+        return ds  # what was to be screened was screened before it was filled
     row = product_row(form.product) if form.product else recognise_product(ds, name)
     return ds if quality is None or row is None else screen(ds, row, quality, name)
 

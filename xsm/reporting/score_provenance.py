@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -91,13 +91,19 @@ def settings(ds: xr.Dataset) -> Facts:
 
 def versions() -> Facts:
     """Versions of xsm, Python and the packages that it uses here."""
+    return [*versions_of(PACKAGES), ("system", f"{platform.system()} {platform.machine()}")]
+
+
+def versions_of(packages: Iterable[str], missing: str | None = None) -> Facts:
+    """Versions of xsm, Python and `packages`; those not installed are `missing`, or left out."""
     facts = [("xsm", __version__), ("Python", platform.python_version())]
-    for name in PACKAGES:
+    for name in packages:
         try:
             facts.append((name, metadata.version(name)))
         except metadata.PackageNotFoundError:
-            continue
-    return [*facts, ("system", f"{platform.system()} {platform.machine()}")]
+            if missing is not None:
+                facts.append((name, missing))
+    return facts
 
 
 def _text(value: Any) -> str:
