@@ -29,6 +29,7 @@ extensions = [
     "sphinx_autosummary_accessors",
     "sphinx_copybutton",
     "sphinx_design",
+    "product_pages",  # docs/product_pages.py: a page for each product, and the model cards
     "public_names",  # docs/public_names.py: every public name is in the reference
 ]
 exclude_patterns = ["_build", "_templates", "jupyter_execute", ".jupyter_cache"]
