@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DEMO_ENV := .venv-demo
 TEST_ENV := .venv
+MINIMUM_ENV := .venv-minimum
+UPSTREAM_ENV := .venv-upstream
 DEMO_OUT ?= build/demo
 
 # -qq: only errors of pip. The configuration of pip decides between the CPU and CUDA builds of torch.
@@ -12,11 +14,13 @@ export XSM_DATA ?= $(abspath ../shared/data)
 AMSR2 ?= $(XSM_DATA)/amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs train-gapfill train-estimate benchmarks tables clean
+.PHONY: help demo test test-minimum test-upstream lint format docs train-gapfill train-estimate benchmarks tables clean
 
 help:
 	@echo 'make demo           install xsm without torch; fill, estimate and validate the embedded dataset'
 	@echo 'make test           install the test requirements (torch, triton) and run all tests'
+	@echo 'make test-minimum   the tests with the lowest versions that pyproject.toml allows'
+	@echo 'make test-upstream  the tests with the newest pre-releases of the dependencies'
 	@echo 'make lint           ruff, mypy and import-linter'
 	@echo 'make format         format the files with ruff'
 	@echo 'make docs           build the documentation into build/docs'
@@ -55,6 +59,28 @@ demo: $(DEMO_ENV)/.installed
 test: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m pytest -q --durations=10
 
+# TESTS=tests/conventions runs a part of them. Warnings of old and coming versions are not errors.
+TESTS ?=
+COMPATIBILITY := -m pytest -q -W default -p no:cacheprovider --durations=5 $(TESTS)
+# Packages that are taken as pre-releases; the others as they are.
+UPSTREAM := xarray numpy pandas dask zarr numba scipy netCDF4 cf-xarray pint
+
+test-minimum:
+	@test -x $(MINIMUM_ENV)/bin/python || $(PYTHON) -m venv $(MINIMUM_ENV)
+	@$(MINIMUM_ENV)/bin/python .ci/lowest_versions.py test >$(MINIMUM_ENV)/lowest.txt
+	@$(MINIMUM_ENV)/bin/python -m pip install -qq --no-input --disable-pip-version-check \
+	  --log $(MINIMUM_ENV)/pip.log -c $(MINIMUM_ENV)/lowest.txt -e '.[test]'
+	$(MINIMUM_ENV)/bin/python $(COMPATIBILITY)
+
+test-upstream:
+	@test -x $(UPSTREAM_ENV)/bin/python || $(PYTHON) -m venv $(UPSTREAM_ENV)
+	@$(UPSTREAM_ENV)/bin/python -m pip install -qq --no-input --disable-pip-version-check \
+	  --log $(UPSTREAM_ENV)/pip.log -e '.[test]'
+	@$(UPSTREAM_ENV)/bin/python -m pip install -qq --no-input --disable-pip-version-check \
+	  --log $(UPSTREAM_ENV)/pip.log --pre --upgrade $(UPSTREAM)
+	$(UPSTREAM_ENV)/bin/python -c 'import xsm; xsm.show_versions()'
+	$(UPSTREAM_ENV)/bin/python $(COMPATIBILITY)
+
 lint: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff check .
 	$(TEST_ENV)/bin/ruff format --check .
@@ -65,8 +91,9 @@ format: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff check --fix .
 	$(TEST_ENV)/bin/ruff format .
 
+# The notebooks run in kernels of this environment.
 docs: $(TEST_ENV)/.docs
-	$(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
+	NUMBA_NUM_THREADS=2 $(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
 
 # NETWORK=sgd-sm trains the other network; TRAIN_WITH='--device cuda --workers 14 --batch-size 16' on a GPU.
 NETWORK ?= default
@@ -99,5 +126,5 @@ tables: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.tables
 
 clean:
-	rm -rf $(DEMO_ENV) $(TEST_ENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(DEMO_ENV) $(TEST_ENV) $(MINIMUM_ENV) $(UPSTREAM_ENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

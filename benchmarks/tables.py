@@ -30,6 +30,10 @@ METHODS = {
     "sgd-sm": "SGD-SM network, trained the same way",
 }
 Result = dict[str, Any]
+SKILL, ESTIMATES, PERFORMANCE = (
+    f"docs/{page}.md"
+    for page in ("explanation/baselines", "explanation/estimate-skill", "reference/performance")
+)
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
@@ -134,6 +138,36 @@ def first_call(result: Result) -> str:
     return markdown(head, rows) + f"\n\n{note} Measured {result['date']}."
 
 
+def headline(results: Path) -> str:
+    """Three figures: skill of filling, skill of estimates, speed; a dash where not measured."""
+
+    def read(stem: str) -> Result | None:
+        path = results / f"{stem}.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    gaps, smap, speed = map(read, ("gapfill_amsr2", "smap_conus", "throughput_amsr2"))
+    cells = ["-"] * 3
+    if gaps is not None:
+        methods = _by_method(gaps, "retrieval", "strict")
+        xsm, linear = (methods[name]["all"]["rmsd"] for name in ("default", "linear"))
+        cells[0] = f"RMSE {number(xsm, 3)} m3 m-3; linear in time {number(linear, 3)}"
+    if smap is not None:
+        row = smap["rows"][0]
+        cells[1] = f"median ubRMSE {number(row['ubrmse'], 3)} m3 m-3, R {number(row['r'], 2)}"
+    if speed is not None:
+        figures = speed["figures"]
+        cells[2] = (
+            f"{number(figures['seconds'], 0)} s on {speed['threads']} cores, "
+            f"{number(figures['peak_rss_gb'], 1)} GB"
+        )
+    rows = [
+        ["filling withheld retrievals of a month of AMSR2", cells[0], f"[skill]({SKILL})"],
+        ["estimating left-out months of SMAP from weather", cells[1], f"[estimates]({ESTIMATES})"],
+        ["filling a global month in 0.25 degrees", cells[2], f"[performance]({PERFORMANCE})"],
+    ]
+    return markdown(["", "xsm", "more"], rows).replace("--:", "---")
+
+
 def _from(module: str, function: str, *arguments: str) -> Callable[[Result], str]:
     """A table made by a function of another module, which imports this one."""
     return lambda result: getattr(import_module(module), function)(result, *arguments)
@@ -223,6 +257,9 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
 }
 
 
+# tables of several results
+SUMMARIES: dict[str, Callable[[Path], str]] = {"headline": headline}
+
 # tables of what xsm is made of, which nobody measures
 CATALOGUES: dict[str, Callable[[], str]] = {
     "products": _from_catalogue("products"),
@@ -240,8 +277,11 @@ def table(name: str, results: Path) -> str:
     """
     if name in CATALOGUES:
         return CATALOGUES[name]()
+    if name in SUMMARIES:
+        return SUMMARIES[name](results)
     if name not in TABLES:
-        raise KeyError(f"no table is called {name!r}; there are {sorted({*TABLES, *CATALOGUES})}")
+        names = sorted({*TABLES, *CATALOGUES, *SUMMARIES})
+        raise KeyError(f"no table is called {name!r}; there are {names}")
     stem, command, write = TABLES[name]
     path = results / f"{stem}.json"
     if not path.exists():

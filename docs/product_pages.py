@@ -1,7 +1,7 @@
 """Sphinx extension: a page for each product and each shipped model, from the tables of xsm.
 
-The pages are written before the others are read and are not part of the repository. Their code is run
-on small made-up files by `tests/test_product_pages.py`.
+The pages are written before the others are read and are not part of the repository. Their code is
+run on small made-up files by `tests/test_product_pages.py`.
 """
 
 from __future__ import annotations
@@ -18,35 +18,65 @@ if TYPE_CHECKING:
 
 # What is particular about a product; the rest of a page follows from the table.
 NOTES = {
-    "lprm": "The files have a band (C1, C2, X) for each variable; `var=` chooses one. Night-time "
-    "(descending) retrievals are usually better than those of the day.",
-    "sgd_sm": "This product is gap-filled already. `original_sm_*` is opened, because a filled value "
-    "must not pass for an observation.",
-    "smap_l3": "By default the morning overpass is opened; `overpass='PM'` or `'both'` open the "
-    "others. L2 granules and lists of points are placed on their EASE-Grid 2.0.",
-    "esa_cci": "The variable is called `sm`: `record.sm` is the accessor, `record['sm']` the "
-    "variable. ACTIVE is a degree of saturation and needs `porosity=`.",
-    "c3s": "The variable is called `sm`: `record.sm` is the accessor, `record['sm']` the variable. "
-    "Time-series cells (`locations`) open like images.",
-    "esa_cci_gapfilled": "This product is filled by DCT-PLS already. Use it to compare with what xsm "
-    "fills in ESA CCI, not as input.",
-    "smos_l3": "Ascending orbits (morning) and descending ones are files of their own. Screening by "
-    "the probability of radio interference removes much over Asia.",
-    "smos_ic": "Screening by `RMSE` removes retrievals that do not fit the brightness temperatures.",
-    "ascat": "A degree of saturation: pass the porosity of the soil, a number or a map, and the "
-    "record is volumetric.",
-    "cgls_ssm": "A degree of saturation at 1 km; codes for water, slopes and low sensitivity are "
-    "missing after opening.",
-    "cgls_swi": "A wetness index of several characteristic times; `var='SWI_010'` chooses another. "
-    "It is smooth in time by construction, so gaps are short.",
+    "lprm": (
+        "The files have a band (C1, C2, X) for each variable; `var=` chooses one. Night-time "
+        "(descending) retrievals are usually better than those of the day."
+    ),
+    "sgd_sm": (
+        "This product is gap-filled already. `original_sm_*` is opened, because a filled "
+        "value must not pass for an observation."
+    ),
+    "smap_l3": (
+        "By default the morning overpass is opened; `overpass='PM'` or `'both'` open the "
+        "others. L2 granules and lists of points are placed on their EASE-Grid 2.0."
+    ),
+    "esa_cci": (
+        "The variable is called `sm`: `record.sm` is the accessor, `record['sm']` the "
+        "variable. ACTIVE is a degree of saturation and needs `porosity=`."
+    ),
+    "c3s": (
+        "The variable is called `sm`: `record.sm` is the accessor, `record['sm']` the "
+        "variable. Time-series cells (`locations`) open like images."
+    ),
+    "esa_cci_gapfilled": (
+        "This product is filled by DCT-PLS already. Use it to compare with what xsm fills in "
+        "ESA CCI, not as input."
+    ),
+    "smos_l3": (
+        "Ascending orbits (morning) and descending ones are files of their own. Screening by "
+        "the probability of radio interference removes much over Asia."
+    ),
+    "smos_ic": (
+        "Screening by `RMSE` removes retrievals that do not fit the brightness temperatures."
+    ),
+    "ascat": (
+        "A degree of saturation: pass the porosity of the soil, a number or a map, and the "
+        "record is volumetric."
+    ),
+    "cgls_ssm": (
+        "A degree of saturation at 1 km; codes for water, slopes and low sensitivity are "
+        "missing after opening."
+    ),
+    "cgls_swi": (
+        "A wetness index of several characteristic times; `var='SWI_010'` chooses another. It "
+        "is smooth in time by construction, so gaps are short."
+    ),
     "gldas": "A model without gaps: use it as a predictor, a background, or a reference.",
-    "era5": "A reanalysis without gaps: use it as a predictor, a background, or a reference. Hourly "
-    "steps become daily means; final and preliminary data are joined.",
-    "era5_land": "A reanalysis without gaps: use it as a predictor, a background, or a reference. "
-    "Hourly steps become daily means.",
-    "lis": "A model without gaps: use it as a predictor, a background, or a reference. `layer=0` is "
-    "the uppermost.",
-    "cmip6": "A climate model: its days are not those of the weather. Compare climatologies, not days.",
+    "era5": (
+        "A reanalysis without gaps: use it as a predictor, a background, or a reference. "
+        "Hourly steps become daily means; final and preliminary data are joined."
+    ),
+    "era5_land": (
+        "A reanalysis without gaps: use it as a predictor, a background, or a reference. "
+        "Hourly steps become daily means."
+    ),
+    "lis": (
+        "A model without gaps: use it as a predictor, a background, or a reference. `layer=0` "
+        "is the uppermost."
+    ),
+    "cmip6": (
+        "A climate model: its days are not those of the weather. Compare climatologies, not days."
+    ),
     "glass": "An estimate without gaps, from albedo, temperature and reanalysis.",
 }
 WITHOUT_GAPS = {"gldas", "era5", "era5_land", "lis", "cmip6", "glass", "esa_cci_gapfilled"}
@@ -76,8 +106,8 @@ def page(row: Product) -> str:
     lines += ["## Screen", ""]
     if row.rules:
         lines += [
-            "These quality rules are known. The recommended ones are applied when files are opened; "
-            "`quality=None` keeps every retrieval, `quality=[...]` takes rules by name.",
+            "These quality rules are known. The recommended ones are applied when files are "
+            "opened; `quality=None` keeps every retrieval, `quality=[...]` takes rules by name.",
             "",
             "| rule | removed where | reason | recommended |",
             "| --- | --- | --- | --- |",
@@ -96,7 +126,7 @@ def page(row: Product) -> str:
             "",
             "```python",
             "observed = record.where(record.time.dt.day % 2 == 0)  # stands for a record of yours",
-            'scores = xsm.validate(observed, record)',
+            "scores = xsm.validate(observed, record)",
             "```",
             "",
         ]
@@ -106,11 +136,11 @@ def page(row: Product) -> str:
             "",
             "```python",
             'filled = record.sm.gapfill(max_gap="10D")',
-            'scores = filled.sm.validate(record)',
+            "scores = filled.sm.validate(record)",
             "```",
             "",
-            "[Filling gaps](../gapfill.md) has the options, [Validation](../validate.md) stations and "
-            "other references.",
+            "[Filling gaps](../gapfill.md) has the options, [Validation](../validate.md) stations "
+            "and other references.",
             "",
         ]
     return "\n".join(lines)
@@ -121,7 +151,12 @@ def model_cards() -> str:
     lines = ["# Model cards", "", "The shipped weights, from their cards (`xsm.models()`).", ""]
     for name, card in xsm.models().items():
         task = card.get("task", "gapfill")
-        lines += [f"## {name}", "", f"{card['description'][0].upper()}{card['description'][1:]}.", ""]
+        lines += [
+            f"## {name}",
+            "",
+            f"{card['description'][0].upper()}{card['description'][1:]}.",
+            "",
+        ]
         facts = {
             "task": f"`xsm.{task}`",
             "kind of network": f"`{card.get('network', 'partial_conv')}`",
@@ -139,9 +174,9 @@ def model_cards() -> str:
 
 
 LIMITS = (
-    "Trained on one month of AMSR2 and on simulated records: seasons other than spring come from the "
-    "simulation. A rain event inside a gap that no adjacent day shows is not filled in. Each call "
-    "compares the network with simpler methods on hidden values and replaces it where it does worse."
+    "Trained on one month of AMSR2 and on simulated records: seasons other than spring come from "
+    "the simulation. A rain event inside a gap that no adjacent day shows is not filled in. Each "
+    "call compares the network with simpler methods and replaces it where it does worse."
 )
 
 

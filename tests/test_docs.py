@@ -13,7 +13,6 @@ import xsm
 ROOT = Path(__file__).resolve().parents[1]
 # What a reader brings along.
 OWN = {
-    "README.md": {"predictors"},
     "baselines.md": {"patterns", "allowed", "elevation", "slope", "other"},
     "estimate.md": {"predictors"},
 }
