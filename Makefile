@@ -91,8 +91,9 @@ format: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff check --fix .
 	$(TEST_ENV)/bin/ruff format .
 
-# The notebooks run in kernels of this environment.
+# The examples of all pages, then the site, whose tutorials run in kernels of this environment.
 docs: $(TEST_ENV)/.docs
+	$(TEST_ENV)/bin/python docs/run_examples.py
 	NUMBA_NUM_THREADS=2 $(TEST_ENV)/bin/sphinx-build -q -W --keep-going docs build/docs
 
 # NETWORK=sgd-sm trains the other network; TRAIN_WITH='--device cuda --workers 14 --batch-size 16' on a GPU.
