@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 import tomllib
@@ -35,8 +36,14 @@ def _lines(extras: list[str], optional: dict[str, list[str]]) -> Iterator[str]:
         for line in optional[extra]:
             if line.startswith("xsm["):
                 yield from _lines(line[4:].rstrip("]").split(","), optional)
-            elif "Darwin" not in line or sys.platform == "darwin":
+            elif _applies(line):
                 yield line
+
+
+def _applies(line: str) -> bool:
+    """Whether the marker of a requirement holds for this system."""
+    marker = re.search(r"platform_system (==|!=) '(\w+)'", line)
+    return marker is None or (platform.system() == marker[2]) == (marker[1] == "==")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
+nb_output_stderr = "warn"  # a warning on a page fails the build, which runs with -W
 
 autosummary_generate = True
 autodoc_typehints = "none"  # types are in the docstrings

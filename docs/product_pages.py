@@ -91,7 +91,7 @@ def page(row: Product) -> str:
         "",
         NOTES[row.key],
         "",
-        f"Source: <{row.reference}>. Files: {row.files}.",
+        f"Source: <{row.reference}>. Files: {_files(row.files)}.",
         "",
         "## Open",
         "",
@@ -151,12 +151,7 @@ def model_cards() -> str:
     lines = ["# Model cards", "", "The shipped weights, from their cards (`xsm.models()`).", ""]
     for name, card in xsm.models().items():
         task = card.get("task", "gapfill")
-        lines += [
-            f"## {name}",
-            "",
-            f"{card['description'][0].upper()}{card['description'][1:]}.",
-            "",
-        ]
+        lines += [f"## {name}", "", f"Description: {card['description']}.", ""]
         facts = {
             "task": f"`xsm.{task}`",
             "kind of network": f"`{card.get('network', 'partial_conv')}`",
@@ -185,6 +180,13 @@ def _calibration(card: dict[str, Any]) -> str:
         inside = f"{100 * card['coverage_68']:.0f} and {100 * card['coverage_95']:.0f} %"
         return f"{inside} of {card['n']:,} held-out values inside the 68 and 95 % intervals"
     return f"standard deviation times {card['scale']}, from {card['n']:,} held-out values"
+
+
+def _files(names: str) -> str:
+    """Patterns of names as code, so that a star is a star."""
+    return ", ".join(
+        f"`{name}`" if "*" in name or "." in name else name for name in names.split(", ")
+    )
 
 
 def _answer(recommended: bool) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
-from sphinx.util import logging
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
-logger = logging.getLogger(__name__)
 ACCESSOR = ("xarray.Dataset.sm", "xarray.DataArray.sm", "xarray.DataTree.sm")
 
 
@@ -44,6 +43,9 @@ def contents(module: ModuleType) -> set[str]:
 
 def check(app: Sphinx, _: Any) -> None:
     """Compare the public names with the inventory of Python objects."""
+    from sphinx.util import logging
+
+    logger = logging.getLogger(__name__)
     documented = set(app.env.get_domain("py").objects)
     names = public_names()
     for name in sorted(names - documented):
