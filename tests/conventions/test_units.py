@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from xsm.conventions.depth import layer_thickness
 from xsm.conventions.products import PRODUCTS, product_of
@@ -233,3 +235,23 @@ def test_what_is_not_parsed_is_what_pint_makes_of_it(text):
     unit = _parse(text)
     assert unit.dimensionless and "percent" not in str(unit)
     assert _registry().Quantity(1.0, unit).to("dimensionless").magnitude == 1.0
+
+
+@pytest.mark.parametrize(
+    "units",
+    ["9**9**9", "(9**9)**9", "9^9^9", "2**999999", "9⁹⁹⁹⁹", "m3 m-3" * 40, "'", "m3\x00", "1e999"],
+)
+def test_what_is_no_unit_is_refused_at_once(units):
+    with pytest.raises(UnitError, match="no volumetric soil moisture"):
+        to_m3m3_factor(units)
+    with pytest.raises(UnitError, match="expected 'K'"):
+        conversion(units, "K", "lst")
+
+
+@given(st.text("m3-^*/() %19ekg.cprnt[]'#\\·⁻³", max_size=16))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_any_text_is_a_unit_or_a_unit_error(text):
+    try:
+        assert 0 < to_m3m3_factor(text) < np.inf
+    except UnitError:
+        pass

@@ -222,7 +222,7 @@ def test_cards_that_do_not_fit(tmp_path):
     path = tmp_path / "later"
     save_model(path, good.card, good.params)
     card = path.with_suffix(".json")
-    card.write_text(card.read_text().replace('"schema": 1', '"schema": 99'))
+    card.write_text(card.read_text().replace('"schema": 2', '"schema": 99'))
     with pytest.raises(ModelError, match="schema 99"):
         estimate(ds, model=path)
 

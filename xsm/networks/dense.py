@@ -51,7 +51,7 @@ def make_config(
     return {"features": features, "hidden": int(hidden), "input": input or hidden}
 
 
-def initial_params(config: Config, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+def initial_params(config: Config, seed: int | None = 0) -> dict[str, NDArray[np.float32]]:
     """Random ``input``, ``layer`` and ``output``."""
     init = ParameterInit(config, seed)
     init.add_linear("layer", config["hidden"], init.width)

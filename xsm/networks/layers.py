@@ -66,6 +66,8 @@ def output_layer(
 class ParameterInit:
     """Random parameters, drawn layer by layer in the order of the calls.
 
+    With the seed None, arrays that have the shapes of the parameters and take no memory.
+
     Attributes
     ----------
     params : dict of ndarray
@@ -74,8 +76,8 @@ class ParameterInit:
         Channels of the latest layer.
     """
 
-    def __init__(self, config: Config, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, config: Config, seed: int | None) -> None:
+        self.rng = None if seed is None else np.random.default_rng(seed)
         self.params: dict[str, NDArray[np.floating]] = {}
         self.width = len(config["features"])
         if config.get("input"):
@@ -84,6 +86,8 @@ class ParameterInit:
 
     def uniform(self, limit: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Uniform random numbers within +- `limit`."""
+        if self.rng is None:
+            return np.broadcast_to(0.0, shape)
         return self.rng.uniform(-limit, limit, shape)
 
     def add_linear(self, name: str, outputs: int, inputs: int) -> None:
@@ -91,8 +95,10 @@ class ParameterInit:
         self.params[f"{name}.weight"] = self.uniform(1 / np.sqrt(inputs), (outputs, inputs))
         self.params[f"{name}.bias"] = np.zeros(outputs)
 
-    def finish(self) -> dict[str, NDArray[np.float32]]:
+    def finish(self) -> dict[str, NDArray[Any]]:
         """All parameters in float32, with an output layer of zero weights."""
         self.add_linear("output", 2, self.width)
+        if self.rng is None:
+            return self.params
         self.params["output.weight"][:] = 0.0
         return {name: value.astype(np.float32) for name, value in self.params.items()}

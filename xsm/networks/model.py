@@ -1,7 +1,8 @@
 """Models as data: weights in a safetensors file, and a JSON card that describes them.
 
 No pickle. A card holds the schema version, the kind of network and its configuration, the training
-data, the scores, the calibration of the uncertainty, the licence and the sha256 of the weights.
+data, the scores, the calibration of the uncertainty, the licence and the sha256 of the weights and
+of the card itself. :mod:`xsm.networks.model_checks` checks that they fit together.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from xsm.errors import InputError, ModelError
+from xsm.networks.model_checks import card_digest, check_card, check_model
 from xsm.networks.registry import TASKS, Network, network
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)  # cards of schema 1 have no checksum of their own
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_TASK = "gapfill"  # of a card without the entry "task"
 DEFAULT_NETWORK = "partial_conv"  # of a gap-filling card without the entry "network"
 DEFAULT_MODELS = {"estimate": "atlstm"}  # file that "default" stands for, if not "default" itself
-REQUIRED = {  # entries of a card, by task
-    "gapfill": ("name", "config"),
-    "estimate": ("name", "config", "predictors", "target", "sequence"),
-}
+LARGEST_CARD = 2**26  # bytes
+CHECKSUMS = ("sha256", "card_sha256")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +95,16 @@ class Model:
 
 
 def make_model(name: str, card: dict[str, Any], params: dict[str, np.ndarray]) -> Model:
-    """Build a model from its parts; sets ``schema``, ``name`` and ``sha256`` of the card."""
+    """Build a model from its parts.
+
+    Sets ``schema``, ``name``, ``sha256`` (of the weights) and ``card_sha256`` (of all other entries
+    of the card) of the card.
+    """
     params = {key: _as_stored(value) for key, value in params.items()}
-    rest = {k: v for k, v in card.items() if k not in ("schema", "name", "sha256")}
-    fingerprint = hashlib.sha256(save(params)).hexdigest()
-    return Model({"schema": SCHEMA, "name": name, **rest, "sha256": fingerprint}, params)
+    rest = {k: v for k, v in card.items() if k not in ("schema", "name", *CHECKSUMS)}
+    weights = hashlib.sha256(save(params)).hexdigest()
+    card = {"schema": SCHEMA, "name": name, **rest, "sha256": weights}
+    return Model(card | {"card_sha256": card_digest(card)}, params)
 
 
 def _as_stored(value: np.ndarray) -> np.ndarray:
@@ -174,8 +180,8 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
     ------
     ModelError
         If there is no such model, a file is unreadable, the card has another schema or names a
-        network that does not exist, the weights do not have the sha256 of the card, or the model
-        is for another task.
+        network that does not exist, card or weights do not have their sha256, the weights are not
+        finite or not of the shapes that the card gives, or the model is for another task.
     """
     if not isinstance(model, str | Path | Model):
         raise ModelError(
@@ -191,28 +197,8 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
             f"{sorted(models(task))}, or one that you fitted."
         )
     check_card(loaded.card)
+    check_model(loaded.card, loaded.params, loaded.network)
     return loaded
-
-
-def check_card(card: dict[str, Any]) -> None:
-    """Raise a ModelError if a card lacks an entry, or does not fit its network."""
-    model = Model(card, {})
-    if missing := [key for key in REQUIRED.get(model.task, ()) if key not in card]:
-        raise ModelError(
-            f"the card of model {str(card.get('name'))!r} lacks {missing}: it was not written by "
-            "xsm, or changed since. Fit the model again."
-        )
-    row, config = model.network, model.config
-    if row.task == "gapfill":
-        return
-    names = [row.get("name") for row in card.get("inputs", card["predictors"])]
-    if config.get("kind") != row.kind or config.get("features") != names:
-        raise ModelError(
-            f"the card of model {model.name!r} does not fit its network: kind "
-            f"{config.get('kind')!r} against network {row.kind!r}, features "
-            f"{config.get('features')} against inputs {names}. Fit the model again with "
-            "xsm.fit_estimator."
-        )
 
 
 def _load_files(model: str | Path, task: str | None) -> Model:
@@ -231,15 +217,24 @@ def _load_files(model: str | Path, task: str | None) -> Model:
 
 @lru_cache(maxsize=8)
 def _read(card_path: Path, weights_path: Path, _modified: int) -> Model:
+    if card_path.stat().st_size > LARGEST_CARD:
+        raise ModelError(f"model card {str(card_path)!r} has more than {LARGEST_CARD >> 20} MB.")
     try:
         card = json.loads(card_path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"model card {str(card_path)!r} is not JSON: {error}.") from error
     schema = card.get("schema") if isinstance(card, dict) else None
-    if schema != SCHEMA:
+    if schema not in READABLE or isinstance(schema, bool):
         raise ModelError(
             f"model card {str(card_path)!r} has schema {schema!r}, this version of xsm reads "
             f"{SCHEMA}. Fit the model again, or install the xsm that it was fitted with."
+        )
+    check_card(card)
+    if schema > 1 and card.get("card_sha256") != card_digest(card):
+        raise ModelError(
+            f"model card {str(card_path)!r} does not have its sha256: it was changed after the "
+            "model was saved. Copy both files again; to change entries, save the model with "
+            "xsm.networks.model.save_model."
         )
     blob = weights_path.read_bytes()
     fingerprint = hashlib.sha256(blob).hexdigest()
@@ -252,7 +247,6 @@ def _read(card_path: Path, weights_path: Path, _modified: int) -> Model:
         params = load(blob)
     except SafetensorError as error:
         raise ModelError(f"weights {str(weights_path)!r} are not safetensors: {error}.") from error
-    check_card(card)
     return Model(card, _renamed(params, Model(card, params).network))
 
 

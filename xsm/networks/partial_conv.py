@@ -14,9 +14,11 @@ import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.errors import InputError
 from xsm.networks.features import channels, features
 
 Config = Mapping[str, Any]
+MAX_CHANNELS = 65_536
 
 
 def partial_conv_network(
@@ -178,6 +180,62 @@ def reach(config: Config) -> tuple[int, int, int]:
     return radius[config["layers"][-1]["name"]]
 
 
+def param_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Shapes of the parameters, ``<layer>.weight`` and ``<layer>.bias``, by name.
+
+    Raises
+    ------
+    InputError
+        If the layers do not fit together.
+    """
+    check_layers(config)
+    width = {"anomaly": 1, "features": len(config["features"])}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in config["layers"]:
+        name, count = layer["name"], layer["channels"]
+        shapes[f"{name}.weight"] = (count, sum(width[n] for n in layer["inputs"]), *layer["kernel"])
+        shapes[f"{name}.bias"] = (count,)
+        width[name] = count
+    return shapes
+
+
+def check_layers(config: Config) -> None:
+    """Raise an InputError if the layers of a configuration do not fit together."""
+    scales, layers = config["scales"], config["layers"]
+    if not scales or not all(_is_odd(n, 1000) for n in scales):
+        raise InputError(f"scales={scales!r}: expected odd numbers of cells.")
+    if list(config["features"]) != channels(scales):
+        raise InputError(f"features={config['features']!r}: expected those of the scales {scales}.")
+    if not isinstance(layers, list) or not layers:
+        raise InputError(f"layers={layers!r}: expected a list of one or more.")
+    width = {"anomaly": 1, "features": len(config["features"])}
+    for layer in layers:
+        name, kernel, count = layer["name"], layer["kernel"], layer["channels"]
+        where = f"layer {name!r}: "
+        if not isinstance(name, str) or name in width:
+            raise InputError(where + "expected a name that no other has.")
+        if not isinstance(layer["inputs"], list) or not layer["inputs"]:
+            raise InputError(where + "expected a list of inputs.")
+        if len(kernel) != 3 or not all(_is_odd(n, 100) for n in kernel):
+            raise InputError(where + f"kernel={kernel!r}: expected three odd numbers.")
+        if not isinstance(count, int) or not 0 < count <= MAX_CHANNELS:
+            raise InputError(where + f"channels={count!r}: expected 1 to {MAX_CHANNELS}.")
+        if layer.get("activation") not in (None, "relu"):
+            raise InputError(where + f"activation={layer['activation']!r}: expected 'relu', None.")
+        added = {key: layer[key] for key in ("residual", "skip") if layer.get(key) is not None}
+        for source in (*layer["inputs"], *added.values(), layer.get("mask", layer["inputs"][0])):
+            if source not in width:
+                raise InputError(where + f"{source!r} is no input and no earlier layer.")
+        for key, source in added.items():
+            if width[source] != count:
+                raise InputError(where + f"{key}={source!r} has not {count} channels.")
+        width[name] = count
+
+
+def _is_odd(value: Any, limit: int) -> bool:
+    return isinstance(value, int) and 0 < value < limit and value % 2 == 1
+
+
 def initial_params(config: Config, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """He-normal weights and zero biases; the last layer is zero, so training starts at the mean.
 
@@ -186,15 +244,14 @@ def initial_params(config: Config, seed: int = 0) -> dict[str, NDArray[np.float3
     dict of ndarray of float32
     """
     rng = np.random.default_rng(seed)
-    width = {"anomaly": 1, "features": len(config["features"])}
+    last = f"{config['layers'][-1]['name']}.weight"
     params: dict[str, np.ndarray] = {}
-    for layer in config["layers"]:
-        shape = (layer["channels"], sum(width[n] for n in layer["inputs"]), *layer["kernel"])
-        std = 0.0 if layer is config["layers"][-1] else np.sqrt(2 / np.prod(shape[1:]))
-        weight = std * rng.standard_normal(shape)
-        params[f"{layer['name']}.weight"] = weight.astype(np.float32)
-        params[f"{layer['name']}.bias"] = np.zeros(shape[0], np.float32)
-        width[layer["name"]] = layer["channels"]
+    for name, shape in param_shapes(config).items():
+        if name.endswith(".bias"):
+            params[name] = np.zeros(shape, np.float32)
+        else:
+            std = 0.0 if name == last else np.sqrt(2 / np.prod(shape[1:]))
+            params[name] = (std * rng.standard_normal(shape)).astype(np.float32)
     return params
 
 

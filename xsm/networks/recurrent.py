@@ -122,7 +122,7 @@ def atlstm_config(
 
 
 def _initial_params(
-    config: Config, seed: int = 0, *, suffixes: tuple[str, ...], attention: bool
+    config: Config, seed: int | None = 0, *, suffixes: tuple[str, ...], attention: bool
 ) -> dict[str, NDArray[np.float32]]:
     """Random parameters: uniform within 1 / sqrt(inputs), forget gates open.
 

@@ -37,6 +37,10 @@ class Network:
     init : callable or None
         ``init(config, seed)``: parameters to start a training from, float32 by name. None for a
         kind that is not trained by gradients.
+    shapes : callable or None
+        ``shapes(config)``: shapes of the parameters by name, a size of None for any; raises an
+        InputError for a configuration that is none. Default: those of ``init(config, None)``,
+        which takes no memory.
     operations : tuple of str
         Operations of :mod:`xsm_kernels` that `apply` takes from ``ops``.
     required_package : str or None
@@ -53,6 +57,7 @@ class Network:
     task: Task
     apply: Callable[..., Any]
     init: Callable[..., dict[str, Any]] | None
+    shapes: Callable[[Config], Mapping[str, tuple[int | None, ...]]] | None = None
     operations: tuple[str, ...] = ()
     required_package: str | None = None
     training_package: str = "torch"
@@ -75,6 +80,17 @@ class Network:
         if self.init is None:
             raise InputError(f"network={self.kind!r} is not trained from initial parameters.")
         return self.init(config, seed)
+
+    def param_shapes(self, config: Config) -> Mapping[str, tuple[int | None, ...]] | None:
+        """Shapes of the parameters by name, None for a size that may be any.
+
+        None if this kind cannot tell.
+        """
+        if self.shapes is not None:
+            return self.shapes(config)
+        if self.init is None:
+            return None
+        return {name: value.shape for name, value in self.init(config, None).items()}
 
     def import_required(self) -> None:
         """Import what inference needs; a MissingPackageError says what to install."""
@@ -201,6 +217,7 @@ NETWORKS: dict[str, Network] = {
             kind="partial_conv",
             apply=partial_conv.partial_conv_network,
             init=partial_conv.initial_params,
+            shapes=partial_conv.param_shapes,
             inputs=partial_conv.inputs,
             reach=partial_conv.reach,
             halo=partial_conv.halo,
@@ -260,6 +277,7 @@ NETWORKS: dict[str, Network] = {
             kind="xgboost",
             apply=xgboost_model.xgboost_model,
             init=None,
+            shapes=xgboost_model.param_shapes,
             make_config=xgboost_model.make_config,
             sizes=(),
             required_package="xgboost",

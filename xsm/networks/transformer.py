@@ -111,10 +111,7 @@ def make_config(
     InputError
         If `hidden` is no multiple of twice the number of heads.
     """
-    if hidden % (2 * heads):
-        raise InputError(
-            f"hidden={hidden} with heads={heads}: expected a multiple of twice the heads."
-        )
+    _check_width(hidden, heads)
     return {
         "features": features,
         "hidden": int(hidden),
@@ -125,10 +122,18 @@ def make_config(
     }
 
 
-def initial_params(config: Config, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+def _check_width(width: int, heads: int) -> None:
+    if width % (2 * heads):
+        raise InputError(
+            f"hidden={width} with heads={heads}: expected a multiple of twice the heads."
+        )
+
+
+def initial_params(config: Config, seed: int | None = 0) -> dict[str, NDArray[np.float32]]:
     """Random ``input``, ``encoder.*`` and ``output``."""
     init = ParameterInit(config, seed)
     width = init.width
+    _check_width(width, config["heads"])
     for part in ("query", "key", "value", "out_proj"):
         init.add_linear(f"encoder.{part}", width, width)
     init.add_linear("encoder.ffn_up", config["ffn_width"], width)

@@ -39,6 +39,11 @@ def make_config(features: list[str]) -> dict[str, Any]:
     return {"features": features}
 
 
+def param_shapes(config: Config) -> dict[str, tuple[int | None, ...]]:
+    """Shapes of the parameters; a booster may have any number of bytes."""
+    return {"booster": (None,), "log_variance": (1,)}
+
+
 def booster_params(booster: Any, log_variance: float) -> dict[str, NDArray[Any]]:
     """Parameters of a model: the bytes of a booster, and one log-variance for all days."""
     blob = np.frombuffer(bytes(booster.save_raw(FORMAT)), np.uint8)
