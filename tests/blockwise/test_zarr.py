@@ -1,5 +1,6 @@
 """Region by region into Zarr: everything arrives, an interrupted call is gone on with."""
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -8,10 +9,18 @@ import xarray as xr
 import xsm
 from tests.estimation.worlds import any_model, world
 from xsm.blockwise import zarr as writing
-from xsm.errors import InputError
+from xsm.blockwise.work_blocks import as_block, with_fingerprint
+from xsm.blockwise.zarr_log import LOG, WriteLog
+from xsm.errors import InputError, MissingPackageError
 from xsm.gapfilling import statistics
 
-pytest.importorskip("zarr")
+zarr = pytest.importorskip("zarr")
+
+
+@pytest.fixture(autouse=True)
+def one_region_at_a_time():
+    with dask.config.set(scheduler="synchronous"):
+        yield
 
 
 def lazy(computed=None, fail_at=None):
@@ -61,11 +70,11 @@ def test_never_writes_over_another_store(tmp_path):
     path = tmp_path / "out.zarr"
     with pytest.raises(OSError, match="disk full"):
         xsm.write_zarr(lazy(fail_at=(1, 1)), path, progress=False)
-    names = r"of sm, rain, area \(.*lat=4.*obj is other, rain, area \(.*mode='overwrite'"
+    names = "the store has sm, obj has not.*mode='overwrite'"
     with pytest.raises(InputError, match=f"unfinished store of another Dataset.*{names}"):
         xsm.write_zarr(lazy().rename(sm="other"), path, progress=False)
     later = lazy().assign_coords(time=np.arange(5) + 365)
-    with pytest.raises(InputError, match="time 0 to 4.*time 365 to 369"):
+    with pytest.raises(InputError, match="time is 0 to 4 in the store, 365 to 369 in obj"):
         xsm.write_zarr(later, path, progress=False)
     xsm.write_zarr(lazy(), path, progress=False)
     with xr.open_zarr(path) as written:
@@ -167,16 +176,22 @@ def test_what_is_no_store_is_never_removed(tmp_path, mode):
     assert (tmp_path / "thesis" / "chapter").read_text() == "text"
 
 
-def test_a_store_without_its_name_yet_is_not_a_finished_one(tmp_path, monkeypatch):
-    from pathlib import Path
+@pytest.mark.parametrize("stopped_at", ["create", "mark", "write_checksums"])
+@pytest.mark.parametrize("late", [False, True])
+def test_stopped_while_the_store_is_created(tmp_path, monkeypatch, stopped_at, late):
+    """Before or after a step: the next call goes on."""
+    step = getattr(WriteLog, stopped_at)
 
-    def stopped(self, target):
+    def stop(*args):
+        if late:
+            step(*args)
         raise KeyboardInterrupt
 
+    path = tmp_path / "out.zarr"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "rename", stopped)
-        xsm.write_zarr(lazy(), tmp_path / "out.zarr", progress=False)
-    path = xsm.write_zarr(lazy(), tmp_path / "out.zarr", progress=False)
+        patch.setattr(WriteLog, stopped_at, stop)
+        xsm.write_zarr(lazy(), path, progress=False)
+    xsm.write_zarr(lazy(), path, progress=False)
     with xr.open_zarr(path) as written:
         xr.testing.assert_identical(written.load(), lazy().load())
 
@@ -238,7 +253,7 @@ def test_an_estimate(tmp_path):
 def test_time_is_found_by_its_dates_not_its_name(tmp_path):
     ds = lazy().load().assign_coords(time=np.datetime64("2015-04-01", "ns") + np.arange(5))
     ds = ds.rename(time="valid_at").chunk(valid_at=2, lat=2)
-    assert writing._region_dims(ds, None) == ["lat"]
+    assert writing._region_dims(ds, None) == (["lat"], False)
     with xr.open_zarr(xsm.write_zarr(ds, tmp_path / "o.zarr", progress=False)) as found:
         xr.testing.assert_identical(found.load(), ds.load())
 
@@ -264,3 +279,163 @@ def test_filled_gaps_compute_the_statistics_once(record, tmp_path, over, monkeyp
     known.clear()
     xsm.write_zarr(chunked, path, region_dims=over, progress=False)
     assert not known
+
+
+def chunk_files(path, name="sm"):
+    """Files of the chunks of a variable."""
+    return sorted(p for p in (path / name).rglob("*") if p.is_file() and p.name[0] not in "z.")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("damage", ["truncated", "changed", "lost", "empty"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_damaged_chunks_are_written_again(tmp_path, damage, zarr_format, finished, caplog):
+    path, computed = tmp_path / "out.zarr", []
+    encoding = {"sm": {"compressors": None}}
+    options = {"zarr_format": zarr_format, "encoding": encoding, "progress": False}
+    fail_at = None if finished else (1, 1)
+    try:
+        xsm.write_zarr(lazy(fail_at=fail_at), path, **options)
+    except OSError:
+        assert not finished
+    file = chunk_files(path)[1]
+    content = bytearray(file.read_bytes())
+    if damage == "lost":
+        file.unlink()
+    else:
+        content[5] ^= 4
+        changed = {"truncated": content[: len(content) // 2], "changed": content, "empty": b""}
+        file.write_bytes(bytes(changed[damage]))
+    xsm.write_zarr(lazy(computed), path, **options)
+    assert "1 of 5 regions do not have their checksum" in caplog.text if finished else True
+    assert computed == ([(0, 1)] if finished else [(0, 1), (1, 1)])
+    with xr.open_zarr(path) as written:
+        xr.testing.assert_identical(written.load(), lazy().load())
+    assert zarr.open_group(path, mode="r").metadata.zarr_format == zarr_format
+    xsm.write_zarr(lazy(computed), path, **options)
+    assert len(computed) == (1 if finished else 2)
+
+
+def test_a_damaged_coordinate_is_written_again(tmp_path):
+    path = xsm.write_zarr(lazy(), tmp_path / "out.zarr", progress=False)
+    for name in ("lat", "area"):
+        chunk_files(path, name)[0].write_bytes(b"")
+        xsm.write_zarr(lazy(), path, progress=False)
+        with xr.open_zarr(path) as written:
+            xr.testing.assert_identical(written.load(), lazy().load())
+
+
+def test_a_damaged_log_is_an_error(tmp_path):
+    path = xsm.write_zarr(lazy(), tmp_path / "out.zarr", progress=False)
+    (path / LOG / "zarr.json").write_text("")
+    with pytest.raises(InputError, match="whose log is damaged.*mode='overwrite'"):
+        xsm.write_zarr(lazy(), path, progress=False)
+
+
+def test_folders_of_similar_names_are_not_touched(tmp_path):
+    for end in (".partial", ".new", ".progress.json"):
+        (tmp_path / f"out.zarr{end}").mkdir()
+        (tmp_path / f"out.zarr{end}" / "mine").write_text("text")
+    path = xsm.write_zarr(lazy(), tmp_path / "out.zarr", progress=False)
+    with pytest.raises(InputError, match=r"out.zarr.new'.*Move it away"):
+        xsm.write_zarr(lazy().assign_attrs(a=1), path, mode="overwrite", progress=False)
+    for end in (".partial", ".new", ".progress.json"):
+        assert (tmp_path / f"out.zarr{end}" / "mine").read_text() == "text"
+
+
+def test_other_places_than_folders(tmp_path, monkeypatch):
+    store = zarr.storage.MemoryStore()
+    assert xsm.write_zarr(lazy(), store, progress=False) is store
+    xr.testing.assert_identical(xr.open_zarr(store).load(), lazy().load())
+    xsm.write_zarr(lazy().assign_attrs(a=1), store, mode="overwrite", progress=False)
+    xr.testing.assert_identical(xr.open_zarr(store).load(), lazy().assign_attrs(a=1).load())
+    monkeypatch.chdir(tmp_path)
+    url = "memory://test_zarr/out.zarr"
+    assert xsm.write_zarr(lazy(), url, progress=False) == url
+    xr.testing.assert_identical(xr.open_zarr(url).load(), lazy().load())
+    for other, error, message in (
+        ("nonesuch://b/o.zarr", InputError, "Protocol not known"),
+        (3, InputError, "expected a folder, a URL or a store"),
+    ):
+        with pytest.raises(error, match=message):
+            xsm.write_zarr(lazy(), other)
+    monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
+    with pytest.raises(MissingPackageError, match="s3://bucket/o.zarr' needs the package"):
+        xsm.write_zarr(lazy(), "s3://bucket/o.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shards(tmp_path):
+    encoding = {"sm": {"chunks": (5, 2, 3), "shards": (5, 4, 3)}}
+    path, computed = tmp_path / "out.zarr", []
+    with pytest.raises(OSError, match="disk full"):
+        xsm.write_zarr(lazy(fail_at=(1, 1)), path, encoding=encoding, progress=False)
+    xsm.write_zarr(lazy(computed), path, encoding=encoding, progress=False)
+    assert sorted(computed) == [(0, 1), (1, 1)]
+    assert zarr.open_group(path, mode="r")["sm"].shards == (5, 4, 3)
+    with xr.open_zarr(path) as written:
+        xr.testing.assert_identical(written.load(), lazy().load())
+
+
+def test_several_regions_at_a_time(tmp_path):
+    running, most = [], []
+
+    def slow(block):
+        running.append(1)
+        most.append(len(running))
+        __import__("time").sleep(0.02)
+        running.pop()
+        return block
+
+    ds = lazy()
+    ds["sm"] = ds["sm"].copy(data=ds["sm"].data.map_blocks(slow, dtype=np.float32))
+    with dask.config.set(scheduler="threads", num_workers=4):
+        path = xsm.write_zarr(ds, tmp_path / "out.zarr", progress=False)
+    assert max(most) > 1
+    with xr.open_zarr(path) as written:
+        xr.testing.assert_identical(written.load(), lazy().load())
+
+
+def test_a_block_of_work_is_computed_once_however_small_the_chunks(tmp_path):
+    computed = []
+
+    def block(x):
+        computed.append(x.shape)
+        return x + 1
+
+    x = da.zeros((24, 6), chunks=(12, 3))
+    work = as_block(x.map_blocks(block, dtype=float, meta=np.empty((0, 0))))
+    for chunks in ((1, 3), (4, 1), (12, 6)):
+        ds = xr.Dataset({"sm": (("time", "lat"), work.rechunk(chunks))})
+        computed.clear()
+        with xr.open_zarr(xsm.write_zarr(ds, tmp_path / f"{chunks}", progress=False)) as written:
+            assert (written["sm"] == 1).all() and written["sm"].chunks == ds["sm"].chunks
+        assert computed == [(12, 3)] * 4
+    assert writing._regions(ds, ["time", "lat"], {}, True)[0] == {
+        "time": slice(0, 12),
+        "lat": slice(0, 6),
+    }
+
+
+def test_other_values_of_the_input_are_another_dataset(tmp_path):
+    path = tmp_path / "out.zarr"
+
+    def result(factor):
+        x = da.from_array(np.arange(24.0).reshape(6, 4) * factor, chunks=(2, 4))
+        (out,) = with_fingerprint([x + 1], [x])
+        return xr.Dataset({"sm": (("time", "lat"), out)}).isel(lat=slice(3))
+
+    xsm.write_zarr(result(1), path, progress=False)
+    xsm.write_zarr(result(1), path, progress=False)
+    with pytest.raises(InputError, match="the checksum of the input, whose values have changed"):
+        xsm.write_zarr(result(2), path, progress=False)
+
+
+def test_another_call_is_another_dataset(tmp_path):
+    path = tmp_path / "out.zarr"
+    line = "2026-01-01T00:00:00Z xsm 0.1.0 gapfill('sm', max_gap={}), network default\nother"
+    xsm.write_zarr(lazy().assign_attrs(history=line.format(3)), path, progress=False)
+    later = line.format(3).replace("2026-01-01", "2026-02-02")
+    xsm.write_zarr(lazy().assign_attrs(history=later), path, progress=False)
+    with pytest.raises(InputError, match=r"the calls that made it is .*max_gap=3.*max_gap=4"):
+        xsm.write_zarr(lazy().assign_attrs(history=line.format(4)), path, progress=False)

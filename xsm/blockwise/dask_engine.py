@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from xsm.blockwise.chunks import chunk_slices, join_chunks
 from xsm.blockwise.tiling import series_tile
+from xsm.blockwise.work_blocks import as_block, with_fingerprint
 
 SHARED = "xsm-shared-"  # begins the names of layers that all regions of a store draw on
 SERIES_BLOCK = 64_000_000  # values of a block of whole series, about; larger ones are split
@@ -35,6 +36,86 @@ def shared(x: Any) -> Any:
 
 def _identity(block: Any) -> Any:
     return block
+
+
+def persist_shared(obj: xr.Dataset) -> xr.Dataset:
+    """`obj` with the layers of :func:`shared` computed, once for all that is computed of it.
+
+    The values stay where Dask holds them: in this process, or on the workers of a cluster.
+    """
+    import dask.array as da
+    from dask.base import persist
+    from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+
+    lazy = {n: v for n, v in obj.variables.items() if isinstance(v.data, da.Array)}
+    graph = HighLevelGraph.merge(*(v.data.dask for v in lazy.values()))
+    layers = {n: layer for n, layer in graph.layers.items() if n.startswith(SHARED)}
+    if not layers:
+        return obj
+    (held,) = persist(_Keys(graph, [k for x in layers.values() for k in x.get_output_keys()]))
+    computed = {
+        n: MaterializedLayer({key: held[key] for key in layer.get_output_keys()})
+        for n, layer in layers.items()
+    }
+    graph = HighLevelGraph(
+        {**graph.layers, **computed},
+        {n: set() if n in computed else x for n, x in graph.dependencies.items()},
+    )
+    return obj.assign(
+        {
+            name: v.copy(data=da.Array(graph, v.data.name, v.data.chunks, meta=v.data._meta))
+            for name, v in lazy.items()
+        }
+    )
+
+
+class _Keys:
+    """Some keys of a graph as a Dask collection, whose persisted form is a mapping."""
+
+    def __init__(self, graph: Any, keys: list[Any]) -> None:
+        self._graph, self._keys = graph, keys
+
+    def __dask_graph__(self) -> Any:
+        return self._graph
+
+    def __dask_keys__(self) -> list[Any]:
+        return self._keys
+
+    @staticmethod
+    def __dask_optimize__(graph: Any, keys: Any, **_: Any) -> Any:
+        from dask.array.optimization import optimize
+
+        return optimize(graph, keys)
+
+    @property
+    def __dask_scheduler__(self) -> Any:
+        import dask.array as da
+
+        return da.Array.__dask_scheduler__
+
+    def __dask_postcompute__(self) -> Any:
+        return list, ()
+
+    def __dask_postpersist__(self) -> Any:
+        return (lambda graph, **_: graph), ()
+
+
+def worker_count() -> int:
+    """Chunks that Dask computes at a time, in this process or on the cluster in use."""
+    import sys
+
+    from dask import config
+    from dask.system import CPU_COUNT
+
+    distributed = sys.modules.get("distributed")
+    if distributed is not None:
+        try:
+            return max(sum(distributed.get_client().nthreads().values()), 1)
+        except ValueError:  # there is no client
+            pass
+    if config.get("scheduler", None) in ("synchronous", "sync", "single-threaded"):
+        return 1
+    return config.get("num_workers", None) or CPU_COUNT
 
 
 def block_starts(x: Any) -> Any:
@@ -312,7 +393,7 @@ def map_pixels(
         `arrays` is.
     """
     base = next(da for da in arrays if time in da.dims)
-    lazy = any(da.chunks is not None for da in arrays)
+    lazy, given = any(da.chunks is not None for da in arrays), arrays
     if lazy:
         arrays = [_whole_series(da, time, len(arrays)) for da in arrays]
     results = xr.apply_ufunc(
@@ -327,9 +408,15 @@ def map_pixels(
     )
     outs = []
     for result in results if len(dtypes) > 1 else (results,):
+        if lazy:
+            result = result.copy(data=as_block(result.data))
         result = result.transpose(*base.dims).assign_coords(base.coords)
         outs.append(result.chunk(base.chunksizes) if base.chunks is not None else result)
-    return outs
+    if not lazy:
+        return outs
+    sources = [da.data for da in given if da.chunks is not None]
+    marked = with_fingerprint([out.data for out in outs], sources)
+    return [out.copy(data=data) for out, data in zip(outs, marked, strict=True)]
 
 
 def _whole_series(da: xr.DataArray, time: str, count: int) -> xr.DataArray:

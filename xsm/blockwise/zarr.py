@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import logging
-import os
 import shutil
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from xsm.blockwise.chunks import chunk_slices
-from xsm.blockwise.dask_engine import SHARED
+from xsm.blockwise.dask_engine import persist_shared, worker_count
+from xsm.blockwise.work_blocks import fingerprint, has_blocks, slices_of_edges, unsplit_edges
+from xsm.blockwise.zarr_log import (
+    COMPLETE,
+    CREATED,
+    LOG,
+    WriteLog,
+    checksum,
+    differing_form,
+    differing_identity,
+    form_of,
+    identity_of,
+)
 from xsm.conventions.encoding import without_layout
 from xsm.conventions.grid import cf_axes, time_dim
-from xsm.errors import InputError, TimeAxisError
+from xsm.errors import InputError, MissingPackageError, TimeAxisError
 from xsm.options import get_option
 from xsm.progress import bar
 
@@ -30,60 +38,97 @@ Region = dict[Any, slice]
 MODES = ("resume", "overwrite", "w")
 
 
+class _Write(NamedTuple):
+    """What is written: the Dataset, its regions, and how the store is made."""
+
+    obj: xr.Dataset
+    dims: list[Hashable]
+    regions: list[Region]
+    identity: dict[str, Any]
+    zarr_format: int | None
+    encoding: dict[str, dict[str, Any]]
+
+    @property
+    def by_region(self) -> list[Hashable]:
+        """Variables that are written region by region; others when the store is created."""
+        names = self.obj.variables
+        return [n for n, v in names.items() if v.chunks and set(self.dims) <= set(v.dims)]
+
+    @property
+    def others(self) -> list[Hashable]:
+        return [name for name in self.obj.variables if name not in self.by_region]
+
+
 def write_zarr(
     obj: xr.Dataset,
-    path: str | Path,
+    path: Any,
     *,
     mode: str = "resume",
     region_dims: Iterable[Hashable] | None = None,
+    zarr_format: int | None = None,
+    encoding: Mapping[str, Mapping[str, Any]] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    verify: bool = True,
     progress: bool | None = None,
-) -> Path:
+) -> Any:
     """Compute a lazy Dataset into a Zarr store region by region; resume an interrupted call.
 
-    One region is in memory at a time, so a year of the globe needs no more memory than one chunk of
-    cells. A gap-filled record also needs statistics of the whole record: they are computed once, at
-    the start of each call, and held in memory (a tenth of the record).
+    As many regions as there are workers are computed at a time, so a year of the globe needs little
+    memory. Regions are made of whole blocks of work: however small the chunks of the store, a block
+    is computed once. A gap-filled record also needs statistics of the whole record: they are
+    computed once, at the start of each call, and held in memory (a tenth of the record).
 
-    The file ``<path>.progress.json`` beside the store lists the regions that are written; it is
-    removed when all are. The same call after a crash, a full disk or a time limit writes the
-    others; after the last one it does nothing.
+    The group ``xsm_write_log`` of the store lists the regions that are written. The same call after
+    a crash, a full disk or a time limit writes the others, and those whose values no longer have
+    their checksum; after the last one it does nothing.
 
     Parameters
     ----------
     obj : Dataset
         Of Dask arrays, as from :func:`xsm.estimate` or :func:`xsm.gapfill` on chunked input.
-    path : str or Path
-        Folder of the store.
+    path : str, Path or Zarr store
+        Folder of the store; a URL of fsspec, such as ``s3://bucket/name.zarr``, whose package must
+        be installed; or a store object of Zarr.
     mode : {"resume", "overwrite"}
         ``"resume"``: create the store, or write what it lacks of `obj`; a finished store of the
         same Dataset stays as it is. ``"overwrite"`` (or ``"w"``, as in xarray): replace a store.
-        The new one is written to ``<path>.new`` and takes the place of the old one when it is
-        complete, so `obj` may be made from the old one.
+        On a local disk the new one is written to ``<path>.new`` and takes the place of the old one
+        when it is complete, so `obj` may be made from the old one; elsewhere it is deleted first.
     region_dims : iterable of str, optional
-        Dimensions that are split into regions, a chunk each. Default: all chunked dimensions except
-        time, or time if no other is chunked. An estimate depends on all days of a cell, so its time
-        is better left whole; a gap-filled record depends on four days and many cells around, so
-        ``region_dims="time"`` reads less.
+        Dimensions that are split into regions. Default: all chunked dimensions of a result of xsm;
+        of other Datasets all but time, or time if no other is chunked.
+    zarr_format : {2, 3}, optional
+        Default: that of Zarr.
+    encoding : mapping, optional
+        For variables by name, ``chunks``, ``shards``, ``compressors`` and so on, as in
+        ``obj.to_zarr``. Chunks are the chunks of `obj` by default.
+    storage_options : mapping, optional
+        For the file system of a URL.
+    verify : bool
+        Compare the checksums of regions that are written. It reads them.
     progress : bool, optional
         Show a progress bar; default on a terminal.
 
     Returns
     -------
-    Path
-        The store.
+    Path, str or Zarr store
+        `path`; a Path for a folder.
 
     Raises
     ------
     InputError
         If nothing is lazy, a name in `region_dims` is no chunked dimension, chunks are not regular,
-        `mode` is unknown, the path holds something else than a Zarr store, or, with
-        ``mode="resume"``, the store of another Dataset.
+        `mode` or the protocol of a URL is unknown, the path holds something else than a Zarr store,
+        or, with ``mode="resume"``, a store that another Dataset was written to; the message names
+        what differs.
+    MissingPackageError
+        If the package for a URL is not installed.
 
     Notes
     -----
-    Two Datasets are the same if their variables, attributes (except the history), chunks and
-    coordinates are. Computed values are not compared: to write the same form from other data, use
-    ``mode="overwrite"``. Packing (``scale_factor``, ``dtype``, ...) is as in ``obj.to_zarr``;
+    Two Datasets are the same if their variables, attributes, chunks and coordinates are, the calls
+    in their history apart from the time (model, options, version of xsm), and a checksum of six
+    chunks of each input. Packing (``scale_factor``, ``dtype``, ...) is as in ``obj.to_zarr``;
     chunks and compression of the files that `obj` came from are not used.
 
     Examples
@@ -97,65 +142,249 @@ def write_zarr(
         raise InputError(f"obj is a {type(obj).__name__}: expected a Dataset; see .to_dataset().")
     if mode not in MODES:
         raise InputError(f"mode={mode!r}: expected 'resume', or 'overwrite' (or 'w').")
-    dims = _region_dims(obj, region_dims)
-    store = Path(path)
+    if zarr_format not in (None, 2, 3):
+        raise InputError(f"zarr_format={zarr_format!r}: expected 2, 3 or None.")
+    dims, follows_blocks = _region_dims(obj, region_dims)
+    given_path, store = _open_store(path, storage_options)
     obj = without_layout(obj)
-    job = _job(obj, dims)
-    target = store
-    if mode != "resume" and store.exists() and not _same_unfinished(store, job):
-        _check_is_zarr(store)
-        target = store.with_name(store.name + ".new")
-        if target.exists() and not _same_unfinished(target, job):
-            _check_is_zarr(target)
-            _remove(target)
-    elif _is_finished(store):
-        _check_same_form(obj, dims, store)
-        logger.info("%s is complete: there is nothing to write", store)
-        return store
-    _write_regions(obj, dims, target, job, get_option("progress", progress))
-    if target != store:
-        _remove(store)
-        target.rename(store)
-    return store
+    given = {str(name): dict(options) for name, options in (encoding or {}).items()}
+    if strange := sorted(given.keys() - set(map(str, obj.variables))):
+        raise InputError(f"encoding: {strange} are no variables of obj.")
+    job = _Write(
+        obj,
+        dims,
+        _regions(obj, dims, given, follows_blocks),
+        identity_of(obj, dims, fingerprint(_lazy(obj))),
+        zarr_format,
+        given,
+    )
+    shown = get_option("progress", progress)
+    if mode == "resume":
+        _write(job, store, given_path, verify, shown)
+    else:
+        _overwrite(job, store, given_path, verify, shown)
+    return given_path
+
+
+def _overwrite(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
+    if not isinstance(path, Path):
+        import zarr
+
+        if not WriteLog(store).identity == job.identity or WriteLog(store).complete:
+            zarr.open_group(store, mode="w", zarr_format=job.zarr_format)
+        _write(job, store, path, verify, progress)
+        return
+    new = path.with_name(path.name + ".new")
+    if new.exists():
+        log = WriteLog(_local(new))
+        if not log.identity:
+            raise InputError(
+                f"path={str(path)!r}: the new store would be written to {str(new)!r}, which exists "
+                "and is no unfinished store. Move it away."
+            )
+        if log.identity != job.identity or _differs(job, _local(new)):
+            shutil.rmtree(new)
+    if not new.exists() and (not path.exists() or _resumable(job, path)):
+        _write(job, store, path, verify, progress)
+        return
+    if path.exists():
+        _check_is_zarr(path)
+    _write(job, _local(new), new, verify, progress)
+    if path.exists():
+        shutil.rmtree(path)
+    new.rename(path)
+
+
+def _resumable(job: _Write, path: Path) -> bool:
+    """Whether an earlier call of the same job was interrupted there."""
+    log = WriteLog(_local(path))
+    same = log.identity == job.identity and not log.complete
+    return same and not (log.created and _differs(job, _local(path)))
+
+
+def _write(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
+    """Write the regions that a store lacks; `path` is for messages."""
+    log = _begin(job, store, path)
+    names = [str(name) for name in job.by_region]
+    others = [str(name) for name in job.others]
+    done = log.checksums()
+    if done.size != len(job.regions) + 1:
+        raise InputError(
+            f"path={str(path)!r} has other regions than obj: its chunks were made by another "
+            "version or other options. Choose another path, or mode='overwrite'."
+        )
+    bad = []
+    if verify:
+        parts = [(others, {})] + [(names, region) for region in job.regions]
+        for n in np.flatnonzero(done).tolist():
+            if checksum(store, *parts[n]) != done[n]:
+                bad.append(n)
+    if bad:
+        logger.warning(
+            "%s: %d of %d regions do not have their checksum and are written again",
+            *(path, len(bad), done.size),
+        )
+        done[bad] = 0
+    if done[0] == 0:
+        _create(job, store, append=True)
+        log.write_checksums([0], [checksum(store, others, {})])
+    missing = np.flatnonzero(done[1:] == 0).tolist()
+    if not missing and not bad and log.complete:
+        logger.info("%s is complete: there is nothing to write", path)
+        return
+    if missing:
+        _write_regions(job._replace(obj=persist_shared(job.obj)), store, log, missing, progress)
+    log.mark(COMPLETE)
+    _consolidate(store)
 
 
 def _write_regions(
-    obj: xr.Dataset, dims: list[Hashable], store: Path, job: Mapping[str, str], progress: Any
+    job: _Write, store: Any, log: WriteLog, missing: Sequence[int], progress: Any
 ) -> None:
-    """Write the regions that the store lacks."""
-    done = _begin(obj, dims, store, job)
-    regions = list(_regions(obj, dims))
-    if len(regions) > len(done):
-        obj = _with_shared_computed(obj)
-    with bar("write", len(regions), progress, "region") as shown:
-        for n, region in enumerate(regions):
-            if n not in done:
-                _write(obj, store, region)
-                done.append(n)
-                _replace(_progress_file(store), {**job, "done": done})
-            shown.update(1)
-    _consolidate(store)
-    _progress_file(store).unlink()
+    from dask.base import compute
+
+    names, drop = [str(name) for name in job.by_region], job.others
+    with bar("write", len(job.regions), progress, "region") as shown:
+        shown.update(len(job.regions) - len(missing))
+        count = worker_count()
+        for start in range(0, len(missing), count):
+            batch = missing[start : start + count]
+            parts = []
+            for n in batch:
+                part = job.obj.drop_vars(drop).isel(job.regions[n])
+                part = _in_chunks_of(part, job.encoding)
+                parts.append(
+                    part.to_zarr(
+                        store, region=job.regions[n] or "auto", compute=False, consolidated=False
+                    )
+                )
+            compute(*parts)
+            log.write_checksums(
+                [n + 1 for n in batch], [checksum(store, names, job.regions[n]) for n in batch]
+            )
+            shown.update(len(batch))
 
 
-def _region_dims(obj: xr.Dataset, given: Iterable[Hashable] | None) -> list[Hashable]:
-    """Dimensions that are split into regions, in the order of the Dataset."""
+def _begin(job: _Write, store: Any, path: Any) -> WriteLog:
+    """The log of a store; a new store is created with its coordinates."""
+    log = WriteLog(store)
+    if not log.identity:
+        if isinstance(path, Path) and path.exists() and any(path.iterdir()):
+            _check_is_zarr(path)
+        if names := _array_names(store):
+            raise InputError(
+                f"path={str(path)!r} holds a Zarr store with {names[0]!r} that write_zarr did not "
+                "write, or whose log is damaged. Choose another path, or replace it: "
+                "mode='overwrite'."
+            )
+        if isinstance(path, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        log = WriteLog.create(store, job.identity, len(job.regions) + 1, job.zarr_format)
+    difference = differing_identity(log.identity, job.identity)
+    if log.created:
+        difference = _differs(job, store) or difference
+    if difference:
+        state = "holds another Dataset than obj" if log.complete else "is the unfinished store of"
+        state += "" if log.complete else " another Dataset"
+        raise InputError(
+            f"path={str(path)!r} exists and {state}: {difference}. Choose another path, or replace "
+            "it: mode='overwrite'."
+        )
+    if not log.created:
+        _create(job, store, append=True)
+        others = [str(name) for name in job.others]
+        log.write_checksums([0], [checksum(store, others, {})])
+        log.mark(CREATED)
+    return log
+
+
+def _create(job: _Write, store: Any, *, append: bool, compute: bool = True) -> None:
+    """The arrays of `obj` in a store, with what is not written region by region."""
+    template = _in_chunks_of(_template(job, compute=compute), job.encoding)
+    try:
+        template.to_zarr(
+            store,
+            mode="a" if append else "w",
+            compute=False,
+            consolidated=False,
+            zarr_format=job.zarr_format,
+            encoding=job.encoding,
+        )
+    except (ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"obj cannot be written in its chunks: {error} Make them regular with .chunk()."
+        ) from error
+
+
+def _template(job: _Write, *, compute: bool) -> xr.Dataset:
+    """`obj` with what is not written region by region in memory: computed, or zeros."""
+    obj, by_region = job.obj, job.by_region
+    whole = {
+        n: v.compute() if compute else v.copy(data=np.zeros(v.shape, v.dtype))
+        for n, v in obj.variables.items()
+        if v.chunks and n not in by_region
+    }
+    return obj.assign({n: v for n, v in whole.items() if n in obj.data_vars}).assign_coords(
+        {n: v for n, v in whole.items() if n in obj.coords}
+    )
+
+
+def _differs(job: _Write, store: Any) -> str:
+    """How the form or the coordinates of a store differ from those of `obj`; "" if they do not."""
+    from zarr.storage import MemoryStore
+
+    expected = MemoryStore()
+    _create(job, expected, append=False, compute=False)
+    try:
+        form = form_of(store)
+    except Exception as error:  # damaged metadata: stores have errors of their own
+        return f"the store cannot be read ({error})"
+    if difference := differing_form(form, form_of(expected)):
+        return difference
+    whole = xr.open_zarr(expected, consolidated=False)
+    for name, coord in whole.coords.items():
+        if job.obj[name].chunks is not None:
+            continue
+        try:
+            stored = xr.open_zarr(
+                store, consolidated=False, drop_variables=[n for n in form if n != name]
+            )[name].load()
+        except Exception:  # damaged: its checksum is checked later
+            continue
+        if not stored.equals(coord):
+            return f"{name} is {_ends(stored)} in the store, {_ends(coord)} in obj"
+    return ""
+
+
+def _ends(coord: xr.DataArray) -> str:
+    """First and last value, for messages."""
+    values = coord.values.ravel()
+    return f"{values[0]} to {values[-1]}" if values.size else "empty"
+
+
+def _region_dims(
+    obj: xr.Dataset, given: Iterable[Hashable] | None
+) -> tuple[list[Hashable], bool]:
+    """Dimensions that are split into regions, and whether regions follow blocks of work."""
     try:
         chunks = obj.chunksizes
     except ValueError as error:
         raise InputError(f"the variables of obj differ in their chunks: {error}") from error
     if not chunks:
         raise InputError("obj holds no Dask array: expected lazy input; else use .to_zarr(path).")
+    marked = has_blocks(_lazy(obj))
     if given is None:
         several = [dim for dim, sizes in chunks.items() if len(sizes) > 1]
+        if marked:
+            return several, True
         times = _times(obj)
-        return [dim for dim in several if dim not in times] or several
+        return [dim for dim in several if dim not in times] or several, False
     dims: list[Hashable] = [given] if isinstance(given, str) else list(given)
     if strange := [dim for dim in dims if dim not in chunks]:
         raise InputError(
             f"region_dims={dims!r}: {strange} is no chunked dimension of {list(chunks)}."
         )
-    return dims
+    return dims, marked
 
 
 def _times(obj: xr.Dataset) -> set[str]:
@@ -169,84 +398,79 @@ def _times(obj: xr.Dataset) -> set[str]:
     return times
 
 
-def _with_shared_computed(obj: xr.Dataset) -> xr.Dataset:
-    """`obj` with the layers that all regions depend on (statistics of a record) computed."""
-    import dask.array as da
-    from dask.base import compute_as_if_collection
-    from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
-
-    lazy = {name: v.data for name, v in obj.data_vars.items() if isinstance(v.data, da.Array)}
-    graph = HighLevelGraph.merge(*(array.dask for array in lazy.values()))
-    layers = {n: layer for n, layer in graph.layers.items() if n.startswith(SHARED)}
-    if not layers:
-        return obj
-    keys = [key for layer in layers.values() for key in layer.get_output_keys()]
-    values = dict(zip(keys, compute_as_if_collection(da.Array, graph, keys), strict=True))
-    computed = {
-        n: MaterializedLayer({key: values[key] for key in layer.get_output_keys()})
-        for n, layer in layers.items()
-    }
-    graph = HighLevelGraph(
-        {**graph.layers, **computed},
-        {n: set() if n in computed else x for n, x in graph.dependencies.items()},
-    )
-    return obj.assign(
-        {
-            name: (obj[name].dims, da.Array(graph, a.name, a.chunks, meta=a._meta), obj[name].attrs)
-            for name, a in lazy.items()
+def _regions(
+    obj: xr.Dataset, dims: list[Hashable], encoding: Mapping[str, Any], follows_blocks: bool
+) -> list[Region]:
+    """Regions that split no block of work and no chunk of the store."""
+    slices = {dim: chunk_slices(obj.chunksizes[dim]) for dim in dims}
+    edges = {dim: [0, *(part.stop for part in parts)] for dim, parts in slices.items()}
+    if follows_blocks:
+        arrays = {
+            str(n): (v.data, v.dims) for n, v in obj.variables.items() if v.chunks is not None
         }
-    )
+        edges |= unsplit_edges(arrays, dims)
+    for dim, unit in _units(obj, encoding).items():
+        if dim in edges:
+            edges[dim] = [n for n in edges[dim] if n % unit == 0 or n == obj.sizes[dim]]
+    parts = [slices_of_edges(edges[dim]) for dim in dims]
+    return [dict(zip(dims, part, strict=True)) for part in itertools.product(*parts)]
 
 
-def _regions(obj: xr.Dataset, dims: list[Hashable]) -> Iterable[Region]:
-    for slices in itertools.product(*(chunk_slices(obj.chunksizes[dim]) for dim in dims)):
-        yield dict(zip(dims, slices, strict=True))
+def _units(obj: xr.Dataset, encoding: Mapping[str, Any]) -> dict[Hashable, int]:
+    """Least common multiple of the chunks or shards that are asked for, by dimension."""
+    units: dict[Hashable, int] = {}
+    for name, options in encoding.items():
+        sizes = options.get("shards") or options.get("chunks")
+        if sizes is None:
+            continue
+        for dim, size in zip(obj[name].dims, sizes, strict=True):
+            units[dim] = int(np.lcm(units.get(dim, 1), int(size)))
+    return units
 
 
-def _progress_file(store: Path) -> Path:
-    return store.with_name(store.name + ".progress.json")
+def _in_chunks_of(obj: xr.Dataset, encoding: Mapping[str, Any]) -> xr.Dataset:
+    """`obj` in the shards or chunks that are asked for, so that none is written in two parts."""
+    changed = {}
+    for name, options in encoding.items():
+        sizes = options.get("shards") or options.get("chunks")
+        if sizes is not None and name in obj.variables and obj[name].chunks is not None:
+            changed[name] = obj[name].chunk(dict(zip(obj[name].dims, sizes, strict=True)))
+    return obj.assign(changed)
 
 
-def _is_finished(store: Path) -> bool:
-    return store.exists() and not _progress_file(store).exists()
+def _lazy(obj: xr.Dataset) -> list[Any]:
+    return [v.data for v in obj.variables.values() if v.chunks is not None]
 
 
-def _same_unfinished(store: Path, job: Mapping[str, str]) -> bool:
-    """Whether an earlier call of the same job was interrupted."""
-    file = _progress_file(store)
-    return file.exists() and json.loads(file.read_text())["identity"] == job["identity"]
+def _open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[Any, Any]:
+    """What to return, and the store of Zarr."""
+    from zarr.abc.store import Store
 
+    if isinstance(path, Store):
+        return path, path
+    if not isinstance(path, str | Path):
+        raise InputError(f"path={path!r}: expected a folder, a URL or a store of Zarr.")
+    text = str(path)
+    if isinstance(path, Path) or "://" not in text:
+        return Path(path), _local(Path(path))
+    from zarr.storage import FsspecStore
 
-def _begin(obj: xr.Dataset, dims: list[Hashable], store: Path, job: Mapping[str, str]) -> list[int]:
-    """Regions that an earlier call wrote; a new store is created with its coordinates."""
-    file = _progress_file(store)
-    if file.exists() and store.exists():
-        progress = json.loads(file.read_text())
-        if progress["identity"] != job["identity"]:
-            raise InputError(
-                f"path={str(store)!r} is the unfinished store of another Dataset or of other "
-                f"chunks: of {progress.get('content', 'unknown content')}. obj is "
-                f"{job['content']}. Choose another path, or mode='overwrite'."
-            )
-        return list(progress["done"])
-    store.parent.mkdir(parents=True, exist_ok=True)
-    partial = store.with_name(store.name + ".partial")
-    _create(obj, dims, partial)  # replaces what an interrupted creation left
-    # before the store has its name: a store without this file is a finished one
-    _replace(file, {**job, "done": []})
-    partial.rename(store)
-    return []
-
-
-def _create(obj: xr.Dataset, dims: list[Hashable], store: Path, *, compute: bool = True) -> None:
-    """A store of the form of `obj`, with what is not written region by region."""
-    template = _template(obj, dims, compute=compute)
     try:
-        template.to_zarr(store, mode="w", compute=False, consolidated=False)
-    except (ValueError, NotImplementedError) as error:
-        raise InputError(
-            f"obj cannot be written in its chunks: {error} Make them regular with .chunk()."
+        return text, FsspecStore.from_url(text, storage_options=dict(storage_options or {}))
+    except ImportError as error:
+        raise MissingPackageError(
+            f"path={text!r} needs the package of its file system: {error}."
         ) from error
+    except ValueError as error:
+        raise InputError(
+            f"path={text!r}: {error}. Expected a folder, or a URL that fsspec knows."
+        ) from error
+
+
+def _local(path: Path) -> Any:
+    from zarr.storage import LocalStore
+
+    return LocalStore(path)
 
 
 def _check_is_zarr(store: Path) -> None:
@@ -255,76 +479,21 @@ def _check_is_zarr(store: Path) -> None:
         raise InputError(f"path={str(store)!r} exists and is no Zarr store: choose another path.")
 
 
-def _remove(store: Path) -> None:
-    shutil.rmtree(store)
-    _progress_file(store).unlink(missing_ok=True)
-
-
-def _check_same_form(obj: xr.Dataset, dims: list[Hashable], store: Path) -> None:
-    """Raise an InputError if a finished store is not that of `obj`, naming what differs."""
-    _check_is_zarr(store)
-    with TemporaryDirectory() as folder:
-        expected = Path(folder) / "form.zarr"
-        _create(obj, dims, expected, compute=False)
-        difference = _difference(_form(store), _form(expected))
-        if not difference:
-            stored, whole = (xr.open_zarr(p, consolidated=False) for p in (store, expected))
-            for name, coord in whole.coords.items():
-                if obj[name].chunks is None and not stored[name].equals(coord):
-                    difference = (
-                        f"{name} is {_ends(stored[name])} in the store, {_ends(coord)} in obj"
-                    )
-                    break
-    if difference:
-        raise InputError(
-            f"path={str(store)!r} exists and holds another Dataset than obj: {difference}. Choose "
-            "another path, or replace it: mode='overwrite'."
-        )
-
-
-def _form(store: Path) -> dict[str, Any]:
-    """Metadata of a store: of the arrays by name, and its attributes without the history."""
+def _array_names(store: Any) -> list[str]:
+    """Names of the arrays in a store; none if there is no store."""
     import zarr
 
-    group = zarr.open_group(store, mode="r", use_consolidated=False)
-    attrs = {k: v for k, v in dict(group.attrs).items() if k != "history"}
-    arrays = {name: array.metadata.to_dict() for name, array in group.arrays()}
-    return {"": {"attributes": attrs}, **arrays}
+    try:
+        group = zarr.open_group(store, mode="r", use_consolidated=False)
+    except FileNotFoundError:
+        return []
+    try:
+        return sorted(name for name, _ in group.members() if name != LOG)
+    except Exception:  # something there cannot be read
+        return ["something"]
 
 
-def _difference(stored: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    """What differs between two forms, in words; "" if nothing."""
-    if lone := sorted(set(stored) - set(expected)):
-        return f"the store has {', '.join(lone)}, obj has not"
-    if lone := sorted(set(expected) - set(stored)):
-        return f"obj has {', '.join(lone)}, the store has not"
-    for name, wanted in sorted(expected.items()):
-        have = stored[name]
-        for key in ("shape", "data_type", "dtype", *sorted(set(have) | set(wanted))):
-            one, other = (
-                json.dumps(m.get(key), default=str, sort_keys=True) for m in (have, wanted)
-            )
-            if one != other and key == "attributes":
-                names = {*have[key], *wanted[key]}
-                key = next(n for n in sorted(names) if _text(have[key], n) != _text(wanted[key], n))
-                one, other = _text(have["attributes"], key), _text(wanted["attributes"], key)
-                key = f"the attribute {key!r}"
-            if one != other:
-                return f"{key} of {name or 'the Dataset'} is {one} in the store, {other} in obj"
-    return ""
-
-
-def _text(attrs: Mapping[str, Any], name: str) -> str:
-    return json.dumps(attrs.get(name), default=str, sort_keys=True)
-
-
-def _ends(coord: xr.DataArray) -> str:
-    """First and last value, for messages."""
-    values = coord.values.ravel()
-    return f"{values[0]} to {values[-1]}" if values.size else "empty"
-
-
-def _consolidate(store: Path) -> None:
+def _consolidate(store: Any) -> None:
     """Gather the metadata of all variables in one place, as xarray's own stores have them."""
     import warnings
 
@@ -333,58 +502,3 @@ def _consolidate(store: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that format 3 does not know of it yet
         zarr.consolidate_metadata(store)
-
-
-def _by_region(variable: xr.Variable, dims: Iterable[Hashable]) -> bool:
-    """Whether it is written region by region; others are written when the store is created."""
-    return variable.chunks is not None and set(dims) <= set(variable.dims)
-
-
-def _template(obj: xr.Dataset, dims: list[Hashable], *, compute: bool = True) -> xr.Dataset:
-    """`obj` with what is not written region by region in memory: computed, or zeros."""
-    whole = {
-        n: v.compute() if compute else v.copy(data=np.zeros(v.shape, v.dtype))
-        for n, v in obj.variables.items()
-        if v.chunks and not _by_region(v, dims)
-    }
-    return obj.assign({n: v for n, v in whole.items() if n in obj.data_vars}).assign_coords(
-        {n: v for n, v in whole.items() if n in obj.coords}
-    )
-
-
-def _write(obj: xr.Dataset, store: Path, region: Region) -> None:
-    others = [name for name, v in obj.variables.items() if not _by_region(v, region)]
-    part = obj.drop_vars(others).isel(region)
-    part.to_zarr(store, region=region or "auto", consolidated=False)
-
-
-def _replace(progress_file: Path, content: Mapping[str, Any]) -> None:
-    """Write a file atomically."""
-    new = progress_file.with_name(progress_file.name + ".new")
-    new.write_text(json.dumps(content))
-    os.replace(new, progress_file)
-
-
-def _job(obj: xr.Dataset, dims: list[Hashable]) -> dict[str, str]:
-    """What a call writes: its fingerprint, and its content in words.
-
-    The fingerprint is of variables, chunks, attributes without the history, which holds the time,
-    and coordinates in memory.
-    """
-    attrs = {str(name): str(v) for name, v in obj.attrs.items() if name != "history"}
-    form = {
-        str(name): [list(map(str, v.dims)), list(v.shape), str(v.dtype), str(v.chunks)]
-        for name, v in obj.variables.items()
-    }
-    named = {str(n): {str(k): str(a) for k, a in v.attrs.items()} for n, v in obj.variables.items()}
-    text = json.dumps([form, named, attrs, list(map(str, dims))], sort_keys=True)
-    fingerprint = hashlib.sha256(text.encode())
-    for name, coord in obj.coords.items():
-        if coord.chunks is None:
-            values = np.ascontiguousarray(coord.values)
-            as_bytes = str(values.tolist()).encode() if values.dtype == object else values.tobytes()
-            fingerprint.update(str(name).encode() + as_bytes)
-    spans = [f"{n} {_ends(obj[n])}" for n in obj.dims if n in obj.coords]
-    sizes = ", ".join(f"{n}={size}" for n, size in obj.sizes.items())
-    content = f"{', '.join(map(str, obj.data_vars))} ({sizes}; {', '.join(spans)})"
-    return {"identity": fingerprint.hexdigest()[:16], "content": content}
