@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,9 @@ def gapfill(
     obj : Dataset, DataArray or DataTree
         Daily volumetric soil moisture on a grid, any order and names of dimensions, with a unit
         (m3 m-3, 1, %, percent). Each element of other dimensions (orbit, depth) is filled on its
-        own. Dask arrays stay lazy; their source is read five times so that memory stays small:
-        persist an expensive computation. A large file opened without chunks is read in blocks.
+        own. Dask arrays stay lazy; their source is read five times, and up to eight times where a
+        chunk is as long as a block of work, so that memory stays small: persist an expensive
+        computation. A large file opened without chunks is read in blocks.
     var : str, optional
         The variable, where neither a standard name nor a known product tells.
     model : str, Path or Model
@@ -193,6 +195,7 @@ def gapfill(
     filled, std, flag = map(record.to_stored_order, arrays)
     options = {
         "max_gap": max_gap,
+        "land": _land_text(land),
         "fallback": fallback,
         "keep_observed": keep_observed,
         "background": background
@@ -230,6 +233,16 @@ def _coordinates(record: GriddedRecord) -> tuple[Any, Any] | None:
     dims = record.space if record.lat.ndim == 2 else None
     lat, lon = (c if dims is None else c.transpose(*dims) for c in (record.lat, record.lon))
     return getattr(lat.data, "magnitude", lat.data), getattr(lon.data, "magnitude", lon.data)
+
+
+def _land_text(land: Any) -> str | None:
+    """The argument in words; an array in memory by its checksum."""
+    if land is None or isinstance(land, str):
+        return land
+    data = getattr(land, "data", land)
+    if hasattr(data, "chunks"):
+        return "lazy array"
+    return f"array {zlib.crc32(np.asarray(data).tobytes()):08x}"
 
 
 def _hidden_rmse(calibrations: list[Calibration] | None, task: GapfillTask) -> str | None:

@@ -16,7 +16,7 @@ from xsm_kernels.lstm import lstm
 from xsm_kernels.masked_conv3d import masked_conv3d
 from xsm_kernels.masked_mean import masked_mean
 from xsm_kernels.pointwise_layers import pointwise_layers
-from xsm_kernels.runtime import compile_once, run_in_threads, thread_count
+from xsm_kernels.runtime import compile_once, limit_threads, run_in_threads, thread_count
 from xsm_kernels.self_attention import self_attention
 from xsm_kernels.update_mask import update_mask
 
@@ -37,6 +37,7 @@ __all__ = [
     "compile_loop",
     "compile_once",
     "from_disk",
+    "limit_threads",
     "lstm",
     "make_schedule",
     "masked_conv3d",

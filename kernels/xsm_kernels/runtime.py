@@ -8,8 +8,10 @@ no Numba threading layer (some abort on concurrent calls, all add seconds of com
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, wraps
 from threading import RLock
 from typing import Any, TypeVar
@@ -54,11 +56,32 @@ def compile_once(build: Callable[..., Built]) -> Callable[..., Built]:
     return compiled
 
 
+_limit: ContextVar[int | None] = ContextVar("xsm_kernels_threads", default=None)
+
+
 def thread_count() -> int:
-    """Threads that a kernel may use: NUMBA_NUM_THREADS, by default the CPUs of this process."""
+    """Threads that a kernel may use: NUMBA_NUM_THREADS, by default the CPUs of this process.
+
+    Fewer inside :func:`limit_threads`.
+    """
+    limit = _limit.get()
+    return _all_threads() if limit is None else min(limit, _all_threads())
+
+
+def _all_threads() -> int:
     from numba import config
 
     return int(config.NUMBA_NUM_THREADS)
+
+
+@contextmanager
+def limit_threads(count: int) -> Iterator[None]:
+    """Let the kernels that this thread calls use no more than `count` threads."""
+    token = _limit.set(max(count, 1))
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
 @cache
@@ -86,6 +109,6 @@ def run_in_threads(function: Callable[..., Any], count: int, *args: Any) -> None
         for start, stop in ranges:  # shared by all threads: each takes the next range
             function(*args, start, stop)
 
-    futures = [_pool(thread_count()).submit(work) for _ in range(threads)]
+    futures = [_pool(_all_threads()).submit(work) for _ in range(threads)]
     for future in futures:
         future.result()

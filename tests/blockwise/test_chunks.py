@@ -1,7 +1,5 @@
 """Chunks are joined, aligned and read again without a change of values."""
 
-import operator
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,11 +8,9 @@ from xsm.blockwise import chunks
 from xsm.blockwise.chunks import (
     align_chunks,
     chunk_file_backed,
-    clone_graph,
     drop_absent_days,
     insert_absent_days,
     join_chunks,
-    with_days_around,
 )
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
@@ -45,73 +41,6 @@ def test_absent_days_come_and_go():
     np.testing.assert_array_equal(drop_absent_days(every_day, days, 0), x)
     full = insert_absent_days(x, np.arange(5))
     assert full is x and drop_absent_days(x, np.arange(5), 0) is x
-
-
-@pytest.mark.parametrize("size", [3, 12])
-def test_days_around_each_block(size):
-    x = np.arange(12.0).reshape(12, 1, 1)
-    around = with_days_around(da.from_array(x, chunks=(size, 1, 1)), 2, -1.0)
-    padded = np.concatenate([[-1, -1], x.ravel(), [-1, -1]])
-    blocks = [padded[start : start + size + 4] for start in range(0, 12, size)]
-    np.testing.assert_array_equal(around.compute().ravel(), np.concatenate(blocks))
-
-
-def legacy_graph():
-    from dask.highlevelgraph import HighLevelGraph
-
-    layer = {
-        ("x", 0): (operator.add, ("y", 0), 1),
-        ("x", 1): (np.sum, [("y", 0), 5]),
-        ("y", 0): (operator.neg, 3),
-    }
-    graph = HighLevelGraph({"x": layer}, {"x": set()})
-    return da.Array(graph, "x", ((1, 1),), dtype=int)
-
-
-@pytest.mark.parametrize("form", ["plain", "optimized", "delayed", "persisted sum"])
-def test_a_clone_has_keys_of_its_own_and_the_same_values(form):
-    x = da.from_array(np.arange(12.0).reshape(4, 3), chunks=(1, 3)) * 2 + 1
-    if form == "optimized":
-        (x,) = dask.optimize(x)
-    elif form == "delayed":
-        x = da.from_delayed(dask.delayed(np.ones)((4, 3)), (4, 3), float) + x
-    elif form == "persisted sum":
-        x = x.persist(scheduler="synchronous") + 1
-    clones = [clone_graph(x, 1), clone_graph(x, 2, 1)]
-    assert clone_graph(x, 0) is x
-    assert clone_graph(x, 1).name == clones[0].name != clones[1].name
-    own = [{k for k in dict(c.dask) if k[0] == c.name} for c in (x, *clones)]
-    assert len(own[0]) == len(own[1]) == len(own[2]) == x.npartitions
-    assert not own[0] & own[1] and not own[1] & own[2]
-    for clone in clones:
-        assert clone.chunks == x.chunks
-        np.testing.assert_array_equal(clone.compute(scheduler="synchronous"), x)
-
-
-def test_graphs_of_the_older_form_are_cloned():
-    x = legacy_graph()
-    clone = clone_graph(x, 1)
-    assert not {k for k in dict(clone.dask) if k[0] == clone.name} & set(dict(x.dask))
-    values = dask.get(dict(clone.dask), [(clone.name, 0), (clone.name, 1)])
-    assert list(map(int, values)) == [-2, 2]
-
-
-def test_chunks_in_memory_are_not_copied():
-    x = da.from_array(np.ones((4, 3)), chunks=(2, 3)).persist(scheduler="synchronous")
-    assert clone_graph(x, 1) is x
-
-
-def test_every_clone_reads_its_source_once():
-    reads = []
-
-    def load(block_info=None):
-        reads.append(block_info[None]["chunk-location"])
-        return np.ones((2, 3))
-
-    x = da.map_blocks(load, chunks=((2, 2), (3,)), dtype=float)
-    both = x + clone_graph(x, 1)
-    both.compute(scheduler="synchronous")
-    assert sorted(reads) == [(0, 0), (0, 0), (1, 0), (1, 0)]
 
 
 def test_only_a_large_file_is_read_in_blocks(tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ import pytest
 import xarray as xr
 
 from xsm.blockwise import dask_engine as engine
-from xsm.blockwise.chunks import chunk_slices
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
 da = pytest.importorskip("dask.array")
@@ -35,66 +34,6 @@ def x() -> np.ndarray:
 
 
 @pytest.mark.parametrize("chunks", CHUNKS, ids=str)
-def test_reduce_time(x, chunks):
-    lazy = da.from_array(x, chunks=chunks)
-    weight = da.from_array(np.full((1, 5, 6), 2.0), chunks=-1)
-
-    def sums(block, planes):
-        return np.stack([block.sum(axis=0), (block * planes[0]).sum(axis=0)])
-
-    out = engine.reduce_time(sums, (lazy, "tyx"), (weight, "pyx"), outputs=2)
-    np.testing.assert_allclose(values_of(out), [x.sum(0), 2 * x.sum(0)])
-    largest = engine.reduce_time(
-        lambda block: block.max(axis=0)[None],
-        (lazy, "tyx"),
-        outputs=1,
-        combine=lambda parts: parts.max(axis=0),
-    )
-    np.testing.assert_array_equal(values_of(largest)[0], x.max(0))
-
-
-@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
-def test_map_days_with_starts_and_neighbours(x, chunks):
-    lazy = da.from_array(x, chunks=chunks)
-    before, own, after = ((block, "tyx") for block in engine.neighbour_blocks(lazy))
-    starts = (engine.block_starts(lazy), "t")
-
-    def with_last_of_the_block_before(before, own, after, start):
-        carried = before[-1] if len(before) else np.zeros(own.shape[1:])
-        days = np.broadcast_to(start[0] + np.arange(len(own))[:, None, None], own.shape)
-        return np.stack([own + carried, days]).astype(np.float32)
-
-    out = engine.map_days(
-        with_last_of_the_block_before,
-        *(before, own, after, starts),
-        outputs=2,
-        chunks=lazy.chunks,
-    )
-    expected = x.copy()
-    for part in chunk_slices(lazy.chunks[0])[1:]:
-        expected[part] += x[part.start - 1]
-    np.testing.assert_allclose(values_of(out)[0], expected, rtol=1e-6)
-    np.testing.assert_array_equal(values_of(out)[1][:, 0, 0], np.arange(12))
-
-
-@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
-def test_combine_near_blocks(x, chunks):
-    lazy = da.from_array(x, chunks=chunks)
-    sums = engine.map_blocks_of_days(lambda block: ("sum", block.sum(axis=0)), (lazy, "tyx"))
-    count = len(chunk_slices(lazy.chunks[0]))
-    near = [np.arange(max(n - 1, 0), n + 1) for n in range(count)]
-
-    def add(factor, parts):
-        assert all(name == "sum" for name, _ in parts)
-        return (factor * sum(part for _, part in parts))[None].astype(np.float32)
-
-    out = engine.combine_near_blocks(add, sums, near, [(n,) for n in range(count)], (1,) * count)
-    blocks = [x[part].sum(0) for part in chunk_slices(lazy.chunks[0])]
-    expected = [n * sum(blocks[max(n - 1, 0) : n + 1]) for n in range(count)]
-    np.testing.assert_allclose(values_of(out), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
 def test_map_halo(x, chunks):
     def running_maximum(block, reach):
         padded = np.pad(block, ((reach, reach), (0, 0), (0, 0)), constant_values=-1)
@@ -112,27 +51,6 @@ def test_map_series(x, chunks, monkeypatch):
     out = engine.map_series(lambda s: np.stack([s - s.mean(0), s * 0]), lazy, outputs=2)
     assert out.chunks[1:] == lazy.chunks
     np.testing.assert_allclose(values_of(out)[0], x - x.mean(0), atol=1e-6)
-
-
-def test_map_parts(x):
-    lazy = da.from_array(x, chunks=(4, 2, 3))
-    numbers = []
-
-    def part(cells, number):
-        numbers.append(number)
-        return lazy[(slice(None), *cells)] + 1, lazy[(slice(None), *cells)] * 0 + number
-
-    plus, number = engine.map_parts(part, lazy, [2, 3])
-    np.testing.assert_array_equal(values_of(plus), x + 1)
-    assert numbers == list(range(4))
-    assert np.unique(values_of(number)).tolist() == [0, 1, 2, 3]
-
-
-def test_planes_and_shared_layers(x):
-    planes = da.from_array(x[:2], chunks=-1)
-    out = engine.shared(engine.map_planes(lambda p: p.sum(axis=0)[None], planes, outputs=1))
-    assert out.name.startswith(engine.SHARED)
-    np.testing.assert_allclose(values_of(out)[0], x[:2].sum(0), rtol=1e-6)
 
 
 # pixels

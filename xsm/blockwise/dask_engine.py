@@ -1,25 +1,22 @@
 """The engine for arrays larger than memory: a few verbs on Dask arrays, on Dask's public API.
 
-- :func:`reduce_time`: sums and other mergeable statistics over time, per cell;
-- :func:`map_days`: a function of blocks of days with whatever else they need;
 - :func:`map_halo`: a function of each block and its neighbours in time;
 - :func:`map_series` and :func:`map_pixels`: a function of whole series, some cells at a time;
-- :func:`map_parts`: a record in parts of rows and columns, each read with its neighbourhood.
+- :func:`arrays_of_layers`: arrays whose tasks read their own input
+  (:mod:`xsm.blockwise.block_reader`).
 
 Arrays of records are (T, H, W). Nothing is computed by a call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from xsm.blockwise.chunks import chunk_slices, join_chunks
+from xsm.blockwise.chunks import join_chunks
 from xsm.blockwise.tiling import series_tile
 from xsm.blockwise.work_blocks import as_block, with_fingerprint
 
@@ -100,6 +97,47 @@ class _Keys:
         return (lambda graph, **_: graph), ()
 
 
+def token_of(*parts: Any) -> str:
+    """A name for what is made from these parts."""
+    from dask.base import tokenize
+
+    return str(tokenize(*parts))
+
+
+def arrays_of_layers(
+    layers: Mapping[str, Mapping[Any, Any]],
+    dependencies: Mapping[str, Iterable[str]],
+    outputs: Sequence[tuple[str, Mapping[Any, Any], np.dtype[Any]]],
+    sources: Sequence[Any],
+    chunks: Any,
+) -> list[Any]:
+    """Dask arrays from the tasks of their graphs.
+
+    Parameters
+    ----------
+    layers : mapping of name to layer
+        Tasks by key, needed by all outputs.
+    dependencies : mapping of name to names
+        The layers and sources that each layer and each output depends on.
+    outputs : sequence of (name, layer, dtype)
+    sources : sequence of dask array
+    chunks : tuple
+        Of each output.
+    """
+    import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
+
+    base = HighLevelGraph.merge(*(source.dask for source in sources))
+    out = []
+    for name, layer, dtype in outputs:
+        needed = {k: set(v) for k, v in dependencies.items() if k in layers or k == name}
+        graph = HighLevelGraph(
+            {**base.layers, **layers, name: layer}, {**base.dependencies, **needed}
+        )
+        out.append(da.Array(graph, name, chunks, meta=np.empty((0,) * len(chunks), dtype)))
+    return out
+
+
 def worker_count() -> int:
     """Chunks that Dask computes at a time, in this process or on the cluster in use."""
     import sys
@@ -118,179 +156,6 @@ def worker_count() -> int:
     return config.get("num_workers", None) or CPU_COUNT
 
 
-def block_starts(x: Any) -> Any:
-    """Index of the first day of each block of `x` along time, as a Dask array of one each."""
-    import dask.array as da
-
-    return da.from_array(np.cumsum((0, *x.chunks[0][:-1])), chunks=1)
-
-
-def neighbour_blocks(x: Any) -> list[Any]:
-    """The block before each block of `x` in time, the block itself, and the block after.
-
-    References, not copies. Beyond the ends are empty blocks.
-    """
-    import dask.array as da
-    from dask.highlevelgraph import HighLevelGraph
-
-    sizes, cells = x.chunks[0], x.chunks[1:]
-    empty = np.empty((0, *x.shape[1:]), x.dtype)
-    out = [x]
-    for shift, position, chunks in ((-1, 0, (0, *sizes[:-1])), (1, 2, (*sizes[1:], 0))):
-        name = f"{x.name}-neighbour-{position}"
-        layer = {
-            (name, n, 0, 0): (x.name, n + shift, 0, 0) if 0 <= n + shift < len(sizes) else empty
-            for n in range(len(sizes))
-        }
-        graph = HighLevelGraph.from_collections(name, layer, dependencies=[x])
-        out.insert(position, da.Array(graph, name, (chunks, *cells), meta=empty))
-    return out
-
-
-def map_days(
-    function: Callable[..., Any],
-    *arrays: tuple[Any, str],
-    outputs: int,
-    chunks: tuple[Any, Any, Any],
-    dtype: Any = np.float32,
-) -> Any:
-    """Apply a function to blocks of days: (outputs, T, H, W).
-
-    Parameters
-    ----------
-    function : callable
-        Takes the blocks of `arrays`, returns (outputs, t, h, w).
-    *arrays : (dask array, str)
-        Each with its axes: ``t`` is split into the blocks of days, all others are whole.
-    outputs : int
-    chunks : (days, rows, columns)
-        Chunks of the result.
-    dtype : dtype
-    """
-    import dask.array as da
-
-    return da.blockwise(
-        function,
-        "otyx",
-        *(part for pair in arrays for part in pair),
-        new_axes={"o": outputs},
-        adjust_chunks=dict(zip("tyx", chunks, strict=True)),
-        concatenate=True,
-        align_arrays=False,
-        dtype=dtype,
-        meta=np.empty((0,) * 4, dtype),
-    )
-
-
-def reduce_time(
-    function: Callable[..., NDArray[np.float64]],
-    *arrays: tuple[Any, str],
-    outputs: int,
-    combine: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
-) -> Any:
-    """Reduce blocks of days to planes (outputs, H, W).
-
-    Parameters
-    ----------
-    function : callable
-        Takes the blocks of `arrays`, returns planes (outputs, h, w), float64.
-    *arrays : (dask array, str)
-        As for :func:`map_days`.
-    outputs : int
-    combine : callable, optional
-        From the planes (N, outputs, h, w) of several blocks to those of all of them; default their
-        sum.
-    """
-    import dask.array as da
-
-    parts = da.blockwise(
-        partial(_one_block, function),
-        "toyx",
-        *(part for pair in arrays for part in pair),
-        new_axes={"o": outputs},
-        adjust_chunks={"t": 1},
-        concatenate=True,
-        align_arrays=False,
-        dtype=np.float64,
-        meta=np.empty((0,) * 4),
-    )
-    if combine is None:
-        return parts.sum(axis=0, split_every=4)
-    merge = partial(_combined, combine)
-    return da.reduction(
-        parts,
-        _unchanged,
-        merge,
-        combine=merge,
-        axis=0,
-        split_every=4,
-        dtype=np.float64,
-        meta=np.empty((0,) * 3),
-    )
-
-
-def _one_block(function: Any, *blocks: Any) -> NDArray[np.float64]:
-    return function(*blocks)[None]
-
-
-def _unchanged(part: Any, axis: Any, keepdims: bool) -> Any:
-    return part
-
-
-def _combined(combine: Any, parts: Any, axis: Any, keepdims: bool) -> NDArray[np.float64]:
-    merged = combine(parts)
-    return merged[None] if keepdims else merged
-
-
-def map_planes(function: Callable[..., Any], *planes: Any, outputs: int) -> Any:
-    """Apply a function to planes (S, H, W) in one chunk: (outputs, H, W), float32."""
-    import dask.array as da
-
-    return da.map_blocks(
-        function,
-        *planes,
-        chunks=((outputs,), *planes[0].chunks[1:]),
-        dtype=np.float32,
-        meta=np.empty((0,) * 3, np.float32),
-    )
-
-
-def combine_near_blocks(
-    function: Callable[..., Any],
-    parts: Any,
-    near: Sequence[NDArray[np.intp]],
-    arguments: Sequence[tuple[Any, ...]],
-    sizes: tuple[int, ...],
-) -> Any:
-    """Blocks made of several blocks: ``function(*arguments[n], [parts of near[n]])``.
-
-    Parameters
-    ----------
-    function : callable
-        Returns (sizes[n], H, W), float32.
-    parts : dask array
-        In blocks along its first axis; their values are passed as they are.
-    near : sequence of ndarray of int
-        Blocks of `parts` that each block of the result needs.
-    arguments : sequence of tuple
-    sizes : tuple of int
-        Length of each block of the result.
-    """
-    import dask.array as da
-    from dask.highlevelgraph import HighLevelGraph
-
-    name = f"near-{parts.name}"
-    layer = {
-        (name, n, 0, 0): (
-            partial(function, *arguments[n]),
-            [(parts.name, int(m), 0, 0) for m in near[n]],
-        )
-        for n in range(len(sizes))
-    }
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=[parts])
-    return da.Array(graph, name, (sizes, *parts.chunks[1:]), meta=np.empty((0,) * 3, np.float32))
-
-
 def combine_arrays(function: Callable[..., Any], arrays: Sequence[Any], size: int) -> Any:
     """``function([arrays])`` (size,), float64, in one chunk; its arguments are whole arrays."""
     import dask.array as da
@@ -302,22 +167,6 @@ def combine_arrays(function: Callable[..., Any], arrays: Sequence[Any], size: in
     layer = {(name, 0): (function, [(x.name, *(0,) * x.ndim) for x in arrays])}
     graph = HighLevelGraph.from_collections(name, layer, dependencies=arrays)
     return da.Array(graph, name, ((size,),), meta=np.empty(0))
-
-
-def map_blocks_of_days(function: Callable[..., Any], *arrays: tuple[Any, str]) -> Any:
-    """Apply a function that returns any object to blocks of days; to be consumed by
-    :func:`combine_near_blocks` only."""
-    import dask.array as da
-
-    return da.blockwise(
-        function,
-        "tyx",
-        *(part for pair in arrays for part in pair),
-        concatenate=True,
-        align_arrays=False,
-        dtype=np.float32,
-        meta=np.empty((0,) * 3, np.float32),
-    )
 
 
 def map_halo(
@@ -432,30 +281,6 @@ def _whole_series(da: xr.DataArray, time: str, count: int) -> xr.DataArray:
         if largest > fitting:
             whole = whole.chunk({dim: fitting})
     return whole
-
-
-def map_parts(
-    function: Callable[[tuple[slice, slice], int], tuple[Any, ...]], x: Any, least: list[int]
-) -> tuple[Any, ...]:
-    """A record (N, H, W) in parts of rows and columns, put together again.
-
-    Parameters
-    ----------
-    function : callable
-        Takes the rows and columns of a part and its number; returns arrays (n, h, w) of it.
-    x : dask array
-        The record, whose chunks of cells are joined until they hold `least` rows and columns.
-    least : (int, int)
-    """
-    import dask.array as da
-
-    rows, columns = map(chunk_slices, join_chunks(x, [1, *least]).chunks[1:])
-    parts = [
-        [function((y, x), n * len(columns) + m) for m, x in enumerate(columns)]
-        for n, y in enumerate(rows)
-    ]
-    count = len(parts[0][0])
-    return tuple(da.block([[part[i] for part in row] for row in parts]) for i in range(count))
 
 
 def stack(arrays: Sequence[Any]) -> Any:

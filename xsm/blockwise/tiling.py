@@ -104,8 +104,8 @@ def to_float32(raw: NDArray[Any], factor: float) -> Floats:
     """Values times `factor`, float32, NaN where missing or infinite."""
     values = np.asarray(raw, np.float32)
     values = values if factor == 1.0 else values * np.float32(factor)
-    finite = np.isfinite(values)
-    return values if finite.all() else np.where(finite, values, np.float32(np.nan))
+    infinite = np.isinf(values)
+    return np.where(infinite, np.float32(np.nan), values) if infinite.any() else values
 
 
 @dataclass(frozen=True)

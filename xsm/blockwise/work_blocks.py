@@ -60,7 +60,7 @@ def with_fingerprint(outputs: Sequence[Any], sources: Iterable[Any]) -> list[Any
 
 
 def _checksum(block: Any) -> int:
-    return zlib.crc32(np.ascontiguousarray(np.asarray(block)).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(np.asarray(block)).tobytes())
 
 
 def fingerprint(arrays: Iterable[Any]) -> str | None:
@@ -167,4 +167,3 @@ def slices_of_edges(edges: Sequence[int]) -> list[slice]:
     [slice(0, 2, None), slice(2, 5, None)]
     """
     return [slice(a, b) for a, b in pairwise(edges)]
-

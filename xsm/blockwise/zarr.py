@@ -45,7 +45,7 @@ class _Write(NamedTuple):
     dims: list[Hashable]
     regions: list[Region]
     identity: dict[str, Any]
-    zarr_format: int | None
+    zarr_format: Any  # 2, 3 or None
     encoding: dict[str, dict[str, Any]]
 
     @property
@@ -215,7 +215,7 @@ def _write(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> N
         )
     bad = []
     if verify:
-        parts = [(others, {})] + [(names, region) for region in job.regions]
+        parts: list[Any] = [(others, {})] + [(names, region) for region in job.regions]
         for n in np.flatnonzero(done).tolist():
             if checksum(store, *parts[n]) != done[n]:
                 bad.append(n)
@@ -362,9 +362,7 @@ def _ends(coord: xr.DataArray) -> str:
     return f"{values[0]} to {values[-1]}" if values.size else "empty"
 
 
-def _region_dims(
-    obj: xr.Dataset, given: Iterable[Hashable] | None
-) -> tuple[list[Hashable], bool]:
+def _region_dims(obj: xr.Dataset, given: Iterable[Hashable] | None) -> tuple[list[Hashable], bool]:
     """Dimensions that are split into regions, and whether regions follow blocks of work."""
     try:
         chunks = obj.chunksizes

@@ -40,7 +40,7 @@ class WriteLog:
         self.identity: dict[str, Any] = {}
         try:
             self._group = zarr.open_group(store, path=LOG, mode="r+")
-            self._attrs = dict(self._group.attrs)
+            self._attrs: dict[str, Any] = dict(self._group.attrs)
             self.identity = dict(self._attrs["identity"])
             self._checksums: Any = self._group[CHECKSUMS]
         except Exception:  # whatever a store raises for a lost or damaged log
@@ -110,7 +110,7 @@ def checksum(store: Any, names: Iterable[str], region: Region) -> int:
                 if values.dtype.kind in "OTU":
                     value = zlib.crc32(repr(values.tolist()).encode(), value)
                 else:
-                    value = zlib.crc32(values.view(np.uint8), value)
+                    value = zlib.crc32(values.tobytes(), value)
     except Exception:  # codecs and stores have errors of their own for damaged and lost chunks
         return 0
     return value + 1  # never 0
@@ -135,8 +135,8 @@ def _pieces(array: Any, region: Sequence[slice]) -> Iterable[tuple[slice, ...]]:
 def identity_of(obj: xr.Dataset, dims: Sequence[Hashable], source: str | None) -> dict[str, Any]:
     """What distinguishes one write from another that has the same form.
 
-    The calls of xsm in the history without their times (with model, options and version), the dimensions
-    of the regions, and a checksum of the input.
+    The calls of xsm in the history without their times (with model, options and version), the
+    dimensions of the regions, and a checksum of the input.
     """
     calls = re.findall(r"(?m)^\S+Z (xsm .*)$", str(obj.attrs.get("history", "")))
     return {"calls": calls, "region_dims": [str(d) for d in dims], "input": source}

@@ -104,8 +104,9 @@ class GriddedRecord:
     def to_stored_order(self, array: Any) -> Any:
         """An array in the order of `da`, NumPy or Dask, in the dimensions of the variable."""
         array = self.layout.array_to_stored_order(array)
-        stored = self.variable.da.dims
-        return np.transpose(array, [self.layout.order.index(str(dim)) for dim in stored])
+        axes = [self.layout.order.index(str(dim)) for dim in self.variable.da.dims]
+        # without a task for each chunk where nothing changes
+        return array if axes == sorted(axes) else np.transpose(array, axes)
 
 
 def gridded_record(

@@ -30,16 +30,58 @@ def climatology(
         m3 m-3; NaN where the 31 days around hold fewer than three observations.
     """
     observed = np.isfinite(values)
-    cells = values.shape[1:]
     count = np.maximum(observed.sum(axis=0), 1)
     centre = np.where(observed, values, 0).sum(axis=0, dtype=np.float64) / count
+    sums = climatology_sums(values, centre, day_of_year - 1, year_length)
+    table = climatology_table(np.arange(1, year_length + 1), sums, centre, year_length)
+    return table[:, day_of_year - 1]
+
+
+def climatology_sums(
+    values: NDArray[np.float32],
+    centre: NDArray[np.floating],
+    index: NDArray[np.integer],
+    count: int,
+) -> NDArray[np.float64]:
+    """Number, sum and sum of squares of departures from `centre` (H, W), additive over days.
+
+    Parameters
+    ----------
+    values : ndarray, shape (T, H, W)
+    centre : ndarray, shape (H, W)
+    index : ndarray of int, shape (T,)
+        Which of the `count` sums each day counts for.
+    count : int
+
+    Returns
+    -------
+    ndarray, shape (3, count, H, W)
+    """
+    observed = np.isfinite(values)
     anomaly = np.where(observed, values - centre, 0.0)
-    sums = np.zeros((3, year_length, *cells))
-    for day, n, a in zip(day_of_year - 1, observed, anomaly, strict=True):
+    sums = np.zeros((3, count, *values.shape[1:]))
+    for day, n, a in zip(index, observed, anomaly, strict=True):
         sums[0, day] += n
         sums[1, day] += a
         sums[2, day] += a * a
-    ring = np.concatenate([sums[:, -REACH:], sums, sums[:, :REACH]], axis=1)
+    return sums
+
+
+def climatology_table(
+    days: NDArray[np.integer],
+    sums: NDArray[np.float64],
+    centre: NDArray[np.floating],
+    year_length: int,
+) -> NDArray[np.float32]:
+    """Mean and standard deviation (2, year_length, H, W) of each day of the year.
+
+    `sums` are those of :func:`climatology_sums` for the days of the year `days`, from 1.
+    """
+    cells = centre.shape
+    ring = np.zeros((3, year_length + 2 * REACH, *cells))
+    ring[:, days - 1 + REACH] = sums
+    ring[:, :REACH] = ring[:, year_length : year_length + REACH]
+    ring[:, year_length + REACH :] = ring[:, REACH : 2 * REACH]
     total = np.cumsum(np.concatenate([np.zeros((3, 1, *cells)), ring], axis=1), axis=1)
     number, first, second = total[:, 2 * REACH + 1 :] - total[:, : -2 * REACH - 1]
     number = np.rint(number)
@@ -48,4 +90,4 @@ def climatology(
     mean = first / number
     variance = np.maximum(second - number * mean**2, 0.0) / (number - 1)
     table = np.where(enough, np.stack([mean + centre, np.sqrt(variance)]), np.nan)
-    return table[:, day_of_year - 1].astype(np.float32)
+    return table.astype(np.float32)

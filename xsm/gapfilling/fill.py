@@ -8,21 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, partial
-from os import cpu_count
-from threading import BoundedSemaphore
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.blockwise import dask_engine as engine
-from xsm.blockwise.chunks import (
-    align_chunks,
-    clone_graph,
-    drop_absent_days,
-    insert_absent_days,
-    with_days_around,
-)
 from xsm.blockwise.parallel import in_parallel
 from xsm.blockwise.tiling import (
     Bools,
@@ -30,9 +20,7 @@ from xsm.blockwise.tiling import (
     Floats,
     Window,
     bounding_box,
-    cut_cells,
     inner,
-    pad_cells,
     series_tile,
     take_cells,
     to_float32,
@@ -46,10 +34,10 @@ from xsm.conventions.cf import (
 )
 from xsm.conventions.globe_land import is_land
 from xsm.gapfilling.climatology import WORKSPACE, climatology
+from xsm.gapfilling.lazy_statistics import part_margin
 from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
 from xsm.gapfilling.method_weights import (
     MAX_VALUES,
-    VECTOR,
     Calibration,
     Sample,
     calibrate,
@@ -57,23 +45,17 @@ from xsm.gapfilling.method_weights import (
     samples,
 )
 from xsm.gapfilling.plausible_range import extremes, hold_within_range, plausible_range
-from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
+from xsm.gapfilling.seasonal_cycle import knots_of_days
 from xsm.gapfilling.statistics import (
     COUNT,
     HALO,
-    READINGS,
     STATISTICS,
     STD,
-    first_knot_day,
-    knots_of_block,
-    lazy_statistics,
     record_statistics,
 )
 from xsm.gapfilling.stretches import shorten_gaps
 from xsm.gapfilling.task import GapfillTask
 from xsm.progress import bar
-
-BLOCK_VALUES = 16_000_000  # float32 values of a Dask block, about, where chunks are smaller
 
 SERIES_WORKSPACE = 24  # arrays of the size of a series that the temporal interpolation needs
 
@@ -95,7 +77,9 @@ def fill(data: Any, task: GapfillTask) -> tuple[Filled, list[Calibration] | None
         Of each record; None for Dask.
     """
     if hasattr(data, "chunks"):
-        return _fill_dask(data, task), None
+        from xsm.gapfilling.lazy_fill import fill_lazily
+
+        return fill_lazily(data, task), None
     return _fill_memory(np.asarray(data), task)
 
 
@@ -128,7 +112,7 @@ def _fill_record(
     calibration = _calibration_in_memory(record, task)
     ever_observed = _ever_observed(raw)
     mask = None if ever_observed.all() and task.land is None else _land_mask(task)
-    land, empty = _land_and_empty(ever_observed, mask, task)
+    land, empty = land_and_empty(ever_observed, mask, task)
 
     def fill_window(window: Window) -> None:
         present = record.present(window[0])
@@ -165,7 +149,7 @@ def _calibrates(shape: tuple[int, ...], task: GapfillTask) -> bool:
 def _calibration_in_memory(record: DailyArray, task: GapfillTask) -> Calibration | None:
     if not _calibrates(record.raw.shape, task):
         return None
-    chosen = samples(record.shape, _part_margin(task), task.wrap, task.first_column)
+    chosen = samples(record.shape, part_margin(task), task.wrap, task.first_column)
     parts = [_read_sample(record, sample) for sample in chosen]
     return calibrate(parts, chosen, task.calendar, partial(predict_hidden, task=task))
 
@@ -308,191 +292,6 @@ def _land_mask(task: GapfillTask) -> Bools | None:
     return None if task.coordinates is None else is_land(*map(np.asarray, task.coordinates))
 
 
-# on Dask: in parts of rows and columns, each read block of days by block of days with its
-# neighbourhood, once for each step of the statistics and once for the network
-
-
-def _fill_dask(data: Any, task: GapfillTask) -> Filled:
-    if data.ndim > 3:
-        records = [_fill_dask(record, task) for record in data]
-        filled, std, flag = (engine.stack(same) for same in zip(*records, strict=True))
-        return tuple(out.rechunk(data.chunks) for out in (filled, std, flag))  # type: ignore[return-value]
-    every_day = insert_absent_days(data, task.positions)
-    days = align_chunks(every_day.chunks[0], KNOT, 2 * KNOT)
-    side = int((BLOCK_VALUES / max(days)) ** 0.5)
-    least = [max(side, 2 * margin) for margin in _part_margin(task)]
-    mask = _lazy_land_mask(task)
-    calibration = _lazy_calibration(data, task) if _calibrates(data.shape, task) else None
-    part = partial(_fill_part, data, days=days, mask=mask, calibration=calibration, task=task)
-    parts = engine.map_parts(part, every_day, least)
-    filled, std, flag = (part.rechunk(data.chunks) for part in parts)
-    return filled, std, flag
-
-
-def _part_margin(task: GapfillTask) -> tuple[int, int]:
-    """Rows and columns around a part that its values depend on."""
-    return task.halo[1] + HALO, task.halo[2] + HALO
-
-
-def _fill_part(
-    data: Any,
-    cells: tuple[slice, slice],
-    number: int,
-    *,
-    days: tuple[int, ...],
-    mask: Any,
-    calibration: Any,
-    task: GapfillTask,
-) -> Filled:
-    """Filled values, uncertainty and flags of some rows and columns."""
-    margin = _part_margin(task)
-    rows, columns = (slice(c.start - m, c.stop + m) for c, m in zip(cells, margin, strict=True))
-
-    def read(reading: int) -> Any:
-        """The part and its margin on all days, m3 m-3, from a reading of its own."""
-        values = _lazy_m3m3(clone_graph(data, reading, number), task)
-        part, beyond = cut_cells(
-            insert_absent_days(values, task.positions), rows, columns, task.wrap
-        )
-        sizes = [(n + sum(m),) for n, m in zip(part.shape[1:], beyond, strict=True)]
-        # padded block by block: one pad of the whole part would hold it in memory
-        return part.rechunk((days, -1, -1)).map_blocks(
-            pad_cells, beyond, chunks=(days, *sizes), dtype=np.float32, meta=values._meta
-        )
-
-    stats = lazy_statistics(read, task.dates)
-    ever_observed = inner(stats.sums[0] > 0, margin)
-    mask = None if mask is None else engine.as_chunk(mask[cells])
-    land, empty = _land_and_empty(ever_observed, mask, task)
-    raw = clone_graph(data, READINGS, number)[(slice(None), *cells)]
-    values = read(READINGS)
-    estimate = engine.map_days(
-        partial(_predict_block, task=task, beyond=_beyond_edges(cells, data.shape[1:], task)),
-        (with_days_around(values, task.halo[0], np.nan), "tyx"),
-        (stats.planes, "syx"),
-        *((knots, "tyx") for knots in engine.neighbour_blocks(stats.cycle)),
-        (land, "yx"),
-        (engine.block_starts(values), "t"),
-        outputs=2,
-        chunks=(days, *land.chunks),
-    )
-    estimate = drop_absent_days(estimate, task.positions, axis=1).rechunk((2, *raw.chunks))
-    too_long = None if task.max_gap is None else _lazy_long_gaps(raw, task.days, task.max_gap)
-    land, empty = (plane.rechunk(raw.chunks[1:]) for plane in (land, empty))
-    result = merge_fill(raw, estimate, land, empty, too_long, task)
-    if calibration is not None:
-        mixture = engine.map_series(
-            partial(mixture_of_series, calendar=task.calendar),
-            _lazy_m3m3(data[(slice(None), *cells)], task),
-            (calibration, "p"),
-            outputs=4,
-            workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
-        )
-        result = mix(*result, mixture, task)
-    if task.climatology:
-        typical = engine.map_series(
-            partial(climatology, day_of_year=task.day_of_year, year_length=task.year_length),
-            _lazy_m3m3(data[(slice(None), *cells)], task),
-            outputs=2,
-            workspace=WORKSPACE,
-        )
-        result = add_climatology(*result, typical, too_long, task)
-    return result
-
-
-def _lazy_calibration(data: Any, task: GapfillTask) -> Any:
-    """:meth:`Calibration.to_vector` as a Dask array in one chunk."""
-    shape = (task.dates.size, *data.shape[1:])
-    chosen = samples(shape, _part_margin(task), task.wrap, task.first_column)
-    values = insert_absent_days(_lazy_m3m3(data, task), task.positions)
-    parts, margins = [], []
-    for sample in chosen:
-        part, beyond = cut_cells(values[sample.window[0]], *sample.window[1:], task.wrap)
-        parts.append(part)
-        margins.append(beyond)
-    function = partial(_calibration_of_blocks, margins=margins, chosen=chosen, task=task)
-    return engine.shared(engine.combine_arrays(function, parts, VECTOR))
-
-
-def _calibration_of_blocks(
-    parts: list[Any], *, margins: list[Any], chosen: list[Sample], task: GapfillTask
-) -> NDArray[np.float64]:
-    values = [pad_cells(part, margin) for part, margin in zip(parts, margins, strict=True)]
-    predict = partial(predict_hidden, task=task)
-    with _network_slots():
-        return calibrate(values, chosen, task.calendar, predict).to_vector()
-
-
-def _lazy_m3m3(raw: Any, task: GapfillTask) -> Any:
-    meta = np.empty((0,) * raw.ndim, np.float32)
-    return raw.map_blocks(to_float32, task.to_m3m3_factor, dtype=np.float32, meta=meta)
-
-
-def _lazy_land_mask(task: GapfillTask) -> Any:
-    """:func:`_land_mask` as a Dask array in one chunk."""
-    if task.land is not None:
-        return engine.as_chunk(task.land).astype(bool)
-    if task.coordinates is None:
-        return None
-    return engine.shared(engine.plane_of_axes(is_land, *task.coordinates, dtype=bool))
-
-
-def _beyond_edges(
-    cells: tuple[slice, slice], shape: tuple[int, int], task: GapfillTask
-) -> list[tuple[int, int]]:
-    """How many rows and columns of the halo of the network lie beyond the edges of the record."""
-    axes = zip(cells, shape, task.halo[1:], strict=True)
-    beyond = [(max(halo - c.start, 0), max(c.stop + halo - n, 0)) for c, n, halo in axes]
-    return [beyond[0], (0, 0) if task.wrap else beyond[1]]
-
-
-def _predict_block(
-    values: Any, planes: Any, *others: Any, task: GapfillTask, beyond: list[tuple[int, int]]
-) -> Floats:
-    """Mean and standard deviation (2, T, H, W) of a block of days and its neighbourhood."""
-    *knots, land, starts = others
-    planes, limits = np.split(planes, [len(STATISTICS)])
-    stats = np.concatenate([planes, knots_of_block(*knots)])
-    values, stats = (inner(x, [HALO, HALO]) for x in (values, stats))
-    (top, bottom), (left, right) = beyond
-    height, width = stats.shape[1:]
-    stats[:, :top] = stats[:, height - bottom :] = np.nan  # no cells, so no statistics
-    stats[:, :, :left] = stats[:, :, width - right :] = np.nan
-    own = tuple(slice(h, n - h) for h, n in zip(task.halo, values.shape, strict=True))
-    need = np.broadcast_to(land, values[own].shape)
-    if task.keep_observed:
-        need = need & ~np.isfinite(values[own])
-    first = int(starts[0]) - first_knot_day(int(starts[0]))
-    out = np.empty((2, *need.shape), np.float32)
-    for window in windows(need.shape, task.tile):
-        outer = with_halo(window, task.halo)
-        with _network_slots():
-            out[(slice(None), *window)] = predict_needed(
-                values[outer],
-                stats[(slice(None), *outer[1:])],
-                need[window],
-                first + window[0].start,
-                task,
-            )
-    return hold_within_range(out, inner(limits, _part_margin(task)))
-
-
-@cache
-def _network_slots() -> BoundedSemaphore:
-    """As many networks at once as processors allow: each uses several threads of its own."""
-    from xsm_kernels import thread_count
-
-    return BoundedSemaphore(max((cpu_count() or 1) // thread_count(), 1))
-
-
-def _lazy_long_gaps(raw: Any, days: NDArray[np.int64], limit: int) -> Any:
-    """:func:`long_gaps` (N, H, W), in the chunks of `raw`."""
-    days = shorten_gaps(days, limit)
-    missing = ~insert_absent_days(np.isfinite(raw), days, missing=False)
-    too_long = engine.map_halo(long_gaps, missing, limit, outside=False, dtype=bool, limit=limit)
-    return drop_absent_days(too_long, days, axis=0).rechunk(raw.chunks)
-
-
 # of a window or a block
 
 
@@ -551,7 +350,7 @@ def _unobserved_statistics() -> NDArray[np.float32]:
     return record_statistics(np.full((1, 3, 3), np.nan, np.float32))[:, 1, 1]
 
 
-def _land_and_empty(ever_observed: Any, mask: Any, task: GapfillTask) -> tuple[Any, Any]:
+def land_and_empty(ever_observed: Any, mask: Any, task: GapfillTask) -> tuple[Any, Any]:
     """Where values may be filled in, and the flag of values that are not; (H, W), NumPy or Dask."""
     land = ever_observed
     if task.land is not None:

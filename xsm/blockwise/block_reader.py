@@ -1,0 +1,260 @@
+"""Parts of a Dask array that are read inside the task which needs them.
+
+A record is read several times, each time block by block. With a task for each chunk and reading a
+graph would have many times more tasks than chunks, and a scheduler would read ahead as many blocks
+as it has threads. Here a task holds the small graphs of its own chunks and computes one after the
+other, so it needs no more memory than its block and one chunk, and reads when it runs.
+
+Tasks that more than a few blocks need, such as those of a mean over the record, stay tasks of the
+graph. Values in memory, such as those of a persisted array, stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsm.blockwise.chunks import chunk_slices
+
+NEIGHBOURS = 3  # blocks that may each compute the same task: a block and those beside it
+
+Key = Any
+Target = tuple[Any, slice, slice]
+
+
+class Piece(NamedTuple):
+    """What one chunk contributes to a block."""
+
+    chunk: tuple[int, int, int]  # its index
+    source: tuple[slice, slice, slice]  # of the chunk
+    target: Target  # of the block
+
+
+class BlockReader:
+    """Reads a block; lies in the graph as the argument of a task."""
+
+    def __init__(self, groups: list[Any], names: list[Key]) -> None:
+        self.groups = groups  # (graph, names of values, [(key, source, target)])
+        self.names = names  # of the values that `read` takes
+
+    def read(
+        self,
+        values: Sequence[Any],
+        out: NDArray[Any],
+        convert: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
+    ) -> NDArray[Any]:
+        """Write the chunks, converted, to their places in `out`, and return it."""
+        from dask import get
+
+        given = dict(zip(self.names, values, strict=True))
+        for graph, names, pieces in self.groups:
+            computed = dict.fromkeys(key for key, *_ in pieces)
+            if graph:
+                keys = [key for key in computed if key not in given]
+                values_of_group = {name: given[name] for name in names}
+                computed |= dict(zip(keys, get({**graph, **values_of_group}, keys), strict=True))
+            for key, source, target in pieces:
+                chunk = given[key] if key in given else computed[key]
+                out[target] = convert(np.asarray(chunk)[source])
+        return out
+
+
+class RecordGraph:
+    """The graph of a Dask array (N, H, W), for the readers of its blocks."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+        self.graph = dict(x.__dask_graph__())
+
+    def readers(
+        self, blocks: Sequence[Iterable[Piece]], name: str
+    ) -> tuple[list[tuple[BlockReader, list[Key]]], dict[Key, Any]]:
+        """Readers of blocks, with the keys of the values they take, and the tasks that stay tasks.
+
+        Parameters
+        ----------
+        blocks : sequence of iterable of Piece
+        name : str
+            Of the layer of the tasks that several blocks need; another for each reading, so that
+            nothing is held in memory from one reading to the next.
+        """
+        pieces = [[((self.x.name, *p.chunk), p.source, p.target) for p in b] for b in blocks]
+        shared = self._shared([{key for key, *_ in block} for block in pieces])
+        renamed = {key: (name, n) for n, key in enumerate(sorted(shared, key=str))}
+        layer = {new: clone_node(self.graph[key], new, renamed) for key, new in renamed.items()}
+        out = []
+        for block in pieces:
+            groups = self._groups(block, shared)
+            names = list(dict.fromkeys(key for _, own, _ in groups for key in own))
+            out.append((BlockReader(groups, names), [renamed.get(key, key) for key in names]))
+        return out, layer
+
+    def _shared(self, blocks: list[set[Key]]) -> set[Key]:
+        """Tasks that more than a few blocks need."""
+        users: dict[Key, set[int] | None] = {}
+        for n, keys in enumerate(blocks):
+            for key in keys:
+                users.setdefault(key, set()).add(n)  # type: ignore[union-attr]
+        for key in reversed(self._in_order(users)):
+            own = users[key]
+            if own is not None and len(own) > NEIGHBOURS:
+                own = users[key] = None
+            for other in self._dependencies(key):
+                theirs = users.setdefault(other, set())
+                if theirs is not None:
+                    users[other] = None if own is None else theirs | own
+        return {k for k, own in users.items() if own is None and not is_data(self.graph[k])}
+
+    def _in_order(self, keys: Iterable[Key]) -> list[Key]:
+        """All that some keys depend on, each after what it depends on."""
+        order: dict[Key, None] = {}
+        stack = list(keys)
+        while stack:
+            key = stack[-1]
+            waiting = [other for other in self._dependencies(key) if other not in order]
+            if key in order or not waiting:
+                order[key] = None
+                stack.pop()
+            else:
+                stack += waiting
+        return list(order)
+
+    def _dependencies(self, key: Key) -> Iterable[Key]:
+        from dask.core import get_dependencies
+
+        node = self.graph[key]
+        if hasattr(node, "dependencies"):
+            return node.dependencies
+        return get_dependencies(self.graph, key)
+
+    def _groups(self, block: list[Any], shared: set[Key]) -> list[Any]:
+        """The pieces of a block with their graphs; those that share a task are together."""
+        groups: list[Any] = []
+        group_of: dict[Key, int] = {}
+        for piece in block:
+            graph, names = self._graph_of(piece[0], shared)
+            numbers = sorted({group_of[key] for key in graph if key in group_of})
+            if not numbers:
+                numbers = [len(groups)]
+                groups.append(({}, {}, []))
+            own = groups[numbers[0]]
+            for n in reversed(numbers[1:]):
+                for mine, theirs in zip(own[:2], groups[n][:2], strict=True):
+                    mine.update(theirs)
+                own[2].extend(groups[n][2])
+                groups[n] = ({}, {}, [])
+            own[0].update(graph)
+            own[1].update(names)
+            own[2].append(piece)
+            group_of |= dict.fromkeys(own[0], numbers[0])
+        return [(graph, list(names), pieces) for graph, names, pieces in groups if pieces]
+
+    def _graph_of(self, key: Key, shared: set[Key]) -> tuple[dict[Key, Any], dict[Key, None]]:
+        """The tasks of a chunk, and the names of the values that they take."""
+        graph: dict[Key, Any] = {}
+        names: dict[Key, None] = {}
+        stack = [key]
+        while stack:
+            key = stack.pop()
+            if key in graph or key in names:
+                continue
+            if key in shared or is_data(self.graph[key]):
+                names[key] = None
+            else:
+                graph[key] = self.graph[key]
+                stack += self._dependencies(key)
+        return graph, names
+
+
+def day_pieces(
+    sizes: Sequence[int], positions: NDArray[np.integer], first: int, last: int
+) -> list[tuple[int, slice, Any]]:
+    """Chunk, part of it and target of the days of a record that lie at some positions.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Of the chunks along time.
+    positions : ndarray of int, shape (N,)
+        Of the days, increasing; the others are absent.
+    first, last : int
+        Positions of the block, which may reach beyond the record.
+    """
+    start, stop = np.searchsorted(positions, [first, last])
+    out = []
+    for n, part in enumerate(chunk_slices(sizes)):
+        low, high = max(part.start, start), min(part.stop, stop)
+        if low < high:
+            target: Any = positions[low:high] - first
+            if target[-1] - target[0] == high - low - 1:
+                target = slice(int(target[0]), int(target[-1]) + 1)
+            out.append((n, slice(int(low - part.start), int(high - part.start)), target))
+    return out
+
+
+def cell_pieces(
+    sizes: Sequence[int], start: int, stop: int, wrap: bool
+) -> list[tuple[int, slice, slice]]:
+    """The same for rows or columns, which may go around the globe."""
+    length = sum(sizes)
+    spans = [(start, stop, 0)]
+    if wrap:
+        turns = range(start // length, (stop - 1) // length + 1)
+        spans = [
+            (max(start - k * length, 0), min(stop - k * length, length), k * length) for k in turns
+        ]
+    out = []
+    for low, high, offset in spans:
+        for n, part in enumerate(chunk_slices(sizes)):
+            a, b = max(part.start, low), min(part.stop, high)
+            if a < b:
+                target = slice(a + offset - start, b + offset - start)
+                out.append((n, slice(a - part.start, b - part.start), target))
+    return out
+
+
+def block_pieces(
+    days: list[tuple[int, slice, Any]],
+    rows: list[tuple[int, slice, slice]],
+    columns: list[tuple[int, slice, slice]],
+) -> list[Piece]:
+    """All pieces of a block."""
+    return [
+        Piece(*(tuple(axis[n] for axis in axes) for n in range(3)))  # type: ignore[arg-type]
+        for axes in product(days, rows, columns)
+    ]
+
+
+# A node of a graph is an object with `dependencies` and `substitute`, or, in the older form, a
+# tuple of a function and its arguments, a key, or a value.
+
+
+def is_data(node: Any) -> bool:
+    """Whether a node holds a value in memory."""
+    if hasattr(node, "substitute"):
+        return hasattr(node, "value") and not node.dependencies
+    return isinstance(node, np.ndarray | np.generic | int | float)
+
+
+def clone_node(node: Any, key: Any, renamed: dict[Any, Any]) -> Any:
+    """A node of a graph under a new key, with references to the renamed nodes."""
+    if hasattr(node, "target"):  # `substitute` of a reference to data keeps the old key
+        return type(node)(key, renamed.get(node.target, node.target))
+    if hasattr(node, "substitute"):
+        return node.substitute({k: renamed[k] for k in node.dependencies if k in renamed}, key=key)
+    return _rename_references(node, renamed)
+
+
+def _rename_references(node: Any, renamed: dict[Any, Any]) -> Any:
+    if isinstance(node, tuple) and node and callable(node[0]):
+        return (node[0], *(_rename_references(part, renamed) for part in node[1:]))
+    if isinstance(node, list):
+        return [_rename_references(part, renamed) for part in node]
+    try:
+        return renamed.get(node, node)
+    except TypeError:
+        return node
