@@ -19,6 +19,7 @@ __getattr__, _, _lazy_names = lazy_exports(
     __name__,
     {
         "add_day": "xsm.conventions.file_dates:add_day",
+        "append_zarr": "xsm.new_days:append_zarr",
         "baselines": "xsm.baselines",
         "errors": "xsm.errors",
         "experiments": "xsm.experiments",
@@ -36,6 +37,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "precompile": "xsm.compilation:precompile",
         "products": "xsm.conventions.catalogue:products",
         "quality_rules": "xsm.conventions.catalogue:quality_rules",
+        "record_statistics": "xsm.new_days:record_statistics",
         "saturation_to_volumetric": "xsm.conventions.saturation:saturation_to_volumetric",
         "screen": "xsm.conventions.screening:screen",
         "screening_counts": "xsm.conventions.screening:screening_counts",

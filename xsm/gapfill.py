@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.model import Model
 
-MAX_WORKERS = 8  # tiles worked on at once in memory, each with its own workspace
 FALLBACKS = (None, "climatology")
 
 
@@ -40,6 +40,7 @@ def gapfill(
     fallback: str | None = None,
     background: str | xr.Dataset | xr.DataArray | None = None,
     calibrate: bool | None = None,
+    statistics: xr.Dataset | None = None,
     backend: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
@@ -82,6 +83,9 @@ def gapfill(
         interpolation, climatology and temporal interpolation of each cell, and replace it, by
         days to the nearest observation, where it does worse than they or a mixture of all. False:
         the network alone. See Notes.
+    statistics : Dataset, optional
+        Of :func:`xsm.record_statistics`, for a few new days of a long record. Default: those of
+        `obj` itself.
     backend, device, dtype, progress : optional
         See :class:`xsm.set_options`, which sets them for many calls.
 
@@ -139,10 +143,10 @@ def gapfill(
     from xsm.conventions.regrid import on_record
     from xsm.gapfilling.background import fill_departures
     from xsm.gapfilling.fill import fill
+    from xsm.gapfilling.given_statistics import planes_and_cycle
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.block_inference import fill_block, load_model
     from xsm.networks.device import ExecutionConfig
-    from xsm_kernels import thread_count
 
     if fallback not in FALLBACKS:
         raise InputError(f"fallback={fallback!r}: expected None or 'climatology'.")
@@ -183,9 +187,16 @@ def gapfill(
         tile=get_option("tile"),
         progress=get_option("progress", progress),
         name=record.name,
-        workers=min(thread_count(), MAX_WORKERS),
         on_device=execution.on_gpu,
     )
+    if statistics is not None:
+        if record.layout.others or background is not None:
+            raise InputError(
+                "statistics= is for a record of time and space alone, without background=: leave "
+                "it out, or select one element of the other dimensions."
+            )
+        given_planes = planes_and_cycle(statistics, record, task.dates)
+        task = replace(task, statistics=given_planes)
     values = record.variable.valid(data.data)
     if background is None:
         arrays, calibrations = fill(values, task)
@@ -202,6 +213,7 @@ def gapfill(
         if isinstance(background, str)
         else getattr(background, "name", None),
         "calibrate": calibrate,
+        "statistics": None if statistics is None else "given",
     }
     result = filled_dataset(
         obj,

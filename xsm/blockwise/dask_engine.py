@@ -138,6 +138,17 @@ def arrays_of_layers(
     return out
 
 
+def compute_keys(layer: Mapping[Any, Any], keys: Sequence[Any], source: Any) -> list[Any]:
+    """Values of some tasks that depend on a Dask array."""
+    import dask.array as da
+    from dask.base import compute_as_if_collection
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"tasks-{token_of(source.name, list(map(str, layer)))}"
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
+    return list(compute_as_if_collection(da.Array, graph, list(keys)))
+
+
 def worker_count() -> int:
     """Chunks that Dask computes at a time, in this process or on the cluster in use."""
     import sys
@@ -153,7 +164,7 @@ def worker_count() -> int:
             pass
     if config.get("scheduler", None) in ("synchronous", "sync", "single-threaded"):
         return 1
-    return config.get("num_workers", None) or CPU_COUNT
+    return min(config.get("num_workers", None) or CPU_COUNT, CPU_COUNT)
 
 
 def combine_arrays(function: Callable[..., Any], arrays: Sequence[Any], size: int) -> Any:

@@ -8,14 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+MAX_WORKERS = 8  # each has the workspace of a tile
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def in_parallel(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
 ) -> Iterator[Result]:
-    """Yield ``function(item)`` in the order of `items`; at most `workers` run or wait at once."""
+    """Yield ``function(item)`` in the order of `items`; at most `workers` run or wait at once.
+
+    By default there are as many as threads of the kernels, and at most ``MAX_WORKERS``.
+    """
+    if workers is None:
+        from xsm_kernels import thread_count
+
+        workers = min(thread_count(), MAX_WORKERS)
     if workers <= 1:
         yield from map(function, items)
         return

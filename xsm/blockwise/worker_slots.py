@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from os import cpu_count
 from threading import BoundedSemaphore
+from typing import Any
 
 
 @contextmanager
@@ -31,6 +32,12 @@ def processor_slot() -> Iterator[None]:
     """Wait until a block of work of one thread may run."""
     with _slots(processors(), "processor"):
         yield
+
+
+def in_processor_slot(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function inside :func:`processor_slot`."""
+    with processor_slot():
+        return function(*args)
 
 
 def worker_threads() -> int | None:

@@ -145,7 +145,7 @@ def write_zarr(
     if zarr_format not in (None, 2, 3):
         raise InputError(f"zarr_format={zarr_format!r}: expected 2, 3 or None.")
     dims, follows_blocks = _region_dims(obj, region_dims)
-    given_path, store = _open_store(path, storage_options)
+    given_path, store = open_store(path, storage_options)
     obj = without_layout(obj)
     given = {str(name): dict(options) for name, options in (encoding or {}).items()}
     if strange := sorted(given.keys() - set(map(str, obj.variables))):
@@ -235,7 +235,7 @@ def _write(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> N
     if missing:
         _write_regions(job._replace(obj=persist_shared(job.obj)), store, log, missing, progress)
     log.mark(COMPLETE)
-    _consolidate(store)
+    consolidate(store)
 
 
 def _write_regions(
@@ -440,7 +440,7 @@ def _lazy(obj: xr.Dataset) -> list[Any]:
     return [v.data for v in obj.variables.values() if v.chunks is not None]
 
 
-def _open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[Any, Any]:
+def open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[Any, Any]:
     """What to return, and the store of Zarr."""
     from zarr.abc.store import Store
 
@@ -491,7 +491,7 @@ def _array_names(store: Any) -> list[str]:
         return ["something"]
 
 
-def _consolidate(store: Any) -> None:
+def consolidate(store: Any) -> None:
     """Gather the metadata of all variables in one place, as xarray's own stores have them."""
     import warnings
 

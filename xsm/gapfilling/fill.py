@@ -108,9 +108,11 @@ def _fill_record(
     raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any
 ) -> Calibration | None:
     record = DailyArray(raw, task.to_m3m3_factor, task.positions, task.wrap)
-    stats, limits = tiled_statistics(record, task, step)
+    stats, limits = _given_statistics(task) or tiled_statistics(record, task.dates, step)
     calibration = _calibration_in_memory(record, task)
     ever_observed = _ever_observed(raw)
+    if task.statistics is not None:
+        ever_observed |= stats[COUNT] > 0
     mask = None if ever_observed.all() and task.land is None else _land_mask(task)
     land, empty = land_and_empty(ever_observed, mask, task)
 
@@ -126,7 +128,7 @@ def _fill_record(
         _write(outs, index, merge_fill(raw[index], estimate, *part, too_long, task))
 
     # a network on the CPU uses all threads by itself
-    workers = task.workers if task.on_device else 1
+    workers = None if task.on_device else 1
     for _ in in_parallel(fill_window, windows(record.shape, task.tile), workers):
         step()
     if calibration is not None and calibration.changes:
@@ -186,7 +188,7 @@ def predict_hidden(values: Floats, hidden: Bools, sample: Sample, *, task: Gapfi
     if box is None:
         return out
     record = DailyArray(values, 1.0, np.arange(len(values)), sample.wrap)
-    stats, limits = tiled_statistics(record, task, dates=task.dates[sample.window[0]])
+    stats, limits = tiled_statistics(record, task.dates[sample.window[0]])
     estimate = _predict_cells(record, stats, hidden[box], box, task)
     out[(slice(None), *box)] = hold_within_range(estimate, limits[(slice(None), *box[1:])])
     return out
@@ -197,14 +199,34 @@ def _write(outs: Filled, index: Any, results: Filled) -> None:
         out[index] = result
 
 
+def statistics_of_record(
+    data: Any, factor: float, positions: NDArray[np.int64], dates: NDArray[np.int64], wrap: bool
+) -> tuple[Floats, Floats]:
+    """Planes (7, H, W) and seasonal cycle (K, H, W) of a record (N, H, W), NumPy or Dask.
+
+    The planes are those of ``STATISTICS``, then the plausible range; computed.
+    """
+    if hasattr(data, "chunks"):
+        from xsm.gapfilling.lazy_fill import compute_statistics
+
+        return compute_statistics(data, factor, positions, dates, wrap)
+    stats, limits = tiled_statistics(DailyArray(np.asarray(data), factor, positions, wrap), dates)
+    return np.concatenate([stats[: len(STATISTICS)], limits]), stats[len(STATISTICS) :]
+
+
+def _given_statistics(task: GapfillTask) -> tuple[Floats, Floats] | None:
+    """Statistics (S, H, W) and plausible range (2, H, W) that the task has, if any."""
+    if task.statistics is None:
+        return None
+    planes, cycle, _ = task.statistics
+    count = len(STATISTICS)
+    return np.concatenate([planes[:count], cycle]), planes[count:]
+
+
 def tiled_statistics(
-    record: DailyArray,
-    task: GapfillTask,
-    step: Any = lambda: None,
-    dates: NDArray[np.int64] | None = None,
+    record: DailyArray, dates: NDArray[np.int64], step: Any = lambda: None
 ) -> tuple[Floats, Floats]:
     """Statistics (S, H, W) and plausible range (2, H, W) of every cell, tile by tile."""
-    dates = task.dates if dates is None else dates
 
     def of_tile(window: Window) -> tuple[Window, Floats, Floats]:
         values = record.read(window, (0, HALO, HALO))
@@ -217,7 +239,7 @@ def tiled_statistics(
     stats: NDArray[np.float32] | None = None
     limits = np.empty((2, *record.shape[1:]), np.float32)
     tiles = windows(record.shape, series_tile(record.shape))
-    for window, part, around in in_parallel(of_tile, tiles, task.workers):
+    for window, part, around in in_parallel(of_tile, tiles):
         if stats is None:
             stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
         stats[:, window[1], window[2]] = part
@@ -239,24 +261,33 @@ def _predict_window(
         return np.full((2, present.size, *need.shape[1:]), np.nan, np.float32)
     if task.keep_observed:
         need[present] &= ~np.isfinite(record.raw[(record.present(days), rows, columns)])
-    return _predict_cells(record, stats, need, window, task)[:, present]
+    return _predict_cells(record, stats, need, window, task, task.first_position)[:, present]
 
 
 def _predict_cells(
-    record: DailyArray, stats: Floats, need: Bools, window: Window, task: GapfillTask
+    record: DailyArray,
+    stats: Floats,
+    need: Bools,
+    window: Window,
+    task: GapfillTask,
+    first_position: int = 0,
 ) -> Floats:
-    """Mean and standard deviation (2, n, h, w) of all days of `window`, where needed."""
+    """Mean and standard deviation (2, n, h, w) of all days of `window`, where needed.
+
+    `first_position` is that of the first day of the record, counted from the first knot in `stats`.
+    """
     values = record.read(window, task.halo)
     days, rows, columns = window
     halo_days, halo_rows, halo_columns = task.halo
-    around, first_day = _stats_of_days(stats, days.start - halo_days, days.stop + halo_days)
+    start, stop = days.start + first_position, days.stop + first_position
+    around, first_day = _stats_of_days(stats, start - halo_days, stop + halo_days)
     around = take_cells(
         around,
         slice(rows.start - halo_rows, rows.stop + halo_rows),
         slice(columns.start - halo_columns, columns.stop + halo_columns),
         record.wrap,
     )
-    return predict_needed(values, around, need, days.start - first_day, task)
+    return predict_needed(values, around, need, start - first_day, task)
 
 
 def _stats_of_days(stats: Floats, first: int, last: int) -> tuple[Floats, int]:

@@ -32,6 +32,7 @@ from xsm.blockwise.tiling import (
     cut_cells,
     inner,
     pad_cells,
+    take_cells,
     to_float32,
     windows,
     with_halo,
@@ -48,6 +49,8 @@ from xsm.gapfilling.fill import (
 )
 from xsm.gapfilling.lazy_statistics import (
     Box,
+    Days,
+    PartKeys,
     add_statistics,
     knots_near,
     part_margin,
@@ -65,7 +68,7 @@ from xsm.gapfilling.method_weights import (
 )
 from xsm.gapfilling.plausible_range import hold_within_range
 from xsm.gapfilling.seasonal_cycle import KNOT
-from xsm.gapfilling.statistics import HALO, STATISTICS
+from xsm.gapfilling.statistics import COUNT, HALO, STATISTICS
 from xsm.gapfilling.stretches import shorten_gaps
 from xsm.gapfilling.task import GapfillTask
 
@@ -97,18 +100,11 @@ def fill_lazily(data: Any, task: GapfillTask) -> Filled:
         filled, std, flag = (engine.stack(same) for same in zip(*records, strict=True))
         return tuple(out.rechunk(data.chunks) for out in (filled, std, flag))  # type: ignore[return-value]
     calibrated = task.calibrate and data.size <= MAX_VALUES
-    result = _fill_blocks(data, task, climatology=task.climatology and not calibrated)
-    if not calibrated:
-        return result
-    mixture = engine.map_series(
-        partial(mixture_of_series, calendar=task.calendar),
-        _lazy_m3m3(data, task),
-        (_lazy_calibration(data, task), "p"),
-        outputs=4,
-        workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
-    )
-    result = mix(*result, mixture, task)
-    if task.climatology:
+    in_blocks = task.climatology and not calibrated and task.statistics is None
+    result = _fill_blocks(data, task, climatology=in_blocks)
+    if calibrated:
+        result = _mixed(data, result, task)
+    if task.climatology and not in_blocks:
         typical = engine.map_series(
             partial(climatology, day_of_year=task.day_of_year, year_length=task.year_length),
             _lazy_m3m3(data, task),
@@ -118,6 +114,18 @@ def fill_lazily(data: Any, task: GapfillTask) -> Filled:
         too_long = None if task.max_gap is None else _lazy_long_gaps(data, task.days, task.max_gap)
         result = add_climatology(*result, typical, too_long, task)
     return result
+
+
+def _mixed(data: Any, result: Filled, task: GapfillTask) -> Filled:
+    """The fill with the estimates of simpler methods mixed in."""
+    mixture = engine.map_series(
+        partial(mixture_of_series, calendar=task.calendar),
+        _lazy_m3m3(data, task),
+        (_lazy_calibration(data, task), "p"),
+        outputs=4,
+        workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
+    )
+    return mix(*result, mixture, task)
 
 
 def _fill_blocks(data: Any, task: GapfillTask, *, climatology: bool) -> Filled:
@@ -152,18 +160,22 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
     """The tasks of some rows and columns."""
     data, task, layer = record.data, record.task, record.layers[record.blocks]
     margin = part_margin(task)
-    keys = add_statistics(
-        data,
-        cells,
-        margin,
-        task,
-        graph=record.graph,
-        edges=record.edges,
-        number=number,
-        names=(record.shared, record.temporary),
-        layers=(record.layers[record.shared], record.layers[record.temporary]),
-        climatology=record.climatology,
-    )
+    layers = record.layers[record.shared], record.layers[record.temporary]
+    if task.statistics is not None:
+        keys = _given_statistics(task, cells, margin, (record.shared, number), layers[0])
+    else:
+        keys = add_statistics(
+            data,
+            cells,
+            margin,
+            task,
+            graph=record.graph,
+            edges=record.edges,
+            number=number,
+            names=(record.shared, record.temporary),
+            layers=layers,
+            climatology=record.climatology,
+        )
     boxes = []
     for part in record.days:
         first, last = task.positions[part.start], task.positions[part.stop - 1] + 1
@@ -194,10 +206,57 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
             *gap_readers[n],
             keys.sums,
             keys.planes,
-            *knots_near(keys, box),
+            *knots_near(keys, box, task.first_position),
             None if record.mask is None else (record.mask.name, 0, 0),
             keys.climatology,
         )
+
+
+def _given_statistics(
+    task: GapfillTask,
+    cells: tuple[slice, slice],
+    margin: tuple[int, int],
+    name: tuple[str, int],
+    layer: dict[Key, Any],
+) -> PartKeys:
+    """The statistics of a part that the task has, as values in the graph."""
+    assert task.statistics is not None
+    rows, columns = (slice(*span) for span in _around(cells, margin))
+    planes, cycle = (take_cells(x, rows, columns, task.wrap) for x in task.statistics[:2])
+    values = {"sums": planes[COUNT : COUNT + 1], "planes": planes, "knots": cycle}
+    keys = {step: (name[0], step, name[1], 0) for step in values}
+    layer.update({keys[step]: value for step, value in values.items()})
+    return PartKeys(keys["sums"], keys["planes"], [keys["knots"]], [0, len(cycle)])
+
+
+def compute_statistics(
+    data: Any, factor: float, positions: NDArray[np.int64], dates: NDArray[np.int64], wrap: bool
+) -> tuple[Floats, Floats]:
+    """:func:`xsm.gapfilling.fill.statistics_of_record` of a Dask array."""
+    task = Days(factor, positions, dates, wrap)
+    names = "statistics", "merged"
+    graph, edges = RecordGraph(data), statistic_days(data, task)
+    side = int((BLOCK_VALUES / (edges[1] - edges[0])) ** 0.5)
+    rows, columns = (
+        chunk_slices(join_sizes(sizes, max(side, 2 * HALO))) for sizes in data.chunks[1:]
+    )
+    out = []
+    for number, cells in enumerate(product(rows, columns)):
+        layers: tuple[dict[Key, Any], dict[Key, Any]] = ({}, {})
+        keys = add_statistics(
+            data, cells, (HALO, HALO), task,
+            graph=graph, edges=edges, number=number, names=names, layers=layers,
+        )  # fmt: skip
+        planes, *knots = engine.compute_keys(
+            {**layers[0], **layers[1]}, [keys.planes, *keys.knots], data
+        )
+        out.append((cells, inner(planes, (HALO, HALO)), inner(np.concatenate(knots), (HALO, HALO))))
+    planes = np.empty((len(out[0][1]), *data.shape[1:]), np.float32)
+    cycle = np.empty((len(out[0][2]), *data.shape[1:]), np.float32)
+    for cells, of_part, cycle_of_part in out:
+        planes[(slice(None), *cells)] = of_part
+        cycle[(slice(None), *cells)] = cycle_of_part
+    return planes, cycle
 
 
 def _around(cells: tuple[slice, slice], margin: tuple[int, int]) -> list[tuple[int, int]]:

@@ -24,6 +24,7 @@ from xsm.blockwise.block_reader import (
 )
 from xsm.blockwise.chunks import align_chunks
 from xsm.blockwise.tiling import Floats, inner, to_float32
+from xsm.blockwise.worker_slots import in_processor_slot
 from xsm.gapfilling import seasonal_cycle as season
 from xsm.gapfilling.climatology import climatology_sums, climatology_table
 from xsm.gapfilling.plausible_range import extremes, merge_extremes, plausible_range
@@ -60,6 +61,15 @@ class Box(NamedTuple):
         return days, rows, columns
 
 
+class Days(NamedTuple):
+    """What the statistics need to know of a record; a :class:`GapfillTask` has it too."""
+
+    to_m3m3_factor: float
+    positions: NDArray[np.int64]
+    dates: NDArray[np.int64]
+    wrap: bool
+
+
 class PartKeys(NamedTuple):
     """Keys of the statistics of some rows and columns, with their margin."""
 
@@ -71,7 +81,7 @@ class PartKeys(NamedTuple):
 
 
 def pieces_of(
-    box: Box, x: Any, task: GapfillTask, positions: NDArray[np.int64] | None = None
+    box: Box, x: Any, task: GapfillTask | Days, positions: NDArray[np.int64] | None = None
 ) -> list[Piece]:
     """The chunks of a record (N, H, W) that a box is read from."""
     return block_pieces(
@@ -87,7 +97,7 @@ def read_m3m3(reader: BlockReader, values: Sequence[Any], box: Box, factor: floa
     return reader.read(values, out, lambda chunk: to_float32(chunk, factor))
 
 
-def statistic_days(data: Any, task: GapfillTask) -> list[int]:
+def statistic_days(data: Any, task: GapfillTask | Days) -> list[int]:
     """Edges of the blocks of days that statistics are made of, as positions.
 
     They lie on knots of the seasonal cycle, near the edges of the chunks.
@@ -103,7 +113,7 @@ def add_statistics(
     data: Any,
     cells: tuple[slice, slice],
     margin: tuple[int, int],
-    task: GapfillTask,
+    task: GapfillTask | Days,
     *,
     graph: RecordGraph,
     edges: list[int],
@@ -153,6 +163,9 @@ def add_statistics(
         layer[key] = call
         return key
 
+    def add_block(step: str, n: int, *call: Any) -> Key:
+        return add(merged_layer, temporary, step, n, in_processor_slot, *call)
+
     def merge(step: str, function: Callable[[list[Any]], Any], keys: list[Key]) -> Key:
         level = 0
         while len(keys) > 1:
@@ -164,13 +177,13 @@ def add_statistics(
         return keys[0]
 
     parts = [
-        add(merged_layer, temporary, "sums", n, _block_sums, *reading)
+        add_block("sums", n, _block_sums, *reading)
         for n, reading in enumerate(readings("sums", boxes))
     ]
     sums = merge("sums", sum_of, parts)
 
     bins = [
-        add(merged_layer, temporary, "bins", n, _block_bins, *reading, sums)
+        add_block("bins", n, _block_bins, *reading, sums)
         for n, reading in enumerate(readings("bins", boxes))
     ]
     knots, first_knots = [], []
@@ -185,7 +198,7 @@ def add_statistics(
     keys = PartKeys(sums, None, knots, [0, *np.cumsum(first_knots).tolist()])
 
     parts = [
-        add(merged_layer, temporary, "moments", n, _block_moments, *reading, *knots_near(keys, box))
+        add_block("moments", n, _block_moments, *reading, *knots_near(keys, box))
         for n, (reading, box) in enumerate(zip(readings("moments", boxes), boxes, strict=True))
     ]
     first = add(
@@ -193,10 +206,7 @@ def add_statistics(
     )
 
     parts = [
-        add(
-            merged_layer, temporary, "pairs", n,
-            _block_correlations, *reading, *knots_near(keys, box), first,
-        )
+        add_block("pairs", n, _block_correlations, *reading, *knots_near(keys, box), first)
         for n, (reading, box) in enumerate(
             zip(readings("pairs", with_days_before), with_days_before, strict=True)
         )
@@ -206,10 +216,11 @@ def add_statistics(
 
     typical = None
     if climatology:
+        assert isinstance(task, GapfillTask)
         own = [Box(days, *((c.start, c.stop) for c in cells)) for days in blocks]
         parts = [
-            add(
-                merged_layer, temporary, "typical", n,
+            add_block(
+                "typical", n,
                 partial(_block_climatology, margin=margin, task=task), *reading, sums,
             )
             for n, reading in enumerate(readings("typical", own))
@@ -232,12 +243,16 @@ def add_statistics(
     )
 
 
-def knots_near(keys: PartKeys, box: Box) -> tuple[list[Key], int]:
-    """Blocks of knots that the days of a box depend on, and the position of the first of them."""
+def knots_near(keys: PartKeys, box: Box, first_position: int = 0) -> tuple[list[Key], int]:
+    """Blocks of knots that the days of a box depend on, and the day of the first of them.
+
+    `first_position` is that of the first day, counted from the first knot.
+    """
     count = keys.edges[-1]
-    low, high = (min(max(n // KNOT, 0), count - 1) for n in (box.days[0], box.days[1] + KNOT))
+    first, last = (day + first_position for day in box.days)
+    low, high = (min(max(n // KNOT, 0), count - 1) for n in (first, last + KNOT))
     near = [n for n, (a, b) in enumerate(pairwise(keys.edges)) if a <= high and b > low]
-    return [keys.knots[n] for n in near], KNOT * keys.edges[near[0]]
+    return [keys.knots[n] for n in near], KNOT * keys.edges[near[0]] - first_position
 
 
 def _knots_of_blocks(dates: NDArray[np.integer], edges: list[int]) -> list[tuple[Any, Any, Any]]:

@@ -63,10 +63,10 @@ class GapfillTask:
         See :func:`xsm.progress.bar`.
     name : str
         Of the variable.
-    workers : int
-        Tiles of a record in memory that are worked on at once.
     on_device : bool
         Whether `predict` computes on a GPU, so that a processor is free for other tiles meanwhile.
+    statistics : (planes (7, H, W), seasonal cycle (K, H, W), position of the first day) or None
+        Of :func:`xsm.gapfilling.given_statistics.planes_and_cycle`; None: those of the record.
     positions, dates : ndarray of int
         Of :func:`xsm.gapfilling.stretches.positions_and_dates`: where the days are worked on, and
         the days of all positions.
@@ -92,8 +92,8 @@ class GapfillTask:
     tile: tuple[int, int, int]
     progress: bool | None
     name: str
-    workers: int = 1
     on_device: bool = False
+    statistics: tuple[NDArray[np.float32], NDArray[np.float32], int] | None = None
     positions: NDArray[np.int64] = field(init=False)
     dates: NDArray[np.int64] = field(init=False)
 
@@ -101,6 +101,11 @@ class GapfillTask:
         positions, dates = positions_and_dates(self.days)
         object.__setattr__(self, "positions", positions)
         object.__setattr__(self, "dates", dates)
+
+    @property
+    def first_position(self) -> int:
+        """Days from the first knot of the seasonal cycle to the first day."""
+        return 0 if self.statistics is None else self.statistics[2]
 
     @property
     def calendar(self) -> Calendar:

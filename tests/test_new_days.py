@@ -1,0 +1,149 @@
+"""New days are filled with the statistics of the years before, and a filled store grows."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from xsm.blockwise import zarr_days
+from xsm.errors import GridError, InputError
+
+pytest.importorskip("dask")
+pytest.importorskip("zarr")
+pytestmark = pytest.mark.usefixtures("network")
+SM = "soil_moisture"
+NAMES = (SM, f"{SM}_uncertainty", f"{SM}_flag")
+
+
+@pytest.fixture
+def long_record(record):
+    """36 days of 9 x 16 cells."""
+    later = [record["time"] + np.timedelta64(12 * n, "D") for n in range(3)]
+    return xr.concat([record.assign_coords(time=time) for time in later], "time")
+
+
+@pytest.fixture
+def ds(long_record):
+    long_record[SM].attrs["units"] = "m3 m-3"
+    return long_record
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 5, "lat": 4}])
+def test_own_statistics_change_nothing(ds, chunks):
+    statistics = xsm.record_statistics(ds if chunks is None else ds.chunk(chunks))
+    own = xsm.gapfill(ds)
+    for given in (ds, ds.chunk(time=12), ds.chunk(time=1, lat=3)):
+        filled = xsm.gapfill(given, statistics=statistics)
+        for name in NAMES:
+            np.testing.assert_allclose(filled[name], own[name], rtol=4e-6, err_msg=name)
+    assert "statistics='given'" in filled.attrs["history"]
+
+
+def test_they_are_stored_and_are_those_of_any_storage_order(ds, tmp_path):
+    xsm.record_statistics(ds).to_netcdf(tmp_path / "s.nc")
+    with xr.open_dataset(tmp_path / "s.nc") as statistics:
+        flipped = ds.isel(lat=slice(None, None, -1)).transpose("lon", "time", "lat")
+        own, given = xsm.gapfill(flipped), xsm.gapfill(flipped, statistics=statistics)
+        xr.testing.assert_allclose(given[SM], own[SM], rtol=4e-6)
+
+
+def test_a_day_alone_is_filled_as_in_its_record(ds):
+    """The last nine days have all neighbours of their fifth."""
+    statistics = xsm.record_statistics(ds)
+    whole = xsm.gapfill(ds)
+    part = xsm.gapfill(ds.isel(time=slice(-9, None)), statistics=statistics)
+    for name in NAMES:
+        np.testing.assert_allclose(part[name][4], whole[name][-5], rtol=4e-6, err_msg=name)
+    alone = xsm.gapfill(ds.isel(time=slice(-9, None)))
+    assert not np.allclose(alone[SM][4], whole[SM][-5], equal_nan=True)
+
+
+def test_a_season_that_is_not_covered_is_that_of_other_years():
+    from xsm.gapfilling.given_statistics import _cycle_on
+
+    knots = np.arange(0, 1000, 10.0)
+    cycle = np.sin(2 * np.pi * knots / 365.2425).astype(np.float32)[:, None, None]
+    days = np.arange(1005, 1400, 7)
+    (out,) = _cycle_on(knots, cycle, days).T[0]
+    np.testing.assert_allclose(out, np.sin(2 * np.pi * days / 365.2425), atol=0.01)
+    short = _cycle_on(knots[:5], cycle[:5], np.array([90]))
+    np.testing.assert_array_equal(short[0], cycle[4])
+
+
+def test_statistics_that_are_none_or_of_other_cells(ds):
+    statistics = xsm.record_statistics(ds)
+    with pytest.raises(InputError, match="statistics is a dict"):
+        xsm.gapfill(ds, statistics={})
+    with pytest.raises(InputError, match=r"lacks \['mean'\]"):
+        xsm.gapfill(ds, statistics=statistics.drop_vars("mean"))
+    with pytest.raises(GridError, match=r"of \(9, 16\) cells, the record has \(8, 16\)"):
+        xsm.gapfill(ds.isel(lat=slice(8)), statistics=statistics)
+    with pytest.raises(GridError, match="lat begins with 60, in the record with 59"):
+        xsm.gapfill(ds.assign_coords(lat=ds["lat"] - 1), statistics=statistics)
+    with pytest.raises(InputError, match="besides time and space"):
+        xsm.record_statistics(ds.expand_dims(orbit=2))
+
+
+@pytest.mark.parametrize("steps", [[36], [30, 36], [30, 31, 32, 36]])
+def test_a_store_that_grows_is_that_of_the_whole_record(ds, tmp_path, steps):
+    statistics = xsm.record_statistics(ds)
+    expected = xsm.gapfill(ds, statistics=statistics)
+    first = xsm.gapfill(ds.isel(time=slice(20)).chunk(time=6), statistics=statistics)
+    path = xsm.write_zarr(first, tmp_path / "filled.zarr", progress=False)
+    start = 20
+    for stop in steps:
+        xsm.append_zarr(ds.isel(time=slice(start, stop)), path, statistics=statistics)
+        start = stop
+    with xr.open_zarr(path) as stored:
+        assert (stored["time"].values == ds["time"].values).all()
+        for name in NAMES:
+            np.testing.assert_allclose(stored[name], expected[name], rtol=4e-6, err_msg=name)
+        observed = np.isfinite(ds[SM].values)
+        assert (stored[SM].values[observed] == ds[SM].values[observed]).all()
+
+
+def test_an_interrupted_append_is_undone(ds, tmp_path, monkeypatch):
+    statistics = xsm.record_statistics(ds)
+    first = xsm.gapfill(ds.isel(time=slice(20)).chunk(time=6), statistics=statistics)
+    path = xsm.write_zarr(first, tmp_path / "filled.zarr", progress=False)
+
+    def stop(store):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(xr.Dataset, "to_zarr", lambda *a, **k: stop(None))
+        xsm.append_zarr(ds.isel(time=slice(20, 30)), path, statistics=statistics)
+    xsm.append_zarr(ds.isel(time=slice(20, 30)), path, statistics=statistics)
+    original = xr.Dataset.to_zarr
+
+    def late(self, *args, **options):
+        original(self, *args, **options)
+        if "append_dim" in options:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(xr.Dataset, "to_zarr", late)
+        xsm.append_zarr(ds.isel(time=slice(30, 36)), path, statistics=statistics)
+    xsm.append_zarr(ds.isel(time=slice(30, 36)), path, statistics=statistics)
+    expected = xsm.gapfill(ds, statistics=statistics)
+    with xr.open_zarr(path) as stored:
+        assert not (path / zarr_days.APPENDING).exists()
+        np.testing.assert_allclose(stored[SM], expected[SM], rtol=4e-6)
+
+
+def test_days_and_stores_that_do_not_fit(ds, tmp_path):
+    first = xsm.gapfill(ds.isel(time=slice(20)).chunk(time=6))
+    path = xsm.write_zarr(first, tmp_path / "filled.zarr", progress=False)
+    with pytest.raises(InputError, match="expected later days"):
+        xsm.append_zarr(ds.isel(time=slice(19, 22)), path)
+    with pytest.raises(InputError, match="'lat' differs"):
+        xsm.append_zarr(ds.isel(time=slice(20, 22), lat=slice(8)), path)
+    with pytest.raises(InputError, match="holds no Zarr store"):
+        xsm.append_zarr(ds.isel(time=slice(20, 22)), tmp_path / "none.zarr")
+    ds.isel(time=slice(20)).to_zarr(tmp_path / "raw.zarr", consolidated=False)
+    with pytest.raises(InputError, match="has no variable 'soil_moisture_flag'"):
+        xsm.append_zarr(ds.isel(time=slice(20, 22)), tmp_path / "raw.zarr")
+    changed = first.assign({SM: first[SM].assign_attrs(gapfill_model="other")})
+    xsm.write_zarr(changed, path, mode="overwrite", progress=False)
+    with pytest.raises(InputError, match="was filled by the model other"):
+        xsm.append_zarr(ds.isel(time=slice(20, 22)), path)

@@ -1,0 +1,120 @@
+"""A Zarr store that grows by days, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.blockwise.zarr import consolidate, open_store
+from xsm.blockwise.zarr_log import LOG, dimension_names
+from xsm.errors import InputError
+
+APPENDING = "xsm_append_log"  # group whose attribute has the days that the store had before
+
+
+class GrowingStore:
+    """A store that holds a filled variable and its flags.
+
+    Parameters
+    ----------
+    path : str, Path or Zarr store
+    name : str
+        Of the variable.
+    time : str
+        Of its dimension.
+    """
+
+    def __init__(self, path: Any, name: str, time: str) -> None:
+        self.path, self.name, self.time = path, name, time
+        _, self.store = open_store(path, None)
+
+    @contextmanager
+    def open(self) -> Iterator[xr.Dataset]:
+        """The Dataset in the store, after an interrupted append is undone."""
+        import zarr
+
+        try:
+            group = zarr.open_group(self.store, mode="r+", use_consolidated=False)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"path={str(self.path)!r} holds no Zarr store: write one first, with "
+                "xsm.write_zarr(filled, path)."
+            ) from error
+        if APPENDING in group:
+            count: Any = group[APPENDING].attrs["days"]
+            self._shorten(group, int(count))
+            del group[APPENDING]
+        with xr.open_zarr(self.store, consolidated=False) as ds:
+            for name in (self.name, f"{self.name}_flag"):
+                if name not in ds:
+                    raise InputError(
+                        f"path={str(self.path)!r} has no variable {name!r} (it has "
+                        f"{sorted(map(str, ds.data_vars))}): expected a record that gapfill filled."
+                    )
+            if self.time not in ds[self.name].dims:
+                raise InputError(
+                    f"path={str(self.path)!r}: {self.name} has the dimensions "
+                    f"{ds[self.name].dims}, the new days are along {self.time!r}."
+                )
+            self.stored = ds
+            yield ds
+
+    def check_new(self, da: xr.DataArray) -> None:
+        """Raise an InputError if new days are not later than those stored, or of other cells."""
+        stored = self.stored[self.name]
+        last, first = stored[self.time].values[-1], da[self.time].values[0]
+        if not first > last:
+            raise InputError(
+                f"obj begins at {first}, the store ends at {last}: expected later days. To replace "
+                "days, write the whole record anew."
+            )
+        for dim in stored.dims:
+            if dim == self.time:
+                continue
+            own = da[dim].values if dim in da.dims else np.empty(0)
+            if own.shape != stored[dim].shape or not np.array_equal(own, stored[dim].values):
+                raise InputError(
+                    f"obj lies on other cells than the store: {dim!r} differs. Bring it to the "
+                    "same grid first."
+                )
+
+    def write(self, filled: xr.Dataset, redone: int) -> None:
+        """Replace the last `redone` days by the first of `filled`, and append its others."""
+        import zarr
+
+        count = self.stored.sizes[self.time]
+        names = [str(n) for n, v in self.stored.data_vars.items() if self.time in v.dims]
+        if lacking := [name for name in names if name not in filled]:
+            raise InputError(
+                f"the store has {lacking} of each day, which the new days lack: drop them from "
+                "the store, or append to a store without them."
+            )
+        part = filled[names].drop_encoding()
+        part = part.drop_vars([n for n, c in part.coords.items() if self.time not in c.dims])
+        group = zarr.open_group(self.store, mode="r+", use_consolidated=False)
+        if LOG in group:  # of a write that the store no longer is
+            del group[LOG]
+        group.require_group(APPENDING).attrs["days"] = count
+        late, early = (
+            part.isel({self.time: days}) for days in (slice(redone, None), slice(redone))
+        )
+        if redone:
+            early.drop_vars(self.time).to_zarr(
+                self.store, region={self.time: slice(count - redone, count)}, consolidated=False
+            )
+        late.to_zarr(self.store, append_dim=self.time, consolidated=False)
+        del group[APPENDING]
+        consolidate(self.store)
+
+    def _shorten(self, group: Any, count: int) -> None:
+        """Cut off what an interrupted append left."""
+        for _, array in group.arrays():
+            dims = dimension_names(array)
+            if self.time in dims:
+                axis = dims.index(self.time)
+                if array.shape[axis] > count:
+                    array.resize((*array.shape[:axis], count, *array.shape[axis + 1 :]))
