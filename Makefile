@@ -14,13 +14,14 @@ export XSM_DATA ?= $(abspath ../shared/data)
 AMSR2 ?= $(XSM_DATA)/amsr2_lprm/lprm_amsr2_x_descending_201504_partial.nc
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-minimum test-upstream lint format docs train-gapfill train-estimate benchmarks tables clean
+.PHONY: help demo test fuzz test-minimum test-upstream lint format docs train-gapfill train-estimate benchmarks tables clean
 
 help:
 	@echo 'make demo           install xsm without torch; fill, estimate and validate the embedded dataset'
 	@echo 'make test           install the test requirements (torch, triton) and run all tests'
 	@echo 'make test-minimum   the tests with the lowest versions that pyproject.toml allows'
 	@echo 'make test-upstream  the tests with the newest pre-releases of the dependencies'
+	@echo 'make fuzz           fill records of any form, 1,000 of them'
 	@echo 'make lint           ruff, mypy and import-linter'
 	@echo 'make format         format the files with ruff'
 	@echo 'make docs           build the documentation into build/docs'
@@ -80,6 +81,11 @@ test-upstream:
 	  --log $(UPSTREAM_ENV)/pip.log --pre --upgrade $(UPSTREAM)
 	$(UPSTREAM_ENV)/bin/python -c 'import xsm; xsm.show_versions()'
 	$(UPSTREAM_ENV)/bin/python $(COMPATIBILITY)
+
+# EXAMPLES=20000 for a long run.
+EXAMPLES ?= 1000
+fuzz: $(TEST_ENV)/.installed
+	XSM_FUZZ_EXAMPLES=$(EXAMPLES) $(TEST_ENV)/bin/python -m pytest -q tests/test_gapfill_fuzz.py
 
 lint: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff check .

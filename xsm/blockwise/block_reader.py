@@ -11,14 +11,14 @@ graph. Values in memory, such as those of a persisted array, stay where they are
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
+from functools import lru_cache
+from itertools import accumulate, product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from xsm.blockwise.chunks import chunk_slices
 
 NEIGHBOURS = 3  # blocks that may each compute the same task: a block and those beside it
 
@@ -186,7 +186,7 @@ def day_pieces(
     """
     start, stop = np.searchsorted(positions, [first, last])
     out = []
-    for n, part in enumerate(chunk_slices(sizes)):
+    for n, part in _chunks_within(tuple(sizes), int(start), int(stop)):
         low, high = max(part.start, start), min(part.stop, stop)
         if low < high:
             target: Any = positions[low:high] - first
@@ -194,6 +194,19 @@ def day_pieces(
                 target = slice(int(target[0]), int(target[-1]) + 1)
             out.append((n, slice(int(low - part.start), int(high - part.start)), target))
     return out
+
+
+def _chunks_within(sizes: tuple[int, ...], start: int, stop: int) -> list[tuple[int, slice]]:
+    """Numbers and slices of the chunks that hold any of the cells from `start` to `stop`."""
+    edges = _edges(sizes)
+    first = max(bisect_right(edges, start) - 1, 0)
+    last = min(bisect_left(edges, stop), len(sizes))
+    return [(n, slice(edges[n], edges[n + 1])) for n in range(first, last)]
+
+
+@lru_cache(maxsize=16)
+def _edges(sizes: tuple[int, ...]) -> list[int]:
+    return [0, *accumulate(sizes)]
 
 
 def cell_pieces(
@@ -209,7 +222,7 @@ def cell_pieces(
         ]
     out = []
     for low, high, offset in spans:
-        for n, part in enumerate(chunk_slices(sizes)):
+        for n, part in _chunks_within(tuple(sizes), low, high):
             a, b = max(part.start, low), min(part.stop, high)
             if a < b:
                 target = slice(a + offset - start, b + offset - start)

@@ -113,7 +113,9 @@ def fill_lazily(data: Any, task: GapfillTask) -> Filled:
         )
         too_long = None if task.max_gap is None else _lazy_long_gaps(data, task.days, task.max_gap)
         result = add_climatology(*result, typical, too_long, task)
-    return result
+    filled, std, flag = result
+    # of its byte order, too
+    return filled.astype(task.dtype), std.astype(task.dtype), flag
 
 
 def _mixed(data: Any, result: Filled, task: GapfillTask) -> Filled:

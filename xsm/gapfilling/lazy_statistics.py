@@ -43,6 +43,7 @@ from xsm.gapfilling.statistics import (
 from xsm.gapfilling.task import GapfillTask
 
 MERGED = 8  # partial sums that are merged by one task
+HELD = 3  # blocks of days whose knots are held as one
 READINGS = 4  # of a record for its statistics
 Key = Any
 
@@ -75,7 +76,7 @@ class PartKeys(NamedTuple):
 
     sums: Key  # (2, H, W): count and sum of the observations
     planes: Key  # (7, H, W), in the order of STATISTICS, then the plausible range
-    knots: list[Key]  # of the seasonal cycle, one for each block of days
+    knots: list[Key]  # of the seasonal cycle, in blocks
     edges: list[int]  # number of the first knot of each block, and how many there are
     climatology: Key = None  # (2, days of the year, H, W), without margin
 
@@ -150,13 +151,20 @@ def add_statistics(
     boxes = [Box(days, rows, columns) for days in blocks]
     with_days_before = [Box((a - LAGS, b), rows, columns) for a, b in blocks]
 
+    all_readings: dict[int, list[tuple[Any, ...]]] = {}  # that need no tasks of their own
+
     def readings(step: str, boxes: list[Box]) -> list[tuple[Any, ...]]:
+        if id(boxes) in all_readings:
+            return all_readings[id(boxes)]
         readers, more = graph.readers(
             [pieces_of(box, data, task) for box in boxes], f"{temporary}-{step}-{number}"
         )
         merged_layer.update(more)
         factor = task.to_m3m3_factor
-        return [(*reader, box, factor) for reader, box in zip(readers, boxes, strict=True)]
+        out = [(*reader, box, factor) for reader, box in zip(readers, boxes, strict=True)]
+        if not more:
+            all_readings[id(boxes)] = out
+        return out
 
     def add(layer: dict[Key, Any], name: str, step: str, n: int, *call: Any) -> Key:
         key = (name, step, number, n)
@@ -237,8 +245,11 @@ def add_statistics(
     return PartKeys(
         hold("sums", 0, sums),
         hold("planes", 0, planes),
-        [hold("knots", n, key) for n, key in enumerate(knots)],
-        keys.edges,
+        [
+            add(held_layer, shared, "knots", n, _joined, knots[n : n + HELD])
+            for n in range(0, len(knots), HELD)
+        ],
+        [*keys.edges[:-1:HELD], keys.edges[-1]],
         None if typical is None else hold("typical", 0, typical),
     )
 
@@ -272,6 +283,10 @@ def _knots_of_blocks(dates: NDArray[np.integer], edges: list[int]) -> list[tuple
 
 def _unchanged(value: Any) -> Any:
     return value
+
+
+def _joined(blocks: list[Any]) -> Any:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def sum_of(parts: list[Any]) -> Any:

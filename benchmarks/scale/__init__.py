@@ -1,0 +1,1 @@
+"""Graphs, memory, workers and interruptions of work on data larger than memory."""
