@@ -38,7 +38,7 @@ install_missing() { # MODULES...: from the wheels
 if compgen -G "$wheels/*.whl" >/dev/null; then
   install_missing array_api_compat cf_xarray flexcache flexparser global_land_mask pint platformdirs
   install_missing pytest hypothesis iniconfig pluggy pygments packaging sortedcontainers
-  install_missing execnet xdist flashrnn ocnn spconv_triton # rivals, each optional
+  install_missing execnet xdist flashrnn ocnn spconv_triton # other implementations, each optional
 fi
 [ -z "$(missing $needed)" ] || {
   echo "gpu.sh needs $(missing $needed): see its first lines for wheels"

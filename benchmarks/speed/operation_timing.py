@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 import xsm_kernels
-from benchmarks.speed import parity_gate, sparse_rivals, timing
+from benchmarks.speed import parity_gate, sparse_convolutions, timing
 from benchmarks.speed.operation_samples import WINDOW, Sample, precision
 from benchmarks.speed.parity_gate import Call, Row, verified_calls
 from benchmarks.speed.speed_tables import CHANNELS_LAST, COMPILED, ONE_BY_ONE, PACKED, UNMASKED
@@ -43,8 +43,8 @@ def measure(
         expected = parity_gate.expected_results(sample)
 
         def judge(name: str, output: Any) -> tuple[Row, float]:
-            if name in sparse_rivals.SPARSE:
-                fraction = sparse_rivals.tolerance_fraction(sample, output)
+            if name in sparse_convolutions.SPARSE:
+                fraction = sparse_convolutions.tolerance_fraction(sample, output)
                 return {"backend": None, "tolerance_fraction": fraction}, fraction / WRONG
             if name == UNMASKED:
                 fraction = _unmasked_fraction(sample, output)
@@ -90,7 +90,7 @@ def _variants(sample: Sample, compiled: bool) -> dict[str, Callable[[], Call]]:
     if sample.op == "masked_conv3d":
         sparse = sample.masks.active is not None and sample.dtype in ("bfloat16", "float16")
         if sparse and sample.arrays["x"].is_cuda:
-            variants |= sparse_rivals.variants(sample)
+            variants |= sparse_convolutions.variants(sample)
         variants[CHANNELS_LAST] = lambda: _channels_last(sample)
         variants[UNMASKED] = lambda: _unmasked(sample)
     return variants

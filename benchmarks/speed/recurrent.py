@@ -86,7 +86,7 @@ def table(result: Result) -> str:
             rates_of.setdefault(tuple(row[key] for key in keys), {})[row["variant"]] = row[
                 "pixels_per_second"
             ]
-    head = ["pixels per second", *variants, "ours / torch.nn.LSTM", "global year, min"]
+    head = ["pixels per second", *variants, "ours / torch.nn.LSTM", "global year, s"]
     lines = []
     for (op, hidden, window, batch, dtype), rates in rates_of.items():
         ours = max((rate for name, rate in rates.items() if name in XSM_VARIANTS), default=None)
@@ -98,7 +98,7 @@ def table(result: Result) -> str:
             [f"{name} {hidden}{attention}, {batch} pixels, {dtype}"]
             + [number(rates.get(variant), 0) for variant in variants]
             + [number(ours / base if ours and base else None, 2)]
-            + [number(YEAR_PIXELS / max(rates.values()) / 60, 1)]
+            + [number(YEAR_PIXELS / max(rates.values()), 1)]
         )
     versions = result["versions"]
     machine = result.get("gpu") or f"{result['processor']} ({result['machine']})"
