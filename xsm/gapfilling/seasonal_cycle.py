@@ -119,8 +119,9 @@ def cycle_at_knots(
             near = np.flatnonzero(abs(centre - knot) <= 3 * width)
             part = slice(near[0], near[-1] + 1)
             weight = np.exp(-0.5 * ((centre[part] - knot) / width) ** 2).astype(np.float32)
-            weights[k] = np.tensordot(weight, number[part].astype(np.float32), axes=1)
-            sums[k] = np.tensordot(weight, total[part], axes=1)
+            # not a product of BLAS, whose threads hinder each other where tiles run in threads
+            weights[k] = np.einsum("b,bhw->hw", weight, number[part].astype(np.float32))
+            sums[k] = np.einsum("b,bhw->hw", weight, total[part])
         weights, sums = (box_sum(x, size, wrap) for x in (weights, sums))
         cycle = (sums + PRIOR * cycle) / (weights + PRIOR)
     return cycle
