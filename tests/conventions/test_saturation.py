@@ -44,7 +44,7 @@ def test_the_result_passes_the_door_as_volumetric():
 
 
 def test_fraction_by_its_unit():
-    out = xsm.saturation_to_volumetric(saturation().assign_attrs(units="1") / 100, 0.5)
+    out = xsm.saturation_to_volumetric((saturation() / 100).assign_attrs(units="1"), 0.5)
     assert "units" in out.attrs
     np.testing.assert_allclose(out, saturation() * 0.005, rtol=1e-6)
 

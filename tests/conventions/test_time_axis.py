@@ -65,6 +65,7 @@ def test_a_stamp_at_the_last_second_of_a_day_is_that_day():
     assert daily_axis(times(when)).dates.astype(str).tolist()[0] == "2015-04-01"
 
 
+@pytest.mark.skipif(xr.__version__ < "2025.6", reason="this xarray cannot copy categories")
 def test_categories_beside_the_record_are_no_dates():
     da = array(time=dates(), biome=("lat", pd.Categorical(list("aab"))))
     assert layout_of(da).time == "time"
