@@ -42,7 +42,7 @@ def run_gapfill(arguments: Namespace) -> int:
         calibrate=False if arguments.no_calibration else None,
         device=arguments.device,
     )
-    files.write(filled, arguments.output, overwrite=arguments.overwrite, over_days=True)
+    files.write(filled, arguments.output, overwrite=arguments.overwrite)
     files.show(f"filled record: {arguments.output}")
     for name, da in filled.data_vars.items():
         if not lazy and "gapfill_hidden_rmse" in da.attrs:

@@ -107,7 +107,7 @@ def read_references(arguments: Any) -> Any:
             return tuple(several)
 
 
-def write(result: xr.Dataset, path: Path, *, overwrite: bool, over_days: bool = False) -> None:
+def write(result: xr.Dataset, path: Path, *, overwrite: bool) -> None:
     """Write a result; a Zarr store region by region, so that the same command resumes it.
 
     Parameters
@@ -117,12 +117,9 @@ def write(result: xr.Dataset, path: Path, *, overwrite: bool, over_days: bool = 
         Ends in .zarr or .nc, see `check_output`.
     overwrite : bool
         Replace a Zarr store instead of resuming it.
-    over_days : bool
-        Whether the regions of a Zarr store are spans of days, not blocks of cells.
     """
     if path.suffix == ".zarr":
-        dims = "time" if over_days and len(result.chunksizes.get("time", ())) > 1 else None
-        write_zarr(result, path, mode="overwrite" if overwrite else "resume", region_dims=dims)
+        write_zarr(result, path, mode="overwrite" if overwrite else "resume")
         return
     # complete or absent: a name that is not the output's until all is written
     partial = path.with_name(f".{path.name}.{os.getpid()}")
