@@ -121,6 +121,8 @@ benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_osse
 	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_experiments
 	$(TEST_ENV)/bin/python -m benchmarks.skill.smap_conus --cross-validate
+	$(TEST_ENV)/bin/python -m benchmarks.skill.fusion
+	$(TEST_ENV)/bin/python -m benchmarks.skill.no_harm
 	$(TEST_ENV)/bin/python -m benchmarks.speed
 	$(TEST_ENV)/bin/python -m benchmarks.speed.recurrent
 	$(TEST_ENV)/bin/python -m benchmarks.speed.peak_memory

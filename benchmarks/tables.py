@@ -250,6 +250,21 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
         "-m benchmarks.skill.smap_conus --cross-validate",
         _from(_ESTIMATE, "smap_conus"),
     ),
+    "fusion-smap": (
+        "fusion",
+        "-m benchmarks.skill.fusion",
+        _from("benchmarks.skill.fusion", "table", "smap"),
+    ),
+    "fusion-osse": (
+        "fusion",
+        "-m benchmarks.skill.fusion",
+        _from("benchmarks.skill.fusion", "table", "osse"),
+    ),
+    "no-harm": (
+        "no_harm",
+        "-m benchmarks.skill.no_harm",
+        _from("benchmarks.skill.no_harm", "table"),
+    ),
     "recurrent": ("recurrent_cpu", "-m benchmarks.speed.recurrent", _RECURRENT),
     "recurrent-gpu": ("recurrent_gpu", "-m benchmarks.speed.recurrent --device cuda", _RECURRENT),
     "import-time": ("import_time", "-m benchmarks.speed.import_time", import_time),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ def gapfill(
     land: Any = None,
     fallback: str | None = None,
     background: str | xr.Dataset | xr.DataArray | None = None,
+    predictors: str | Sequence[str] | xr.Dataset | None = None,
     calibrate: bool | None = None,
     statistics: xr.Dataset | None = None,
     backend: str | None = None,
@@ -75,12 +76,19 @@ def gapfill(
         15 days of that day of the year, in all years, from three observations or more.
     background : str, Dataset or DataArray, optional
         A daily field without gaps, such as a reanalysis or an ``estimate()``: a variable of `obj`
-        or a gridded object, on the same or other cells. The network fills departures from it,
-        brought to the climate of each cell by regression. Days and cells where it is missing are
-        filled without it.
+        or a gridded object of soil moisture, on the same or other cells. The network fills
+        departures from it, brought to the climate of each cell by regression. Days and cells where
+        it is missing are filled without it. What the network cannot fill (gaps out of its reach,
+        and cells never observed where `land` allows them) is filled by the background alone.
+    predictors : Dataset, str or sequence of str, optional
+        Weather and constants, as for :func:`xsm.fit_estimator`: a Dataset on the cells of the
+        record, or names of variables of `obj`. An estimator is fitted to the record, and its
+        estimates are the background, each by networks that were fitted to other days. Needs torch,
+        the predictors and the record in memory while it is computed, and a record of 20 days and
+        500 values or more. Not with `background`.
     calibrate : bool, default True
         Hide a few per cent of the observations of a sample, compare the network there with linear
-        interpolation, climatology and temporal interpolation of each cell, and replace it, by
+        interpolation, climatology, temporal and space-time interpolation, and replace it, by
         days to the nearest observation, where it does worse than they or a mixture of all. False:
         the network alone. See Notes.
     statistics : Dataset, optional
@@ -103,13 +111,17 @@ def gapfill(
         - ``<var>_flag``: observed, filled_by_network, filled_by_climatology, not_filled (of a cell
           that was observed on another day), not_land (by `land` or, without it, by GLOBE),
           never_observed (land, or a grid without latitudes and longitudes),
-          filled_by_temporal_interpolation (the network has less than half of the weight, see
-          `calibrate`; the other methods use the observations of the cell alone).
+          filled_by_interpolation (the network has less than half of the weight, see
+          `calibrate`; the others are interpolation in time, or in space and time);
+          departure_from_background_filled_by_network and ..._by_interpolation, the same two where
+          there is a background; filled_by_background.
 
     Raises
     ------
     VariableNotFoundError, UnitError, TimeAxisError, GridError, ModelError, InputError
-        All of them :class:`xsm.errors.XsmError`.
+    MissingPackageError
+        If `predictors` are given and torch is not installed. All are
+        :class:`xsm.errors.XsmError`.
 
     Notes
     -----
@@ -134,13 +146,14 @@ def gapfill(
 
         filled = ds.sm.gapfill(max_gap="10D")
         filled = xsm.gapfill(ds, var="my_moisture")
+        filled = ds.sm.gapfill(predictors=weather)
+        filled = ds.sm.gapfill(background=reanalysis["swvl1"])
     """
     if isinstance(obj, xr.DataTree):
         arguments = {k: v for k, v in locals().items() if k != "obj"}
         return over_groups(gapfill, obj, soil_moisture_groups(obj, var), **arguments)
     from xsm.blockwise.chunks import chunk_file_backed
     from xsm.conventions.land import land_mask, names_globe
-    from xsm.conventions.regrid import on_record
     from xsm.gapfilling.background import fill_departures
     from xsm.gapfilling.fill import fill
     from xsm.gapfilling.given_statistics import planes_and_cycle
@@ -150,6 +163,11 @@ def gapfill(
 
     if fallback not in FALLBACKS:
         raise InputError(f"fallback={fallback!r}: expected None or 'climatology'.")
+    if background is not None and predictors is not None:
+        raise InputError(
+            "background and predictors are both given: expected one of them, since predictors make "
+            "a background. A field such as a reanalysis may be one of the predictors."
+        )
     record = gridded_record(obj, var, consecutive=True)
     network = load_model(model)
     settings = {
@@ -190,19 +208,19 @@ def gapfill(
         on_device=execution.on_gpu,
     )
     if statistics is not None:
-        if record.layout.others or background is not None:
+        if record.layout.others or background is not None or predictors is not None:
             raise InputError(
-                "statistics= is for a record of time and space alone, without background=: leave "
-                "it out, or select one element of the other dimensions."
+                "statistics= is for a record of time and space alone, without background= and "
+                "predictors=: leave it out, or select one element of the other dimensions."
             )
         given_planes = planes_and_cycle(statistics, record, task.dates)
         task = replace(task, statistics=given_planes)
     values = record.variable.valid(data.data)
-    if background is None:
+    field, origin = _background(background, predictors, record, settings["device"], task.progress)
+    if field is None:
         arrays, calibrations = fill(values, task)
     else:
-        field = on_record(background, record, "background")
-        arrays, calibrations = fill_departures(values, field.data, task)
+        arrays, calibrations = fill_departures(values, field, task)
     filled, std, flag = map(record.to_stored_order, arrays)
     options = {
         "max_gap": max_gap,
@@ -212,6 +230,7 @@ def gapfill(
         "background": background
         if isinstance(background, str)
         else getattr(background, "name", None),
+        "predictors": None if predictors is None else origin,
         "calibrate": calibrate,
         "statistics": None if statistics is None else "given",
     }
@@ -222,12 +241,36 @@ def gapfill(
         identity=str(getattr(network, "identity", network.name)),
         call=call_text("gapfill", repr(record.name), options),
         coverage_factors=_coverage_factors(network.card),
-        hidden_rmse=_hidden_rmse(calibrations, task),
+        hidden_rmse=_hidden_rmse(calibrations, task, of_departures=field is not None),
+        background=origin,
     )
     if data is not given:  # a file that was read in blocks: the result is in memory, as for others
         names = [n for n in _output_names(record.name) if n in result]
         result = result.assign(result[names].compute())
     return result
+
+
+def _background(
+    background: Any,
+    predictors: Any,
+    record: GriddedRecord,
+    device: str | None,
+    progress: bool | None,
+) -> tuple[Any, str | None]:
+    """The background (..., time, y, x) of a record, and what it is; None without one."""
+    if predictors is not None:
+        from xsm.predicted_background import predicted_background, predictor_dataset
+
+        ds = predictor_dataset(predictors, record)
+        names = ", ".join(str(name) for name in ds.data_vars if name != record.name)
+        field = predicted_background(ds, record, device=device, progress=progress)
+        return field, f"estimates from {names}"
+    if background is None:
+        return None, None
+    from xsm.conventions.regrid import on_record
+
+    field = on_record(background, record, "background")
+    return field.data, str(background if isinstance(background, str) else field.name)
 
 
 def _first_column(record: GriddedRecord) -> int:
@@ -257,7 +300,9 @@ def _land_text(land: Any) -> str | None:
     return f"array {zlib.crc32(np.asarray(data).tobytes()):08x}"
 
 
-def _hidden_rmse(calibrations: list[Calibration] | None, task: GapfillTask) -> str | None:
+def _hidden_rmse(
+    calibrations: list[Calibration] | None, task: GapfillTask, *, of_departures: bool
+) -> str | None:
     """Errors at hidden values, in words; of each record if there are several."""
     if not task.calibrate:
         return None
@@ -265,7 +310,8 @@ def _hidden_rmse(calibrations: list[Calibration] | None, task: GapfillTask) -> s
         return "weights of the network and of simpler methods are chosen when values are computed"
     if not calibrations:
         return "the record is too large for a calibration: filled by the network alone"
-    texts = [calibration.text() for calibration in calibrations]
+    of_what = "departures from the background: " if of_departures else ""
+    texts = [f"{of_what}{calibration.text()}" for calibration in calibrations]
     return "\n".join(dict.fromkeys(texts))
 
 

@@ -53,6 +53,27 @@ def test_map_series(x, chunks, monkeypatch):
     np.testing.assert_allclose(values_of(out)[0], x - x.mean(0), atol=1e-6)
 
 
+@pytest.mark.parametrize("chunks", [*CHUNKS, (3, 2, 4)], ids=str)
+def test_map_series_with_a_margin(x, chunks, monkeypatch):
+    monkeypatch.setattr("xsm.blockwise.tiling.SERIES_VALUES", 40)
+
+    def neighbours(series):
+        return (series[:, :-2, 1:-1] + series[:, 2:, 1:-1] - series[:, 1:-1, 2:])[None]
+
+    lazy = engine.pad_cells(da.from_array(x, chunks=chunks), [(1, 1), (0, 1)])
+    out = engine.map_series(neighbours, lazy, outputs=1, margin=1)
+    padded = np.pad(x, ((0, 0), (1, 1), (0, 1)), constant_values=np.nan)
+    np.testing.assert_allclose(values_of(out), neighbours(padded), rtol=1e-6)
+    assert engine.pad_cells(lazy, [(0, 0), (0, 0)]) is lazy
+
+
+def test_combined_arrays_of_any_shape(x):
+    arrays = [da.from_array(x, chunks=(5, 2, 6)), da.from_array(x[0], chunks=2)]
+    out = engine.combine_arrays(lambda both: both[0] - both[1], arrays, SHAPE, np.float64)
+    assert out.chunks == tuple((n,) for n in SHAPE)
+    np.testing.assert_array_equal(values_of(out), x - x[0])
+
+
 # pixels
 
 

@@ -21,12 +21,15 @@ from xsm.errors import InputError
 def test_flags_are_numbered_in_order():
     attrs = flag_attrs("origin", FILL_FLAGS)
     assert attrs["flag_values"].dtype == np.int8
-    assert attrs["flag_values"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert attrs["flag_values"].tolist() == list(range(10))
     assert attrs["flag_meanings"].split()[3:] == [
         "not_filled",
         "not_land",
         "never_observed",
-        "filled_by_temporal_interpolation",
+        "filled_by_interpolation",
+        "departure_from_background_filled_by_network",
+        "departure_from_background_filled_by_interpolation",
+        "filled_by_background",
     ]
     assert attrs["standard_name"] == "status_flag"
 

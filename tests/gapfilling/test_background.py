@@ -5,8 +5,16 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm.errors import InputError, TimeAxisError
-from xsm.gapfilling.background import background_departure
+from xsm.conventions.cf import (
+    BY_BACKGROUND,
+    DEPARTURE_BY_INTERPOLATION,
+    DEPARTURE_BY_NETWORK,
+    FILLED,
+    NOT_FILLED,
+    OBSERVED,
+)
+from xsm.errors import InputError, TimeAxisError, UnitError
+from xsm.gapfilling.background import STD, background_departure, regression
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +34,26 @@ def test_the_regression_of_a_cell():
     b = rng.normal(size=(400, 3, 3))
     data = 0.2 + 0.05 * b + 0.001 * rng.normal(size=b.shape)
     data[rng.random(b.shape) < 0.4] = np.nan
-    departure = background_departure(data, 7.0 + 3.0 * b)
+    planes = regression(data, 7.0 + 3.0 * b)
+    departure = background_departure(7.0 + 3.0 * b, planes)
     np.testing.assert_allclose(departure - departure.mean(0), 0.05 * (b - b.mean(0)), atol=2e-3)
-    residual = data - departure
-    assert np.nanstd(residual, axis=0).max() < 2e-3
-    assert (background_departure(data, -b) == 0).all()  # never against the record
+    residual = np.nanstd(data - departure, axis=0)
+    assert residual.max() < 2e-3
+    np.testing.assert_allclose(planes[STD][0], residual, rtol=0.1)
+    assert (background_departure(-b, regression(data, -b)) == 0).all()  # never against the record
     gap = 7.0 + 3.0 * b
     gap[10:20] = np.nan
-    departure = background_departure(data, gap)
+    departure = background_departure(gap, regression(data, gap))
     assert (departure[10:20] == 0).all() and np.isfinite(departure).all()
 
 
 def test_a_cell_without_observations_has_no_departure():
     data = np.full((20, 1, 2), np.nan)
     data[:, 0, 0] = np.linspace(0.1, 0.3, 20)
-    departure = background_departure(data, np.random.default_rng(0).normal(size=data.shape))
-    assert (departure[:, 0, 1] == 0).all()
+    background = np.random.default_rng(0).normal(size=data.shape)
+    planes = regression(data, background)
+    assert (background_departure(background, planes)[:, 0, 1] == 0).all()
+    assert planes[STD][0, 0, 1] == pytest.approx(np.std(data[:, 0, 0]), rel=0.2)
 
 
 def test_a_reanalysis_improves_the_fill(iberia):
@@ -52,10 +64,17 @@ def test_a_reanalysis_improves_the_fill(iberia):
     np.testing.assert_array_equal(
         with_background["soil_moisture"].values[observed], iberia["soil_moisture"].values[observed]
     )
-    np.testing.assert_array_equal(
-        np.isfinite(with_background["soil_moisture"]), np.isfinite(plain["soil_moisture"])
-    )
+    filled = np.isfinite(with_background["soil_moisture"].values)
+    assert filled[np.isfinite(plain["soil_moisture"].values)].all()
     assert "background='swvl1'" in with_background.attrs["history"]
+    attrs = with_background["soil_moisture"].attrs
+    assert attrs["gapfill_background"] == "swvl1"
+    assert attrs["gapfill_hidden_rmse"].startswith("departures from the background: network ")
+    flag = with_background["soil_moisture_flag"].values
+    gaps = filled & ~observed
+    with_background_there = (DEPARTURE_BY_NETWORK, DEPARTURE_BY_INTERPOLATION, BY_BACKGROUND)
+    assert np.isin(flag[gaps], with_background_there).all() and (flag[observed] == OBSERVED).all()
+    assert np.isin(with_background_there, FILLED).all()
 
 
 def test_on_dask_on_another_grid_and_in_another_order(iberia):
@@ -84,3 +103,94 @@ def test_a_background_with_nothing_in_it_changes_nothing(iberia):
     nothing = iberia["swvl1"].where(False).assign_attrs(iberia["swvl1"].attrs)
     out, plain = iberia.sm.gapfill(background=nothing), iberia.sm.gapfill()
     np.testing.assert_allclose(out["soil_moisture"], plain["soil_moisture"], atol=1e-6)
+
+
+SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """A record with days and a cell that were never observed; its background, its truth."""
+    rng = np.random.default_rng(0)
+    shape = (60, 8, 8)
+    weather = rng.standard_normal(shape)
+    for t in range(1, shape[0]):
+        weather[t] = 0.8 * weather[t - 1] + 0.6 * weather[t]
+    truth = 0.25 + 0.05 * weather + 0.01 * rng.standard_normal(shape)
+    values = np.where(rng.random(shape) < 0.5, truth, np.nan)
+    values[20:45] = np.nan
+    values[:, 5, 5] = np.nan
+    coords = {
+        "time": np.datetime64("2015-04-01", "ns") + np.arange(60) * np.timedelta64(1, "D"),
+        "lat": 45.0 - np.arange(8) / 4,
+        "lon": 5.0 + np.arange(8) / 4,
+    }
+    fields = [
+        xr.DataArray(v.astype(np.float32), coords, ("time", "lat", "lon"), name=SM)
+        for v in (values, 0.3 + 0.03 * weather, truth)
+    ]
+    return tuple(f.assign_attrs(units="m3 m-3") for f in fields)
+
+
+def test_the_background_alone_fills_what_the_network_cannot(made):
+    record, background, truth = made
+    out = record.sm.gapfill(background=background)
+    gap = np.isnan(record.values)
+    alone = out[FLAG].values == BY_BACKGROUND
+    assert alone[28:36, :5].all() and not alone[:, 5, 5].any()
+    error = (out[SM] - truth).values[alone]
+    assert np.sqrt(np.mean(error**2)) < 0.015 and (out[UNC].values[alone] < 0.02).all()
+    everywhere = record.sm.gapfill(background=background, land=np.ones((8, 8), bool))
+    never = everywhere.isel(lat=5, lon=5)
+    assert (never[FLAG] == BY_BACKGROUND).all()
+    # without observations its mean is unknown, but not the climate of the others
+    assert abs(never[SM] - truth[:, 5, 5]).mean() < 0.02
+    assert not np.isnan(everywhere[SM].values[gap]).any()
+    short = record.sm.gapfill(background=background, max_gap=10)
+    assert (short[FLAG].values[20:45, :5] == NOT_FILLED).all()
+
+
+def test_the_uncertainty_covers_the_errors_of_background_and_fill(made):
+    record, background, truth = made
+    for scale in (0.0, 0.03):  # a background with errors of its own
+        noise = scale * np.random.default_rng(1).standard_normal(record.shape)
+        out = record.sm.gapfill(background=background + noise.astype(np.float32))
+        error, std = abs(out[SM] - truth).values, out[UNC].values
+        gap = np.isfinite(std)
+        for level, half_width in ((0.68, 1.0), (0.95, 1.96)):
+            assert np.mean(error[gap] < half_width * std[gap]) == pytest.approx(level, abs=0.07)
+
+
+def test_a_background_in_other_units_or_constant(made):
+    record, background, _ = made
+    percent = (100 * background).assign_attrs(units="%")
+    expected = record.sm.gapfill(background=background)
+    xr.testing.assert_allclose(
+        record.sm.gapfill(background=percent).drop_attrs(), expected.drop_attrs(), atol=1e-5
+    )
+    with pytest.raises(UnitError, match="'K'"):
+        record.sm.gapfill(background=(background + 273).assign_attrs(units="K"))
+    constant = xr.full_like(background, 0.3).assign_attrs(background.attrs)
+    out, plain = record.sm.gapfill(background=constant), record.sm.gapfill()
+    reached = np.isfinite(plain[SM].values)
+    np.testing.assert_allclose(out[SM].values[reached], plain[SM].values[reached], atol=0.06)
+    # where nothing else is there, a constant is the mean of the cell
+    mean = float(record[:, 2, 2].mean())
+    np.testing.assert_allclose(out[SM].values[28:36, 2, 2], mean, atol=2e-3)
+
+
+def test_a_background_with_gaps_on_other_days_and_cells(made):
+    record, background, _ = made
+    part = background.isel(time=slice(10, 50), lat=slice(0, 6)).where(background["time.day"] != 20)
+    out = record.sm.gapfill(background=part.assign_attrs(background.attrs))
+    there = np.isfinite(part.reindex_like(record)).values
+    by_background = np.isin(
+        out[FLAG].values, (DEPARTURE_BY_NETWORK, DEPARTURE_BY_INTERPOLATION, BY_BACKGROUND)
+    )
+    gap = np.isnan(record.values) & np.isfinite(out[SM].values)
+    np.testing.assert_array_equal(by_background[gap], there[gap])
+    elsewhere = background.assign_coords(lon=background["lon"] + 90)
+    with pytest.raises(InputError, match="no area in common"):
+        record.sm.gapfill(background=elsewhere)
+    with pytest.raises(InputError, match="background and predictors are both given"):
+        record.sm.gapfill(background=background, predictors=background.to_dataset(name="tp"))

@@ -118,3 +118,45 @@ def test_errors_name_the_option(network):
         validate(ds.assign(soil_moisture=ds.soil_moisture * np.nan))
     with pytest.raises(InputError, match="no network was found"):
         validate(ds, by="network", gaps=NO_NETWORK)
+
+
+def test_fills_with_a_background_are_scored_beside_those_without(network):
+    ds = gappy()
+    rng = np.random.default_rng(3)
+    wave = ds["soil_moisture"].mean(["lat", "lon"])  # of all cells, as in `gappy`
+    field = (wave + 0 * ds["soil_moisture"].fillna(0)).interpolate_na("time").bfill("time")
+    field = field.ffill("time") + 0.001 * rng.standard_normal(ds["soil_moisture"].shape)
+    ds = ds.assign(model_sm=field.astype("float32").assign_attrs(units="m3 m-3"))
+    options = {"n_realizations": 1, "baselines": ["linear"], "gap_patterns": ["cell"]}
+    scores = validate(ds, gaps={**options, "background": "model_sm"}, metrics=["rmsd"])
+    assert scores.fill_method.values.tolist() == ["default", "default+background", "linear"]
+    rmsd = scores.rmsd.sel(gap_pattern="cell").to_series()
+    assert rmsd["default+background"] < 0.9 * rmsd["linear"]
+    assert scores.coverage_95.sel(fill_method="default+background").notnull().all()
+    given = validate(ds, gaps={**options, "background": ds["model_sm"]}, metrics=["rmsd"])
+    np.testing.assert_allclose(given.rmsd, scores.rmsd, rtol=1e-5)
+
+
+def test_predictors_go_to_the_fill_and_wrong_names_are_refused(network):
+    calls = []
+
+    def gapfill(obj, **arguments):
+        calls.append((list(obj), {k: v for k, v in arguments.items() if k != "model"}))
+        from xsm.gapfill import gapfill
+
+        arguments.pop("predictors", None)
+        return gapfill(obj, **arguments)
+
+    from xsm.conventions.record import gridded_record
+    from xsm.validation.gaps import _network_method
+
+    ds = gappy().assign(rain=lambda ds: 0 * ds["soil_moisture"].fillna(0))
+    record = gridded_record(ds)
+    fill = _network_method(record, "default", gapfill, "predictors", ["rain"])
+    values, std = fill(record.da.values)
+    assert calls[0][0] == ["rain", "soil_moisture"] and calls[0][1]["predictors"] == ["rain"]
+    assert values.shape == record.da.shape and std is not None
+    with pytest.raises(InputError, match=r"gaps: predictors='snow': \['snow'\] are no variables"):
+        validate(ds, gaps={"predictors": "snow"})
+    with pytest.raises(InputError, match="background and predictors with model=None"):
+        validate(ds, gaps={"model": None, "background": "rain"})

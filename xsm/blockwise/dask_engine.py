@@ -167,17 +167,24 @@ def worker_count() -> int:
     return min(config.get("num_workers", None) or CPU_COUNT, CPU_COUNT)
 
 
-def combine_arrays(function: Callable[..., Any], arrays: Sequence[Any], size: int) -> Any:
-    """``function([arrays])`` (size,), float64, in one chunk; its arguments are whole arrays."""
+def combine_arrays(
+    function: Callable[..., Any],
+    arrays: Sequence[Any],
+    shape: tuple[int, ...],
+    dtype: Any = np.float64,
+) -> Any:
+    """``function([arrays])``, of this shape, in one chunk; its arguments are whole arrays."""
     import dask.array as da
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
     arrays = [x.rechunk(-1) for x in arrays]
     name = f"combined-{tokenize(function, [x.name for x in arrays])}"
-    layer = {(name, 0): (function, [(x.name, *(0,) * x.ndim) for x in arrays])}
+    key = (name, *(0,) * len(shape))
+    layer = {key: (function, [(x.name, *(0,) * x.ndim) for x in arrays])}
     graph = HighLevelGraph.from_collections(name, layer, dependencies=arrays)
-    return da.Array(graph, name, ((size,),), meta=np.empty(0))
+    chunks = tuple((n,) for n in shape)
+    return da.Array(graph, name, chunks, meta=np.empty((0,) * len(shape), dtype))
 
 
 def map_halo(
@@ -204,26 +211,53 @@ def map_series(
     *others: tuple[Any, str],
     outputs: int,
     workspace: int = 0,
+    margin: int = 0,
 ) -> Any:
     """Apply a function of whole series (T, h, w) to some cells at a time: (outputs, T, H, W).
 
     The result has the chunks of `x`. `workspace` is what the function needs per cell, in values.
-    `others` are arrays in one chunk with their axes, passed as further arguments.
+    `others` are arrays in one chunk with their axes, passed as further arguments. With a `margin`
+    the function takes that many rows and columns more on each side; `x` has them, and the result,
+    in chunks of its own, has not.
     """
     import dask.array as da
 
-    out = da.blockwise(
-        function,
-        "otyx",
-        x.rechunk(series_tile(x.shape, workspace)),
-        "tyx",
-        *(part for pair in others for part in pair),
-        new_axes={"o": outputs},
-        concatenate=True,
-        dtype=np.float32,
-        meta=np.empty((0,) * 4, np.float32),
-    )
-    return out.rechunk((outputs, *x.chunks))
+    def whole(series: Any, cells: tuple[Any, Any]) -> Any:
+        return da.blockwise(
+            function,
+            "otyx",
+            series,
+            "tyx",
+            *(part for pair in others for part in pair),
+            new_axes={"o": outputs},
+            adjust_chunks=dict(zip("yx", cells, strict=True)),
+            concatenate=True,
+            dtype=np.float32,
+            meta=np.empty((0,) * 4, np.float32),
+        )
+
+    rows, columns = (n - 2 * margin for n in x.shape[1:])
+    tile = series_tile((x.shape[0], rows, columns), workspace)
+    if not margin:
+        tiled = x.rechunk(tile)
+        return whole(tiled, tiled.chunks[1:]).rechunk((outputs, *x.chunks))
+    parts: list[list[Any]] = []
+    for y in range(0, rows, tile[1]):
+        parts.append([])
+        for z in range(0, columns, tile[2]):
+            cells = min(tile[1], rows - y), min(tile[2], columns - z)
+            around = (slice(s, s + n + 2 * margin) for s, n in zip((y, z), cells, strict=True))
+            parts[-1].append(whole(x[(slice(None), *around)].rechunk(-1), cells))
+    return da.block(parts)
+
+
+def pad_cells(x: Any, margins: Sequence[tuple[int, int]]) -> Any:
+    """NaN around the last two axes of a Dask array."""
+    import dask.array as da
+
+    if not np.any(margins):
+        return x
+    return da.pad(x, [(0, 0)] * (x.ndim - 2) + [*margins], constant_values=np.nan)
 
 
 def map_pixels(

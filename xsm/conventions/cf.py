@@ -19,7 +19,16 @@ CONVENTIONS = "CF-1.11"
 STANDARD_NAME = "volume_fraction_of_condensed_water_in_soil"
 
 OBSERVED, BY_NETWORK, BY_CLIMATOLOGY, NOT_FILLED, NOT_LAND, NEVER_OBSERVED = range(6)
-BY_TEMPORAL_INTERPOLATION = 6
+BY_INTERPOLATION, DEPARTURE_BY_NETWORK, DEPARTURE_BY_INTERPOLATION = 6, 7, 8
+BY_BACKGROUND = 9
+FILLED = (
+    BY_NETWORK,
+    BY_CLIMATOLOGY,
+    BY_INTERPOLATION,
+    DEPARTURE_BY_NETWORK,
+    DEPARTURE_BY_INTERPOLATION,
+    BY_BACKGROUND,
+)
 FILL_FLAGS = (
     "observed",
     "filled_by_network",
@@ -27,7 +36,10 @@ FILL_FLAGS = (
     "not_filled",
     "not_land",
     "never_observed",
-    "filled_by_temporal_interpolation",
+    "filled_by_interpolation",
+    "departure_from_background_filled_by_network",
+    "departure_from_background_filled_by_interpolation",
+    "filled_by_background",
 )
 
 ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL, REGIONAL = range(6)
@@ -50,6 +62,7 @@ def filled_dataset(
     call: str,
     coverage_factors: Mapping[str, float],
     hidden_rmse: str | None = None,
+    background: str | None = None,
 ) -> xr.Dataset:
     """The Dataset that ``gapfill`` returns: the input's, with the filled variable and its flags.
 
@@ -68,6 +81,8 @@ def filled_dataset(
         Level in percent -> number of standard deviations on each side that hold it.
     hidden_rmse : str, optional
         Errors at hidden values, in words.
+    background : str, optional
+        The background of the fill, in words.
     """
     from xsm.conventions.encoding import storage_of
 
@@ -97,6 +112,8 @@ def filled_dataset(
     values.attrs["gapfill_model"] = identity
     if hidden_rmse is not None:
         values.attrs["gapfill_hidden_rmse"] = hidden_rmse
+    if background is not None:
+        values.attrs["gapfill_background"] = background
 
     outputs, changes = {name: values}, [stored.change]
     if uncertainty is not None:
@@ -280,8 +297,7 @@ def _fill_uncertainty(
     factor = to_m3m3_factor(units, product_uncertainty, product=product_of(name))
     ratio = variable.to_m3m3_factor / factor
     filled_std = (uncertainty if ratio == 1.0 else uncertainty * ratio).astype(data.dtype)
-    filled = (flag == BY_NETWORK) | (flag == BY_CLIMATOLOGY) | (flag == BY_TEMPORAL_INTERPOLATION)
-    both = np.where(filled, filled_std, data)
+    both = np.where(np.isin(flag, FILLED), filled_std, data)
     stored = storage_of(
         product_uncertainty,
         given.attrs,

@@ -42,6 +42,8 @@ class Samples(NamedTuple):
     period: tuple[str, str]  # first and last day
     first_day: int = 0  # since 1970-01-01
     repeat_cycle: int | None = None  # of the satellite, days, if the product of the target is known
+    # (P,), flat positions among the rows and columns of the predictors
+    cells: NDArray[np.intp] = np.empty(0, np.intp)
 
     @property
     def targets(self) -> int:
@@ -154,6 +156,7 @@ def read_samples(
         period=(str(dates[0])[:10], str(dates[-1])[:10]),
         first_day=layout.first_day,
         repeat_cycle=repeat_cycle_of(str(y.name), y.attrs),
+        cells=with_target,
     )
 
 

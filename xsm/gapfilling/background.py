@@ -7,62 +7,143 @@ from typing import Any
 
 import numpy as np
 
-from xsm.conventions.cf import OBSERVED
+from xsm.blockwise import dask_engine as engine
+from xsm.conventions.cf import (
+    BY_BACKGROUND,
+    BY_CLIMATOLOGY,
+    BY_INTERPOLATION,
+    BY_NETWORK,
+    DEPARTURE_BY_INTERPOLATION,
+    DEPARTURE_BY_NETWORK,
+    NEVER_OBSERVED,
+    NOT_FILLED,
+    OBSERVED,
+)
 from xsm.gapfilling.fill import fill
+from xsm.gapfilling.lazy_fill import lazy_long_gaps
+from xsm.gapfilling.merge import long_gaps
+from xsm.gapfilling.stretches import shorten_gaps
 from xsm.gapfilling.task import GapfillTask
 
-PRIOR_DAYS = 20.0  # weight of the slope of all cells, in days of observation
+PRIOR_DAYS = 20.0  # weight of all cells in the standard deviation of a cell, in days
 MAX_SLOPE = 3.0
 
+TINY = np.finfo(np.float64).tiny
 TIME = -3  # axis of the days
+SLOPE, BACKGROUND_MEAN, RECORD_MEAN, STD, OBSERVED_CELL = range(5)
 
 
-def background_departure(data: Any, background: Any) -> Any:
-    """What a background says of each day: its regression on the record, less the mean of the cell.
+def regression(data: Any, background: Any) -> Any:
+    """The regression of a record on a background, in each cell.
 
-    Per cell ``slope * (b - mean(b))``, with the means over the days that were observed and
+    ``y = mean(y) + slope * (b - mean(b))``, with the means over the days that were observed and
 
-    ``slope = (sum(y' b') + n0 v s) / (sum(b' b') + n0 v)``,
+    ``slope = s + (s_i - s) t / (t + e_i)``,
 
-    least squares shrunk towards the slope ``s`` of all cells by ``n0`` = 20 days of the variance
-    ``v`` of all cells (ridge regression, Hoerl and Kennard, 1970, doi
-    10.1080/00401706.1970.10488634). A slope is never negative.
+    the least-squares slope ``s_i = sum(y' b') / sum(b' b')`` shrunk towards that of all cells, s.
+    ``e_i`` is the variance of its error, and t the variance of the true slopes of the cells, by
+    moments (DerSimonian and Laird, 1986, doi 10.1016/0197-2456(86)90046-2): slopes that differ by
+    chance only become one. The slope of all cells is shrunk towards 0 by its own error (James and
+    Stein, 1961). A slope is never negative. A cell without observations has the regression over all
+    days and cells together.
 
     Parameters
     ----------
     data : NumPy or Dask array, shape (..., T, H, W)
         The record, NaN where missing.
     background : NumPy or Dask array, shape (T, H, W)
-        NaN where there is none: nothing is departed from there.
+        Of any unit, NaN where there is none.
 
     Returns
     -------
-    array, shape of `data`
-        In the unit of `data`, without missing values. Lazy if either is.
+    array of float64, shape (5, ..., 1, H, W)
+        Slope, mean of the background, mean of the record, standard deviation of what is left over
+        (shrunk towards that of all cells in the same way), and whether the cell was observed.
     """
-    given = np.isfinite(background)
-    common = np.isfinite(data) & given
+    common = np.isfinite(data) & np.isfinite(background)
     number = common.sum(axis=TIME, keepdims=True)
-    b = np.where(given, background, 0.0)
-    y = np.where(common, data, 0.0)
     days = np.maximum(number, 1)
-    mean_b = np.where(common, b, 0.0).sum(axis=TIME, keepdims=True) / days
-    mean_y = y.sum(axis=TIME, keepdims=True) / days
-    b = np.where(given, b - mean_b, 0.0)
-    observed_b = np.where(common, b, 0.0)
-    products = (observed_b * np.where(common, y - mean_y, 0.0)).sum(axis=TIME, keepdims=True)
-    squares = (observed_b**2).sum(axis=TIME, keepdims=True)
-    variance = squares.sum() / np.maximum(number.sum(), 1)
-    overall = products.sum() / np.maximum(squares.sum(), np.finfo(np.float32).tiny)
-    prior = PRIOR_DAYS * variance
-    slope = (products + prior * overall) / np.maximum(squares + prior, np.finfo(np.float32).tiny)
-    # a cell without an observation has no mean of the background to depart from
-    slope = np.where(number > 0, np.clip(slope, 0.0, MAX_SLOPE), 0.0)
-    return (slope * b).astype(data.dtype)
+    every = np.maximum(_over_cells(number), 1)
+
+    def total(values: Any) -> Any:
+        return np.where(common, values, 0.0).sum(axis=TIME, keepdims=True, dtype=np.float64)
+
+    mean_b, mean_y = total(background) / days, total(data) / days
+    b, y = background - mean_b, data - mean_y
+    squares, products, left = total(b * b), total(b * y), total(y * y)
+    slope = np.clip(_slope(number, squares, products, left), 0, MAX_SLOPE)
+    left = np.maximum(left - 2 * slope * products + slope**2 * squares, 0.0)
+    variance = (left + PRIOR_DAYS * _over_cells(left) / every) / (number + PRIOR_DAYS)
+    # of cells without observations: all days of all others, also the differences between cells
+    all_b, all_y = (_over_cells(number * mean) / every for mean in (mean_b, mean_y))
+    between_b, between_y = mean_b - all_b, mean_y - all_y
+    squares = _over_cells(squares + number * between_b**2)
+    products = _over_cells(products + number * between_b * between_y)
+    all_slope = np.clip(products / np.maximum(squares, TINY), 0, MAX_SLOPE)
+    all_left = _over_cells(left + number * (between_y - all_slope * between_b) ** 2) / every
+    observed = number > 0
+    planes = [
+        np.where(observed, own, of_all)
+        for own, of_all in (
+            (slope, all_slope), (mean_b, all_b), (mean_y, all_y),
+            (np.sqrt(variance), np.sqrt(all_left)),
+        )
+    ]  # fmt: skip
+    return np.stack([*planes, observed.astype(np.float64)])
+
+
+def _slope(number: Any, squares: Any, products: Any, total: Any) -> Any:
+    """The shrunk slope of each cell, from its sums of b' b', y' b' and y' y'."""
+    own = products / np.maximum(squares, TINY)
+    left = np.maximum(total - own * products, 0.0) / np.maximum(number - 2, 1)
+    enough = (number > 2) & (squares > 0)
+    error = np.where(enough, left / np.maximum(squares, TINY), np.inf)
+    # a floor, so that a perfect fit has a finite weight
+    weight = np.where(enough, 1.0 / np.maximum(error, 1e-12), 0.0)
+    total_weight = np.maximum(_over_cells(weight), TINY)
+    overall = _over_cells(products) / np.maximum(_over_cells(squares), TINY)
+    mean = _over_cells(weight * own) / total_weight
+    excess = _over_cells(weight * (own - mean) ** 2) - (_over_cells(1.0 * enough) - 1.0)
+    scale = total_weight - _over_cells(weight**2) / total_weight
+    between = np.maximum(excess, 0.0) / np.maximum(scale, TINY)
+    ratio = np.where(enough, between / np.maximum(between + error, TINY), 0.0)
+    overall = overall * np.maximum(1.0 - 1.0 / np.maximum(total_weight * overall**2, TINY), 0.0)
+    return overall + ratio * (own - overall)
+
+
+def _over_cells(plane: Any) -> Any:
+    """Sum over the cells of each record, (..., 1, 1, 1)."""
+    return plane.sum(axis=(-2, -1), keepdims=True)
+
+
+def background_departure(background: Any, planes: Any) -> Any:
+    """What a background gives for each day: ``slope * (b - mean(b))``; 0 where it is missing.
+
+    Also 0 in cells without observations, whose mean it does not give.
+
+    Parameters
+    ----------
+    background : NumPy or Dask array, shape (T, H, W)
+    planes : array, shape (5, ..., 1, H, W)
+        :func:`regression`.
+
+    Returns
+    -------
+    array, shape (..., T, H, W)
+        In the unit of the record, without missing values.
+    """
+    there = np.isfinite(background) & (planes[OBSERVED_CELL] > 0)
+    departure = planes[SLOPE] * (background - planes[BACKGROUND_MEAN])
+    return np.where(there, departure, 0.0).astype(np.float32)
 
 
 def fill_departures(data: Any, background: Any, task: GapfillTask) -> Any:
     """What :func:`xsm.gapfilling.fill.fill` returns, of a record that departs from a background.
+
+    Gaps out of reach of the network, and cells without observations where `task` has land, are
+    filled by the background alone. The uncertainty is that of the filled departures, whose variance
+    is the error of the background: where nothing nearby was observed it is the standard deviation
+    of what the regression leaves over.
 
     Parameters
     ----------
@@ -71,14 +152,63 @@ def fill_departures(data: Any, background: Any, task: GapfillTask) -> Any:
         Of any unit.
     task : GapfillTask
     """
-    if not hasattr(data, "chunks"):
+    lazy = hasattr(data, "chunks")
+    if lazy:
+        planes = engine.shared(regression(data, background)).rechunk(-1)
+    else:
         background = np.asarray(background)
-    departure = background_departure(data, background)
+        planes = regression(data, background)
+    departure = background_departure(background, planes).astype(task.dtype)
     span = 1.0 / task.to_m3m3_factor
     departures = replace(task, valid_range=(-span, 2.0 * span))
-    (filled, std, flag), *more = fill(data - departure, departures)
+    (filled, std, flag), calibrations = fill(data - departure, departures)
     low, high = (task.dtype.type(limit) for limit in task.valid_range)
-    filled = np.where(
-        flag == OBSERVED, data.astype(task.dtype), np.clip(filled + departure, low, high)
+    total = np.clip(filled + departure, low, high)
+    filled = np.where(flag == OBSERVED, data.astype(task.dtype), total)
+    given = np.isfinite(background) & np.ones(data.shape, bool)
+    flag = _with_background(flag, given & (planes[OBSERVED_CELL] > 0))
+    alone = given & _may_be_filled(data, flag, task)
+    estimate = planes[RECORD_MEAN] + planes[SLOPE] * (background - planes[BACKGROUND_MEAN])
+    return (
+        (
+            np.where(alone, np.clip(estimate, low, high).astype(task.dtype), filled),
+            np.where(alone, planes[STD].astype(task.dtype), std),
+            np.where(alone, np.int8(BY_BACKGROUND), flag),
+        ),
+        calibrations,
     )
-    return ((filled, std, flag), *more)
+
+
+def _with_background(flag: Any, given: Any) -> Any:
+    """Flags of filled values where a background was given."""
+    for plain, of_departure in (
+        (BY_NETWORK, DEPARTURE_BY_NETWORK),
+        (BY_INTERPOLATION, DEPARTURE_BY_INTERPOLATION),
+        (BY_CLIMATOLOGY, BY_BACKGROUND),
+    ):
+        flag = np.where((flag == plain) & given, np.int8(of_departure), flag)
+    return flag
+
+
+def _may_be_filled(data: Any, flag: Any, task: GapfillTask) -> Any:
+    """Empty values that a background may fill."""
+    empty = flag == NOT_FILLED
+    if task.land is not None or task.fill_globe:
+        empty = empty | (flag == NEVER_OBSERVED)
+    if task.max_gap is not None:
+        empty = empty & ~_in_long_gaps(data, task)
+    return empty
+
+
+def _in_long_gaps(data: Any, task: GapfillTask) -> Any:
+    """:func:`long_gaps` (..., N, H, W) by ``task.max_gap``, NumPy or Dask."""
+    assert task.max_gap is not None
+    if data.ndim > 3:
+        parts = [_in_long_gaps(record, task) for record in data]
+        return engine.stack(parts) if hasattr(data, "chunks") else np.stack(parts)
+    if hasattr(data, "chunks"):
+        return lazy_long_gaps(data, task.days, task.max_gap)
+    days = shorten_gaps(task.days, task.max_gap)
+    missing = np.ones((days[-1] + 1, *data.shape[1:]), bool)
+    missing[days] = ~np.isfinite(data)
+    return long_gaps(missing, task.max_gap)[days]

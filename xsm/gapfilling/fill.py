@@ -36,16 +36,18 @@ from xsm.conventions.globe_land import is_land
 from xsm.gapfilling.climatology import WORKSPACE, climatology
 from xsm.gapfilling.lazy_statistics import part_margin
 from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
+from xsm.gapfilling.method_mixture import mixture_of_series
 from xsm.gapfilling.method_weights import (
+    MAX_SPACE_TIME,
     MAX_VALUES,
     Calibration,
     Sample,
     calibrate,
-    mixture_of_series,
     samples,
 )
 from xsm.gapfilling.plausible_range import extremes, hold_within_range, plausible_range
 from xsm.gapfilling.seasonal_cycle import knots_of_days
+from xsm.gapfilling.space_time_interpolation import REACH_CELLS
 from xsm.gapfilling.statistics import (
     COUNT,
     HALO,
@@ -148,12 +150,19 @@ def _calibrates(shape: tuple[int, ...], task: GapfillTask) -> bool:
     return task.calibrate and int(np.prod(shape[-3:])) <= MAX_VALUES
 
 
+def space_time(shape: tuple[int, ...]) -> bool:
+    """Whether space-time interpolation is tried on a record of this shape."""
+    return int(np.prod(shape[-3:])) <= MAX_SPACE_TIME
+
+
 def _calibration_in_memory(record: DailyArray, task: GapfillTask) -> Calibration | None:
     if not _calibrates(record.raw.shape, task):
         return None
     chosen = samples(record.shape, part_margin(task), task.wrap, task.first_column)
     parts = [_read_sample(record, sample) for sample in chosen]
-    return calibrate(parts, chosen, task.calendar, partial(predict_hidden, task=task))
+    predict = partial(predict_hidden, task=task)
+    tried = space_time(record.raw.shape)
+    return calibrate(parts, chosen, task.calendar, predict, space_time=tried)
 
 
 def _read_sample(record: DailyArray, sample: Sample) -> Floats:
@@ -169,11 +178,13 @@ def _mix_in_memory(
     raw: NDArray[Any], outs: Filled, calibration: Calibration, task: GapfillTask
 ) -> None:
     tile = series_tile(raw.shape, (SERIES_WORKSPACE - 1) * raw.shape[0])
+    margin = REACH_CELLS if space_time(raw.shape) else 0
     for index in windows(raw.shape, tile):
-        series = to_float32(raw[index], task.to_m3m3_factor)
-        if not np.isfinite(series).any():
+        rows, columns = (slice(part.start - margin, part.stop + margin) for part in index[1:])
+        series = to_float32(take_cells(raw, rows, columns, task.wrap), task.to_m3m3_factor)
+        if not np.isfinite(inner(series, [margin, margin])).any():
             continue
-        mixture = mixture_of_series(series, calibration.to_vector(), task.calendar)
+        mixture = mixture_of_series(series, calibration.to_vector(), task.calendar, margin)
         filled, std, flag = (out[index] for out in outs)
         _write(outs, index, mix(filled, std, flag, mixture, task))
 

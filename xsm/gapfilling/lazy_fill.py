@@ -46,6 +46,7 @@ from xsm.gapfilling.fill import (
     land_and_empty,
     predict_hidden,
     predict_needed,
+    space_time,
 )
 from xsm.gapfilling.lazy_statistics import (
     Box,
@@ -58,16 +59,17 @@ from xsm.gapfilling.lazy_statistics import (
     statistic_days,
 )
 from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
+from xsm.gapfilling.method_mixture import mixture_of_series
 from xsm.gapfilling.method_weights import (
     MAX_VALUES,
     VECTOR,
     Sample,
     calibrate,
-    mixture_of_series,
     samples,
 )
 from xsm.gapfilling.plausible_range import hold_within_range
 from xsm.gapfilling.seasonal_cycle import KNOT
+from xsm.gapfilling.space_time_interpolation import REACH_CELLS
 from xsm.gapfilling.statistics import COUNT, HALO, STATISTICS
 from xsm.gapfilling.stretches import shorten_gaps
 from xsm.gapfilling.task import GapfillTask
@@ -111,7 +113,7 @@ def fill_lazily(data: Any, task: GapfillTask) -> Filled:
             outputs=2,
             workspace=WORKSPACE,
         )
-        too_long = None if task.max_gap is None else _lazy_long_gaps(data, task.days, task.max_gap)
+        too_long = None if task.max_gap is None else lazy_long_gaps(data, task.days, task.max_gap)
         result = add_climatology(*result, typical, too_long, task)
     filled, std, flag = result
     # of its byte order, too
@@ -120,13 +122,18 @@ def fill_lazily(data: Any, task: GapfillTask) -> Filled:
 
 def _mixed(data: Any, result: Filled, task: GapfillTask) -> Filled:
     """The fill with the estimates of simpler methods mixed in."""
+    reach = REACH_CELLS if space_time(data.shape) else 0
+    rows, columns = (slice(-reach, n + reach) for n in data.shape[1:])
+    values, beyond = cut_cells(_lazy_m3m3(data, task), rows, columns, task.wrap)
     mixture = engine.map_series(
-        partial(mixture_of_series, calendar=task.calendar),
-        _lazy_m3m3(data, task),
+        partial(mixture_of_series, calendar=task.calendar, margin=reach),
+        engine.pad_cells(values, beyond),
         (_lazy_calibration(data, task), "p"),
         outputs=4,
         workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
+        margin=reach,
     )
+    mixture = mixture.rechunk((4, *data.chunks))
     return mix(*result, mixture, task)
 
 
@@ -433,17 +440,29 @@ def _lazy_calibration(data: Any, task: GapfillTask) -> Any:
         part, beyond = cut_cells(values[sample.window[0]], *sample.window[1:], task.wrap)
         parts.append(part)
         margins.append(beyond)
-    function = partial(_calibration_of_blocks, margins=margins, chosen=chosen, task=task)
-    return engine.shared(engine.combine_arrays(function, parts, VECTOR))
+    function = partial(
+        _calibration_of_blocks,
+        margins=margins,
+        chosen=chosen,
+        tried=space_time(data.shape),
+        task=task,
+    )
+    return engine.shared(engine.combine_arrays(function, parts, (VECTOR,)))
 
 
 def _calibration_of_blocks(
-    parts: list[Any], *, margins: list[Any], chosen: list[Sample], task: GapfillTask
+    parts: list[Any],
+    *,
+    margins: list[Any],
+    chosen: list[Sample],
+    tried: bool,
+    task: GapfillTask,
 ) -> NDArray[np.float64]:
     values = [pad_cells(part, margin) for part, margin in zip(parts, margins, strict=True)]
     with network_slot():
         predict = partial(predict_hidden, task=task)
-        return calibrate(values, chosen, task.calendar, predict).to_vector()
+        calibration = calibrate(values, chosen, task.calendar, predict, space_time=tried)
+    return calibration.to_vector()
 
 
 def _lazy_m3m3(raw: Any, task: GapfillTask) -> Any:
@@ -460,7 +479,7 @@ def _lazy_land_mask(task: GapfillTask) -> Any:
     return engine.shared(engine.plane_of_axes(is_land, *task.coordinates, dtype=bool))
 
 
-def _lazy_long_gaps(raw: Any, days: NDArray[np.int64], limit: int) -> Any:
+def lazy_long_gaps(raw: Any, days: NDArray[np.int64], limit: int) -> Any:
     """:func:`long_gaps` (N, H, W), in the chunks of `raw`."""
     days = shorten_gaps(days, limit)
     missing = ~insert_absent_days(np.isfinite(raw), days, missing=False)

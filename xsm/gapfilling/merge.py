@@ -9,8 +9,8 @@ import numpy as np
 from xsm.blockwise.tiling import Bools
 from xsm.conventions.cf import (
     BY_CLIMATOLOGY,
+    BY_INTERPOLATION,
     BY_NETWORK,
-    BY_TEMPORAL_INTERPOLATION,
     NOT_FILLED,
     OBSERVED,
 )
@@ -73,7 +73,7 @@ def mix(filled: Any, std: Any, flag: Any, mixture: Any, task: GapfillTask) -> Fi
     return (
         np.where(by_network, np.clip(share * filled + mean * per_unit, low, high), filled),
         np.where(by_network, std_share * std + own_std * per_unit, std),
-        np.where(by_network & (share < 0.5), np.int8(BY_TEMPORAL_INTERPOLATION), flag),
+        np.where(by_network & (share < 0.5), np.int8(BY_INTERPOLATION), flag),
     )
 
 

@@ -10,7 +10,7 @@ deviation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -29,14 +29,21 @@ from xsm.gapfilling.own_series import (
     days_to_observation,
     own_series_estimates,
 )
-from xsm.gapfilling.temporal_interpolation import Covariance
+from xsm.gapfilling.space_time_interpolation import (
+    SpatialCorrelation,
+    cross_covariance_sums,
+    fit_spatial_correlation,
+    interpolate_in_space_and_time,
+)
+from xsm.gapfilling.temporal_interpolation import Covariance, cell_mean
 
-METHODS = ("network", *OWN_SERIES)
-NETWORK = 0
+METHODS = ("network", *OWN_SERIES, "space_time")
+NETWORK, SPACE_TIME = 0, len(OWN_SERIES) + 1
 LAST_DAYS = (1, 3, 6)  # of the classes of days to the nearest observation; then all others
 CLASSES = len(LAST_DAYS) + 1
 
 MAX_VALUES = 64_000_000  # of a record; the network alone fills larger ones
+MAX_SPACE_TIME = 2_000_000  # of a record that space-time interpolation is tried on, which is slow
 MIN_HIDDEN = 30  # values; below, the number of cells decides
 MIN_CELLS = 25  # that were observed, for the network without calibration
 MIN_CLASS = 100  # hidden values; smaller classes take the weights of all
@@ -185,6 +192,8 @@ class Calibration:
         Of the standard deviation.
     about : (Covariance, Covariance)
         For the temporal interpolation.
+    correlation : SpatialCorrelation
+        For the space-time interpolation.
     rmse : ndarray, shape (M + 1,)
         Of each method and of what is used, m3 m-3; NaN where unknown.
     number : int
@@ -194,22 +203,26 @@ class Calibration:
     weights: NDArray[np.float64]
     factor: NDArray[np.float64]
     about: tuple[Covariance, Covariance]
+    correlation: SpatialCorrelation
     rmse: NDArray[np.float64]
     number: int
 
     def to_vector(self) -> NDArray[np.float64]:
         """All numbers in one array of ``VECTOR`` values."""
-        parts = (self.weights.ravel(), self.factor, *self.about, self.rmse, [self.number])
+        covariances = (*self.about, self.correlation)
+        parts = (self.weights.ravel(), self.factor, *covariances, self.rmse, [self.number])
         return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
     @classmethod
     def from_vector(cls, vector: NDArray[np.float64]) -> Calibration:
         """The inverse of :meth:`to_vector`."""
         size, fields = len(METHODS), len(Covariance._fields)
-        ends = np.cumsum([CLASSES * size, CLASSES, fields, fields, size + 1])
-        weights, factor, first, second, rmse, number = np.split(np.asarray(vector), ends)
+        ends = np.cumsum([CLASSES * size, CLASSES, fields, fields, 2, size + 1])
+        weights, factor, first, second, between, rmse, number = np.split(np.asarray(vector), ends)
         about = Covariance(*map(float, first)), Covariance(*map(float, second))
-        return cls(weights.reshape(CLASSES, size), factor, about, rmse, int(number[0]))
+        correlation = SpatialCorrelation(*map(float, between))
+        weights = weights.reshape(CLASSES, size)
+        return cls(weights, factor, about, correlation, rmse, int(number[0]))
 
     @property
     def network_alone(self) -> bool:
@@ -227,7 +240,7 @@ class Calibration:
             how = "the network alone" if self.network_alone else "linear interpolation"
             return f"too few observations to hide any: filled by {how}"
         named = [
-            f"{name.replace('_', ' on ')} {e:.4f}"
+            f"{NAMES.get(name, name)} {e:.4f}"
             for name, e in zip((*METHODS, "used"), self.rmse, strict=True)
             if np.isfinite(e)
         ]
@@ -241,18 +254,20 @@ class Calibration:
         return text
 
 
-VECTOR = CLASSES * len(METHODS) + CLASSES + 2 * len(Covariance._fields) + len(METHODS) + 2
+NAMES = {"temporal_climatology": "temporal on climatology", "space_time": "space-time"}
+VECTOR = CLASSES * len(METHODS) + CLASSES + 2 * len(Covariance._fields) + 2 + len(METHODS) + 2
 
 
 @dataclass
 class Hidden:
-    """Hidden values so far: estimates (n, M), observed, standard deviation of the network and of
-    the temporal interpolation, class and fold (n,)."""
+    """Hidden values so far: estimates (n, M), observed, standard deviation of the network, the
+    temporal and the space-time interpolation, class and fold (n,)."""
 
     estimates: NDArray[np.float64]
     observed: NDArray[np.float64]
     network_std: NDArray[np.float64]
     own_std: NDArray[np.float64]
+    space_time_std: NDArray[np.float64]
     group: NDArray[np.int64]
     fold: NDArray[np.int64]
 
@@ -263,7 +278,12 @@ class Hidden:
 
 
 def calibrate(
-    parts: Sequence[Floats], of: Sequence[Sample], calendar: Calendar, predict: Predict
+    parts: Sequence[Floats],
+    of: Sequence[Sample],
+    calendar: Calendar,
+    predict: Predict,
+    *,
+    space_time: bool = False,
 ) -> Calibration:
     """Hide, estimate and compare, round by round, until there is enough to tell.
 
@@ -277,6 +297,8 @@ def calibrate(
     predict : callable
         ``predict(values, hidden, sample)``: mean and standard deviation (2, T, H, W) by the network
         where `hidden`; `values` without the hidden ones.
+    space_time : bool
+        Whether space-time interpolation is one of the methods.
     """
     parts = [np.asarray(part, np.float32) for part in parts]
     calendars = [calendar.part(sample.window[0]) for sample in of]
@@ -285,6 +307,11 @@ def calibrate(
         (covariance_sums(parts[n], calendars[n]) for n in used), np.zeros((2, *_sums_shape()))
     )
     about = covariances(sums)
+    correlation = SpatialCorrelation(0.0, 1.0)
+    if space_time and used:
+        between = [cross_covariance_sums(parts[n] - cell_mean(parts[n])) for n in used]
+        correlation = fit_spatial_correlation(np.sum(between, axis=0), about[0])
+    tried = correlation if space_time and used else None
     rounds: list[Hidden] = []
     compared: Predict | None = predict
     for number in range(ROUNDS):
@@ -292,7 +319,8 @@ def calibrate(
             box = of[n].box(number)
             hidden = hidden_values(parts[n], box, (number, n))
             if hidden.any():
-                rounds.append(_estimate(parts[n], hidden, of[n], calendars[n], compared, number))
+                sample = parts[n], hidden, of[n], calendars[n]
+                rounds.append(_estimate(*sample, compared, number, tried))
         total = _joined(rounds)
         if total is None or total.observed.size >= ENOUGH or _network_is_best(total):
             break
@@ -301,8 +329,8 @@ def calibrate(
     total = _joined(rounds)
     if total is None or total.observed.size < MIN_HIDDEN:
         cells = sum(int(np.isfinite(parts[n]).any(axis=0).sum()) for n in used)
-        return _uncalibrated(cells >= MIN_CELLS, about)
-    return _fitted(total, about)
+        return _uncalibrated(cells >= MIN_CELLS, about, correlation)
+    return _fitted(total, about, correlation)
 
 
 def _sums_shape() -> tuple[int, int]:
@@ -318,6 +346,7 @@ def _estimate(
     calendar: Calendar,
     predict: Predict | None,
     number: int,
+    correlation: SpatialCorrelation | None,
 ) -> Hidden:
     """Estimates of the hidden values of one window by all methods."""
     left = np.where(hidden, np.float32(np.nan), values)
@@ -330,22 +359,31 @@ def _estimate(
     estimates, own_std = own_series_estimates(series, calendar, about)
     at = days, rows - cells[0].start, columns - cells[1].start
     own = np.searchsorted(calendar.present, days), *at[1:]
-    joined = np.concatenate([network[0][hidden][None], estimates[(slice(None), *own)]])
+    space_time = np.full((2, days.size), np.nan, np.float32)
+    if correlation is not None:
+        typical = cell_mean(left)
+        both = interpolate_in_space_and_time(left - typical, hidden, about[0], correlation)
+        space_time = np.stack([part[hidden] for part in both])
+        space_time[0] += typical[rows, columns]
+    joined = np.concatenate(
+        [network[0][hidden][None], estimates[(slice(None), *own)], space_time[:1]]
+    )
     usable = np.isfinite(joined[1 + LINEAR])
     usable &= np.isfinite(joined[NETWORK]) | (predict is None)
     fold = (days // 15 + rows // 8 + columns // 8 + number) % FOLDS
     group = np.searchsorted(LAST_DAYS, days_to_observation(series)[at])
-    parts = (joined.T, values[hidden], network[1][hidden], own_std[own], group, fold)
+    stds = network[1][hidden], own_std[own], space_time[1]
+    parts = (joined.T, values[hidden], *stds, group, fold)
     return Hidden(
-        *(np.asarray(x)[usable].astype(np.float64) for x in parts[:4]),
-        *(x[usable] for x in parts[4:]),
+        *(np.asarray(x)[usable].astype(np.float64) for x in parts[:5]),
+        *(x[usable] for x in parts[5:]),
     )
 
 
 def _joined(rounds: Sequence[Hidden]) -> Hidden | None:
     if not rounds:
         return None
-    names = ("estimates", "observed", "network_std", "own_std", "group", "fold")
+    names = [field.name for field in fields(Hidden)]
     return Hidden(*(np.concatenate([getattr(part, n) for part in rounds]) for n in names))
 
 
@@ -459,23 +497,36 @@ def choose_weights(
     return alone, single
 
 
-def _fitted(hidden: Hidden, about: tuple[Covariance, Covariance]) -> Calibration:
+def _default(errors: NDArray[np.float64], methods: NDArray[np.intp]) -> int:
+    """The best of the methods that use neighbouring cells, or temporal interpolation."""
+    candidates = np.isin(methods, (NETWORK, SPACE_TIME))
+    if not candidates.any():
+        candidates = methods == 1 + TEMPORAL
+    return int(np.argmin(np.where(candidates, _rmse(errors), np.inf)))
+
+
+def _fitted(
+    hidden: Hidden, about: tuple[Covariance, Covariance], correlation: SpatialCorrelation
+) -> Calibration:
     errors, methods = _usable_errors(hidden.errors)
     lost = methods[0] != NETWORK
-    default = int(np.flatnonzero(methods == (1 + TEMPORAL if lost else NETWORK))[0])
     weights = np.zeros((CLASSES, len(METHODS)))
     factor = np.ones(CLASSES)
     held_out = np.empty(len(errors))
-    all_weights, all_errors = choose_weights(errors, hidden.fold, default)
+    for n in range(CLASSES):
+        # far from observations space-time interpolation is the mean of the cell
+        usable = methods != SPACE_TIME if n == CLASSES - 1 else np.ones(methods.size, bool)
+        of_class = hidden.group == n
+        inside = of_class if of_class.sum() >= MIN_CLASS else np.ones_like(of_class)
+        default = _default(errors[:, usable], methods[usable])
+        chosen, left = choose_weights(errors[inside][:, usable], hidden.fold[inside], default)
+        weights[n, methods[usable]] = chosen
+        held_out[of_class] = left[of_class[inside]]
+    std = hidden.space_time_std if weights[:, SPACE_TIME].any() else hidden.own_std
     for n in range(CLASSES):
         inside = hidden.group == n
-        if inside.sum() >= MIN_CLASS:
-            chosen, held_out[inside] = choose_weights(errors[inside], hidden.fold[inside], default)
-        else:
-            chosen, held_out[inside] = all_weights, all_errors[inside]
-        weights[n, methods] = chosen
         share = weights[n, NETWORK]
-        stated = (1 - share) * hidden.own_std[inside]
+        stated = (1 - share) * std[inside]
         stated = stated if lost else stated + share * hidden.network_std[inside]
         factor[n] = _std_factor(held_out[inside], stated, alone=share == 1)
     rmse = np.full(len(METHODS) + 1, np.nan)
@@ -483,7 +534,7 @@ def _fitted(hidden: Hidden, about: tuple[Covariance, Covariance]) -> Calibration
     errors, methods = _usable_errors(hidden.errors[common])
     rmse[methods] = _rmse(errors)
     rmse[-1] = _rmse(held_out[common])
-    return Calibration(weights, factor, about, rmse, len(errors))
+    return Calibration(weights, factor, about, correlation, rmse, len(errors))
 
 
 def _std_factor(errors: NDArray[np.float64], stated: NDArray[np.float64], alone: bool) -> float:
@@ -501,55 +552,10 @@ def _std_factor(errors: NDArray[np.float64], stated: NDArray[np.float64], alone:
     return float(np.clip(factor, 0.5, 3.0))
 
 
-def _uncalibrated(network: bool, about: tuple[Covariance, Covariance]) -> Calibration:
+def _uncalibrated(
+    network: bool, about: tuple[Covariance, Covariance], correlation: SpatialCorrelation
+) -> Calibration:
     weights = np.zeros((CLASSES, len(METHODS)))
     weights[:, NETWORK if network else 1 + LINEAR] = 1.0
-    return Calibration(weights, np.ones(CLASSES), about, np.full(len(METHODS) + 1, np.nan), 0)
-
-
-# how it is used
-
-
-def mixture_of_series(
-    series: Floats, vector: NDArray[np.float64], calendar: Calendar
-) -> NDArray[np.float32]:
-    """What :func:`xsm.gapfilling.merge.mix` needs, for whole series.
-
-    Parameters
-    ----------
-    series : ndarray, shape (N, H, W)
-        m3 m-3, NaN where missing.
-    vector : ndarray
-        :meth:`Calibration.to_vector`.
-    calendar : Calendar
-
-    Returns
-    -------
-    ndarray of float32, shape (4, N, H, W)
-        Weight of the network; the other estimates times their weights, m3 m-3; the same two for
-        the standard deviation. One and zero for observed values and cells without observations.
-    """
-    observed = np.isfinite(series).any(axis=0)
-    calibration = Calibration.from_vector(vector)
-    plain = np.zeros((4, *series.shape), np.float32)
-    plain[[0, 2]] = 1
-    if not calibration.changes or not observed.any():
-        return plain
-    if not observed.all():
-        cells = mixture_of_series(series[:, observed][..., None], vector, calendar)
-        plain[..., observed] = cells[..., 0]
-        return plain
-    values = calendar.all_positions(series)
-    distance = days_to_observation(values)[calendar.present]
-    group = np.searchsorted(LAST_DAYS, distance)
-    weights = calibration.weights.astype(np.float32)[group]
-    factor = calibration.factor.astype(np.float32)[group]
-    network = weights[..., NETWORK]
-    mean = std = np.zeros(series.shape, np.float32)
-    if not calibration.network_alone:
-        methods = np.flatnonzero(calibration.weights[:, 1:].any(axis=0))
-        estimates, own_std = own_series_estimates(values, calendar, calibration.about, methods)
-        mean = sum(weights[..., 1 + m] * estimates[m] for m in methods)
-        std = (1 - network) * own_std
-    usable = (distance > 0) & np.isfinite(mean)
-    return np.where(usable, np.stack([network, mean, factor * network, factor * std]), plain)
+    rmse = np.full(len(METHODS) + 1, np.nan)
+    return Calibration(weights, np.ones(CLASSES), about, correlation, rmse, 0)

@@ -269,7 +269,7 @@ def fit_estimator(
             fitted = fit_ensemble(samples, part, model, **common, **options)
         else:
             cycle = samples.repeat_cycle if repeat_cycle is None else repeat_cycle
-            fitted = fit_by_months(
+            fitted, _ = fit_by_months(
                 samples, plan.folds, model, local=plan.local, repeat_cycle=cycle or 0, **common,
                 **options,
             )  # fmt: skip
@@ -327,7 +327,7 @@ def _plan(
         )
     given = location is not None or scale is not None
     use_local = local if local is not None else long_enough and located and not given
-    if use_local and (repeated := _repeated_cells(samples)):
+    if use_local and (repeated := repeated_cells(samples)):
         raise InputError(
             f"the cell at {repeated} is there more than once, so it has no single local part: "
             "drop the copies, or use local=False."
@@ -342,7 +342,7 @@ def _plan(
     return Plan(split, month_folds(observed, n_folds), use_local)
 
 
-def _repeated_cells(samples: Samples) -> str:
+def repeated_cells(samples: Samples) -> str:
     """Latitude and longitude of a cell that occurs twice; empty if none does."""
     position = np.stack([samples.lat, wrap_longitude(samples.lon)], axis=-1)
     unique, count = np.unique(position, axis=0, return_counts=True)
@@ -400,10 +400,16 @@ def _check_samples(samples: Samples, location: str | None, scale: str | None) ->
         units = next((row["units"] for row in samples.rows if row["name"] == name), "m3 m-3")
         if conversion(units, "m3 m-3", f"{argument}={name!r}") != (1.0, 0.0):
             raise InputError(f"{argument}={name!r} is in {units!r}: convert it to m3 m-3 first.")
+    check_values(samples)
+
+
+def check_values(samples: Samples) -> None:
+    """Raise an InputError if the target does not vary, or a predictor has no value."""
     if np.nanmin(samples.y) == np.nanmax(samples.y):
         raise InputError(
             f"target {samples.title!r} is {np.nanmin(samples.y):g} everywhere: expected values "
             "that vary. Use another target."
         )
+    names = [row["name"] for row in samples.rows]
     if empty := [n for f, n in enumerate(names) if not np.isfinite(samples.x[:, :, f]).any()]:
         raise InputError(f"predictors {empty} have no value on the cells of the target: leave out.")

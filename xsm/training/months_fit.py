@@ -64,6 +64,13 @@ class CellData(NamedTuple):
     fitted: NDArray[np.bool_]  # (P,), cells with a local part
 
 
+class LeftOutEstimates(NamedTuple):
+    """Estimates of each day by networks and a local part that were fitted to other days."""
+
+    mean: NDArray[np.floating]  # (P, T), m3 m-3; NaN outside the days of the folds
+    first: int  # position of their first day among those of the samples
+
+
 class LeftOut(NamedTuple):
     """What members estimate, (P, T): on days that they left out, and all of them together."""
 
@@ -89,8 +96,8 @@ def fit_by_months(
     scaling: str = "moments",
     on_epoch: OnEpoch = None,
     **options: Any,
-) -> Model:
-    """Fit a model whose members leave out months in turn.
+) -> tuple[Model, LeftOutEstimates]:
+    """Fit a model whose members leave out months in turn, and estimate what each leaves out.
 
     Parameters
     ----------
@@ -136,7 +143,8 @@ def fit_by_months(
         factor = _calibration(abs(estimated - data.y) / left_out.std)
         card["calibration"] = {"scale": round(factor, 4), "n": int(np.isfinite(data.y).sum())}
     card["scores"] = month_scores(estimated, data.y)
-    return make_model("fitted", card, params)
+    first = data.first_day - samples.first_day
+    return make_model("fitted", card, params), LeftOutEstimates(estimated, first)
 
 
 def members(folds: NDArray[np.int8], ensemble_size: int) -> int:

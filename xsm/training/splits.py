@@ -199,14 +199,18 @@ def with_guard(left_out: NDArray[np.bool_], days: int) -> NDArray[np.bool_]:
     return np.convolve(left_out, np.ones(2 * days + 1), "same")[: left_out.size] > 0.5
 
 
-def month_folds(observed: NDArray[np.bool_], n_folds: int) -> NDArray[np.int8]:
-    """Fold 0, 1, ... of each day of a record, in blocks of 30 days; -1 outside the target's days.
+def month_folds(
+    observed: NDArray[np.bool_], n_folds: int, block_days: int = FOLD_DAYS
+) -> NDArray[np.int8]:
+    """Fold 0, 1, ... of each day of a record, in blocks of days; -1 outside the target's days.
 
     Parameters
     ----------
     observed : ndarray of bool, (T,)
         Days on which any cell has a target.
     n_folds : int
+    block_days : int
+        Days in a row of one fold.
 
     Returns
     -------
@@ -217,6 +221,6 @@ def month_folds(observed: NDArray[np.bool_], n_folds: int) -> NDArray[np.int8]:
     days = np.flatnonzero(observed)
     if days.size:
         first, last = days[0], days[-1]
-        if (last + 1 - first) // FOLD_DAYS >= n_folds:
-            fold[first : last + 1] = np.arange(last + 1 - first) // FOLD_DAYS % n_folds
+        if (last + 1 - first) // block_days >= n_folds:
+            fold[first : last + 1] = np.arange(last + 1 - first) // block_days % n_folds
     return fold

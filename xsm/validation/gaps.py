@@ -166,7 +166,13 @@ def _fill_methods(
     models = options.model if isinstance(options.model, list | tuple) else [options.model]
     for model in models:
         if model is not None:
-            methods[_model_name(model)] = _network_method(record, model, gapfill)
+            name = _model_name(model)
+            methods[name] = _network_method(record, model, gapfill)
+            for argument in ("background", "predictors"):
+                if (given := getattr(options, argument)) is not None:
+                    methods[f"{name}+{argument}"] = _network_method(
+                        record, model, gapfill, argument, given
+                    )
     for name in options.baselines:
         methods[name] = _baseline_method(record, name)
     return methods
@@ -177,11 +183,28 @@ def _model_name(model: Any) -> str:
     return text.replace("\\", "/").rpartition("/")[2].removesuffix(".safetensors")
 
 
-def _network_method(record: GriddedRecord, model: Any, gapfill: Gapfill) -> FillMethod:
+def _network_method(
+    record: GriddedRecord, model: Any, gapfill: Gapfill, argument: str = "", given: Any = None
+) -> FillMethod:
+    """The network, also with a background or predictors as an argument of `gapfill`."""
+    options = {argument: given} if argument else {}
+    names = [given] if isinstance(given, str) else given
+    if isinstance(names, Sequence):  # of variables
+        own = [] if record.ds is None else [str(n) for n in record.ds.data_vars]
+        if missing := [n for n in names if n not in own or n == record.name]:
+            raise InputError(
+                f"gaps: {argument}={given!r}: {missing} are no variables beside {record.name}; "
+                f"obj has {own}."
+            )
+
     def fill(values: Values) -> tuple[Values, xr.DataArray]:
         da = xr.DataArray(values, dims=record.da.dims, coords=record.da.coords)
         da = da.rename("soil_moisture").assign_attrs(units=UNITS)
-        filled = gapfill(da, model=model, progress=False)
+        obj: Any = da
+        if isinstance(names, Sequence) and record.ds is not None:
+            obj = record.ds[list(names)].assign(soil_moisture=da)
+            options["var"] = "soil_moisture"
+        filled = gapfill(obj, model=model, progress=False, **options)
         return filled["soil_moisture"].values, filled["soil_moisture_uncertainty"]
 
     return fill

@@ -13,6 +13,8 @@ from xsm.gapfilling.gap_patterns import GAP_PATTERNS
 from xsm.validation.temporal_matching import PAIRINGS, time_of_day, time_span
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from xsm.networks.block_inference import Model
 
 SENSORS = ("mean", "each")
@@ -122,6 +124,10 @@ class GapOptions:
         Shapes of the gaps: block, swath, cell, long.
     n_realizations : int
         Number of random realizations of the gaps, all of which are pooled.
+    background, predictors
+        Of :func:`xsm.gapfill`: the networks fill with each of them too, as fill methods named
+        ``<model>+background`` and ``<model>+predictors``. An estimator is fitted in each
+        realization, without the values that it hides.
 
     Raises
     ------
@@ -133,6 +139,8 @@ class GapOptions:
     baselines: str | Sequence[str] = ("linear", "window_mean", "climatology")
     gap_patterns: str | Sequence[str] = ("block", "swath", "cell")
     n_realizations: int = 3
+    background: str | xr.Dataset | xr.DataArray | None = None
+    predictors: str | Sequence[str] | xr.Dataset | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "baselines", as_names(self.baselines))
@@ -151,6 +159,11 @@ class GapOptions:
         n = self.n_realizations
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InputError(f"gaps: n_realizations={n!r}: expected an integer, 1 or more.")
+        if self.model is None and not (self.background is None and self.predictors is None):
+            raise InputError(
+                "gaps: background and predictors with model=None: expected a model, which fills "
+                "departures from them."
+            )
         if self.model is None and not self.baselines:
             raise InputError("gaps: model=None and no baselines: nothing would fill; name one.")
 

@@ -1,0 +1,204 @@
+"""Optimal interpolation in space and time: the estimate from nearby observations of all cells.
+
+Departures from a background are correlated between neighbouring cells for as long as they persist.
+Their best linear estimate uses both (simple kriging; Gandin, 1963; Cressie and Wikle, 2011,
+*Statistics for Spatio-Temporal Data*, section 4.1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsm.gapfilling.temporal_interpolation import PRIOR_DAYS, Covariance
+
+REACH_DAYS, REACH_CELLS = 12, 2  # of observations from the value that they estimate
+NEIGHBOURS = 20  # observations, those with the largest covariance
+OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))  # rows and columns between two cells
+LAGS = (0, 1, 2, 3, 4, 6, 8)  # days, of the covariance between two cells
+LENGTHS = (0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)  # cells
+LEAST = 0.01  # covariance of an observation that is used, as a fraction of the variance
+BATCH = 2048  # values estimated at once
+
+Floats = NDArray[np.floating]
+
+
+class SpatialCorrelation(NamedTuple):
+    """Correlation of the signals of two cells: ``common * exp(-d / length)`` at d cells."""
+
+    common: float
+    length: float
+
+
+def cross_covariance_sums(departures: Floats) -> NDArray[np.float64]:
+    """Sums that :func:`fit_spatial_correlation` needs, additive over parts of a record.
+
+    Parameters
+    ----------
+    departures : ndarray, shape (T, H, W)
+        From the mean of each cell; NaN where missing.
+
+    Returns
+    -------
+    ndarray, shape (O, L, 2)
+        For each of ``OFFSETS`` and ``LAGS`` the sum of products of standardised departures, and
+        their number.
+    """
+    scaled, _ = _standardised(departures)
+    observed = np.isfinite(scaled)
+    a = np.where(observed, scaled, 0).astype(np.float32)
+    sums = np.zeros((len(OFFSETS), len(LAGS), 2))
+    height, width = a.shape[1:]
+    for o, (rows, columns) in enumerate(OFFSETS):
+        first = slice(0, height - rows), slice(max(-columns, 0), width - max(columns, 0))
+        second = slice(rows, height), slice(max(columns, 0), width + min(columns, 0))
+        for n, lag in enumerate(LAGS):
+            if lag >= len(a) or rows >= height or abs(columns) >= width:
+                continue
+            days = slice(0, len(a) - lag), slice(lag, len(a))
+            one, other = (days[0], *first), (days[1], *second)
+            sums[o, n, 0] = np.einsum("thw,thw->", a[one], a[other], dtype=np.float64)
+            sums[o, n, 1] = np.count_nonzero(observed[one] & observed[other])
+    return sums
+
+
+def fit_spatial_correlation(
+    sums: NDArray[np.float64], covariance: Covariance
+) -> SpatialCorrelation:
+    """Fit the correlation between cells, by weighted least squares.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (O, L, 2)
+        :func:`cross_covariance_sums`.
+    covariance : Covariance
+        In time, of each cell.
+    """
+    pairs = sums[..., 1]
+    if not pairs.any():
+        return SpatialCorrelation(0.0, LENGTHS[0])
+    rho = sums[..., 0] / np.maximum(pairs, 1)
+    in_time = _in_time(covariance, np.array(LAGS))
+    distance = np.hypot(*np.array(OFFSETS).T)
+    best, lowest = SpatialCorrelation(0.0, LENGTHS[0]), float((pairs * rho**2).sum())
+    for length in LENGTHS:
+        shape = np.exp(-distance / length)[:, None] * in_time
+        norm = float((pairs * shape**2).sum())
+        if norm <= 0:
+            continue
+        common = float(np.clip((pairs * shape * rho).sum() / norm, 0.0, 0.99))
+        loss = float((pairs * (rho - common * shape) ** 2).sum())
+        if loss < lowest - 1e-9:
+            best, lowest = SpatialCorrelation(common, length), loss
+    return best
+
+
+def interpolate_in_space_and_time(
+    departures: Floats,
+    needed: NDArray[np.bool_],
+    covariance: Covariance,
+    correlation: SpatialCorrelation,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Best linear estimate of some values from the observations around them, and its error.
+
+    Parameters
+    ----------
+    departures : ndarray, shape (T, H, W)
+        From the mean of each cell, m3 m-3, on consecutive days; NaN where missing.
+    needed : ndarray of bool, shape (T, H, W)
+    covariance : Covariance
+        In time; the variance of a cell is its own, shrunk towards that of all cells.
+    correlation : SpatialCorrelation
+
+    Returns
+    -------
+    estimate, std : ndarray of float32, shape (T, H, W)
+        m3 m-3, NaN where not needed; `std` is that of an observation about the estimate.
+
+    Notes
+    -----
+    With the covariance ``k = (g_fast phi_fast^l + g_slow phi_slow^l) c(d)`` of standardised signals
+    l days and d cells apart, c(0) = 1, and white noise of variance ``n = 1 - g_fast - g_slow``, the
+    estimate from the observations y is ``k' (K + n I)^-1 y``. The observations are the 20 with the
+    largest covariance within 12 days and 2 rows and columns.
+    """
+    scaled, std = _standardised(departures, covariance.variance)
+    estimate, error = (np.full(departures.shape, np.nan, np.float32) for _ in range(2))
+    reach = (REACH_DAYS, REACH_CELLS, REACH_CELLS)
+    padded = np.pad(scaled, [(r, r) for r in reach], constant_values=np.nan)
+    noise = max(1.0 - covariance.fast - covariance.slow, 1e-3)
+    offsets = _offsets(*(min(r, n - 1) for r, n in zip(reach, departures.shape, strict=True)))
+    at_offset = _covariance(offsets, covariance, correlation)
+    order = np.argsort(-at_offset, kind="stable")
+    order = order[: max(np.count_nonzero(at_offset > LEAST), 1)]
+    offsets, at_offset = offsets[order], at_offset[order]
+    between = _covariance(offsets[:, None] - offsets, covariance, correlation).astype(np.float32)
+    strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
+    flat, steps = padded.ravel(), offsets @ strides
+    positions = np.nonzero(needed)
+    for start in range(0, positions[0].size, BATCH):
+        at = tuple(axis[start : start + BATCH] for axis in positions)
+        here = (np.stack(at, axis=1) + reach) @ strides
+        nearest, used = _nearest(flat, here, steps)
+        values = np.where(used, flat[here[:, None] + steps[nearest]], 0.0)
+        matrix = between[nearest[:, :, None], nearest[:, None]]
+        matrix *= used[:, :, None] & used[:, None]
+        matrix += (noise * np.eye(nearest.shape[1])).astype(np.float32)
+        target = np.where(used, at_offset[nearest], 0.0).astype(np.float32)
+        weights = np.linalg.solve(matrix, target[..., None])[..., 0]
+        scale = std[at[1:]]
+        estimate[at] = scale * (weights * values).sum(axis=1)
+        signal = covariance.fast + covariance.slow - (weights * target).sum(axis=1)
+        error[at] = scale * np.sqrt(np.maximum(signal, 0.0) + noise)
+    return estimate, error
+
+
+def _nearest(
+    flat: Floats, here: NDArray[np.intp], steps: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Numbers (n, K) of the first offsets at which there is an observation, and whether it is."""
+    observed = np.isfinite(flat[here[:, None] + steps])
+    count = min(NEIGHBOURS, steps.size)
+    # observed ones first, in the order of their covariance
+    rank = np.where(observed, np.arange(steps.size), steps.size)
+    nearest = np.sort(np.partition(rank, count - 1, axis=1)[:, :count], axis=1)
+    used = nearest < steps.size
+    return np.where(used, nearest, 0), used
+
+
+def _offsets(*reach: int) -> NDArray[np.intp]:
+    """Days, rows and columns (N, 3) of all values within reach."""
+    axes = [np.arange(-r, r + 1) for r in reach]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _in_time(covariance: Covariance, lag: NDArray[np.integer]) -> NDArray[np.float64]:
+    fast = covariance.fast * covariance.phi_fast**lag
+    return np.asarray(fast + covariance.slow * covariance.phi_slow**lag)
+
+
+def _covariance(
+    offsets: NDArray[np.integer], covariance: Covariance, correlation: SpatialCorrelation
+) -> NDArray[np.float64]:
+    """Of the signals at offsets (..., 3) in days, rows and columns."""
+    distance = np.hypot(offsets[..., 1], offsets[..., 2])
+    between = correlation.common * np.exp(-distance / correlation.length)
+    in_space = np.where(distance == 0, 1.0, between)
+    lags = abs(offsets[..., 0])
+    return np.asarray(_in_time(covariance, np.arange(lags.max() + 1))[lags] * in_space)
+
+
+def _standardised(
+    departures: Floats, pooled: float | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Departures over the standard deviation (H, W) of their cell, shrunk to that of all."""
+    observed = np.isfinite(departures)
+    a = np.where(observed, departures, 0)
+    squares, count = np.einsum("thw,thw->hw", a, a), observed.sum(axis=0)
+    if pooled is None:
+        pooled = float(squares.sum() / max(count.sum(), 1))
+    variance = (squares + PRIOR_DAYS * pooled) / (count + PRIOR_DAYS)
+    std = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
+    return (departures / std).astype(np.float32), std

@@ -1,0 +1,152 @@
+"""The background of a fill from predictors: estimates of the record by networks fitted to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.regrid import on_record
+from xsm.conventions.time_axis import daily_axis
+from xsm.conventions.variables import to_m3m3
+from xsm.errors import InputError
+
+Arrays = list[NDArray[Any]]
+
+
+def predictor_dataset(predictors: Any, record: GriddedRecord) -> xr.Dataset:
+    """The predictors: a Dataset as it is, or the named variables of the record's.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or the record has no such variables.
+    """
+    if isinstance(predictors, xr.Dataset):
+        return predictors
+    names = [predictors] if isinstance(predictors, str) else predictors
+    listed = isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
+    if not listed or not names:
+        raise InputError(
+            f"predictors is a {type(predictors).__name__}: expected a Dataset, or names of "
+            "variables of the record's Dataset."
+        )
+    own = [] if record.ds is None else [str(name) for name in record.ds.data_vars]
+    others = [name for name in own if name != record.name]
+    if missing := [name for name in names if name not in others]:
+        raise InputError(
+            f"predictors={predictors!r}: {missing} are no variables beside {record.name}; expected "
+            f"some of {others}, or a Dataset."
+        )
+    assert record.ds is not None
+    return record.ds[list(names)]
+
+
+def predicted_background(
+    predictors: xr.Dataset,
+    record: GriddedRecord,
+    *,
+    device: str | None = None,
+    progress: bool | None = None,
+) -> Any:
+    """Estimates of a record from predictors, (..., time, y, x) in its working order, m3 m-3.
+
+    On the days from the first to the last observation each value is from networks that were fitted
+    without it, see :mod:`xsm.training.out_of_sample`; on other days and in cells without
+    observations it is from all of them. NaN where there are no predictors, and on days colder than
+    those with observations.
+
+    Parameters
+    ----------
+    predictors : Dataset
+    record : GriddedRecord
+    device, progress
+        As in :func:`xsm.fit_estimator`.
+
+    Returns
+    -------
+    ndarray or dask array
+        A Dask array in one chunk if the record or a predictor is lazy. Each record of further
+        dimensions (orbit, depth) has estimates of its own.
+
+    Raises
+    ------
+    InputError, UnitError, TimeAxisError, MissingPackageError
+        As :func:`xsm.training.out_of_sample.fit_out_of_sample`; on Dask those for values are raised
+        when values are computed.
+    """
+    from xsm.networks.registry import network
+
+    network("dense").import_for_training()  # before any work, also on Dask
+    estimated = partial(_estimated, record=record, device=device, progress=progress)
+    target = to_m3m3(record.da, record.variable).rename(record.name)
+    lazy = target.chunks is not None or any(v.chunks is not None for v in predictors.values())
+    if not lazy:
+        return estimated(predictors, target)
+    from xsm.blockwise import dask_engine as engine
+    from xsm.conventions.predictors import find_predictors
+    from xsm.estimation.predictor_choice import choose_predictors
+
+    find_predictors(predictors, choose_predictors(predictors, target, None))  # raises early
+    variables = [*predictors.data_vars.values(), target]
+    templates = [(str(v.name), v.dims, v.attrs) for v in variables]
+    coords = predictors.coords.to_dataset().compute(), target.coords.to_dataset().compute()
+    function = partial(_of_arrays, estimated, templates=templates, coords=coords)
+    arrays = [engine.as_chunk(v.data) for v in variables]
+    return engine.shared(engine.combine_arrays(function, arrays, target.shape, np.float32))
+
+
+def _of_arrays(estimated: Any, arrays: Arrays, *, templates: Any, coords: Any) -> NDArray[Any]:
+    """:func:`_estimated` of the values of all predictors and, last, of the record."""
+    *variables, target = (
+        xr.DataArray(np.asarray(values), dims=dims, attrs=attrs, name=name)
+        for (name, dims, attrs), values in zip(templates, arrays, strict=True)
+    )
+    predictors = coords[0].assign({v.name: v.variable for v in variables})
+    return estimated(predictors, target.assign_coords(coords[1].coords))
+
+
+def _estimated(
+    predictors: xr.Dataset,
+    target: xr.DataArray,
+    *,
+    record: GriddedRecord,
+    device: str | None,
+    progress: bool | None,
+) -> NDArray[np.float32]:
+    """The estimates (..., T, H, W) of a record in memory."""
+    others = target.dims[:-3]
+    single = replace(record, da=record.da.isel(dict.fromkeys(others, 0), drop=True))
+    out = np.empty(target.shape, np.float32)
+    for index in np.ndindex(target.shape[:-3]):
+        own = target.isel(dict(zip(others, index, strict=True)), drop=True)
+        field = _estimate_of_record(predictors, own, device, progress)
+        out[index] = on_record(field, single, "predictors").values
+    return out
+
+
+def _estimate_of_record(
+    predictors: xr.Dataset, target: xr.DataArray, device: str | None, progress: bool | None
+) -> xr.DataArray:
+    """Estimates on the cells and days of the predictors."""
+    from xsm.estimate import estimate
+    from xsm.training.out_of_sample import fit_out_of_sample
+
+    fitted = fit_out_of_sample(predictors, target, device=device, progress=progress)
+    field = estimate(predictors, model=fitted.model, uncertainty=False, progress=False)
+    field = field["soil_moisture"].drop_vars("depth")
+    time = target.dims[0]  # of the predictors too, or the fit would have refused them
+    space = [dim for dim in field.dims if dim != time]
+    values = field.transpose(*space, time)
+    flat = values.values.reshape(-1, values.sizes[time]).copy()
+    present = daily_axis(field[time]).numbers
+    own = fitted.values[:, present]
+    own = np.where(np.isfinite(own), own, flat[fitted.cells])
+    flat[fitted.cells] = np.where(fitted.too_cold[:, present], np.nan, own)
+    return values.copy(data=flat.reshape(values.shape)).transpose(*field.dims)
