@@ -210,7 +210,8 @@ def table(result: dict[str, Any]) -> str:
         f"{row['record']} {row['without']:.1f} s without and {row['with']:.1f} s with"
         for row in result["cost"]
     )
-    note = f"RMSE in m3 m-3. CPU time of the calibration: {calls}. Measured {result['date']}."
+    cost = f" CPU time of a call, by calibration: {calls}." if calls else ""
+    note = f"RMSE in m3 m-3.{cost} Measured {result['date']}."
     return markdown(head, body) + f"\n\n{note}"
 
 

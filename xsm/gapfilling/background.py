@@ -30,7 +30,8 @@ MAX_SLOPE = 3.0
 
 TINY = np.finfo(np.float64).tiny
 TIME = -3  # axis of the days
-SLOPE, BACKGROUND_MEAN, RECORD_MEAN, STD, OBSERVED_CELL = range(5)
+SLOPE, BACKGROUND_MEAN, RECORD_MEAN, STD, OBSERVED_CELL, EXPLAINS = range(6)
+MAX_UNEXPLAINED = 0.5  # of the variance of a record, where a background may fill alone
 
 
 def regression(data: Any, background: Any) -> Any:
@@ -56,9 +57,10 @@ def regression(data: Any, background: Any) -> Any:
 
     Returns
     -------
-    array of float64, shape (5, ..., 1, H, W)
+    array of float64, shape (6, ..., 1, H, W)
         Slope, mean of the background, mean of the record, standard deviation of what is left over
-        (shrunk towards that of all cells in the same way), and whether the cell was observed.
+        (its square shrunk towards that of all cells by 20 days), whether the cell was observed, and
+        whether the background explains half of its variance (True without observations).
     """
     common = np.isfinite(data) & np.isfinite(background)
     number = common.sum(axis=TIME, keepdims=True)
@@ -71,6 +73,7 @@ def regression(data: Any, background: Any) -> Any:
     mean_b, mean_y = total(background) / days, total(data) / days
     b, y = background - mean_b, data - mean_y
     squares, products, left = total(b * b), total(b * y), total(y * y)
+    before = (left + PRIOR_DAYS * _over_cells(left) / every) / (number + PRIOR_DAYS)
     slope = np.clip(_slope(number, squares, products, left), 0, MAX_SLOPE)
     left = np.maximum(left - 2 * slope * products + slope**2 * squares, 0.0)
     variance = (left + PRIOR_DAYS * _over_cells(left) / every) / (number + PRIOR_DAYS)
@@ -89,7 +92,8 @@ def regression(data: Any, background: Any) -> Any:
             (np.sqrt(variance), np.sqrt(all_left)),
         )
     ]  # fmt: skip
-    return np.stack([*planes, observed.astype(np.float64)])
+    explains = ~observed | (variance <= MAX_UNEXPLAINED * before)
+    return np.stack([*planes, observed.astype(np.float64), explains.astype(np.float64)])
 
 
 def _slope(number: Any, squares: Any, products: Any, total: Any) -> Any:
@@ -124,7 +128,7 @@ def background_departure(background: Any, planes: Any) -> Any:
     Parameters
     ----------
     background : NumPy or Dask array, shape (T, H, W)
-    planes : array, shape (5, ..., 1, H, W)
+    planes : array, shape (6, ..., 1, H, W)
         :func:`regression`.
 
     Returns
@@ -140,10 +144,11 @@ def background_departure(background: Any, planes: Any) -> Any:
 def fill_departures(data: Any, background: Any, task: GapfillTask) -> Any:
     """What :func:`xsm.gapfilling.fill.fill` returns, of a record that departs from a background.
 
-    Gaps out of reach of the network, and cells without observations where `task` has land, are
-    filled by the background alone. The uncertainty is that of the filled departures, whose variance
-    is the error of the background: where nothing nearby was observed it is the standard deviation
-    of what the regression leaves over.
+    Gaps out of reach of the network, in cells where the background explains half of the variance,
+    and cells without observations where `task` has land are filled by the background alone. The
+    uncertainty is that of the filled departures, whose variance is the error of the background:
+    where nothing nearby was observed it is the standard deviation of what the regression leaves
+    over.
 
     Parameters
     ----------
@@ -167,7 +172,7 @@ def fill_departures(data: Any, background: Any, task: GapfillTask) -> Any:
     filled = np.where(flag == OBSERVED, data.astype(task.dtype), total)
     given = np.isfinite(background) & np.ones(data.shape, bool)
     flag = _with_background(flag, given & (planes[OBSERVED_CELL] > 0))
-    alone = given & _may_be_filled(data, flag, task)
+    alone = given & (planes[EXPLAINS] > 0) & _may_be_filled(data, flag, task)
     estimate = planes[RECORD_MEAN] + planes[SLOPE] * (background - planes[BACKGROUND_MEAN])
     return (
         (
