@@ -124,9 +124,30 @@ def test_unrelated_records_give_no_number_but_no_crash():
     rng = np.random.default_rng(9)
     records = [series(rng.random((30, 40))) for _ in range(3)]
     found = metrics.triple_collocation(*records, dim="time", ci="bca", n=50)
-    assert (found.status == 0).all()
     assert found.r2.isnull().any() and found.err_std.isnull().any()
     assert (found.r2.fillna(0.5) >= 0).all() and (found.r2.fillna(0.5) <= 1).all()
+
+
+def test_status_of_each_dataset_gives_the_reason_for_what_is_missing():
+    rng = np.random.default_rng(9)
+    found = metrics.triple_collocation(*(series(rng.random((30, 40))) for _ in range(3)), dim="time")
+    meanings = found.status.attrs["flag_meanings"].split()
+    names = xr.DataArray(np.array(meanings)[found.status.values], dims=found.status.dims)
+    assert set(np.unique(names)) == {"ok", "negative_error_variance", "negative_signal_variance"}
+    ok = names == "ok"
+    assert (found.r2.notnull() == ok).all() and (found.err_var.values[ok.values] >= 0).all()
+    assert ((names == "negative_error_variance") == (found.err_var < 0)).all()
+    assert ((names == "negative_signal_variance") == found.sensitivity.isnull()).all()
+
+
+def test_units_are_those_of_the_datasets_where_they_have_one():
+    x, y, z = three(1, 50)
+    found = metrics.triple_collocation(x, y, z, dim="time")
+    assert found.err_var.attrs["units"] == "(m3 m-3)2"
+    assert found.sensitivity.attrs["units"] == "m3 m-3"
+    z.attrs["units"] = "%"
+    found = metrics.triple_collocation(x, y, z, dim="time")
+    assert "units" not in found.err_var.attrs and found.err_std.attrs["units"] == "m3 m-3"
 
 
 @pytest.mark.parametrize(

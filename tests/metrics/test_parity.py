@@ -25,6 +25,7 @@ PYTESMO = {
     "ubrmsd": pairwise.ubrmsd,
     "mae": pairwise.aad,
     "mse": pairwise.msd,
+    "rss": pairwise.RSS,
     "mse_corr": pairwise.mse_corr,
     "mse_bias": pairwise.mse_bias,
     "mse_var": pairwise.mse_var,

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 from pytesmo import cdf_matching
 from pytesmo import scaling as pytesmo_scaling
+from scipy import stats
 
 from tests.metrics.samples import series, valid
 from xsm import metrics
@@ -23,7 +24,7 @@ def cdf(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return matching.fit(x, y).predict(x)
 
 
-@pytest.mark.parametrize("method", scaling.SCALING_METHODS)
+@pytest.mark.parametrize("method", ["mean_std", "min_max", "linear", "cdf"])
 def test_equals_pytesmo(pairs, method):
     est, ref = (da.astype(float) for da in pairs)
     found = scaling.scale(est, ref, dim="time", method=method)
@@ -92,6 +93,50 @@ def test_what_cannot_be_fitted_is_missing(method, values):
     out = scaling.scale(series([values]), series([[0.1, 0.2, 0.3, 0.4, 0.5]]), dim="time",
                         method=method)  # fmt: skip
     assert out.isnull().all()
+
+
+def test_linear_tails_equal_pytesmo(pairs):
+    est, ref = (da.astype(float) for da in pairs)
+    found = scaling.scale(est, ref, dim="time", method="cdf_linear_tails")
+    levels = list(scaling.PERCENTILES)
+    for cell in range(est.sizes["cell"]):
+        x, y = valid(est[cell], ref[cell])
+        both = (est[cell].notnull() & ref[cell].notnull()).values
+        theirs = cdf_matching.CDFMatching(percentiles=levels, linear_edge_scaling=True).fit(x, y)
+        np.testing.assert_allclose(found[cell].values[both], theirs.predict(x), atol=1e-6)
+    plain = scaling.scale(est, ref, dim="time", method="cdf")
+    assert float(abs(found - plain).max()) > 1e-4
+
+
+def test_percentiles_of_beta_distributions_equal_scipy():
+    rng = np.random.default_rng(4)
+    x, y = rng.beta(2, 5, 60), 0.1 + 0.3 * rng.beta(4, 3, 60)
+    levels = np.array(scaling.PERCENTILES)
+    learned = scaling.fit(series([x]), series([y]), dim="time", method="cdf_beta")
+    for name, values in (("est", x), ("ref", y)):
+        low, size = values.min(), np.ptp(values)
+        mean, variance = ((values - low) / size).mean(), ((values - low) / size).var()
+        total = mean * (1 - mean) / variance - 1
+        expected = stats.beta.ppf(levels / 100, mean * total, (1 - mean) * total, low, size)
+        np.testing.assert_allclose(learned[name][0], expected, rtol=1e-8)
+
+
+def test_parameters_of_each_season_are_those_of_its_days():
+    rng = np.random.default_rng(1)
+    est, ref = series(rng.random((2, 400))), series(rng.random((2, 400)))
+    learned = scaling.fit(est, ref, dim="time", method="mean_std", by="season")
+    assert learned.slope.dims == ("season", "cell")
+    out = scaling.apply(est, learned)
+    assert out.dims == est.dims and out.attrs["units"] == "m3 m-3"
+    for season in ("DJF", "JJA"):
+        own = est.time.dt.season.values == season
+        expected = scaling.scale(est[:, own], ref[:, own], dim="time", method="mean_std")
+        np.testing.assert_allclose(out[:, own], expected)
+    half = learned.sel(season=["DJF", "JJA"])
+    with pytest.raises(InputError, match="no parameters of season MAM, SON"):
+        scaling.apply(est, half)
+    with pytest.raises(InputError, match="by='week': expected None or one of 'season'"):
+        scaling.fit(est, ref, dim="time", by="week")
 
 
 def test_wrong_options_say_what_is_right(osse):

@@ -123,7 +123,7 @@ def test_unknown_strata_are_named(year):
         validate(*year, by="weekday")
     assert set(STRATA) == {
         "season", "month", "land_cover", "climate_zone", "latitude_band", "wetness", "network",
-        "period", "winter",
+        "period", "winter", "window", "depth", "frm_class", "soil_texture",
     }  # fmt: skip
 
 
@@ -134,10 +134,61 @@ def test_labels_of_codes_and_texts():
     assert labels_of(texts).values.tolist() == ["Csa", "", ""]
 
 
-def test_a_definition_where_there_is_none_is_refused(year):
+@pytest.mark.parametrize("definition", [[1, 2], -3, True, 1.5])
+def test_overlap_of_seasons_and_months_is_a_number_of_days(year, definition):
     for name in ("season", "month"):
-        with pytest.raises(InputError, match=f"{name}=.*has no definition"):
-            validate(*year, by={name: [1, 2]})
+        with pytest.raises(InputError, match=f"by: {name}=.*expected the days"):
+            validate(*year, by={name: definition})
+
+
+def test_seasons_overlap_by_days(year):
+    """Counted by hand: 15 days on each side of a season; 2015 and 2016 are 731 days."""
+    ds, ref = year
+    overlap = validate(ds, ref, metrics="bias", by={"season": 15}).n_obs.isel(station=0)
+    dates = ds.time.to_index()
+    spans = {"MAM": ("02-15", "06-15"), "JJA": ("05-17", "09-15"), "SON": ("08-17", "12-15")}
+    for season, (first, last) in spans.items():
+        inside = (dates.strftime("%m-%d") >= first) & (dates.strftime("%m-%d") <= last)
+        assert overlap.sel(season=season).item() == inside.sum()
+    winter = (dates.strftime("%m-%d") >= "11-16") | (dates.strftime("%m-%d") <= "03-15")
+    assert overlap.sel(season="DJF").item() == winter.sum()
+
+
+def test_own_windows_may_overlap_and_hold_new_year(year):
+    ds, ref = year
+    windows = {"growing": ("04-01", "09-30"), "summer": ("06-01", "08-31"), "cold": ("11-15", "02-29")}
+    scores = validate(ds, ref, metrics="bias", by={"window": windows})
+    assert scores.window.values.tolist() == list(windows)
+    text = ds.time.dt.strftime("%m-%d").values
+    cold = (text >= "11-15") | (text <= "02-29")
+    expected = [((text >= "04-01") & (text <= "09-30")).sum(), 184, cold.sum()]
+    assert scores.n_obs.isel(station=0).values.tolist() == expected
+    with pytest.raises(InputError, match="'02-30' is no month and day; expected a mapping"):
+        validate(ds, ref, by={"window": {"a": ("02-30", "03-01")}})
+    with pytest.raises(InputError, match="window=None: expected a mapping"):
+        validate(ds, ref, by="window")
+
+
+def test_layers_and_classes_of_the_stations(year):
+    ds, ref = year
+    ref = ref.assign_coords(
+        depth_from=("station", [0.0, 0.0]), depth_to=("station", [0.3, 0.05]),
+        frm_class=("station", ["very representative", "undeducible"]),
+        soil_texture=("station", ["loam", "sand"]),
+    )  # fmt: skip
+    options = {"metrics": "bias", "stations": {"depth": None}}
+    scores = validate(ds, ref, by="depth", **options)
+    assert scores.depth.values.tolist() == ["0 to 0.05 m", "0 to 0.3 m"]
+    assert scores.n_obs.values.tolist() == [[0, 731], [731, 0]]
+    scores = validate(ds, ref, by={"depth": [0, 0.1, 0.4]}, **options)
+    assert scores.depth.values.tolist() == ["0 to 0.1 m", "0.1 to 0.4 m"]
+    assert scores.n_obs.values.tolist() == [[0, 731], [731, 0]]
+    scores = validate(ds, ref, by=["frm_class", "soil_texture"], **options)
+    assert scores.n_obs.sel(soil_texture="loam").values.tolist() == [[0, 731], [0, 0]]
+    with pytest.raises(InputError, match="no depth of the sensors"):
+        validate(*year, by="depth")
+    with pytest.raises(InputError, match="increasing depths"):
+        validate(ds, ref, by={"depth": [0.1]}, **options)
 
 
 BACKWARDS = slice(None, None, -1)

@@ -29,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "pearson_r": "xsm.metrics.correlation:pearson_r",
         "r2": "xsm.metrics.correlation:r2",
         "rmsd": "xsm.metrics.error:rmsd",
+        "rss": "xsm.metrics.error:rss",
         "scaling": "xsm.metrics.scaling",
         "scores": "xsm.metrics.score_table:scores",
         "spearman_rho": "xsm.metrics.correlation:spearman_rho",

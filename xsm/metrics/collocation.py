@@ -21,7 +21,13 @@ from xsm.metrics.resampling import (
     confidence_bounds,
     resample_deviations,
 )
-from xsm.metrics.status import STATUS_ATTRS, pair_status
+from xsm.metrics.status import (
+    NEGATIVE_ERROR_VARIANCE,
+    NEGATIVE_SIGNAL_VARIANCE,
+    OK,
+    STATUS_ATTRS,
+    pair_status,
+)
 from xsm_kernels import compile_loop, compile_once, run_in_threads
 
 DATASET = "dataset"
@@ -89,7 +95,11 @@ def triple_collocation(
           doi 10.1002/2014GL061322); NaN outside 0 to 1;
 
         with ``*_low`` and ``*_high`` of err_std, snr_db, beta and r2 if `ci` is given; and
-        ``n_obs`` and ``status``. Lazy if the input is.
+        ``n_obs`` and ``status``. The status is that of each dataset: ``negative_error_variance``
+        where ``err_var`` is below 0 (``err_std`` and ``r2`` are missing), and
+        ``negative_signal_variance`` where the variance of the signal is (``sensitivity`` and ``r2``
+        are missing). Both occur with short series and with errors that are not independent. Lazy
+        if the input is.
 
     Raises
     ------
@@ -111,15 +121,19 @@ def triple_collocation(
         _collocate,
         triplets,
         output_dtypes=(*(np.float64 for _ in variables), np.int64, np.int8),
-        output_dims=[*((DATASET,) for _ in variables), (), ()],
+        output_dims=[*((DATASET,) for _ in variables), (), (DATASET,)],
         new_sizes={DATASET: 3},
         plan=ResamplingPlan(ci or "percentile", level, n if ci else 0, block, seed),
         reference=reference,
         min_pairs=min_pairs,
         disjoint=triplets.disjoint,
     )
-    units = series[reference].attrs.get("units")
-    out = {name: _with_attrs(name, da, units) for name, da in zip(variables, results, strict=False)}
+    units = [da.attrs.get("units") for da in series]
+    own = units[0] if len({*units}) == 1 else None  # one unit for the variable of all datasets
+    out = {
+        name: _with_attrs(name, da, own, units[reference])
+        for name, da in zip(variables, results, strict=False)
+    }
     out["n_obs"] = with_attrs(results[-2], long_name="number of triplets", units="1")
     out["status"] = with_attrs(results[-1], **STATUS_ATTRS)
     return xr.Dataset(out).assign_coords({DATASET: labels})
@@ -133,8 +147,13 @@ def _labels(names: Sequence[str] | None, series: tuple[xr.DataArray, ...]) -> li
     return list(map(str, labels)) if distinct and None not in labels else ["x", "y", "z"]
 
 
-def _with_attrs(name: str, da: xr.DataArray, reference_units: str | None) -> xr.DataArray:
-    """`da` with the long name and units of a statistic or a bound of it."""
+def _with_attrs(
+    name: str, da: xr.DataArray, own_units: str | None, reference_units: str | None
+) -> xr.DataArray:
+    """`da` with the long name and units of a statistic or a bound of it.
+
+    `own_units`: of the datasets where all have one unit, else None: no unit can be given.
+    """
     statistic, _, side = name.partition("_low")[0].partition("_high")
     long_name, units = STATISTICS[statistic]
     bound = {"low": "lower bound of ", "high": "upper bound of "}.get(name.rpartition("_")[2], "")
@@ -143,6 +162,9 @@ def _with_attrs(name: str, da: xr.DataArray, reference_units: str | None) -> xr.
         attrs["units"] = units
     elif units == "reference" and reference_units is not None:
         attrs["units"] = str(reference_units)
+    elif units.startswith("dataset") and own_units is not None:
+        squared = units == "dataset2" and own_units != "1"
+        attrs["units"] = f"({own_units})2" if squared else str(own_units)
     return with_attrs(da, **attrs)
 
 
@@ -156,7 +178,7 @@ def _collocate(
     min_pairs: int,
     disjoint: bool,
 ) -> tuple[NDArray[Any], ...]:
-    """Statistics (P, 3) in the order of `STATISTICS`, their bounds, then n_obs and status (P,)."""
+    """Statistics (P, 3) in the order of `STATISTICS`, their bounds, n_obs (P,), status (P, 3)."""
     compressed = compress_valid(x, y, z)
     n_bounds = 2 * len(WITH_INTERVAL) if plan.n_resamples else 0
     n_statistics, n_without = len(STATISTICS), len(WITHOUT_INTERVAL)
@@ -187,7 +209,18 @@ def _collocate(
         min_pairs=min_pairs,
         disjoint=disjoint,
     )
-    return (*out, compressed.length, status)
+    return (*out, compressed.length, _status_of_datasets(status, *out[:n_without]))
+
+
+def _status_of_datasets(
+    status: NDArray[np.int8], err_var: NDArray[np.float64], sensitivity: NDArray[np.float64]
+) -> NDArray[np.int8]:
+    """Status (P, 3): that of the triplets (P,), or why a dataset has no ``err_std`` or ``r2``."""
+    computed = np.repeat((status == OK)[:, None], 3, axis=1) & np.isfinite(err_var)
+    status = np.repeat(status[:, None], 3, axis=1)
+    status = np.where(computed & (err_var < 0), NEGATIVE_ERROR_VARIANCE, status)
+    status = np.where(computed & np.isnan(sensitivity), NEGATIVE_SIGNAL_VARIANCE, status)
+    return status.astype(np.int8)
 
 
 def _moments(

@@ -51,6 +51,16 @@ def mse(m: Moments) -> NDArray[Any]:
 
 
 @moment_metric
+def rss(m: Moments) -> NDArray[Any]:
+    """Residual sum of squares, ``sum((x - y)^2)``: 0 to inf, best 0, squared units of the data.
+
+    The number of pairs times `mse`. It grows with the number of pairs; with weights it is the
+    weighted mean of the squares times the number of pairs.
+    """
+    return m.n * (m.dd / m.weight + (m.mean_x - m.mean_y) ** 2)
+
+
+@moment_metric
 def rmsd(m: Moments) -> NDArray[Any]:
     """Root-mean-square difference, ``sqrt(mean((x - y)^2))``: 0 to inf, best 0, units of the data.
 

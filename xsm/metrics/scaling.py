@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
-from xsm.metrics.compress_valid import compress_valid
+from xsm.metrics.cdf_percentiles import CDF_METHODS, matched_percentiles
 from xsm.metrics.moments import MOMENT, compute_moments, unstack_moments
 from xsm.metrics.pairs import MIN_PAIRS, Dims, Pairs, apply_to_series, pair
 
-SCALING_METHODS = ("mean_std", "min_max", "linear", "cdf")
+SCALING_METHODS = ("mean_std", "min_max", "linear", *CDF_METHODS)
+GROUPINGS = ("season", "month")  # of the days, with parameters for each group
 PERCENTILE = "percentile"
 PERCENTILES = (0.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 100.0)
 
@@ -26,6 +29,7 @@ def fit(
     dim: Dims,
     method: str = "mean_std",
     percentiles: Sequence[float] = PERCENTILES,
+    by: str | None = None,
 ) -> xr.Dataset:
     """Parameters that give `est` the distribution of `ref`, from their pairs.
 
@@ -34,42 +38,50 @@ def fit(
     est, ref : DataArray
         Any units.
     dim : str or sequence of str
-    method : {"mean_std", "min_max", "linear", "cdf"}
+    method : {"mean_std", "min_max", "linear", "cdf", "cdf_linear_tails", "cdf_beta"}
         Equal mean and standard deviation; equal minimum and maximum; least squares of the
         reference on the estimate; or equal percentiles, with straight lines between and beyond
         them (Reichle and Koster, 2004, doi 10.1029/2004GL020938; percentiles of (k - 0.5) / n, as
-        in pytesmo).
+        in pytesmo). The tails of "cdf_linear_tails" are regression lines, which single extremes
+        change less (Moesinger et al., 2020, doi 10.5194/essd-12-177-2020). "cdf_beta" matches
+        beta distributions with the extremes, mean and variance of the series, for short records.
     percentiles : sequence of float
-        For "cdf", rising from 0 to 100.
+        For the CDF methods, rising from 0 to 100.
+    by : {None, "season", "month"}
+        Parameters for each season (DJF, MAM, JJA, SON) or month; `dim` is the time then.
 
     Returns
     -------
     Dataset
-        ``slope`` and ``intercept``, or ``est`` and ``ref`` along ``percentile``; NaN where there
-        are fewer than three pairs or the estimate is constant. Lazy if the input is.
+        ``slope`` and ``intercept``, or ``est`` and ``ref`` along ``percentile``, and along
+        ``season`` or ``month`` with `by`; NaN where there are fewer than three pairs or the
+        estimate is constant. Lazy if the input is.
 
     Raises
     ------
     InputError
-        If `method` or `percentiles` cannot be used.
+        If `method`, `percentiles` or `by` cannot be used.
     """
+    if by is not None:
+        return _fit_groups(est, ref, dim=dim, method=method, percentiles=percentiles, by=by)
     if method not in SCALING_METHODS:
         expected = ", ".join(map(repr, SCALING_METHODS))
         raise InputError(f"method={method!r}: expected one of {expected}.")
     pairs = pair(est, ref, dim=dim, any_units=True)
-    if method == "cdf":
+    if method in CDF_METHODS:
         levels = np.asarray(percentiles, np.float64)
         if levels.size < 2 or (np.diff(levels) <= 0).any() or levels[0] < 0 or levels[-1] > 100:
             raise InputError(
                 f"percentiles={percentiles!r}: expected two or more numbers rising within 0 .. 100."
             )
         from_est, from_ref = apply_to_series(
-            _percentiles,
+            matched_percentiles,
             pairs,
             output_dtypes=(np.float64, np.float64),
             output_dims=((PERCENTILE,), (PERCENTILE,)),
             new_sizes={PERCENTILE: levels.size},
             levels=levels,
+            method=method,
         )
         from_est = with_attrs(from_est, long_name="percentiles of the estimate", **_units(est))
         from_ref = with_attrs(from_ref, long_name="percentiles of the reference", **_units(ref))
@@ -92,6 +104,8 @@ def apply(est: xr.DataArray, params: xr.Dataset) -> xr.DataArray:
     InputError
         If `params` is not from :func:`fit`.
     """
+    if by := params.attrs.get("scaling_by"):
+        return _apply_groups(est, params, str(by))
     if {"slope", "intercept"} <= set(params.data_vars):
         out = est * params["slope"] + params["intercept"]
     elif {"est", "ref"} <= set(params.data_vars):
@@ -118,7 +132,12 @@ def apply(est: xr.DataArray, params: xr.Dataset) -> xr.DataArray:
 
 
 def scale(
-    est: xr.DataArray, ref: xr.DataArray, *, dim: Dims, method: str = "mean_std"
+    est: xr.DataArray,
+    ref: xr.DataArray,
+    *,
+    dim: Dims,
+    method: str = "mean_std",
+    by: str | None = None,
 ) -> xr.DataArray:
     """`est` with the distribution of `ref`: :func:`fit` and :func:`apply` on one record.
 
@@ -128,7 +147,64 @@ def scale(
     >>> scale(est, ref, dim="t", method="linear").round(3).values.tolist()
     [0.1, 0.3, 0.5]
     """
-    return apply(est, fit(est, ref, dim=dim, method=method))
+    return apply(est, fit(est, ref, dim=dim, method=method, by=by))
+
+
+def _fit_groups(
+    est: xr.DataArray, ref: xr.DataArray, *, dim: Dims, by: str, **options: Any
+) -> xr.Dataset:
+    """Parameters of each season or month that `est` has."""
+    if by not in GROUPINGS:
+        raise InputError(f"by={by!r}: expected None or one of {', '.join(map(repr, GROUPINGS))}.")
+    groups = [_groups_of_days(da, dim, by) for da in (est, ref)]
+    labels = np.unique(groups[0])
+    parts = [
+        fit(
+            est.isel({dim: np.flatnonzero(groups[0] == label)}),
+            ref.isel({dim: np.flatnonzero(groups[1] == label)}),
+            dim=dim,
+            **options,
+        )
+        for label in labels
+    ]
+    params = xr.concat(parts, dim=pd.Index(labels, name=by), combine_attrs="override")
+    return params.assign_attrs(scaling_by=by, scaling_dim=str(dim))
+
+
+def _groups_of_days(da: xr.DataArray, dim: Dims, by: str) -> NDArray[Any]:
+    """Season or month of each day along `dim`."""
+    if not isinstance(dim, Hashable) or dim not in da.coords or not hasattr(da[dim].dt, by):
+        raise InputError(f"by={by!r}: dim={dim!r} must be one dimension with dates.")
+    return np.asarray(getattr(da[dim].dt, by).values)
+
+
+def _apply_groups(est: xr.DataArray, params: xr.Dataset, by: str) -> xr.DataArray:
+    """`est` scaled with the parameters of the season or month of each day."""
+    dim = params.attrs["scaling_dim"]
+    groups = _groups_of_days(est, dim, by)
+    missing = sorted({*groups.tolist()} - {*params[by].values.tolist()})
+    if missing:
+        raise InputError(
+            f"params has no parameters of {by} {', '.join(map(str, missing))}, which est has: fit "
+            "them on a record with these days, or select days."
+        )
+    rows = {label: np.flatnonzero(groups == label) for label in np.unique(groups).tolist()}
+    parts = [
+        apply(est.isel({dim: index}), _without_groups(params.sel({by: label}, drop=True)))
+        for label, index in rows.items()
+    ]
+    if not parts:
+        return apply(est, _without_groups(params.isel({by: 0}, drop=True)))
+    order = np.argsort(np.concatenate(list(rows.values())), kind="stable")
+    return xr.concat(parts, dim=dim).isel({dim: order}).transpose(*parts[0].dims)
+
+
+def _without_groups(params: xr.Dataset) -> xr.Dataset:
+    """Parameters of one group, as :func:`fit` returns them without groups."""
+    own_attrs = {k: v for k, v in params.attrs.items() if not str(k).startswith("scaling_")}
+    out = params.copy()
+    out.attrs = own_attrs
+    return out
 
 
 def _line(pairs: Pairs, method: str) -> xr.Dataset:
@@ -173,48 +249,6 @@ def _line_of_extremes(
         slope = (high_y - low_y) / (high_x - low_x)
         slope = np.where((paired.sum(axis=1) < MIN_PAIRS) | (high_x <= low_x), np.nan, slope)
         return slope, low_y - slope * low_x
-
-
-def _percentiles(
-    x: NDArray[np.float64], y: NDArray[np.float64], *, levels: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentiles (P, Q) of x and y, those of x without repetition."""
-    compressed = compress_valid(x, y)
-    of_x, of_y = (
-        _percentiles_of_sorted(np.sort(values, axis=1), compressed.length, levels)
-        for values in compressed.series
-    )
-    undefined = (compressed.length < MIN_PAIRS) | (of_x[:, 0] >= of_x[:, -1])
-    of_x[undefined], of_y[undefined] = np.nan, np.nan
-    repeated = (of_x[:, 1:] <= of_x[:, :-1]).any(axis=1)
-    for p in np.flatnonzero(repeated & ~undefined):
-        of_x[p] = _distinct_percentiles(of_x[p], levels)
-    return of_x, of_y
-
-
-def _percentiles_of_sorted(
-    ordered: NDArray[np.float64], length: NDArray[np.int64], levels: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Percentiles (P, Q) of the first `length` of sorted rows; value k is that of (k - 0.5) / n."""
-    if not ordered.shape[1]:
-        return np.full((ordered.shape[0], levels.size), np.nan)
-    last = np.maximum(length - 1, 0)[:, None]
-    position = np.clip(levels / 100.0 * length[:, None] - 0.5, 0, last)
-    below = np.floor(position).astype(np.int64)
-    first, second = (
-        np.take_along_axis(ordered, k, axis=1) for k in (below, np.minimum(below + 1, last))
-    )
-    return first + (second - first) * (position - below)
-
-
-def _distinct_percentiles(
-    values: NDArray[np.float64], levels: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Percentiles interpolated between the first of each run of equal ones."""
-    _, first = np.unique(values, return_index=True)
-    distinct_levels = levels[first]
-    distinct_levels[-1] = levels[-1]
-    return np.interp(levels, distinct_levels, values[first])
 
 
 def _interpolate(

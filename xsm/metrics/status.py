@@ -15,7 +15,9 @@ from numpy.typing import NDArray
     TOO_FEW_PAIRS,
     CONSTANT_SERIES,
     ALL_MISSING,
-) = range(6)
+    NEGATIVE_ERROR_VARIANCE,
+    NEGATIVE_SIGNAL_VARIANCE,
+) = range(8)
 MEANINGS = (
     "ok",
     "no_overlap_in_time",
@@ -23,6 +25,8 @@ MEANINGS = (
     "too_few_pairs",
     "constant_series",
     "all_missing",
+    "negative_error_variance",
+    "negative_signal_variance",
 )
 STATUS_ATTRS: dict[str, Any] = {
     "long_name": "status of the scores",

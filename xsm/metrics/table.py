@@ -81,6 +81,7 @@ METRICS: dict[str, Metric] = {
     "mse_var": Metric(
         _ERROR + "mse_var", "mean squared difference from unequal variability", "data2", 0.0
     ),
+    "rss": Metric(_ERROR + "rss", "residual sum of squares", "data2", 0.0),
     "anomaly_r": Metric(
         _CORRELATION + "anomaly_r", "Pearson correlation of anomalies", "1", 1.0, any_units=True
     ),

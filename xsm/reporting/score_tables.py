@@ -27,6 +27,7 @@ SHORT_NAMES = {
     "kge": "KGE",
     "nse": "NSE",
     "mse": "MSE",
+    "rss": "RSS",
     "mse_corr": "MSE, correlation",
     "mse_bias": "MSE, bias",
     "mse_var": "MSE, variability",

@@ -22,7 +22,9 @@ from xsm.insitu.station_dataset import text_column
 
 logger = logging.getLogger(__name__)
 
-TEXTS = ("network", "station_name", "sensor", "land_cover", "climate_zone")
+TEXTS = (
+    "network", "station_name", "sensor", "land_cover", "climate_zone", "frm_class", "soil_texture",
+)  # fmt: skip
 DEPTHS = ("depth_from", "depth_to")
 # names of a coordinate that identifies the stations, where station_name is missing
 ID_NAMES = ("station_id", "site_id", "location_id", "sensor_id", "id", "site", "name")
@@ -70,7 +72,7 @@ def read_stations(
         Soil moisture along a station and a time dimension, in any unit xsm converts; lat and lon
         along station. Optional: depth_from and depth_to (or depth; if they change in time, their
         mean is used) in m or in the unit of their attribute, positive down or up; network,
-        station_name, sensor, elevation, land_cover, climate_zone; a flag (text, or numbers with
+        station_name, sensor, elevation, land_cover, climate_zone, frm_class, soil_texture; a flag (text, or numbers with
         flag_meanings); and a dimension depth. Times may be datetime64, cftime, periods, or have a
         time zone. Without station_name, the coordinate of the stations, of any dtype, names them.
     var : str, optional

@@ -12,6 +12,7 @@ import xarray as xr
 from xsm.errors import InputError
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DAYS_OF_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # of a leap year
 SEASONS = {"DJF": (12, 1, 2), "MAM": (3, 4, 5), "JJA": (6, 7, 8), "SON": (9, 10, 11)}
 BAND = 30.0  # degrees
 WET = 0.4  # m3 m-3, as in the tables of GLASS-AVHRR (doi 10.5194/essd-17-5181-2025)
@@ -86,24 +87,87 @@ def stratum_definitions(by: Any) -> dict[str, Any]:
 
 
 def _season(context: StratumContext, definition: Any) -> Stratum:
-    _refuse_definition("season", definition)
-    month = _month(context)
-    return _without_empty_labels(
-        "season", {label: month.isin(months) for label, months in SEASONS.items()}
-    )
+    overlap = _overlap("season", definition)
+    spans = {
+        label: ((months[0], 1), (months[-1], DAYS_OF_MONTHS[months[-1] - 1]))
+        for label, months in SEASONS.items()
+    }
+    return _windows("season", context, spans, overlap)
 
 
 def _month_stratum(context: StratumContext, definition: Any) -> Stratum:
-    _refuse_definition("month", definition)
-    month = _month(context)
-    return _without_empty_labels("month", {label: month == i + 1 for i, label in enumerate(MONTHS)})
+    overlap = _overlap("month", definition)
+    spans = {
+        label: ((i, 1), (i, DAYS_OF_MONTHS[i - 1])) for i, label in enumerate(MONTHS, start=1)
+    }
+    return _windows("month", context, spans, overlap)
 
 
-def _refuse_definition(name: str, definition: Any) -> None:
-    if definition is not None:
+def _window(context: StratumContext, definition: Any) -> Stratum:
+    expected = (
+        "expected a mapping of labels to first and last day (month-day), such as "
+        "{'window': {'growing season': ('04-01', '09-30'), 'winter': ('11-15', '02-28')}}."
+    )
+    if not isinstance(definition, Mapping) or not definition:
+        raise InputError(f"by: window={definition!r}: {expected}")
+    try:
+        spans = {
+            str(label): (month_and_day(first), month_and_day(last))
+            for label, (first, last) in definition.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise InputError(f"by: window={definition!r}: {error}; {expected}") from error
+    return _windows("window", context, spans, 0)
+
+
+def _overlap(name: str, definition: Any) -> int:
+    """Days by which each season or month begins earlier and ends later."""
+    if definition is None:
+        return 0
+    if isinstance(definition, bool) or not isinstance(definition, int) or definition < 0:
         raise InputError(
-            f"by: {name}={definition!r}: a {name} has no definition; use period instead."
+            f"by: {name}={definition!r}: expected the days by which each {name} begins earlier and "
+            "ends later, such as 15. Define other windows by window, other years by period."
         )
+    return definition
+
+
+def month_and_day(text: Any) -> tuple[int, int]:
+    """Month and day of the month from a text such as "04-01".
+
+    Examples
+    --------
+    >>> month_and_day("02-29")
+    (2, 29)
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    month, day = (int(part) for part in str(text).split("-"))
+    if not (1 <= month <= 12 and 1 <= day <= DAYS_OF_MONTHS[month - 1]):
+        raise ValueError(f"{text!r} is no month and day")
+    return month, day
+
+
+def _windows(
+    name: str,
+    context: StratumContext,
+    spans: Mapping[str, tuple[tuple[int, int], tuple[int, int]]],
+    overlap: int,
+) -> Stratum:
+    """Windows of the year, first and last day included; they may overlap and hold 1 January."""
+    before = np.concatenate([[0], np.cumsum(DAYS_OF_MONTHS)[:-1]])  # days before each month
+    month, day = (np.asarray(getattr(context.time.dt, part).values) for part in ("month", "day"))
+    position = before[month - 1] + day
+    masks = {}
+    for label, (first, last) in spans.items():
+        start, end = (before[m - 1] + d for m, d in (first, last))
+        length = (end - start) % 366 + 1 + 2 * overlap
+        inside = (position - start + overlap) % 366 < length
+        masks[label] = xr.DataArray(inside, dims=context.time.dims)
+    return _without_empty_labels(name, masks)
 
 
 def _month(context: StratumContext) -> xr.DataArray:
@@ -193,6 +257,47 @@ def _category(name: str) -> Callable[[StratumContext, Any], Stratum]:
     return build
 
 
+def _depth(context: StratumContext, definition: Any) -> Stratum:
+    """Layers of the sensors from shallow to deep, or of sensors by the depth of their lower end."""
+    lower = context.categories("depth_to", None)
+    if lower is None:
+        raise InputError(
+            "by: no depth of the sensors was found: expected stations with depth_from and depth_to "
+            "(or depth), in m."
+        )
+    upper = context.categories("depth_from", None)
+    bottom = lower.reset_coords(drop=True).astype(np.float64)
+    top = bottom if upper is None else upper.reset_coords(drop=True).astype(np.float64)
+    if definition is not None:
+        edges = np.asarray(definition, np.float64)
+        if edges.ndim != 1 or edges.size < 2 or (np.diff(edges) <= 0).any():
+            raise InputError(
+                f"by: depth={definition!r}; expected increasing depths in m, two or more, such as "
+                "[0, 0.05, 0.1, 0.4]."
+            )
+        masks = {
+            _layer_label(low, high): ((bottom > low) | ((bottom == low) & (low == edges[0])))
+            & (bottom <= high)
+            for low, high in zip(edges[:-1], edges[1:], strict=True)
+        }
+        return _without_empty_labels("depth", masks)
+    ends = np.stack([bottom.values, top.values], axis=-1).reshape(-1, 2)
+    layers = np.unique(ends[np.isfinite(ends).all(axis=1)], axis=0)
+    masks = {_layer_label(t, b): (top == t) & (bottom == b) for b, t in layers.tolist()}
+    return _without_empty_labels("depth", masks)
+
+
+def _layer_label(top: float, bottom: float) -> str:
+    """Ends of a layer in m.
+
+    Examples
+    --------
+    >>> _layer_label(0.0, 0.05), _layer_label(0.1, 0.1)
+    ('0 to 0.05 m', '0.1 m')
+    """
+    return f"{bottom:g} m" if top == bottom else f"{top:g} to {bottom:g} m"
+
+
 def labels_of(categories: xr.DataArray) -> xr.DataArray:
     """Categories as text: the flag_meanings of codes, if any; "" where missing."""
     values = np.asarray(categories.values)
@@ -227,11 +332,15 @@ def _without_empty_labels(name: str, masks: dict[str, xr.DataArray]) -> Stratum:
 STRATA: dict[str, Callable[[StratumContext, Any], Stratum]] = {
     "season": _season,
     "month": _month_stratum,
+    "window": _window,
     "land_cover": _category("land_cover"),
     "climate_zone": _category("climate_zone"),
     "latitude_band": _latitude_band,
     "wetness": _wetness,
     "network": _category("network"),
+    "frm_class": _category("frm_class"),
+    "soil_texture": _category("soil_texture"),
+    "depth": _depth,
     "period": _period,
     "winter": _winter,
 }
