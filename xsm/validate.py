@@ -14,13 +14,13 @@ from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.gapfill import gapfill
 
 if TYPE_CHECKING:
-    from xsm.validation import GapOptions, ProductOptions, StationOptions
+    from xsm.validation import GapOptions, ProductOptions, SeveralOptions, StationOptions
 
 DEFAULT_METRICS = ("bias", "rmsd", "ubrmsd", "mae", "pearson_r", "std_ratio")
 
 
 def validate(
-    obj: xr.Dataset | xr.DataArray | xr.DataTree,
+    obj: Any,
     reference: Any = None,
     *,
     var: str | None = None,
@@ -37,6 +37,7 @@ def validate(
     stations: StationOptions | Mapping[str, Any] | None = None,
     product: ProductOptions | Mapping[str, Any] | None = None,
     gaps: GapOptions | Mapping[str, Any] | None = None,
+    several: SeveralOptions | Mapping[str, Any] | None = None,
     progress: bool | None = None,
 ) -> Any:
     """Score a daily soil moisture record.
@@ -46,9 +47,11 @@ def validate(
 
     Parameters
     ----------
-    obj : Dataset, DataArray or DataTree
-        Daily soil moisture on a grid, in any unit xsm converts. Of a DataTree each group that holds
-        soil moisture is scored on its own; the result is a tree.
+    obj : Dataset, DataArray, list or mapping of them, or DataTree
+        Daily soil moisture on a grid, in any unit xsm converts. Several products, in a list or by
+        their names in a mapping, are scored against one reference along the dimension ``product``.
+        Of a DataTree each group that holds soil moisture is scored on its own; the result is a
+        tree.
     reference : optional
         - None: simulated gaps. Observed values are hidden, filled by ``gapfill`` and by baselines,
           and compared.
@@ -66,9 +69,14 @@ def validate(
         wetness (up to and above 0.4 m3 m-3 of the reference), network, period, winter (Dec-Feb
         beside the whole year, north of 30 N, with more than 100 pairs). A mapping defines them:
         ``{"land_cover": "igbp", "wetness": 0.3, "latitude_band": [-60, 0, 60], "period":
-        {"early": ("2015", "2016")}, "season": None}``. Not for triple collocation.
-    scaling : {None, "mean_std", "min_max", "linear", "cdf"}
-        Scale `obj` to the reference first, series by series. Not for triple collocation.
+        {"early": ("2015", "2016")}, "season": 15, "window": {"growing": ("04-01", "09-30")}}``; a
+        number of days makes seasons or months overlap. Also depth, frm_class and soil_texture of
+        the stations. Not for triple collocation.
+    scaling : None, str or mapping, optional
+        Scale `obj` to the reference first, series by series, by "mean_std", "min_max", "linear",
+        "cdf", "cdf_linear_tails" or "cdf_beta" (:func:`xsm.metrics.scaling.fit`). A mapping adds
+        ``by`` ("season", "month") and ``to`` ("reference", "estimate", or the name of one of
+        several products): ``{"method": "cdf", "by": "season"}``. Not for triple collocation.
     anomalies : {None, "moving_window", "climatology"}
         Score departures from the seasonal cycle instead of values. For stations and products.
     ci : bool, str or mapping, optional
@@ -94,6 +102,9 @@ def validate(
     gaps : mapping or xsm.validation.GapOptions, optional
         For simulated gaps: model="default" (networks; None: none), baselines=("linear",
         "window_mean", "climatology"), gap_patterns=("block", "swath", "cell"), n_realizations=3.
+    several : mapping or xsm.validation.SeveralOptions, optional
+        For several products: pairs="common" (scores on the pairs that all have) or "each";
+        triples=True, triple collocation of the reference with every two products.
     progress : bool, optional
         Show a progress bar. None: on a terminal. For simulated gaps.
 
@@ -103,10 +114,12 @@ def validate(
         Metrics with units and long names, ``n_obs`` and ``status`` (int8 flag: ok,
         no_overlap_in_time, outside_the_grid, too_few_pairs, constant_series, all_missing), along
         station, or rows and columns, or fill_method and gap_pattern; then along the strata. A point
-        that cannot be scored has a status and missing metrics. Another product adds ``summary_*``.
-        Simulated gaps add ``fraction_filled``, ``anomaly_r``, ``coverage_68``, ``coverage_95``,
-        ``edge_discontinuity`` and, for a year or more, the annual harmonic. Lazy for Dask input,
-        except for stations and simulated gaps. The attribute ``settings`` holds the arguments.
+        that cannot be scored has a status and missing metrics. Several products add ``product``,
+        and ``tc_*`` (triple, dataset): see :func:`xsm.metrics.triple_collocation`. Another product
+        adds ``summary_*``. Simulated gaps add ``fraction_filled``, ``anomaly_r``, ``coverage_68``,
+        ``coverage_95``, ``edge_discontinuity`` and, for a year or more, the annual harmonic. Lazy
+        for Dask input, except for stations and simulated gaps. The attribute ``settings`` holds
+        the arguments.
 
     Raises
     ------
@@ -128,6 +141,7 @@ def validate(
         scores = filled.sm.validate(other, product={"regions": {"Iberia": (36, 44, -10, 4)}})
         scores = ds.sm.validate(gaps={"baselines": ["linear", "dctpls"]})
         errors = ds.sm.validate((other, stations), ci=True)
+        scores = xsm.validate({"SMAP": smap, "ASCAT": ascat, "ERA5": era5}, stations, ci=True)
     """
     arguments = {k: v for k, v in locals().items() if k not in ("obj", "reference")}
     if isinstance(obj, xr.DataTree):

@@ -130,7 +130,9 @@ def test_unrelated_records_give_no_number_but_no_crash():
 
 def test_status_of_each_dataset_gives_the_reason_for_what_is_missing():
     rng = np.random.default_rng(9)
-    found = metrics.triple_collocation(*(series(rng.random((30, 40))) for _ in range(3)), dim="time")
+    found = metrics.triple_collocation(
+        *(series(rng.random((30, 40))) for _ in range(3)), dim="time"
+    )
     meanings = found.status.attrs["flag_meanings"].split()
     names = xr.DataArray(np.array(meanings)[found.status.values], dims=found.status.dims)
     assert set(np.unique(names)) == {"ok", "negative_error_variance", "negative_signal_variance"}

@@ -156,7 +156,11 @@ def test_seasons_overlap_by_days(year):
 
 def test_own_windows_may_overlap_and_hold_new_year(year):
     ds, ref = year
-    windows = {"growing": ("04-01", "09-30"), "summer": ("06-01", "08-31"), "cold": ("11-15", "02-29")}
+    windows = {
+        "growing": ("04-01", "09-30"),
+        "summer": ("06-01", "08-31"),
+        "cold": ("11-15", "02-29"),
+    }
     scores = validate(ds, ref, metrics="bias", by={"window": windows})
     assert scores.window.values.tolist() == list(windows)
     text = ds.time.dt.strftime("%m-%d").values

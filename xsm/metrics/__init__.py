@@ -34,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "scores": "xsm.metrics.score_table:scores",
         "spearman_rho": "xsm.metrics.correlation:spearman_rho",
         "std_ratio": "xsm.metrics.error:std_ratio",
+        "trend": "xsm.metrics.theil_sen:trend",
         "triple_collocation": "xsm.metrics.collocation:triple_collocation",
         "ubrmsd": "xsm.metrics.error:ubrmsd",
     },

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
     ALL_MISSING,
     NEGATIVE_ERROR_VARIANCE,
     NEGATIVE_SIGNAL_VARIANCE,
-) = range(8)
+    NOT_IN_THE_TRIPLE,
+) = range(9)
 MEANINGS = (
     "ok",
     "no_overlap_in_time",
@@ -27,6 +28,7 @@ MEANINGS = (
     "all_missing",
     "negative_error_variance",
     "negative_signal_variance",
+    "not_in_the_triple",
 )
 STATUS_ATTRS: dict[str, Any] = {
     "long_name": "status of the scores",

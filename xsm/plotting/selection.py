@@ -16,7 +16,16 @@ GAP_DIMS = ("fill_method", "gap_pattern")  # of the scores of simulated gaps
 DEFAULT_METRICS = ("pearson_r", "ubrmsd", "rmsd", "bias")  # in order of preference
 TOTALS = ("all", "all year")  # labels of a stratum that holds all values
 _NOT_METRICS = ("n_obs", "status", "estimate", "reference", "land")
-_NOT_METRIC_PREFIXES = ("p_", "summary_", "estimate_", "annual_", "edge_", "fraction_", "coverage_")
+_NOT_METRIC_PREFIXES = (
+    "p_",
+    "tc_",
+    "summary_",
+    "estimate_",
+    "annual_",
+    "edge_",
+    "fraction_",
+    "coverage_",
+)
 
 
 def metric_names(scores: xr.Dataset) -> list[str]:

@@ -20,7 +20,17 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4
 DARK, GREY, GRID = "#222222", "#8c8c8c", "#e3e3e3"
 # BrBG: brown for dry, green for wet.
 CMAP_SKILL, CMAP_ERROR, CMAP_COUNT, CMAP_DIVERGING = "viridis", "magma_r", "cividis", "BrBG"
-ERROR_METRICS = ("rmsd", "ubrmsd", "mae", "mse", "rss", "mse_corr", "mse_bias", "mse_var", "err_std")
+ERROR_METRICS = (
+    "rmsd",
+    "ubrmsd",
+    "mae",
+    "mse",
+    "rss",
+    "mse_corr",
+    "mse_bias",
+    "mse_var",
+    "err_std",
+)
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

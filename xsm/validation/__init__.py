@@ -8,7 +8,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "GapOptions": "xsm.validation.reference_options:GapOptions",
         "ProductOptions": "xsm.validation.reference_options:ProductOptions",
         "STRATA": "xsm.validation.strata:STRATA",
+        "SeveralOptions": "xsm.validation.reference_options:SeveralOptions",
         "StationOptions": "xsm.validation.reference_options:StationOptions",
+        "stability": "xsm.validation.score_stability:stability",
         "representative": "xsm.validation.triple:representative",
     },
 )

@@ -13,14 +13,20 @@ import xarray as xr
 
 from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.record import GriddedRecord, gridded_record
-from xsm.errors import InputError
+from xsm.errors import InputError, XsmError
 from xsm.validation.in_situ import validate_stations
 from xsm.validation.product import validate_product
-from xsm.validation.reference_options import OPTION_CLASSES, as_names, read_options
+from xsm.validation.reference_options import (
+    OPTION_CLASSES,
+    SeveralOptions,
+    as_names,
+    read_options,
+)
 from xsm.validation.scoring import ScoreOptions, interval_options, needs_whole_series
+from xsm.validation.several import several_at_stations, several_maps
 from xsm.validation.station_reader import station_dim
 from xsm.validation.strata import stratum_definitions
-from xsm.validation.triple import triple_at_stations, triple_of_grids
+from xsm.validation.triple import triple_at_stations, triple_of_grids, unique_labels
 
 Arguments = Mapping[str, Any]
 
@@ -29,13 +35,15 @@ Arguments = Mapping[str, Any]
 class Call:
     """A call of :func:`xsm.validate` with its arguments checked and its records opened.
 
+    records : name -> record to be scored; one, or several products
     grids : gridded references
     stations : references with a station dimension, as they were given
     options : StationOptions, ProductOptions or GapOptions, whichever applies
+    several : options for several products
     gapfill : :func:`xsm.gapfill`, for the networks that fill simulated gaps
     """
 
-    record: GriddedRecord
+    records: Mapping[str, GriddedRecord]
     grids: list[GriddedRecord]
     stations: list[Any]
     score_options: ScoreOptions
@@ -45,6 +53,13 @@ class Call:
     reference_var: str | None
     progress: bool | None
     gapfill: Callable[..., xr.Dataset]
+    several: SeveralOptions
+
+    @property
+    def record(self) -> GriddedRecord:
+        """The only record."""
+        (record,) = self.records.values()
+        return record
 
 
 class ReferenceKind(NamedTuple):
@@ -88,10 +103,12 @@ def run_validation(
         **{k: arguments[k] for k in ("scaling", "anomalies", "p_values", "min_pairs", "seed")},
     )
     stratum_definitions(arguments["by"])  # an unknown name is an error before anything is read
-    record = gridded_record(obj, arguments["var"], single=True)
+    records = _records(obj, arguments["var"])
     references = _as_list(reference)
     kind = KINDS[_kind_of(references)]
     _check_applicable(kind, arguments, defaults)
+    several = read_options("several", arguments["several"], SeveralOptions)
+    _check_number(records, kind, arguments)
     options = read_options(kind.group, arguments[kind.group], OPTION_CLASSES[kind.group])
     grids = [
         gridded_record(item, arguments["reference_var"], argument="reference", single=True)
@@ -100,14 +117,60 @@ def run_validation(
     ]
     stations = [item for item in references if station_dim(item) is not None]
     shared = {k: arguments[k] for k in ("by", "keep_pairs", "reference_var", "progress")}
-    call = Call(record, grids, stations, score_options, options, gapfill=gapfill, **shared)
+    call = Call(
+        records, grids, stations, score_options, options, gapfill=gapfill, several=several, **shared
+    )
     names = [*(grid.name for grid in grids), *(["stations"] if stations else [])]
     return kind.run(call).assign_attrs(
         xsm_scores=kind.label,
-        estimate_name=record.name,
+        estimate_name=", ".join(records),
         reference_name=", ".join(names) or "the same, hidden",
         settings=_settings({**arguments, kind.group: options}),
     )
+
+
+def _records(obj: Any, var: str | None) -> dict[str, GriddedRecord]:
+    """The records to be scored, by name: of one object, or of several."""
+    if isinstance(obj, xr.Dataset | xr.DataArray):
+        record = gridded_record(obj, var, single=True)
+        return {record.name: record}
+    given = isinstance(obj, Mapping)
+    if not given and not isinstance(obj, list | tuple):
+        raise InputError(
+            f"obj is a {type(obj).__name__}: expected a Dataset or DataArray, a list of them, or a "
+            "mapping of names to them."
+        )
+    if not obj:
+        raise InputError("obj is empty: expected at least one product.")
+    texts = [str(name) for name in obj] if given else [""] * len(obj)
+    records = []
+    for i, item in enumerate(obj.values() if given else obj):
+        argument = f"obj[{texts[i]!r}]" if given else f"obj[{i}]"
+        try:
+            records.append(gridded_record(item, var, argument=argument, single=True))
+        except XsmError as error:
+            if argument in str(error):
+                raise
+            raise type(error)(f"{argument}: {error}") from error
+    names = texts if given else unique_labels([record.name for record in records])
+    return dict(zip(names, records, strict=True))
+
+
+def _check_number(
+    records: Mapping[str, GriddedRecord], kind: ReferenceKind, arguments: Arguments
+) -> None:
+    """Several products need one reference; options for several need several products."""
+    if len(records) > 1 and kind not in (KINDS["in_situ"], KINDS["product"]):
+        raise InputError(
+            f"obj holds {len(records)} products, which does not apply to {kind.title}: give one "
+            "reference, stations or a product (triple collocation is among the results), or one "
+            "product."
+        )
+    if len(records) == 1 and arguments["several"] is not None:
+        raise InputError(
+            f"several={reprlib.repr(arguments['several'])} applies to several products: give obj "
+            "as a list or a mapping, or leave several out."
+        )
 
 
 def _as_list(reference: Any) -> list[Any]:
@@ -146,7 +209,7 @@ def _kind_of(references: list[Any]) -> str:
 def _check_applicable(kind: ReferenceKind, arguments: Arguments, defaults: Arguments) -> None:
     """Refuse arguments that would be ignored."""
     for group in OPTION_CLASSES:
-        if group != kind.group and arguments[group] is not None:
+        if group not in (kind.group, "several") and arguments[group] is not None:
             raise InputError(
                 f"{group}={reprlib.repr(arguments[group])} does not apply to {kind.title}, whose "
                 f"options are given by {kind.group}: leave {group} out."
@@ -191,6 +254,18 @@ def _simulated_gaps(call: Call) -> xr.Dataset:
 
 
 def _in_situ(call: Call) -> xr.Dataset:
+    if len(call.records) > 1:
+        return several_at_stations(
+            call.records,
+            call.stations,
+            call.score_options,
+            call.options,
+            call.several,
+            triple_options=_triple_options(call.score_options, call.several.triples),
+            by=call.by,
+            var=call.reference_var,
+            keep_pairs=call.keep_pairs,
+        )
     return validate_stations(
         call.record,
         call.stations,
@@ -203,6 +278,19 @@ def _in_situ(call: Call) -> xr.Dataset:
 
 
 def _product(call: Call) -> xr.Dataset:
+    if len(call.records) > 1:
+        records = {n: _in_blocks(r, call.score_options) for n, r in call.records.items()}
+        scores = several_maps(
+            records,
+            _in_blocks(call.grids[0], call.score_options),
+            call.score_options,
+            call.options,
+            call.several,
+            triple_options=_triple_options(call.score_options, call.several.triples),
+            by=call.by,
+            keep_pairs=call.keep_pairs,
+        )
+        return _computed_unless_dask(scores, [*call.records.values(), *call.grids])
     records = [call.record, *call.grids]
     first, second = (_in_blocks(record, call.score_options) for record in records)
     scores = validate_product(
@@ -236,9 +324,20 @@ def _triple_at_stations(call: Call) -> xr.Dataset:
     )
 
 
-def _triple_options(options: ScoreOptions) -> dict[str, Any]:
-    """Options of :func:`xsm.metrics.triple_collocation`."""
+def _triple_options(options: ScoreOptions, wanted: bool = True) -> dict[str, Any]:
+    """Options of :func:`xsm.metrics.triple_collocation`.
+
+    Raises
+    ------
+    InputError
+        If it is wanted, and has no intervals of the method.
+    """
     interval = dict(options.ci or {})
+    if wanted and interval.get("method") == "analytic":
+        raise InputError(
+            "ci='analytic': triple collocation has no analytic intervals. Use another method, such "
+            "as 'bca', or, for several products, several={'triples': False}."
+        )
     method = None if options.ci is None else interval.pop("method", "bca")
     return {"min_pairs": options.min_pairs, "ci": method, **interval}
 

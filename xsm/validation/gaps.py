@@ -103,6 +103,12 @@ def validate_gaps(
     values = _in_memory(record)
     if not np.isfinite(values).any():
         raise InputError(f"obj: {record.name} holds no observation: there is nothing to hide.")
+    scaling = score_options.scaling
+    if scaling is not None and (scaling.by is not None or scaling.to != "reference"):
+        raise InputError(
+            f"scaling: by={scaling.by!r}, to={scaling.to!r} does not apply to simulated gaps, "
+            "whose hidden cells are no series: give the method alone."
+        )
     patterns = list(gap_options.gap_patterns)
     cells, differences = HiddenCells(), EdgeDifferences()
     methods = _fill_methods(record, gap_options, gapfill)
@@ -263,7 +269,7 @@ def _pattern_scores(
     metrics = tuple(name for name in options.metrics if name != "anomaly_r")
     options = replace(options, metrics=metrics or ("n_obs",))
     if options.scaling is not None:
-        est = statistics.scaling.scale(est, ref, dim="pair", method=options.scaling)
+        est = statistics.scaling.scale(est, ref, dim="pair", method=options.scaling.method)
     scores = score_pairs(est, ref, strata, options, dim="pair")
     plain = ScoreOptions(metrics=("pearson_r",), min_pairs=options.min_pairs)
     anomaly_r = score_pairs(est - cell_means, ref - cell_means, strata, plain, dim="pair")

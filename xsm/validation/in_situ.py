@@ -50,6 +50,18 @@ def validate_stations(
 ) -> xr.Dataset:
     """Scores of a record at stations, (station, strata ...)."""
     pairs = collocate(record, references, station_options, var=var)
+    return score_stations(pairs, record, score_options, by=by, keep_pairs=keep_pairs)
+
+
+def score_stations(
+    pairs: xr.Dataset,
+    record: GriddedRecord,
+    score_options: ScoreOptions,
+    *,
+    by: Any = None,
+    keep_pairs: bool = False,
+) -> xr.Dataset:
+    """Scores of pairs from :func:`collocate`, (station, strata ...); see `validate_stations`."""
     unscaled = pairs["estimate"], pairs["reference"]
     est, ref = scale_and_deseasonalize(*unscaled, score_options, "time")
     context = StratumContext(

@@ -50,6 +50,33 @@ def validate_product(
         time).
     """
     (est, ref), target = align_records([record, reference], product_options.regrid)
+    return score_maps(
+        est,
+        ref,
+        target,
+        (record, reference),
+        score_options,
+        regions=product_options.regions,
+        by=by,
+        keep_pairs=keep_pairs,
+    )
+
+
+def score_maps(
+    est: xr.DataArray,
+    ref: xr.DataArray,
+    target: GriddedRecord,
+    records: Sequence[GriddedRecord],
+    score_options: ScoreOptions,
+    *,
+    regions: Mapping[str, Sequence[float]] | None = None,
+    by: Any = None,
+    keep_pairs: bool = False,
+) -> xr.Dataset:
+    """Scores of two aligned records (time, y, x) on the grid of `target`; see `validate_product`.
+
+    records : the two as they were opened, whose variables may define strata
+    """
     area = area_weights(target)
     maps = {"estimate": est, "reference": ref}
     unscaled = status_before_scaling(est, ref, score_options, "time")
@@ -58,7 +85,7 @@ def validate_product(
         est["time"],
         target.lat,
         ref,
-        lambda name, definition: _categories(name, definition, target, (record, reference)),
+        lambda name, definition: _categories(name, definition, target, records),
     )
     scores = with_status(score_pairs(est, ref, build_strata(by, context), score_options), unscaled)
     scores = scores.assign_coords(grid_coordinates(target))
@@ -69,17 +96,27 @@ def validate_product(
     )
     long_name = "correlation of the two maps of a day, area-weighted"
     scores["summary_spatial_r"] = with_attrs(spatial, long_name=long_name, units="1")
-    if product_options.regions:
-        scores = scores.assign(_region_means(maps, target, area, product_options.regions))
+    if regions:
+        scores = scores.assign(_region_means(maps, target, area, regions))
     if keep_pairs:
         scores = scores.assign(estimate=est, reference=ref)
     return in_input_order(scores, target)
 
 
+def common_grid(records: Sequence[GriddedRecord]) -> GriddedRecord:
+    """The record with the coarsest grid, without the cells outside of the others."""
+    first = records[0]
+    if all(same_grid(first, other) for other in records[1:]):
+        return first
+    return cropped(coarsest(records), records)
+
+
 def align_records(
-    records: Sequence[GriddedRecord], regrid: str
+    records: Sequence[GriddedRecord], regrid: str, target: GriddedRecord | None = None
 ) -> tuple[list[xr.DataArray], GriddedRecord]:
-    """Records on their common days and the coarsest of their grids, and the record of that grid.
+    """Records on their common days and one grid, and the record of that grid.
+
+    `target`: a record of that grid; default the coarsest of their grids.
 
     Raises
     ------
@@ -88,12 +125,7 @@ def align_records(
     """
     days = common_days(records)
     first = records[0]
-    one_grid = all(same_grid(first, other) for other in records[1:])
-    target = first if one_grid else coarsest(records)
-    if not one_grid:
-        common_area = cropped(target, records)
-        records = [common_area if record is target else record for record in records]
-        target = common_area
+    target = common_grid(records) if target is None else target
     time = xr.Variable("time", first.time.values[days[0]], first.time.attrs)
     out = []
     for record, index in zip(records, days, strict=True):

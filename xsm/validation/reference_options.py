@@ -1,4 +1,4 @@
-"""Options of each kind of reference: stations, another product, simulated gaps."""
+"""Options of validate: stations, another product, simulated gaps, several products."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xsm.networks.block_inference import Model
 
 SENSORS = ("mean", "each")
+PAIRS_OF_SEVERAL = ("common", "each")
 
 
 @dataclass(frozen=True)
@@ -168,14 +169,45 @@ class GapOptions:
             raise InputError("gaps: model=None and no baselines: nothing would fill; name one.")
 
 
+@dataclass(frozen=True)
+class SeveralOptions:
+    """How several products are scored against one reference.
+
+    Parameters
+    ----------
+    pairs : {"common", "each"}
+        "common": all products are scored on the same pairs, where all of them and the reference
+        have a value. "each": each product on all pairs that it has.
+    triples : bool
+        Triple collocation of the reference with every two of the products.
+
+    Raises
+    ------
+    InputError
+        If a value is not one of these.
+    """
+
+    pairs: str = "common"
+    triples: bool = True
+
+    def __post_init__(self) -> None:
+        if self.pairs not in PAIRS_OF_SEVERAL:
+            raise InputError(
+                f"several: pairs={self.pairs!r}: expected one of {', '.join(PAIRS_OF_SEVERAL)}."
+            )
+        if not isinstance(self.triples, bool):
+            raise InputError(f"several: triples={self.triples!r}: expected True or False.")
+
+
 # argument of validate -> its class
 OPTION_CLASSES: dict[str, type] = {
     "stations": StationOptions,
     "product": ProductOptions,
     "gaps": GapOptions,
+    "several": SeveralOptions,
 }
 
-Options = TypeVar("Options", StationOptions, ProductOptions, GapOptions)
+Options = TypeVar("Options", StationOptions, ProductOptions, GapOptions, SeveralOptions)
 
 
 def read_options(argument: str, value: Any, options_class: type[Options]) -> Options:

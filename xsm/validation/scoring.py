@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any
 
@@ -19,10 +19,55 @@ from xsm.metrics.status import OK, TOO_FEW_PAIRS
 from xsm.metrics.table import METRICS
 from xsm.validation.strata import Stratum
 
-SCALINGS = ("mean_std", "min_max", "linear", "cdf")
+SCALINGS = ("mean_std", "min_max", "linear", "cdf", "cdf_linear_tails", "cdf_beta")
 ANOMALIES = ("moving_window", "climatology")
 INTERVAL_OPTIONS = {"method", "level", "n", "block", "seed"}
 WITH_P_VALUE = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How records are scaled to one of them, series by series.
+
+    method : one of `SCALINGS`
+    by : None, "season" or "month": parameters for each of them
+    to : "reference", "estimate", or the name of one of several products
+    """
+
+    method: str
+    by: str | None = None
+    to: str = "reference"
+
+    def __post_init__(self) -> None:
+        if self.method not in SCALINGS:
+            raise InputError(
+                f"scaling={self.method!r}: expected None or one of {', '.join(SCALINGS)}, or a "
+                "mapping such as {'method': 'cdf', 'by': 'season', 'to': 'reference'}."
+            )
+        if self.by not in (None, *statistics.scaling.GROUPINGS):
+            expected = ", ".join(map(repr, statistics.scaling.GROUPINGS))
+            raise InputError(f"scaling: by={self.by!r}: expected None or one of {expected}.")
+
+
+def scaling_options(scaling: Any) -> Scaling | None:
+    """The argument `scaling` of :func:`xsm.validate`: None, a method, or a mapping.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if scaling is None or isinstance(scaling, Scaling):
+        return scaling
+    if isinstance(scaling, Mapping):
+        names = [field.name for field in fields(Scaling)]
+        if "method" not in scaling or not {*scaling} <= {*names}:
+            raise InputError(
+                f"scaling={dict(scaling)!r}: expected a method, and optionally by and to, such as "
+                "{'method': 'cdf', 'by': 'season', 'to': 'reference'}."
+            )
+        return Scaling(**scaling)
+    return Scaling(scaling)
 
 
 @dataclass(frozen=True)
@@ -30,7 +75,7 @@ class ScoreOptions:
     """What is computed from pairs; checked on construction. See :func:`xsm.validate`."""
 
     metrics: tuple[str, ...]
-    scaling: str | None = None
+    scaling: Scaling | None = None
     anomalies: str | None = None
     ci: Mapping[str, Any] | None = None
     p_values: bool = False
@@ -44,10 +89,11 @@ class ScoreOptions:
                 f"metrics={self.metrics!r}: expected some of {', '.join(METRICS)}; "
                 f"unknown: {', '.join(map(repr, unknown)) or 'none given'}."
             )
-        for name, choices in (("scaling", SCALINGS), ("anomalies", ANOMALIES)):
-            value = getattr(self, name)
-            if value is not None and value not in choices:
-                raise InputError(f"{name}={value!r}: expected None or one of {', '.join(choices)}.")
+        object.__setattr__(self, "scaling", scaling_options(self.scaling))
+        if self.anomalies is not None and self.anomalies not in ANOMALIES:
+            raise InputError(
+                f"anomalies={self.anomalies!r}: expected None or one of {', '.join(ANOMALIES)}."
+            )
         if isinstance(self.min_pairs, bool) or not isinstance(self.min_pairs, int):
             raise InputError(f"min_pairs={self.min_pairs!r}: expected an integer.")
         if self.min_pairs < 1:
@@ -87,9 +133,24 @@ def interval_options(ci: Any, seed: int) -> dict[str, Any] | None:
 def scale_and_deseasonalize(
     est: xr.DataArray, ref: xr.DataArray, options: ScoreOptions, dim: str
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Scale the estimate to the reference, then take anomalies of both, as the options say."""
-    if options.scaling is not None:
-        est = statistics.scaling.scale(est, ref, dim=dim, method=options.scaling)
+    """Scale one record to the other, then take anomalies of both, as the options say.
+
+    Raises
+    ------
+    InputError
+        If a record that is neither is to be scaled to.
+    """
+    if (scaling := options.scaling) is not None:
+        steps = {"dim": dim, "method": scaling.method, "by": scaling.by}
+        if scaling.to == "reference":
+            est = statistics.scaling.scale(est, ref, **steps)
+        elif scaling.to == "estimate":
+            ref = statistics.scaling.scale(ref, est, **steps)
+        else:
+            raise InputError(
+                f"scaling: to={scaling.to!r}: expected 'reference', 'estimate', or the name of one "
+                "of several products."
+            )
     if options.anomalies is not None:
         est, ref = (
             statistics.anomalies(da, dim=dim, method=options.anomalies) for da in (est, ref)

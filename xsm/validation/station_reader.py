@@ -72,9 +72,10 @@ def read_stations(
         Soil moisture along a station and a time dimension, in any unit xsm converts; lat and lon
         along station. Optional: depth_from and depth_to (or depth; if they change in time, their
         mean is used) in m or in the unit of their attribute, positive down or up; network,
-        station_name, sensor, elevation, land_cover, climate_zone, frm_class, soil_texture; a flag (text, or numbers with
-        flag_meanings); and a dimension depth. Times may be datetime64, cftime, periods, or have a
-        time zone. Without station_name, the coordinate of the stations, of any dtype, names them.
+        station_name, sensor, elevation, land_cover, climate_zone, frm_class, soil_texture; a flag
+        (text, or numbers with flag_meanings); and a dimension depth. Times may be datetime64,
+        cftime, periods, or have a time zone. Without station_name, the coordinate of the stations,
+        of any dtype, names them.
     var : str, optional
     depth : (float, float) or None
         Keep sensors whose layer, in m, is within this one, by nominal depth

@@ -97,9 +97,7 @@ def _season(context: StratumContext, definition: Any) -> Stratum:
 
 def _month_stratum(context: StratumContext, definition: Any) -> Stratum:
     overlap = _overlap("month", definition)
-    spans = {
-        label: ((i, 1), (i, DAYS_OF_MONTHS[i - 1])) for i, label in enumerate(MONTHS, start=1)
-    }
+    spans = {label: ((i, 1), (i, DAYS_OF_MONTHS[i - 1])) for i, label in enumerate(MONTHS, start=1)}
     return _windows("month", context, spans, overlap)
 
 

@@ -27,7 +27,7 @@ def triple_of_grids(
 ) -> xr.Dataset:
     """Triple collocation per cell of the coarsest of three grids; lazy if they are."""
     (x, y, z), target = align_records(records, regrid)
-    labels = _unique_labels([record.name for record in records])
+    labels = unique_labels([record.name for record in records])
     errors = statistics.triple_collocation(x, y, z, dim="time", names=labels, **statistic_options)
     return in_input_order(errors.assign_coords(grid_coordinates(target)), target)
 
@@ -58,7 +58,7 @@ def triple_at_stations(
         second["estimate"],
         first["reference"],
         dim="time",
-        names=_unique_labels([*(record.name for record in records), "in situ"]),
+        names=unique_labels([*(record.name for record in records), "in situ"]),
         **statistic_options,
     )
     metadata = {name: c for name, c in first.coords.items() if c.dims == ("station",)}
@@ -67,8 +67,8 @@ def triple_at_stations(
     return with_status(errors, status.where(status != OK, second["matching_status"]))
 
 
-def _unique_labels(names: list[str]) -> list[str]:
-    """Names of the three datasets; equal names are numbered."""
+def unique_labels(names: list[str]) -> list[str]:
+    """Names of datasets; equal names are numbered."""
     if len(set(names)) == len(names):
         return names
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]

@@ -1,0 +1,243 @@
+"""Several products against one reference: scores of each, and triple collocation of every two."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import xsm.metrics as statistics
+from xsm.conventions.record import GriddedRecord
+from xsm.conventions.time_axis import daily_axis
+from xsm.errors import InputError, TimeAxisError
+from xsm.metrics.status import NO_OVERLAP_IN_TIME, NOT_IN_THE_TRIPLE
+from xsm.validation.in_situ import collocate, score_stations
+from xsm.validation.product import align_records, common_grid, in_input_order, score_maps
+from xsm.validation.reference_options import ProductOptions, SeveralOptions, StationOptions
+from xsm.validation.scoring import ScoreOptions, status_before_scaling, with_status
+from xsm.validation.triple import unique_labels
+
+PRODUCT, TRIPLE, DATASET = "product", "triple", "dataset"
+ROLES = ("estimate", "reference")
+PREFIX = "tc_"  # of the results of triple collocation
+# what a product has where it lacks a stratum that another one has
+ABSENT = {"n_obs": 0, "status": np.int8(NO_OVERLAP_IN_TIME)}
+
+Series = dict[str, xr.DataArray]  # of each product
+
+
+def several_at_stations(
+    records: Mapping[str, GriddedRecord],
+    references: Sequence[Any],
+    score_options: ScoreOptions,
+    station_options: StationOptions,
+    several_options: SeveralOptions,
+    *,
+    triple_options: Mapping[str, Any],
+    by: Any = None,
+    var: str | None = None,
+    keep_pairs: bool = False,
+) -> xr.Dataset:
+    """Scores of several records at the same stations, (product, station, strata ...)."""
+    pairs = {
+        name: _with_dates(collocate(record, references, station_options, var=var))
+        for name, record in records.items()
+    }
+    if several_options.pairs == "common":
+        pairs = _common_pairs(pairs)
+    est, ref = ({name: ds[role] for name, ds in pairs.items()} for role in ROLES)
+    scaled_est, scaled_ref, own_options = _scaled_to_product(est, ref, score_options)
+    parts = []
+    for name, record in records.items():
+        ds = pairs[name].assign(estimate=scaled_est[name], reference=scaled_ref[name])
+        scores = score_stations(ds, record, own_options, by=by, keep_pairs=keep_pairs)
+        if own_options is not score_options:
+            before = status_before_scaling(est[name], ref[name], score_options, "time")
+            scores = with_status(scores, before)
+        parts.append(scores)
+    scores = _along_product(parts, list(records))
+    if several_options.triples:
+        first = next(iter(ref.values()))
+        scores = scores.assign(_triples(est, ref, first, "in situ", triple_options))
+    return scores
+
+
+def several_maps(
+    records: Mapping[str, GriddedRecord],
+    reference: GriddedRecord,
+    score_options: ScoreOptions,
+    product_options: ProductOptions,
+    several_options: SeveralOptions,
+    *,
+    triple_options: Mapping[str, Any],
+    by: Any = None,
+    keep_pairs: bool = False,
+) -> xr.Dataset:
+    """Scores of several records per cell of the coarsest grid, (product, y, x, strata ...).
+
+    Lazy if a record is.
+    """
+    everything = [*records.values(), reference]
+    target = common_grid(everything)
+    est: Series = {}
+    ref: Series = {}
+    if several_options.pairs == "common":
+        (*aligned, aligned_reference), _ = align_records(everything, product_options.regrid, target)
+        complete = reduce(lambda a, b: a & b, (da.notnull() for da in aligned))
+        est = {name: da.where(complete) for name, da in zip(records, aligned, strict=True)}
+        ref = dict.fromkeys(records, aligned_reference)
+    else:
+        for name, record in records.items():
+            both, _ = align_records([record, reference], product_options.regrid, target)
+            est[name], ref[name] = (da.assign_coords(time=_dates(da["time"])) for da in both)
+    scaled_est, scaled_ref, own_options = _scaled_to_product(est, ref, score_options)
+    parts = []
+    for name, record in records.items():
+        scores = score_maps(
+            scaled_est[name],
+            scaled_ref[name],
+            target,
+            (record, reference),
+            own_options,
+            regions=product_options.regions,
+            by=by,
+            keep_pairs=keep_pairs,
+        )
+        if own_options is not score_options:
+            before = status_before_scaling(est[name], ref[name], score_options, "time")
+            scores = with_status(scores, before)
+        parts.append(scores)
+    scores = _along_product(parts, list(records))
+    if several_options.triples:
+        widest = max(ref.values(), key=lambda da: da.sizes["time"])
+        errors = _triples(est, ref, widest, reference.name, triple_options)
+        scores = scores.assign(in_input_order(errors, target))
+    return scores
+
+
+def _dates(time: xr.DataArray) -> xr.Variable:
+    """Dates without time of day, which are the same for all products."""
+    return xr.Variable("time", daily_axis(time).dates.astype("datetime64[ns]"))
+
+
+def _with_dates(pairs: xr.Dataset) -> xr.Dataset:
+    return pairs.assign_coords(time=_dates(pairs["time"]))
+
+
+def _common_pairs(pairs: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Pairs on the days that all products have, missing where any product or reference is."""
+    days = reduce(np.intersect1d, (ds["time"].values for ds in pairs.values()))
+    if days.size == 0:
+        periods = "; ".join(
+            f"{name} {str(ds['time'].values[0])[:10]} to {str(ds['time'].values[-1])[:10]}"
+            for name, ds in pairs.items()
+        )
+        raise TimeAxisError(
+            f"the products have no day in common within the period of the stations: {periods}. "
+            "Select periods that overlap, or use several={'pairs': 'each'}."
+        )
+    on_days = {name: ds.sel(time=days) for name, ds in pairs.items()}
+    complete = reduce(
+        lambda a, b: a & b,
+        (ds[role].notnull() for ds in on_days.values() for role in ROLES),
+    )
+    return {
+        name: ds.assign({role: ds[role].where(complete) for role in ROLES})
+        for name, ds in on_days.items()
+    }
+
+
+def _scaled_to_product(
+    est: Series, ref: Series, options: ScoreOptions
+) -> tuple[Series, Series, ScoreOptions]:
+    """All series scaled to one of the products, where the options name one.
+
+    Returns
+    -------
+    tuple
+        Estimates and references, and the options for what remains to be done.
+    """
+    scaling = options.scaling
+    if scaling is None or scaling.to in ("reference", "estimate"):
+        return est, ref, options
+    if scaling.to not in est:
+        expected = ", ".join(map(repr, ("reference", "estimate", *est)))
+        raise InputError(f"scaling: to={scaling.to!r}: expected one of {expected}.")
+    target = est[scaling.to]
+
+    def scaled(da: xr.DataArray) -> xr.DataArray:
+        steps = {"dim": "time", "method": scaling.method, "by": scaling.by}
+        return statistics.scaling.scale(da, target, **steps)
+
+    scaled_est = {name: da if name == scaling.to else scaled(da) for name, da in est.items()}
+    return scaled_est, {n: scaled(da) for n, da in ref.items()}, replace(options, scaling=None)
+
+
+def _along_product(parts: Sequence[xr.Dataset], names: list[str]) -> xr.Dataset:
+    """Scores of the products along a first dimension."""
+    scores = xr.concat(
+        parts,
+        dim=pd.Index(names, name=PRODUCT, dtype=object),
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="outer",
+        combine_attrs="override",
+        fill_value={name: ABSENT.get(str(name), np.nan) for name in parts[0].variables},
+    )
+    scores = scores.sel(_label_order(parts))
+    scores = scores.assign_coords({PRODUCT: (PRODUCT, names, {"long_name": "product"})})
+    return scores.transpose(PRODUCT, ...)
+
+
+def _label_order(parts: Sequence[xr.Dataset]) -> dict[str, list[Any]]:
+    """Labels of the stations and strata in their own order, which an outer join would sort."""
+    longest_first: dict[str, list[list[Any]]] = {}
+    for part in parts:
+        for dim, index in part.indexes.items():
+            if index.dtype == object:
+                longest_first.setdefault(str(dim), []).append(index.tolist())
+    return {
+        dim: list(dict.fromkeys(itertools.chain(*sorted(labels, key=len, reverse=True))))
+        for dim, labels in longest_first.items()
+    }
+
+
+def _triples(
+    est: Series,
+    ref: Series,
+    reference: xr.DataArray,
+    reference_name: str,
+    options: Mapping[str, Any],
+) -> dict[str, xr.DataArray]:
+    """Triple collocation of the reference with every two products, on (triple, dataset, ...).
+
+    The scale of ``err_std`` and ``beta`` is that of the reference.
+    """
+    labels = unique_labels([reference_name, *est])
+    names = dict(zip(est, labels[1:], strict=True))
+    results = {}
+    for a, b in itertools.combinations(est, 2):
+        triple = [labels[0], names[a], names[b]]
+        errors = statistics.triple_collocation(
+            reference, est[a], est[b], dim="time", names=triple, reference=0, **options
+        )
+        absent = {"status": np.int8(NOT_IN_THE_TRIPLE)}
+        fill = {str(n): absent.get(str(n), np.nan) for n in errors.data_vars}
+        results[", ".join(triple)] = errors.reindex({DATASET: labels}, fill_value=fill)
+    joined = xr.concat(
+        list(results.values()),
+        dim=pd.Index(list(results), name=TRIPLE, dtype=object),
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+    )
+    joined = joined.transpose(..., TRIPLE, DATASET)
+    return {f"{PREFIX}{name}": da for name, da in joined.data_vars.items()}
