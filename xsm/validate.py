@@ -27,6 +27,7 @@ def validate(
     reference_var: str | None = None,
     metrics: str | Sequence[str] = DEFAULT_METRICS,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
+    across: str = "time",
     scaling: str | None = None,
     anomalies: str | None = None,
     ci: bool | str | Mapping[str, Any] | None = None,
@@ -72,6 +73,9 @@ def validate(
         {"early": ("2015", "2016")}, "season": 15, "window": {"growing": ("04-01", "09-30")}}``; a
         number of days makes seasons or months overlap. Also depth, frm_class and soil_texture of
         the stations. Not for triple collocation.
+    across : {"time", "space"}
+        "time": a score for each station or cell, over its days. "space": a score for each day, over
+        all its stations or cells, each of which counts the same. For stations and products.
     scaling : None, str or mapping, optional
         Scale `obj` to the reference first, series by series, by "mean_std", "min_max", "linear",
         "cdf", "cdf_linear_tails" or "cdf_beta" (:func:`xsm.metrics.scaling.fit`). A mapping adds

@@ -29,6 +29,7 @@ from xsm.validation.strata import stratum_definitions
 from xsm.validation.triple import triple_at_stations, triple_of_grids, unique_labels
 
 Arguments = Mapping[str, Any]
+SCORE_OPTIONS = ("scaling", "anomalies", "p_values", "min_pairs", "seed", "across")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def run_validation(
     score_options = ScoreOptions(
         metrics=as_names(arguments["metrics"]),
         ci=interval_options(arguments["ci"], arguments["seed"]),
-        **{k: arguments[k] for k in ("scaling", "anomalies", "p_values", "min_pairs", "seed")},
+        **{k: arguments[k] for k in SCORE_OPTIONS},
     )
     stratum_definitions(arguments["by"])  # an unknown name is an error before anything is read
     records = _records(obj, arguments["var"])
@@ -122,7 +123,7 @@ def run_validation(
     )
     names = [*(grid.name for grid in grids), *(["stations"] if stations else [])]
     return kind.run(call).assign_attrs(
-        xsm_scores=kind.label,
+        xsm_scores="spatial" if score_options.across == "space" else kind.label,
         estimate_name=", ".join(records),
         reference_name=", ".join(names) or "the same, hidden",
         settings=_settings({**arguments, kind.group: options}),
@@ -368,6 +369,7 @@ _TRIPLE_REFUSED = {
     "anomalies": _OF_PAIRS,
     "p_values": "it has none; use ci for confidence intervals.",
     "keep_pairs": "there are no pairs; leave it out.",
+    "across": "its statistics are of series; leave it out.",
     "progress": "it has no progress bar; leave it out.",
 }
 _NO_PROGRESS = {"progress": "it has no progress bar; leave it out."}
@@ -382,6 +384,7 @@ KINDS = {
             "reference_var": "there is no reference; give one, or use var.",
             "anomalies": "hidden cells are not series, and anomaly_r is always among the scores.",
             "keep_pairs": "hidden cells are not kept; leave it out.",
+            "across": "hidden cells are scored together; leave it out.",
         },
     ),
     "in_situ": ReferenceKind(

@@ -20,6 +20,7 @@ from xsm.validation.reference_options import StationOptions
 from xsm.validation.scoring import (
     ScoreOptions,
     scale_and_deseasonalize,
+    score_days,
     score_pairs,
     status_before_scaling,
     with_status,
@@ -70,6 +71,9 @@ def score_stations(
         ref,
         lambda name, definition: field_at(name, definition, record, pairs),
     )
+    if score_options.across == "space":
+        scores = score_days(est, ref, build_strata(by, context), score_options, [STATION])
+        return scores.assign({"estimate": est, "reference": ref} if keep_pairs else {})
     scores = score_pairs(est, ref, build_strata(by, context), score_options)
     # where a stratum has the name of a station coordinate, the coordinate is renamed
     metadata = {str(n): c for n, c in pairs.coords.items() if c.dims == (STATION,)}

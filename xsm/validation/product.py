@@ -20,6 +20,7 @@ from xsm.validation.reference_options import ProductOptions
 from xsm.validation.scoring import (
     ScoreOptions,
     scale_and_deseasonalize,
+    score_days,
     score_pairs,
     status_before_scaling,
     with_status,
@@ -87,6 +88,9 @@ def score_maps(
         ref,
         lambda name, definition: _categories(name, definition, target, records),
     )
+    if score_options.across == "space":
+        scores = score_days(est, ref, build_strata(by, context), score_options, target.space)
+        return scores.assign({"estimate": est, "reference": ref} if keep_pairs else {})
     scores = with_status(score_pairs(est, ref, build_strata(by, context), score_options), unscaled)
     scores = scores.assign_coords(grid_coordinates(target))
     scores = scores.transpose(*target.space, ...)

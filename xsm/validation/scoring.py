@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import Any
 
@@ -20,6 +20,8 @@ from xsm.metrics.table import METRICS
 from xsm.validation.strata import Stratum
 
 SCALINGS = ("mean_std", "min_max", "linear", "cdf", "cdf_linear_tails", "cdf_beta")
+ACROSS = ("time", "space")
+CELL = "cell"  # all places of a day
 ANOMALIES = ("moving_window", "climatology")
 INTERVAL_OPTIONS = {"method", "level", "n", "block", "seed"}
 WITH_P_VALUE = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
@@ -81,8 +83,10 @@ class ScoreOptions:
     p_values: bool = False
     min_pairs: int = 3
     seed: int = 0
+    across: str = "time"
 
     def __post_init__(self) -> None:
+        self._check_across()
         unknown = [name for name in self.metrics if name not in METRICS]
         if unknown or not self.metrics:
             raise InputError(
@@ -99,9 +103,32 @@ class ScoreOptions:
         if self.min_pairs < 1:
             raise InputError(f"min_pairs={self.min_pairs!r}: expected 1 or more.")
 
+    def _check_across(self) -> None:
+        if self.across not in ACROSS:
+            raise InputError(f"across={self.across!r}: expected one of {', '.join(ACROSS)}.")
+        if self.across == "time":
+            return
+        if self.p_values:
+            raise InputError(
+                "p_values=True: across='space' has no p values, since the number of independent "
+                "places is not known. Leave p_values out."
+            )
+        if "anomaly_r" in self.metrics:
+            raise InputError(
+                "metrics holds 'anomaly_r', which is of series: with across='space' use "
+                "anomalies='moving_window' and pearson_r."
+            )
+        if self.ci is not None and self.ci.get("method") == "moving_block":
+            raise InputError(
+                "ci='moving_block' resamples successive days: with across='space' use 'bca' or "
+                "'percentile'."
+            )
+
 
 def needs_whole_series(options: ScoreOptions) -> bool:
     """Whether the scores need all days of a series at once."""
+    if options.across == "space":
+        return options.scaling is not None or options.anomalies is not None
     ranks = any(METRICS[name].ranks or name == "anomaly_r" for name in options.metrics)
     steps = (options.scaling, options.anomalies, options.ci)
     return ranks or options.p_values or any(step is not None for step in steps)
@@ -201,6 +228,48 @@ def score_pairs(
     dim : str
     """
     return _score_strata(est, ref, strata, (), options, dim)
+
+
+def score_days(
+    est: xr.DataArray,
+    ref: xr.DataArray,
+    strata: list[Stratum],
+    options: ScoreOptions,
+    space: Sequence[Hashable],
+) -> xr.Dataset:
+    """Scores over all places of each day, (time, strata ...); every place counts the same.
+
+    Parameters
+    ----------
+    est, ref : DataArray, (time, space)
+    strata, options
+        See :func:`score_pairs`.
+    space : sequence of str
+        Dimensions of the places: station, or rows and columns.
+    """
+    shape = {dim: est.sizes[dim] for dim in space}
+
+    def stacked(da: xr.DataArray) -> xr.DataArray:
+        if not set(da.dims) & set(space):
+            return da
+        da = da.reset_coords(drop=True).drop_vars([d for d in space if d in da.coords])
+        lacking = {dim: size for dim, size in shape.items() if dim not in da.dims}
+        order = [dim for dim in da.dims if dim not in space]
+        return (
+            da.expand_dims(lacking)
+            .transpose(*order, *space)
+            .stack({CELL: list(space)}, create_index=False)
+        )
+
+    in_cells = [
+        replace(
+            stratum,
+            masks={label: tuple(map(stacked, masks)) for label, masks in stratum.masks.items()},
+        )
+        for stratum in strata
+    ]
+    scores = score_pairs(stacked(est), stacked(ref), in_cells, options, dim=CELL)
+    return scores.transpose("time", ...)
 
 
 def _score_strata(

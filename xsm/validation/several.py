@@ -57,7 +57,7 @@ def several_at_stations(
     for name, record in records.items():
         ds = pairs[name].assign(estimate=scaled_est[name], reference=scaled_ref[name])
         scores = score_stations(ds, record, own_options, by=by, keep_pairs=keep_pairs)
-        if own_options is not score_options:
+        if own_options is not score_options and score_options.across == "time":
             before = status_before_scaling(est[name], ref[name], score_options, "time")
             scores = with_status(scores, before)
         parts.append(scores)
@@ -109,7 +109,7 @@ def several_maps(
             by=by,
             keep_pairs=keep_pairs,
         )
-        if own_options is not score_options:
+        if own_options is not score_options and score_options.across == "time":
             before = status_before_scaling(est[name], ref[name], score_options, "time")
             scores = with_status(scores, before)
         parts.append(scores)
