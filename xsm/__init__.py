@@ -21,6 +21,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "add_day": "xsm.conventions.file_dates:add_day",
         "append_zarr": "xsm.new_days:append_zarr",
         "baselines": "xsm.baselines",
+        "difference": "xsm.validation.score_difference:difference",
         "errors": "xsm.errors",
         "experiments": "xsm.experiments",
         "fit_estimator": "xsm.training.fit_estimator:fit_estimator",
@@ -50,6 +51,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "stability": "xsm.validation.score_stability:stability",
         "tutorial": "xsm.osse.tutorial",
         "validation": "xsm.validation",
+        "write_settings": "xsm.validation.settings_file:write_settings",
         "write_zarr": "xsm.blockwise.zarr:write_zarr",
     },
 )

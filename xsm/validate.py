@@ -23,8 +23,8 @@ def validate(
     obj: Any,
     reference: Any = None,
     *,
-    var: str | None = None,
-    reference_var: str | None = None,
+    var: str | Mapping[str, str] | None = None,
+    reference_var: str | Mapping[str, str] | None = None,
     metrics: str | Sequence[str] = DEFAULT_METRICS,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
     across: str = "time",
@@ -39,6 +39,7 @@ def validate(
     product: ProductOptions | Mapping[str, Any] | None = None,
     gaps: GapOptions | Mapping[str, Any] | None = None,
     several: SeveralOptions | Mapping[str, Any] | None = None,
+    settings: Any = None,
     progress: bool | None = None,
 ) -> Any:
     """Score a daily soil moisture record.
@@ -60,8 +61,9 @@ def validate(
         - A Dataset or DataArray on a grid: another product.
         - Two of these, at most one of them stations: triple collocation.
         - A DataTree, for a DataTree: group by group.
-    var, reference_var : str, optional
-        The variables, where they are ambiguous.
+    var, reference_var : str or mapping, optional
+        The variables, where they are ambiguous. A mapping of layers to names scores each layer,
+        along the dimension ``layer``; ``stations={"depth": {...}}`` gives the depths of the layers.
     metrics : str or sequence of str
         Names from ``xsm.metrics.METRICS``. Triple collocation has statistics of its own.
     by : str, sequence of str, or mapping, optional
@@ -109,6 +111,9 @@ def validate(
     several : mapping or xsm.validation.SeveralOptions, optional
         For several products: pairs="common" (scores on the pairs that all have) or "each";
         triples=True, triple collocation of the reference with every two products.
+    settings : path or Dataset, optional
+        A file of :func:`xsm.write_settings`, or scores: their arguments are used where an argument
+        is left at its default.
     progress : bool, optional
         Show a progress bar. None: on a terminal. For simulated gaps.
 
@@ -147,13 +152,19 @@ def validate(
         errors = ds.sm.validate((other, stations), ci=True)
         scores = xsm.validate({"SMAP": smap, "ASCAT": ascat, "ERA5": era5}, stations, ci=True)
     """
-    arguments = {k: v for k, v in locals().items() if k not in ("obj", "reference")}
+    arguments = {k: v for k, v in locals().items() if k not in ("obj", "reference", "settings")}
+    defaults = {k: p.default for k, p in inspect.signature(validate).parameters.items()}
+    if settings is not None:
+        from xsm.validation.settings_file import read_settings
+
+        for name, value in read_settings(settings, arguments).items():
+            if arguments[name] is defaults[name] or arguments[name] == defaults[name]:
+                arguments[name] = value
     if isinstance(obj, xr.DataTree):
-        groups = soil_moisture_groups(obj, var)
+        groups = soil_moisture_groups(obj, var if isinstance(var, str) else None)
         return over_groups(validate, obj, groups, reference=reference, **arguments)
     from xsm.validation.dispatch import run_validation
 
-    defaults = {k: p.default for k, p in inspect.signature(validate).parameters.items()}
     scores = run_validation(obj, reference, arguments, defaults, gapfill)
     return without_fill_values_of_axes(scores).assign_attrs(
         Conventions=CONVENTIONS,

@@ -10,7 +10,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "STRATA": "xsm.validation.strata:STRATA",
         "SeveralOptions": "xsm.validation.reference_options:SeveralOptions",
         "StationOptions": "xsm.validation.reference_options:StationOptions",
+        "write_settings": "xsm.validation.settings_file:write_settings",
         "stability": "xsm.validation.score_stability:stability",
+        "difference": "xsm.validation.score_difference:difference",
         "representative": "xsm.validation.triple:representative",
     },
 )

@@ -15,6 +15,7 @@ from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.errors import InputError, XsmError
 from xsm.validation.in_situ import validate_stations
+from xsm.validation.layers import layered_arguments, validate_layers
 from xsm.validation.product import validate_product
 from xsm.validation.reference_options import (
     OPTION_CLASSES,
@@ -98,6 +99,14 @@ def run_validation(
     gapfill : callable
         :func:`xsm.gapfill`.
     """
+    layers = layered_arguments(arguments)
+    if layers:
+
+        def run(own: Arguments) -> xr.Dataset:
+            return run_validation(obj, reference, own, defaults, gapfill)
+
+        scores = validate_layers(run, layers)
+        return scores.assign_attrs(settings=_settings(arguments))
     score_options = ScoreOptions(
         metrics=as_names(arguments["metrics"]),
         ci=interval_options(arguments["ci"], arguments["seed"]),

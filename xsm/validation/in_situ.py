@@ -112,6 +112,8 @@ def collocate(
     shared_coords = set.intersection(*(set(part.coords) for part in parts))
     parts = [part.drop_vars(set(part.coords) - shared_coords) for part in parts]
     pairs = xr.concat(parts, dim=STATION, data_vars="all", coords="minimal", join="exact")
+    if options.sensors == "cell_mean":
+        pairs = _mean_of_cells(pairs, separate_layers=options.depth is None)
     if options.sensors == "mean":
         pairs = _mean_of_sensors(pairs, separate_layers=options.depth is None)
     dropped = [str(text) for stations in station_sets if (text := stations.attrs.get(DROPPED))]
@@ -131,6 +133,14 @@ def _common_days(record: GriddedRecord, station_sets: Sequence[xr.DataArray]) ->
             margin = np.timedelta64(1, "D")
             within |= (record.days >= days[0] - margin) & (record.days <= days[-1] + margin)
     positions = np.flatnonzero(within)
+    if not positions.size and record.days.size and station_sets:
+        logger.warning(
+            "no station has a value on a day of %s (%s to %s): all have the status "
+            "no_overlap_in_time or all_missing",
+            record.name,
+            record.days[0],
+            record.days[-1],
+        )
     return positions if positions.size else np.arange(min(1, record.days.size))
 
 
@@ -184,9 +194,45 @@ def _mean_of_sensors(pairs: xr.Dataset, *, separate_layers: bool) -> xr.Dataset:
     keys = ["network", "station_name"]
     keys += ["depth_from", "depth_to"] if separate_layers else []
     columns = [pairs[key].values.tolist() for key in keys if key in pairs.coords]
+    return _mean_of_groups(pairs, _groups(columns))
+
+
+def _groups(columns: list[list[Any]]) -> dict[Any, list[int]]:
+    """Positions of the rows with equal values."""
     groups: dict[Any, list[int]] = {}
     for i, key in enumerate(zip(*columns, strict=True)):
         groups.setdefault(key, []).append(i)
+    return groups
+
+
+def _mean_of_cells(pairs: xr.Dataset, *, separate_layers: bool) -> xr.Dataset:
+    """The sensors in each cell as one series at their mean position.
+
+    `separate_layers`: sensors in different layers are not averaged.
+    """
+    cell = pairs["cell"].values
+    columns = [[c if c >= 0 else (i,) for i, c in enumerate(cell.tolist())]]
+    if separate_layers:
+        columns += [
+            pairs[n].values.tolist() for n in ("depth_from", "depth_to") if n in pairs.coords
+        ]
+    groups = _groups(columns)
+    means = _mean_of_groups(pairs, groups)
+    for name in ("lat", "lon"):
+        values = [pairs[name].values[group].mean() for group in groups.values()]
+        means[name] = (STATION, np.array(values), pairs[name].attrs)
+    for name in ("network", "station_name"):
+        if name in pairs.coords:
+            texts = [
+                " + ".join(dict.fromkeys(pairs[name].values[group].astype(str)))
+                for group in groups.values()
+            ]
+            means[name] = (STATION, np.array(texts, dtype=object), pairs[name].attrs)
+    return means.set_coords([n for n in ("lat", "lon", "network", "station_name") if n in means])
+
+
+def _mean_of_groups(pairs: xr.Dataset, groups: dict[Any, list[int]]) -> xr.Dataset:
+    """The daily mean of each group of sensors, with their number."""
     number = np.array([len(group) for group in groups.values()])
     means = pairs.isel({STATION: [group[0] for group in groups.values()]})
     if (number == 1).all():
@@ -202,7 +248,7 @@ def _mean_of_sensors(pairs: xr.Dataset, *, separate_layers: bool) -> xr.Dataset:
         for name, extreme in (("depth_from", np.min), ("depth_to", np.max)):
             if name in means.coords:
                 means[name].values[i] = extreme(sensors[name].values)
-    logger.info("%d sensors were averaged to %d stations", int(number.sum()), number.size)
+    logger.info("%d sensors were averaged to %d series", int(number.sum()), number.size)
     attrs = {"long_name": "number of sensors averaged"}
     return means.drop_vars("sensor", errors="ignore").assign_coords(
         n_sensors=(STATION, number, attrs)

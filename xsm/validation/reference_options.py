@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from xsm.networks.block_inference import Model
 
-SENSORS = ("mean", "each")
+SENSORS = ("mean", "each", "cell_mean")
 PAIRS_OF_SEVERAL = ("common", "each")
 
 
@@ -38,15 +38,18 @@ class StationOptions:
         Mean of the values in the window, or the value nearest in time.
     overpass : str, optional
         Local solar time of the observation, such as "06:00", on which the window is centred.
-    depth : (float, float) or None
+    depth : (float, float), mapping of layers to these, or None
         Layer in m that must contain the sensor, by nominal depths: 2 inches, 0.0508 m, are 5 cm
-        (:func:`xsm.insitu.sensor_depth.within_layer`). None: all sensors; those of one station in
-        different layers stay separate (cosmic-ray probes sense deeper than 0.05 m).
+        (:func:`xsm.insitu.sensor_depth.within_layer`). In :func:`xsm.validate` a mapping, such as
+        {"surface": (0, 0.05), "root_zone": (0.1, 1.0)}, scores each layer. None: all sensors; those
+        of one station in different layers stay separate (cosmic-ray probes sense deeper than
+        0.05 m).
     flags : str, sequence of str, or None
         Quality flags of valid values, if the stations have flags. None: all values.
-    sensors : {"mean", "each"}
+    sensors : {"mean", "each", "cell_mean"}
         Sensors of one station (same network and station_name) in the layer: their daily mean, with
-        their number in ``n_sensors``, or each sensor separately.
+        their number in ``n_sensors``, or each sensor separately. "cell_mean": the daily mean of all
+        sensors in a cell, whatever their station.
 
     Raises
     ------

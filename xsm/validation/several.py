@@ -16,8 +16,9 @@ import xsm.metrics as statistics
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError, TimeAxisError
-from xsm.metrics.status import NO_OVERLAP_IN_TIME, NOT_IN_THE_TRIPLE
+from xsm.metrics.status import NOT_IN_THE_TRIPLE
 from xsm.validation.in_situ import collocate, score_stations
+from xsm.validation.joined_scores import join_scores
 from xsm.validation.product import align_records, common_grid, in_input_order, score_maps
 from xsm.validation.reference_options import ProductOptions, SeveralOptions, StationOptions
 from xsm.validation.scoring import ScoreOptions, status_before_scaling, with_status
@@ -26,8 +27,6 @@ from xsm.validation.triple import unique_labels
 PRODUCT, TRIPLE, DATASET = "product", "triple", "dataset"
 ROLES = ("estimate", "reference")
 PREFIX = "tc_"  # of the results of triple collocation
-# what a product has where it lacks a stratum that another one has
-ABSENT = {"n_obs": 0, "status": np.int8(NO_OVERLAP_IN_TIME)}
 
 Series = dict[str, xr.DataArray]  # of each product
 
@@ -61,7 +60,7 @@ def several_at_stations(
             before = status_before_scaling(est[name], ref[name], score_options, "time")
             scores = with_status(scores, before)
         parts.append(scores)
-    scores = _along_product(parts, list(records))
+    scores = join_scores(parts, list(records), PRODUCT)
     if several_options.triples:
         first = next(iter(ref.values()))
         scores = scores.assign(_triples(est, ref, first, "in situ", triple_options))
@@ -113,7 +112,7 @@ def several_maps(
             before = status_before_scaling(est[name], ref[name], score_options, "time")
             scores = with_status(scores, before)
         parts.append(scores)
-    scores = _along_product(parts, list(records))
+    scores = join_scores(parts, list(records), PRODUCT)
     if several_options.triples:
         widest = max(ref.values(), key=lambda da: da.sizes["time"])
         errors = _triples(est, ref, widest, reference.name, triple_options)
@@ -177,36 +176,6 @@ def _scaled_to_product(
 
     scaled_est = {name: da if name == scaling.to else scaled(da) for name, da in est.items()}
     return scaled_est, {n: scaled(da) for n, da in ref.items()}, replace(options, scaling=None)
-
-
-def _along_product(parts: Sequence[xr.Dataset], names: list[str]) -> xr.Dataset:
-    """Scores of the products along a first dimension."""
-    scores = xr.concat(
-        parts,
-        dim=pd.Index(names, name=PRODUCT, dtype=object),
-        data_vars="all",
-        coords="minimal",
-        compat="override",
-        join="outer",
-        combine_attrs="override",
-        fill_value={name: ABSENT.get(str(name), np.nan) for name in parts[0].variables},
-    )
-    scores = scores.sel(_label_order(parts))
-    scores = scores.assign_coords({PRODUCT: (PRODUCT, names, {"long_name": "product"})})
-    return scores.transpose(PRODUCT, ...)
-
-
-def _label_order(parts: Sequence[xr.Dataset]) -> dict[str, list[Any]]:
-    """Labels of the stations and strata in their own order, which an outer join would sort."""
-    longest_first: dict[str, list[list[Any]]] = {}
-    for part in parts:
-        for dim, index in part.indexes.items():
-            if index.dtype == object:
-                longest_first.setdefault(str(dim), []).append(index.tolist())
-    return {
-        dim: list(dict.fromkeys(itertools.chain(*sorted(labels, key=len, reverse=True))))
-        for dim, labels in longest_first.items()
-    }
 
 
 def _triples(
