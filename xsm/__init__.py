@@ -49,6 +49,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "screen": "xsm.conventions.screening:screen",
         "screening_counts": "xsm.conventions.screening:screening_counts",
         "stability": "xsm.validation.score_stability:stability",
+        "to_qa4sm": "xsm.validation.qa4sm_file:to_qa4sm",
         "tutorial": "xsm.osse.tutorial",
         "validation": "xsm.validation",
         "write_settings": "xsm.validation.settings_file:write_settings",

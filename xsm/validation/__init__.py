@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "STRATA": "xsm.validation.strata:STRATA",
         "SeveralOptions": "xsm.validation.reference_options:SeveralOptions",
         "StationOptions": "xsm.validation.reference_options:StationOptions",
+        "to_qa4sm": "xsm.validation.qa4sm_file:to_qa4sm",
         "write_settings": "xsm.validation.settings_file:write_settings",
         "stability": "xsm.validation.score_stability:stability",
         "difference": "xsm.validation.score_difference:difference",
