@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
-from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 
 from tests.plotting.scores_made_up import product, seasons, stations
 from xsm import plotting
-from xsm.errors import InputError
-from xsm.plotting import geography
-
-REAL_COAST_LINES = geography.coast_lines  # before the fixture replaces it
+from xsm.errors import InputError, MissingPackageError
+from xsm.plotting import coastline
 
 
 def of_type(ax, kind):
@@ -134,17 +132,58 @@ def test_what_cannot_be_drawn_raises(change, message):
         plotting.map(*change(product()))
 
 
-def test_a_coast_of_cartopy_is_drawn_as_lines(monkeypatch):
-    line = np.array([[-8.0, 40.0], [-7.0, 41.0]])
-    monkeypatch.setattr(geography, "coast_lines", lambda: [line])
+def test_regions_have_the_coast_of_globe_and_borders_that_end_there():
     ax = plotting.map(product(), "rmsd")
-    assert any(np.array_equal(c.get_segments()[0], line) for c in ax.collections[1:])
-    assert ax.get_ylim() == (37.25, 44.25)
+    assert ax.get_ylim() == (37.25, 44.25) and ax.get_xlim() == (-10.25, -0.25)
+    lon, lat, land = coastline.land_fraction((37.25, 44.25, -10.25, -0.25))
+    assert land[np.abs(lat - 40.4).argmin(), np.abs(lon + 3.7).argmin()] == 1  # Madrid
+    assert land[np.abs(lat - 40.0).argmin(), np.abs(lon + 9.8).argmin()] == 0
+    (borders,) = [c for c in of_type(ax, LineCollection) if c.get_zorder() == 1.4]
+    points = np.concatenate(borders.get_segments())
+    on_sea = (points[:, 0] < -9.0) & (points[:, 1] > 40)
+    assert len(points) > 20 and not on_sea.any()
 
 
-def test_without_cartopy_there_is_no_coast(monkeypatch):
-    monkeypatch.setattr(geography, "find_spec", lambda name: None)
-    assert REAL_COAST_LINES.__wrapped__() == []
+@pytest.mark.parametrize("first", [-179.0, 1.0])
+def test_the_globe_is_drawn_in_equal_earth(first):
+    lat, lon = np.arange(89.0, -90, -2.0), np.arange(first, first + 360, 2.0)
+    values = np.cos(np.deg2rad(lat))[:, None] * np.cos(np.deg2rad(lon))
+    scores = xr.Dataset({"rmsd": (("lat", "lon"), values)}, {"lat": lat, "lon": lon})
+    ax = plotting.map(scores)
+    (mesh,) = of_type(ax, QuadMesh)
+    corners = mesh.get_coordinates()
+    np.testing.assert_allclose(corners[..., 0].max(), 2.7066, atol=1e-3)
+    # equal areas on the map for equal areas on the globe
+    a, b, c, d = corners[:-1, :-1], corners[1:, :-1], corners[1:, 1:], corners[:-1, 1:]
+    p, q = c - a, d - b
+    area = np.abs(p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]) / 2
+    np.testing.assert_allclose(area / np.cos(np.deg2rad(lat))[:, None], area[45, 0], rtol=2e-3)
+    # the largest value is at 0 east, the middle of the map
+    middle = mesh.get_array().reshape(90, 180)[45]
+    assert np.argmax(middle) in (89, 90)
+    assert not ax.xaxis.get_ticklocs().size
+
+
+def test_without_the_land_mask_the_coast_is_of_natural_earth(monkeypatch):
+    def missing():
+        raise MissingPackageError("no package")
+
+    monkeypatch.setattr("xsm.conventions.globe_land.sea_samples", missing)
+    ax = plotting.map(product(), "rmsd")
+    (coast,) = [c for c in of_type(ax, LineCollection) if c.get_zorder() == 1.5]
+    points = np.concatenate(coast.get_segments())
+    near_lisbon = np.hypot(points[:, 0] + 9.5, points[:, 1] - 38.7).min()
+    assert near_lisbon < 0.5
+
+
+def test_lines_of_natural_earth_are_on_the_globe_and_closed_where_they_should_be():
+    for kind, number in (("coast", 100), ("border", 100), ("lake", 20), ("land", 200)):
+        lines = coastline.natural_earth(kind)
+        points = np.concatenate(lines)
+        assert (
+            len(lines) > number and np.abs(points).max() <= 180 and np.abs(points[:, 1]).max() <= 90
+        )
+    assert all((line[0] == line[-1]).all() for line in coastline.natural_earth("land"))
 
 
 def test_axes_of_cartopy_in_any_projection():

@@ -1,11 +1,7 @@
-"""Fields, land and coasts on axes of longitude and latitude, plain or of cartopy."""
+"""Fields and land masks on axes of longitude and latitude, plain or of cartopy."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +9,24 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
+from xsm.plotting.coastline import COAST, LAND, SEA
+from xsm.plotting.equal_earth import Projection, identity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
 
-logger = logging.getLogger(__name__)
-
-SEA, LAND, COAST, NO_DATA = "#eef3f6", "#d4d4d4", "#6b6b6b", "#f4f4f4"
+NO_DATA = "#f4f4f4"
 
 
 def draw_field(
-    ax: Axes, field: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray, **style: Any
+    ax: Axes,
+    field: xr.DataArray,
+    lat: xr.DataArray,
+    lon: xr.DataArray,
+    *,
+    project: Projection = identity,
+    **style: Any,
 ) -> QuadMesh:
     """Draw a field (H, W) as coloured grid cells.
 
@@ -36,11 +38,19 @@ def draw_field(
         (H, W) in either order.
     lat, lon : DataArray
         Degrees; (H,) and (W,), or both (H, W) on a projected grid.
+    project : function (lon, lat) -> (x, y)
+        Of (H,) and (W,) only.
     **style
         Arguments of ``pcolormesh``, such as ``cmap``, ``vmin``, ``vmax``.
     """
     x, y, values = _arrays(field, lat, lon)
     style = {"rasterized": True, **cartopy_transform(ax), **style}
+    if project is not identity:
+        wrapped = wrap_longitude(x)
+        order = np.argsort(wrapped)
+        edges = np.clip(_edges(wrapped[order]), -180, 180), np.clip(_edges(y), -90, 90)
+        corners = project(*np.meshgrid(*edges))
+        return ax.pcolormesh(*corners, values[:, order], shading="flat", **style)
     return ax.pcolormesh(x, y, values, shading="nearest", **style)
 
 
@@ -57,6 +67,13 @@ def draw_land(ax: Axes, land: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray
         ax.contour(x, y, values, **line, **transform)
 
 
+def _edges(centres: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Edges (N + 1,) of cells from their centres (N,)."""
+    between = (centres[1:] + centres[:-1]) / 2
+    half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] / 2 if centres.size > 1 else np.full(2, 0.5)
+    return np.concatenate([[centres[0] - half[0]], between, [centres[-1] + half[1]]])
+
+
 def _extend_to_edge(centres: NDArray[np.floating]) -> NDArray[np.floating]:
     """Add the outer edge of the first and of the last cell to the centres of cells."""
     half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] / 2 if centres.size > 1 else np.zeros(2)
@@ -68,38 +85,6 @@ def _arrays(field: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray) -> tuple[
     if lat.ndim == 1:
         return lon.values, lat.values, field.transpose(*lat.dims, *lon.dims).values
     return lon.values, lat.transpose(*lon.dims).values, field.transpose(*lon.dims).values
-
-
-def draw_coast(ax: Axes) -> None:
-    """Draw the coast as a line, where cartopy is installed and has it or can download it."""
-    from matplotlib.collections import LineCollection
-
-    lines = coast_lines()
-    if not lines:
-        return
-    limits = ax.get_xlim(), ax.get_ylim()
-    style: dict[str, Any] = {"colors": COAST, "linewidths": 0.6, "zorder": 1.5}
-    ax.add_collection(LineCollection(lines, **style, **cartopy_transform(ax)), autolim=False)
-    ax.set_xlim(limits[0])
-    ax.set_ylim(limits[1])
-
-
-@cache
-def coast_lines() -> list[NDArray[np.floating]]:
-    """Coastlines of Natural Earth, 1:50 million, as (N, 2) longitudes and latitudes, or []."""
-    if find_spec("cartopy") is None:
-        return []
-    from cartopy.io.shapereader import Reader, natural_earth
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the download warns
-            shapes = Reader(natural_earth("50m", "physical", "coastline")).geometries()
-    except OSError as error:
-        logger.info("the map has no coast: %s", error)
-        return []
-    parts = [part for shape in shapes for part in getattr(shape, "geoms", [shape])]
-    return [np.asarray(part.coords)[:, :2] for part in parts]
 
 
 def format_degree_axes(ax: Axes, latitude: float) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.grid import coordinate
+from xsm.conventions.grid import coordinate, wrap_longitude
 from xsm.errors import InputError
+from xsm.plotting.coastline import draw_background
+from xsm.plotting.equal_earth import Projection, equal_earth, format_globe_axes, identity
 from xsm.plotting.geography import (
     NO_DATA,
     cartopy_transform,
-    draw_coast,
     draw_field,
     draw_land,
     format_degree_axes,
@@ -30,6 +31,9 @@ from xsm.plotting.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+GLOBE_DEGREES = 180.0  # wider maps are in Equal Earth
 
 
 def map(
@@ -57,7 +61,7 @@ def map(
         Where to draw; plain axes, or axes of cartopy in any projection.
     land : DataArray of bool, optional
         Land mask with its own latitudes and longitudes: drawn under the score. Without it the
-        coast is drawn where cartopy is installed.
+        land is drawn with coast and borders.
     cmap, vmin, vmax : optional
         Colour map and its limits; by default the 2nd and 98th percentile.
     center : float, optional
@@ -85,21 +89,29 @@ def map(
     extent = _extent(lat, lon, is_points, land_lat_lon)
     south, north, west, east = extent
     ratio = (north - south) / ((east - west) * np.cos(np.deg2rad((south + north) / 2)))
-    ax = axes_for(ax, (6.0, float(np.clip(5.0 * ratio, 2.2, 6.0)) + 0.5))
+    is_globe = ax is None and land is None and lat.ndim == 1 and _is_global(extent)
+    project = equal_earth if is_globe else identity
+    size = (7.2, 4.6) if is_globe else (6.0, float(np.clip(5.0 * ratio, 2.2, 6.0)) + 0.5)
+    ax = axes_for(ax, size)
 
-    ax.set_facecolor(NO_DATA)
     if land is not None and land_lat_lon is not None:
+        ax.set_facecolor(NO_DATA)
         draw_land(ax, land, *land_lat_lon)
     mappable = (
-        _draw_stations(ax, da, lat, lon, style)
+        _draw_stations(ax, da, lat, lon, style, project)
         if is_points
-        else draw_field(ax, da, lat, lon, **style)
+        else draw_field(ax, da, lat, lon, project=project, **style)
     )
     _set_extent(ax, extent)
     if land is None:
-        draw_coast(ax)
-    format_degree_axes(ax, (south + north) / 2)
-    orientation = "horizontal" if ratio < 0.6 else "vertical"
+        whole = (-90.0, 90.0, -180.0, 180.0)
+        background = whole if is_globe else extent
+        draw_background(ax, background, project, **cartopy_transform(ax))
+    if is_globe:
+        format_globe_axes(ax)
+    else:
+        format_degree_axes(ax, (south + north) / 2)
+    orientation = "horizontal" if ratio < 0.6 or is_globe else "vertical"
     add_colour_bar(ax, mappable, axis_label(da), extend=extend, orientation=orientation)
     set_title(ax, title, comparison_title(scores))
     return ax
@@ -151,6 +163,12 @@ def _extent(
     )
 
 
+def _is_global(extent: tuple[float, ...]) -> bool:
+    """Whether a map shows most of the globe."""
+    south, north, west, east = extent
+    return east - west > GLOBE_DEGREES and north - south > GLOBE_DEGREES / 3
+
+
 def _set_extent(ax: Any, extent: tuple[float, ...]) -> None:
     south, north, west, east = extent
     if transform := cartopy_transform(ax).get("transform"):
@@ -161,11 +179,19 @@ def _set_extent(ax: Any, extent: tuple[float, ...]) -> None:
 
 
 def _draw_stations(
-    ax: Axes, da: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray, style: dict[str, Any]
+    ax: Axes,
+    da: xr.DataArray,
+    lat: xr.DataArray,
+    lon: xr.DataArray,
+    style: dict[str, Any],
+    project: Projection,
 ) -> Any:
     """Draw stations as coloured points, and those without a score as crosses."""
     scored = np.isfinite(da.values)
-    x, y, size = lon.values, lat.values, float(np.clip(3000 / max(da.size, 1), 14, 60))
+    x, y = lon.values, lat.values
+    if project is not identity:
+        x, y = project(wrap_longitude(x), y)
+    size = float(np.clip(3000 / max(da.size, 1), 14, 60))
     transform = cartopy_transform(ax)
     if not scored.all():
         cross: dict[str, Any] = {"marker": "x", "color": GREY, "linewidths": 1, "zorder": 2.5}

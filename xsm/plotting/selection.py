@@ -225,4 +225,6 @@ def role_names(scores: xr.Dataset | xr.DataArray) -> list[str]:
     """Names of estimate and reference; the role is added where both have the same name."""
     roles = ["estimate", "reference"]
     names = [str(scores.attrs.get(f"{role}_name", role)) for role in roles]
+    if "product" in scores.coords and scores["product"].ndim == 0:
+        names[0] = str(scores["product"].item())  # one of several
     return names if names[0] != names[1] else [f"{names[0]} ({role})" for role in roles]
