@@ -100,9 +100,14 @@ def test_the_soil_layer_is_given_per_network(tmp_path):
 
 
 def test_gaps_have_a_row_per_method_and_a_column_per_kind(read):
-    rows = [row for row in read.rows if row and row[0] == "network" and len(row) == 5]
-    assert ["network", "0.070", "0.063", "0.056", "0.067"] in rows
-    assert ["linear", *4 * ["0.987"]] in read.rows
+    head = next(row for row in read.rows if row[:1] == ["fill method"] and "R" in row)
+    rmsd = head.index("RMSD (m³\xa0m⁻³)")
+    row = next(row for row in read.rows if row[0] == "network" and len(row) == len(head))
+    assert row[rmsd] == "0.067" and row[-1] == "0.987"
+    patterns = {"block", "swath", "cell", "all"}
+    details = [row for row in read.rows if row[:1] == ["network"] and row[1] in patterns]
+    assert [row[1] for row in details] == ["block", "swath", "cell", "all"]
+    assert [row[rmsd + 1].split()[0] for row in details] == ["0.070", "0.063", "0.056", "0.067"]
     assert read.row("original record")[1:] == ["", "0.080"]
     assert ["window_mean", "1.300", "0.064"] in read.rows
 

@@ -20,14 +20,15 @@ def report(
 ) -> Path:
     """Write scores as one self-contained HTML page.
 
-    The page holds tables, figures, the settings of each validation, what was compared, versions
-    and a hash of the scores. It needs no network and no JavaScript, can be printed, and follows
-    the light or dark setting of the browser.
+    The page begins with a summary. It holds tables, figures, a checklist of good practice, the
+    settings of each validation, what was compared, versions and a hash of the scores. It needs
+    no network and no JavaScript, can be printed, and follows the light or dark setting of the browser.
 
     Parameters
     ----------
     scores : Dataset, or mapping of names to Datasets
-        Results of ``validate`` and of :func:`xsm.compare`. Station scores or maps of
+        Results of ``validate``, :func:`xsm.compare`, :func:`xsm.stability`,
+        :func:`xsm.difference` and the functions of ``xsm.experiments``. Station scores or maps of
         several products are also set side by side.
     path : str or Path
         File to write, such as ``"report.html"``. An existing file is replaced.

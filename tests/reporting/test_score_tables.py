@@ -8,8 +8,9 @@ from tests.plotting.scores_made_up import product, seasons, simulated, stations
 from xsm.reporting import score_tables
 from xsm.reporting.score_tables import (
     area_weighted,
-    fill_methods,
     filled_record_tests,
+    gap_details,
+    gap_overview,
     number,
     per_station,
     percent,
@@ -48,14 +49,19 @@ def test_small_values_keep_three_digits():
     assert text.split("\n")[0] == f"{value:.7f}" and table.rows[0][0] == "all cells"
 
 
-def test_gaps_have_a_row_per_fill_method_and_a_column_per_gap_pattern():
-    table = fill_methods(simulated(), "rmsd")
-    assert table.head == ["fill method", "block", "swath", "cell", "all"]
-    assert table.rows[2] == ["network", "0.070", "0.063", "0.056", "0.067"]
+def test_gaps_are_one_table_of_fill_methods_and_one_of_gap_patterns():
+    table = gap_overview(simulated())
+    assert table.head[:3] == ["fill method", "RMSD (m³\xa0m⁻³)", "bias (m³\xa0m⁻³)"]
+    assert table.rows[2][:2] == ["network", "0.067"]
     assert table.caption == (
-        "RMSD (m³\xa0m⁻³) by gap pattern; hidden values: "
+        "Fill methods on the hidden values of all gap patterns; hidden values: "
         "1,234 block, 1,234 swath, 1,234 cell, 1,234 all."
     )
+    details = gap_details(simulated())
+    assert len(details.rows) == 16
+    assert details.rows[8][:3] == ["network", "block", "0.070 [0.067, 0.074]"]
+    without = simulated().isel(gap_pattern=slice(0, 2))
+    assert gap_overview(without).rows[2][1] == f"{(0.07 + 0.063) / 2:.3f}"
 
 
 def test_tests_of_the_filled_record_begin_with_the_original():

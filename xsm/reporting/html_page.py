@@ -50,6 +50,7 @@ class Page:
 
     def __init__(self, title: str) -> None:
         self.title = title
+        self.drawn: list[Figure] = []
         self._body: list[Markup] = []
         self._contents: list[Markup] = []
         self._count = {"Table": 0, "Figure": 0, "section": 0}
@@ -73,8 +74,12 @@ class Page:
         rows: Sequence[Sequence[str]],
         *,
         folded: bool = False,
+        text: bool = False,
     ) -> None:
-        """Add a table whose first column names the rows. A folded table opens on a click."""
+        """Add a table whose first column names the rows.
+
+        A folded table opens on a click. The cells of a table of text wrap.
+        """
         number = self._number("Table")
         thead = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
         body = [
@@ -82,7 +87,8 @@ class Page:
             for row in rows
         ]
         captions = [] if folded else [tag("caption", number, caption)]
-        table = tag("table", *captions, thead, tag("tbody", *body))
+        options = {"class_": "text"} if text else {}
+        table = tag("table", *captions, thead, tag("tbody", *body), **options)
         scrollable = tag("div", table, class_="wide")
         if folded:
             scrollable = tag("details", tag("summary", number, caption), scrollable)
@@ -95,17 +101,38 @@ class Page:
             self.table(caption, head, rows)
         self._body[before:] = [tag("div", *self._body[before:], class_="beside")]
 
-    def facts(self, caption: str, rows: Iterable[tuple[str, str]]) -> None:
-        """Add a table of names and values."""
+    def tiles(self, tiles: Iterable[tuple[str, str, str]]) -> None:
+        """Add numbers that are seen first: label, value and a note each."""
+        elements = [
+            tag(
+                "div",
+                tag("span", label, class_="label"),
+                tag("strong", value),
+                tag("span", note, class_="note"),
+                class_="tile",
+            )
+            for label, value, note in tiles
+        ]
+        if elements:
+            self._body.append(tag("div", *elements, class_="tiles"))
+
+    def facts(self, caption: str, rows: Iterable[tuple[str, str]], *, folded: bool = False) -> None:
+        """Add a table of names and values. A folded table opens on a click."""
         body = [tag("tr", tag("th", key, scope="row"), tag("td", value)) for key, value in rows]
-        head = tag("caption", self._number("Table"), caption)
-        table = tag("table", head, tag("tbody", *body), class_="facts")
-        self._body.append(tag("div", table, class_="wide"))
+        number = self._number("Table")
+        head = [] if folded else [tag("caption", number, caption)]
+        table = tag("table", *head, tag("tbody", *body), class_="facts")
+        scrollable = tag("div", table, class_="wide")
+        if folded:
+            scrollable = tag("details", tag("summary", number, caption), scrollable)
+        self._body.append(scrollable)
 
     def figures(self, figures: Iterable[Figure]) -> None:
         """Add figures, two in a row where they are not wide."""
         elements = []
-        for caption, svg, wide in figures:
+        for figure in figures:
+            self.drawn.append(figure)
+            caption, svg, wide = figure
             data = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
             text = tag("figcaption", self._number("Figure"), caption)
             image = tag("img", src=data, alt=caption)

@@ -99,6 +99,53 @@ def side_by_side_figures(
         yield Figure(caption, draw_svg(plotting.box, datasets, name))
 
 
+def daily_figures(scores: xr.Dataset, metrics: list[str]) -> Iterator[Figure]:
+    """Scores across space: a line over the days for each metric; strata are not drawn."""
+    for name in metrics:
+        if scores[name].dims == ("time",):
+            caption = f"{_sentence_label(scores, name)} over all places of a day."
+            yield Figure(caption, draw_svg(_daily_line, scores[name]), wide=True)
+
+
+def trend_figures(scores: xr.Dataset, land: xr.DataArray | None) -> Iterator[Figure]:
+    """Maps of the trends, where there are positions."""
+    names = [str(n) for n in scores.data_vars if str(n).endswith("_slope")]
+    yield from _maps(scores, [n for n in names if not n.startswith("p_")], land, center=0.0)
+
+
+def difference_figures(scores: xr.Dataset, land: xr.DataArray | None) -> Iterator[Figure]:
+    """Maps of the differences, where there are positions."""
+    names = [str(n) for n in scores.data_vars if str(n).endswith("_difference")]
+    yield from _maps(scores, names, land, center=0.0)
+
+
+def _maps(
+    scores: xr.Dataset, names: list[str], land: xr.DataArray | None, **options: Any
+) -> Iterator[Figure]:
+    if not {"lat", "lon"} <= set(scores.coords):
+        return
+    for name in names:
+        if scores[name].ndim <= 2 and np.isfinite(scores[name].values).any():
+            svg = draw_svg(plotting.map, scores, name, land=land, title="", **options)
+            yield Figure(f"{_sentence_label(scores, name)}.", svg)
+
+
+def importance_figures(result: xr.Dataset) -> Iterator[Figure]:
+    """Bars of the importance of predictors."""
+    for metric in ("rmse_increase", "r2_decrease"):
+        if metric in result:
+            caption = f"{_sentence_label(result, metric)}."
+            yield Figure(caption, draw_svg(plotting.importance, result, metric=metric))
+
+
+def curve_figures(result: xr.Dataset) -> Iterator[Figure]:
+    """Skill against the sequence length or the number of samples."""
+    for metric in ("rmse", "r2"):
+        if metric in result:
+            caption = f"{_sentence_label(result, metric)}; dashed: the baseline."
+            yield Figure(caption, draw_svg(plotting.curve, result, metric=metric))
+
+
 def draw_svg(function: Callable[..., Any], *args: Any, **options: Any) -> bytes:
     """Draw on new axes and return reproducible SVG."""
     matplotlib = optional_import("matplotlib", "xsm.report", "plot")

@@ -117,22 +117,41 @@ def names_by_fill_method(scores: xr.Dataset) -> list[str]:
     ]
 
 
-def fill_methods(scores: xr.Dataset, metric: str) -> Table:
-    """One metric of simulated gaps: a row per fill method, a column per gap pattern."""
-    da = scores[metric].transpose("fill_method", "gap_pattern")
-    digits = _digits({"": scores}, metric)
-    rows = [
-        [str(name), *(number(value, digits, metric) for value in values)]
-        for name, values in zip(da["fill_method"].values, da.values, strict=True)
-    ]
-    patterns = [str(pattern).replace("_", " ") for pattern in da["gap_pattern"].values]
-    caption = f"{_head(scores, metric)} by gap pattern"
+def gap_overview(scores: xr.Dataset) -> Table:
+    """Simulated gaps of all patterns together: a row per fill method, a column per metric."""
+    names = names_by_fill_method(scores)
+    digits = {name: _digits({"": scores}, name) for name in names}
+    patterns = [str(pattern) for pattern in scores["gap_pattern"].values]
+    total = patterns.index("all") if "all" in patterns else None
+    rows = []
+    for i, method in enumerate(scores["fill_method"].values):
+        ds = scores.isel(fill_method=i)
+        cells = [ds[n].isel(gap_pattern=0 if total is None else total).item() for n in names]
+        if total is None and len(patterns) > 1:
+            cells = [float(ds[n].mean("gap_pattern")) for n in names]
+        row = [number(v, digits[n], n) for v, n in zip(cells, names, strict=True)]
+        rows.append([str(method), *row])
+    caption = "Fill methods on the hidden values of all gap patterns"
     if "n_obs" in scores:
         counts = scores["n_obs"]
         counts = counts.max("fill_method") if "fill_method" in counts.dims else counts
         n = ", ".join(f"{int(c):,} {p}" for p, c in zip(patterns, counts.values, strict=True))
         caption += f"; hidden values: {n}"
-    return Table(caption + ".", ["fill method", *patterns], rows)
+    return Table(caption + ".", ["fill method", *(_head(scores, name) for name in names)], rows)
+
+
+def gap_details(scores: xr.Dataset) -> Table:
+    """Simulated gaps: a row per fill method and gap pattern, a column per metric."""
+    names = names_by_fill_method(scores)
+    digits = {name: _digits({"": scores}, name) for name in names}
+    rows = []
+    for i, method in enumerate(scores["fill_method"].values):
+        for k, pattern in enumerate(scores["gap_pattern"].values):
+            ds = scores.isel(fill_method=i, gap_pattern=k)
+            cells = [_with_interval(ds, name, digits[name]) for name in names]
+            rows.append([str(method), str(pattern).replace("_", " "), *cells])
+    head = ["fill method", "gap pattern", *(_head(scores, name) for name in names)]
+    return Table("Fill methods on each gap pattern.", head, rows)
 
 
 def filled_record_tests(scores: xr.Dataset) -> Table | None:
@@ -232,6 +251,48 @@ def paired_comparison(comparison: xr.Dataset) -> list[Table]:
         caption = f"{SHORT_NAMES.get(metric, metric)}: {a} against {b} at the same stations."
         tables.append(Table(caption, head, rows))
     return tables
+
+
+def trends(scores: xr.Dataset) -> Table:
+    """Trends per decade of the result of :func:`xsm.stability`: a row per metric."""
+    rows = []
+    for name in [str(n) for n in scores.data_vars if str(n).endswith("_slope")]:
+        if name.startswith("p_"):
+            continue
+        metric = name.removesuffix("_slope")
+        p = scores[f"p_{name}"]
+        values = finite_values(scores[name])
+        worse = values[finite_values(p) < 0.05] if values.size == finite_values(p).size else values
+        rows.append([
+            "", f"{values.size:,}", _median_and_quartiles(scores[name], 4),
+            _significant(p), f"{np.count_nonzero(worse > 0):,}", f"{np.count_nonzero(worse < 0):,}",
+        ])  # fmt: skip
+        rows[-1][0] = f"{SHORT_NAMES.get(metric, metric)} ({format_units(_units(scores[name]))})"
+    head = ["trend", "series", "median (quartiles)", "p < 0.05", "rising, p < 0.05",
+            "falling, p < 0.05"]  # fmt: skip
+    return Table("Trends of the scores of years, per decade.", head, rows)
+
+
+def differences(scores: xr.Dataset) -> Table:
+    """Result of :func:`xsm.difference`: a row per metric."""
+    a, b = scores.attrs["name_a"], scores.attrs["name_b"]
+    rows = []
+    for name in [str(n) for n in scores.data_vars if str(n).endswith("_difference")]:
+        metric = name.removesuffix("_difference")
+        row = [f"{SHORT_NAMES.get(metric, metric)} ({format_units(_units(scores[name]))})"]
+        row = [row[0].replace(" ()", ""), _median_and_quartiles(scores[name], 4)]
+        better = scores.get(f"{metric}_better")
+        flags = better.values[better.values > 0] if better is not None else np.empty(0)
+        row += [percent(float(np.mean(flags == k)) if flags.size else np.nan) for k in (1, 2)]
+        apart = scores.get(f"{metric}_intervals")
+        defined = apart.values[apart.values > 0] if apart is not None else np.empty(0)
+        rows.append([*row, percent(float(np.mean(defined == 2)) if defined.size else np.nan)])
+    head = ["metric", f"median of {a} minus {b}", f"{a} better", f"{b} better", "intervals apart"]
+    return Table(f"{a} and {b} at the same places.", head, rows)
+
+
+def _units(da: xr.DataArray) -> str:
+    return str(da.attrs.get("units", "1"))
 
 
 def number(value: float, digits: int, name: str = "") -> str:

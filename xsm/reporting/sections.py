@@ -9,10 +9,12 @@ import xarray as xr
 
 from xsm.errors import InputError
 from xsm.plotting.selection import comparison_title, metric_names
-from xsm.reporting import score_figures, score_provenance, score_tables
+from xsm.reporting import score_figures, score_provenance, score_summary, score_tables
+from xsm.reporting.checklist import DONE, NOT_APPLICABLE, SOURCES, checklist
 from xsm.reporting.html_page import Page
 
 SAMPLES = {"in_situ": "stations", "product": "cells"}  # kinds that are set side by side
+CHECKED = ("in_situ", "product", "simulated_gaps", "triple_collocation", "spatial")
 
 
 def build_page(
@@ -23,32 +25,51 @@ def build_page(
     land: xr.DataArray | None,
 ) -> Page:
     """Build the page of :func:`xsm.report`, which describes the arguments and errors."""
-    datasets = {name: ds.compute() for name, ds in _check_scores(scores).items()}
+    datasets = {name: ds.compute() for name, ds in check_scores(scores).items()}
     _check_metrics(datasets, metrics)
     title = title or _default_title(datasets)
     page = Page(title)
     version = score_provenance.versions()[0][1]
     page.text(f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC with xsm {version}.")
     wanted = tuple(metrics) if metrics else None
+    page.section("Summary")
+    for name, ds in datasets.items():
+        if name:
+            page.section(name, level=3)
+        page.text(score_summary.sentence(ds))
+        page.tiles(score_summary.tiles(ds))
     for kind, sample in SAMPLES.items():
         comparable = {
             name: ds
             for name, ds in datasets.items()
-            if ds.attrs["xsm_scores"] == kind and not score_tables.strata_dims(ds)
+            if kind_of(ds) == kind and not score_tables.strata_dims(ds)
         }
         if len(comparable) > 1:
             _add_side_by_side(page, comparable, wanted, sample)
     for name, ds in datasets.items():
         page.section(name or _default_title(datasets))
-        page.facts("What was compared.", score_provenance.identity(ds))
-        SECTIONS[ds.attrs["xsm_scores"]](page, ds, wanted, land)
-        if table := score_tables.status(ds):
+        SECTIONS[kind_of(ds)](page, ds, wanted, land)
+        if "status" in ds and (table := score_tables.status(ds)):
             page.table(*table)
-        if settings := score_provenance.settings(ds):
-            page.facts("Settings; arguments at their default are not listed.", settings)
+        _add_details(page, ds)
     page.section("Versions")
-    page.facts("Software.", score_provenance.versions())
+    page.facts("Software.", score_provenance.versions(), folded=True)
     return page
+
+
+def _add_details(page: Page, ds: xr.Dataset) -> None:
+    """What was compared and how, and the checklist of good practice, folded."""
+    page.facts("What was compared.", score_provenance.identity(ds), folded=True)
+    if settings := score_provenance.settings(ds):
+        text = "Settings; arguments at their default are not listed."
+        page.facts(text, settings, folded=True)
+    if "settings" in ds.attrs and kind_of(ds) in CHECKED:
+        items = checklist(ds)
+        n_done = sum(item.state == DONE for item in items)
+        applicable = sum(item.state != NOT_APPLICABLE for item in items)
+        caption = f"Good practice: {n_done} of {applicable} points done. After {SOURCES}."
+        rows = [[item.recommendation, item.state, item.note] for item in items]
+        page.table(caption, ["recommendation", "state", "how"], rows, folded=True, text=True)
 
 
 def _add_in_situ(
@@ -83,8 +104,8 @@ def _add_simulated_gaps(
     for label, ds in score_tables.split_strata(scores).items():
         if label:
             page.section(label, level=3)
-        names = score_tables.names_by_fill_method(ds)
-        page.tables(score_tables.fill_methods(ds, name) for name in names)
+        page.table(*score_tables.gap_overview(ds))
+        page.table(*score_tables.gap_details(ds), folded=True)
         page.figures(score_figures.gap_figures(ds, score_figures.metrics_to_draw(ds, metrics)))
     if table := score_tables.filled_record_tests(scores):
         page.table(*table)
@@ -100,6 +121,41 @@ def _add_triple_collocation(
     page.figures(score_figures.grid_figures(scores, strata, names, land))
 
 
+def _add_spatial(
+    page: Page, scores: xr.Dataset, metrics: tuple[str, ...] | None, land: xr.DataArray | None
+) -> None:
+    strata = score_tables.split_strata(scores)
+    page.table(*score_tables.summary(strata, _strata_text(scores), "days"))
+    names = score_figures.metrics_to_draw(scores, metrics)
+    page.figures(score_figures.daily_figures(scores, names))
+
+
+def _add_trends(
+    page: Page, scores: xr.Dataset, metrics: tuple[str, ...] | None, land: xr.DataArray | None
+) -> None:
+    page.table(*score_tables.trends(scores))
+    page.figures(score_figures.trend_figures(scores, land))
+
+
+def _add_difference(
+    page: Page, scores: xr.Dataset, metrics: tuple[str, ...] | None, land: xr.DataArray | None
+) -> None:
+    page.table(*score_tables.differences(scores))
+    page.figures(score_figures.difference_figures(scores, land))
+
+
+def _add_importance(
+    page: Page, result: xr.Dataset, metrics: tuple[str, ...] | None, land: xr.DataArray | None
+) -> None:
+    page.figures(score_figures.importance_figures(result))
+
+
+def _add_curve(
+    page: Page, result: xr.Dataset, metrics: tuple[str, ...] | None, land: xr.DataArray | None
+) -> None:
+    page.figures(score_figures.curve_figures(result))
+
+
 def _add_comparison(
     page: Page, scores: xr.Dataset, metrics: tuple[str, ...] | None, land: xr.DataArray | None
 ) -> None:
@@ -113,7 +169,24 @@ SECTIONS: dict[str, Callable[..., None]] = {
     "simulated_gaps": _add_simulated_gaps,
     "triple_collocation": _add_triple_collocation,
     "comparison": _add_comparison,
+    "spatial": _add_spatial,
+    "stability": _add_trends,
+    "difference": _add_difference,
+    "importance": _add_importance,
+    "learning_curve": _add_curve,
 }
+
+
+def kind_of(scores: xr.Dataset) -> str:
+    """The kind of scores, a key of `SECTIONS`; "" if it is none."""
+    kind = str(scores.attrs.get("xsm_scores", ""))
+    if kind:
+        return kind if kind in SECTIONS else ""
+    if "predictor" in scores.dims and "rmse_increase" in scores:
+        return "importance"
+    if "estimate" in scores.dims and {"days", "fraction"} & set(map(str, scores.dims)):
+        return "learning_curve"
+    return ""
 
 
 def _add_side_by_side(
@@ -138,7 +211,7 @@ def _default_title(datasets: Mapping[str, xr.Dataset]) -> str:
     return "Validation of soil moisture"
 
 
-def _check_scores(scores: object) -> dict[str, xr.Dataset]:
+def check_scores(scores: object) -> dict[str, xr.Dataset]:
     """Return the scores by name, each of a known kind and with a metric."""
     expected = "expected what xsm.validate returns, or a mapping of names to such Datasets"
     if isinstance(scores, xr.Dataset):
@@ -153,14 +226,14 @@ def _check_scores(scores: object) -> dict[str, xr.Dataset]:
         argument = f"scores[{name!r}]" if name else "scores"
         if not isinstance(ds, xr.Dataset):
             raise InputError(f"{argument} is a {type(ds).__name__}: {expected}.")
-        kind = ds.attrs.get("xsm_scores")
-        if kind not in SECTIONS:
+        if not kind_of(ds):
+            kind = ds.attrs.get("xsm_scores")
             raise InputError(
                 f"{argument} has the attribute xsm_scores={kind!r}: expected one of "
                 f"{', '.join(SECTIONS)}. xsm.validate sets it. Operations on a Dataset may drop "
                 "it: use xr.set_options(keep_attrs=True)."
             )
-        if not metric_names(ds):
+        if kind_of(ds) in (*CHECKED, "comparison") and not metric_names(ds):
             raise InputError(
                 f"{argument} has no metric: its variables are {list(ds.data_vars)}; {expected}."
             )
