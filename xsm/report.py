@@ -22,7 +22,8 @@ def report(
 
     The page begins with a summary. It holds tables, figures, a checklist of good practice, the
     settings of each validation, what was compared, versions and a hash of the scores. It needs
-    no network and no JavaScript, can be printed, and follows the light or dark setting of the browser.
+    no network and no JavaScript, can be printed, and follows the light or dark setting of the
+    browser.
 
     Parameters
     ----------

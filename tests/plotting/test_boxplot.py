@@ -1,11 +1,14 @@
 """Boxes over stations and cells, bars of simulated gaps."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from matplotlib.colors import same_color
 
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
 from xsm import plotting
+from xsm.compare import compare
 from xsm.errors import InputError
 from xsm.plotting.style import COLOURS
 
@@ -111,3 +114,36 @@ def test_best_bias_is_the_smallest_either_way():
 def test_what_cannot_be_drawn_raises(scores, options, message):
     with pytest.raises(InputError, match=message):
         plotting.box(scores, "pearson_r", **options)
+
+
+def test_groups_that_differ_are_marked_and_depths_named():
+    new, old = stations(30, shift=0.0), stations(30, shift=0.1)
+    depth = np.where(new.network == "RSMN", 0.2, 0.05)
+    new, old = (ds.assign_coords(depth_to=("station", depth)) for ds in (new, old))
+    comparison = compare(new, old, metric="bias")
+    ax = plotting.box({"new": new, "old": old}, "bias", comparison=comparison)
+    texts = {t.get_text().split("\n")[0].split()[0]: t.get_text() for t in ax.get_yticklabels()}
+    assert texts["RSMN"].startswith("RSMN **\nto 20 cm, n = ")
+    assert "to 5 cm" in texts["REMEDHUS"]
+    with pytest.raises(InputError, match="comparison has no p values of ubrmsd"):
+        plotting.box(new, "ubrmsd", comparison=comparison)
+    with pytest.raises(InputError, match="xsm.compare, which has tests"):
+        plotting.box(comparison)
+
+
+def test_numbers_such_as_depths_are_in_order_and_raw_records_refused():
+    scores = stations(30)
+    depth = np.array([0.5, 0.05, 0.1] * 10)
+    ax = plotting.box(scores.assign_coords(depth_to=("station", depth)), "bias", by="depth_to")
+    assert [t.get_text().split("\n")[0] for t in ax.get_yticklabels()] == ["0.05", "0.1", "0.5"]
+    record = scores[["reference"]].rename(reference="soil_moisture").drop_attrs()
+    with pytest.raises(InputError, match="scores has no metric"):
+        plotting.box(record)
+
+
+def test_several_strata_are_a_box_for_each_combination_with_values():
+    one = seasons()
+    two = xr.concat([one, one * np.nan], pd.Index(["x", "y"], name="land_cover"))
+    two = two.assign_attrs(one.attrs)
+    ax = plotting.box(two, "pearson_r")
+    assert [text.split("\n")[0] for text in labels(ax)] == ["x, all", "x, JJA", "x, DJF"]

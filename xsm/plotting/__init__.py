@@ -10,9 +10,12 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "Plot": "xsm.plotting.plot_methods:Plot",
         "box": "xsm.plotting.boxplot:box",
+        "cycle": "xsm.plotting.annual_cycle:cycle",
         "curve": "xsm.plotting.experiment_curves:curve",
         "importance": "xsm.plotting.experiment_curves:importance",
         "map": "xsm.plotting.maps:map",
+        "panels": "xsm.plotting.map_panels:panels",
+        "patches": "xsm.plotting.gap_patches:patches",
         "scatter": "xsm.plotting.scatterplot:scatter",
         "series": "xsm.plotting.timeseries:series",
         "taylor": "xsm.plotting.taylor_diagram:taylor",

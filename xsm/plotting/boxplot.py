@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from xsm.plotting.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+P_VALUES = ("p_wilcoxon_corrected", "p_wilcoxon")  # in order of preference
 MIN_BOX_SIZE = 5  # smaller groups are drawn as points: quartiles of so few values mislead
 MAX_OUTLIERS_FROM = 2000  # outliers are drawn for up to so many values
 
@@ -40,6 +42,8 @@ def box(
     metric: str | None = None,
     *,
     by: str | None = None,
+    comparison: xr.Dataset | None = None,
+    order: Sequence[str] | None = None,
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
@@ -59,6 +63,11 @@ def box(
     by : str, optional
         What to group by: a stratum such as ``"season"``, or a coordinate of the stations such as
         ``"network"`` (in order of the median). Default: the stratum, else the network.
+    comparison : Dataset, optional
+        Of :func:`xsm.compare`: groups whose scores differ are marked, * p < 0.05, ** p < 0.01,
+        *** p < 0.001 (Wilcoxon, corrected where the result is).
+    order : sequence of str, optional
+        Groups from top to bottom; those that it does not name follow.
     ax : matplotlib Axes, optional
     title : str, optional
 
@@ -85,8 +94,13 @@ def box(
     grouped = {name: values_by_group(da, by) for name, da in arrays.items()}
     by = next(iter(grouped.values()))[1]
     series = [groups for groups, _ in grouped.values()]
+    marks = _marks(comparison, first)
+    layers = _layers(first, by)
     labels = list(
         dict.fromkeys(label for groups in series for label, values in groups.items() if values.size)
+    )
+    labels.sort(
+        key=lambda label: list(order).index(label) if label in (order or ()) else len(labels)
     )
     if not labels:
         raise InputError(f"{first.name} has no finite value: see scores['status'].")
@@ -96,9 +110,11 @@ def box(
         offset = (i - (len(series) - 1) / 2) * width
         rows = {k + offset: groups[label] for k, label in enumerate(labels) if label in groups}
         _draw_boxes(ax, rows, width, COLOURS[i % len(COLOURS)])
-    ax.set_yticks(
-        range(len(labels)), [f"{label}\nn = {_counts(series, label)}" for label in labels]
-    )
+    rows_text = [
+        f"{label}{marks.get(label, '')}\n{layers.get(label, '')}n = {_counts(series, label)}"
+        for label in labels
+    ]
+    ax.set_yticks(range(len(labels)), rows_text)
     ax.set_ylim(len(labels) - 0.4, -0.6)
     if len(series) > 1:
         _draw_legend(ax, list(grouped))
@@ -107,6 +123,38 @@ def box(
         ax.set_ylabel(by.replace("_", " "), fontsize=10)
     set_title(ax, title, comparison_title(scores) if isinstance(scores, xr.Dataset) else None)
     return ax
+
+
+def _marks(comparison: xr.Dataset | None, da: xr.DataArray) -> dict[str, str]:
+    """Group -> stars of significance."""
+    if comparison is None:
+        return {}
+    p = next((comparison.get(name) for name in P_VALUES if name in comparison), None)
+    if p is None or "metric" not in p.dims or str(da.name) not in comparison["metric"].values:
+        raise InputError(
+            f"comparison has no p values of {da.name}: expected the result of xsm.compare with "
+            f"metric={str(da.name)!r}."
+        )
+    values = p.sel(metric=str(da.name))
+    return {
+        str(group): " " + "*" * sum(value < limit for limit in (0.05, 0.01, 0.001))
+        for group, value in zip(values["group"].values, values.values, strict=True)
+    }
+
+
+def _layers(da: xr.DataArray, by: str) -> dict[str, str]:
+    """Network -> the median lower end of its sensors, where the networks sense other depths."""
+    depth = da.coords.get("depth_to")
+    if by != "network" or depth is None or depth.dims != ("station",):
+        return {}
+    medians = {
+        str(name): float(np.nanmedian(depth.values[da["network"].values == name]))
+        for name in np.unique(da["network"].values)
+        if np.isfinite(depth.values[da["network"].values == name]).any()
+    }
+    if len(set(medians.values())) < 2:
+        return {}
+    return {name: f"to {100 * value:.0f} cm, " for name, value in medians.items()}
 
 
 def _draw_boxes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from xsm.plotting.style import (
     axes_for,
     axis_label,
     colour_scale,
+    flag_labels,
+    flag_style,
+    legend_below,
     set_title,
 )
 
@@ -84,37 +88,102 @@ def map(
     lat, lon = _lat_lon(da)
     grid_dims = {str(dim) for dim in (*lat.dims, *lon.dims)}
     da = select_stratum(da, {"station"} if is_points else grid_dims).compute()
-    style, extend = colour_scale(da, cmap=cmap, vmin=vmin, vmax=vmax, center=center)
+    flags = flag_labels(da)
+    if flags:
+        style, extend = flag_style(da, flags), "neither"
+    else:
+        style, extend = colour_scale(da, cmap=cmap, vmin=vmin, vmax=vmax, center=center)
     land_lat_lon = None if land is None else _lat_lon(land)
     extent = _extent(lat, lon, is_points, land_lat_lon)
-    south, north, west, east = extent
-    ratio = (north - south) / ((east - west) * np.cos(np.deg2rad((south + north) / 2)))
+    ratio = _height_to_width(extent)
     is_globe = ax is None and land is None and lat.ndim == 1 and _is_global(extent)
-    project = equal_earth if is_globe else identity
     size = (7.2, 4.6) if is_globe else (6.0, float(np.clip(5.0 * ratio, 2.2, 6.0)) + 0.5)
     ax = axes_for(ax, size)
+    project = equal_earth if is_globe else identity
+    mappable = _draw_on(ax, da, style, extent, land=land, project=project)
+    if flags:
+        legend_below(ax, flags)
+    else:
+        orientation = "horizontal" if ratio < 0.6 or is_globe else "vertical"
+        add_colour_bar(ax, mappable, axis_label(da), extend=extend, orientation=orientation)
+    set_title(ax, title, comparison_title(scores))
+    return ax
 
-    if land is not None and land_lat_lon is not None:
+
+def draw_map(
+    ax: Axes,
+    da: xr.DataArray,
+    style: dict[str, Any],
+    *,
+    land: xr.DataArray | None = None,
+    region: Sequence[float] | None = None,
+) -> tuple[Any, float]:
+    """Draw one field, or stations, on plain axes, without colour bar.
+
+    Returns
+    -------
+    tuple
+        What has the colours, and the height of the map over its width.
+    """
+    lat, lon = _lat_lon(da)
+    own = _extent(lat, lon, "station" in da.dims, None if land is None else _lat_lon(land))
+    extent = own if region is None else tuple(region_edges(region))
+    return _draw_on(ax, da, style, extent, land=land), _height_to_width(extent)
+
+
+def region_edges(region: Sequence[float]) -> tuple[float, ...]:
+    """A region as numbers: south, north, west, east.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        south, north, west, east = (float(edge) for edge in region)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"region={region!r}: expected (south, north, west, east) in degrees."
+        ) from error
+    if not (south < north and west < east):
+        raise InputError(f"region={region!r}: expected (south, north, west, east) in degrees.")
+    return south, north, west, east
+
+
+def _height_to_width(extent: tuple[float, ...]) -> float:
+    south, north, west, east = extent
+    return (north - south) / ((east - west) * np.cos(np.deg2rad((south + north) / 2)))
+
+
+def _draw_on(
+    ax: Axes,
+    da: xr.DataArray,
+    style: dict[str, Any],
+    extent: tuple[float, ...],
+    *,
+    land: xr.DataArray | None = None,
+    project: Projection = identity,
+) -> Any:
+    """Draw land, a field or stations, coast and degrees within an extent."""
+    lat, lon = _lat_lon(da)
+    south, north, _, _ = extent
+    if land is not None:
         ax.set_facecolor(NO_DATA)
-        draw_land(ax, land, *land_lat_lon)
+        draw_land(ax, land, *_lat_lon(land))
     mappable = (
         _draw_stations(ax, da, lat, lon, style, project)
-        if is_points
+        if "station" in da.dims
         else draw_field(ax, da, lat, lon, project=project, **style)
     )
     _set_extent(ax, extent)
     if land is None:
-        whole = (-90.0, 90.0, -180.0, 180.0)
-        background = whole if is_globe else extent
+        background = extent if project is identity else (-90.0, 90.0, -180.0, 180.0)
         draw_background(ax, background, project, **cartopy_transform(ax))
-    if is_globe:
-        format_globe_axes(ax)
-    else:
+    if project is identity:
         format_degree_axes(ax, (south + north) / 2)
-    orientation = "horizontal" if ratio < 0.6 or is_globe else "vertical"
-    add_colour_bar(ax, mappable, axis_label(da), extend=extend, orientation=orientation)
-    set_title(ax, title, comparison_title(scores))
-    return ax
+    else:
+        format_globe_axes(ax)
+    return mappable
 
 
 def _lat_lon(da: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xsm.plotting.annual_cycle import cycle
 from xsm.plotting.boxplot import box
 from xsm.plotting.experiment_curves import curve, importance
+from xsm.plotting.gap_patches import patches
+from xsm.plotting.map_panels import panels
 from xsm.plotting.maps import map
 from xsm.plotting.scatterplot import scatter
 from xsm.plotting.taylor_diagram import taylor
@@ -13,6 +16,7 @@ from xsm.plotting.timeseries import series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class Plot:
@@ -41,6 +45,18 @@ class Plot:
         """Draw one station over time; the options are those of :func:`xsm.plotting.series`."""
         return series(self._scores, station, **options)
 
+    def cycle(self, station: str | int | None = None, **options: Any) -> Axes:
+        """Draw the annual cycle of a place; the options are those of :func:`xsm.plotting.cycle`."""
+        return cycle(self._scores, station, **options)
+
+    def panels(self, metric: str | None = None, **options: Any) -> Figure:
+        """Draw maps side by side; the options are those of :func:`xsm.plotting.panels`."""
+        return panels(self._scores, metric, **options)
+
+    def patches(self, **options: Any) -> Figure:
+        """Draw a patch of a simulated gap; see :func:`xsm.plotting.patches`."""
+        return patches(self._scores, **options)
+
     def importance(self, **options: Any) -> Axes:
         """Draw the importance of predictors; see :func:`xsm.plotting.importance`."""
         return importance(self._scores, **options)
@@ -56,4 +72,7 @@ class Plot:
         )
 
     def __repr__(self) -> str:
-        return "<xsm plots of scores: map, box, taylor, scatter, series, importance, curve>"
+        return (
+            "<xsm plots of scores: map, panels, box, taylor, scatter, series, cycle, patches, "
+            "importance, curve>"
+        )

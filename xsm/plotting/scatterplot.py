@@ -33,6 +33,7 @@ def scatter(
     scores: xr.Dataset,
     *,
     station: str | int | None = None,
+    wet: float | None = None,
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
@@ -45,6 +46,9 @@ def scatter(
         ``validate(..., keep_pairs=True)``.
     station : str, int or None
         One station, by label, name or position; None draws all stations together.
+    wet : float, optional
+        Reference in m3 m-3 above which the pairs have statistics of their own, such as 0.4: wet
+        soils, in which products differ most.
     ax : matplotlib Axes, optional
     title : str, optional
 
@@ -89,8 +93,12 @@ def scatter(
     ax.set_ylim(low, high)
     ax.set_aspect("equal")
     units = format_units(str(reference.attrs.get("units", "1")))
+    text = statistics_text(est, ref, units)
+    if wet is not None:
+        ax.axvline(wet, color=DARK, lw=0.8, ls=":")
+        text = _texts_of_parts(est, ref, units, wet)
     ax.legend(
-        title=statistics_text(est, ref, units),
+        title=text,
         loc=_emptier_corner(est - low, high - ref, high - low),
         alignment="left",
         fontsize=9,
@@ -116,6 +124,20 @@ def statistics_text(est: NDArray[np.floating], ref: NDArray[np.floating], units:
     r, bias, rmsd, ubrmsd = (scores[name].item() for name in STATISTICS)
     lines = [f"n = {est.size:,}", f"R = {r:.3f}", f"bias = {bias:+.3f} {units}"]
     return "\n".join([*lines, f"RMSD = {rmsd:.3f} {units}", f"ubRMSD = {ubrmsd:.3f} {units}"])
+
+
+def _texts_of_parts(
+    est: NDArray[np.floating], ref: NDArray[np.floating], units: str, wet: float
+) -> str:
+    """Number, correlation, bias and RMSD of the pairs up to `wet` and above, in two columns."""
+    lines = []
+    for label, part in ((f"up to {wet:g}", ref <= wet), (f"above {wet:g}", ref > wet)):
+        if part.sum() < 2:
+            lines.append(f"{label}: n = {part.sum()}")
+            continue
+        n, r, bias, rmsd, _ = statistics_text(est[part], ref[part], units).split("\n")
+        lines.append(f"{label} {units}\n  {n}, {r}\n  {bias}\n  {rmsd}")
+    return "\n".join(lines)
 
 
 def _emptier_corner(above: NDArray[np.floating], left: NDArray[np.floating], span: float) -> str:

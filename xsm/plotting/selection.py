@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
+from xsm.metrics.table import METRICS
 from xsm.plotting.style import lower_is_better
 
 GAP_DIMS = ("fill_method", "gap_pattern")  # of the scores of simulated gaps
@@ -18,6 +19,7 @@ TOTALS = ("all", "all year")  # labels of a stratum that holds all values
 _NOT_METRICS = ("n_obs", "status", "estimate", "reference", "land")
 _NOT_METRIC_PREFIXES = (
     "p_",
+    "patch_",
     "tc_",
     "summary_",
     "estimate_",
@@ -60,6 +62,16 @@ def select_metric(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.D
             f"scores is a {type(scores).__name__}: expected the Dataset that validate returns."
         )
     names = metric_names(scores)
+    if scores.attrs.get("xsm_scores") == "comparison":
+        raise InputError(
+            "scores is the result of xsm.compare, which has tests, not scores of single stations: "
+            'draw the scores, such as plotting.box({"a": a, "b": b}, comparison=scores).'
+        )
+    if metric is None and "xsm_scores" not in scores.attrs and not {*names} & {*METRICS}:
+        raise InputError(
+            f"scores has no metric: its variables are {list(scores.data_vars)}. Expected the "
+            "Dataset that validate returns."
+        )
     if metric is None:
         metric = next((name for name in (*DEFAULT_METRICS, *names) if name in names), None)
         if metric is None:
@@ -102,11 +114,11 @@ def datasets_by_name(scores: Any) -> dict[str, Any]:
 
 
 def sample_dims(da: xr.DataArray) -> set[str]:
-    """Dimensions of the sample: stations; rows and columns; fill methods and gap patterns.
+    """Dimensions of the sample: stations; rows and columns; fill methods and gap patterns; days.
 
     All other dimensions are strata, such as the season.
     """
-    for candidates in ({"station"}, {*GAP_DIMS}):
+    for candidates in ({"station"}, {*GAP_DIMS}, {"time"}):
         if dims := {str(dim) for dim in da.dims} & candidates:
             return dims
     # strata have text labels
@@ -133,12 +145,15 @@ def values_by_group(
         If there is no such dimension or coordinate.
     """
     sample = sample_dims(da)
+    strata: list[str] = []
     if by is None:
         strata = [str(dim) for dim in da.dims if dim not in sample]
         networks = "network" in da.coords and np.unique(da["network"].values).size > 1
         by = strata[0] if strata else "network" if networks else None
     if by is None:
         return {"all": finite_values(da)}, ""
+    if strata and len(strata) > 1 and by == strata[0]:
+        return _values_by_strata(da, strata), ", ".join(strata)
     if by in da.dims:
         da = select_stratum(da, {by, *sample})
         parts = [(value, da.isel({by: i})) for i, value in enumerate(da[by].values)]
@@ -153,9 +168,22 @@ def values_by_group(
         str(value): finite_values(da.isel({labels.dims[0]: np.flatnonzero(labels.values == value)}))
         for value in np.unique(labels.values)
     }
+    if labels.dtype.kind in "fiu":  # such as the depth: by size
+        return groups, by
     medians = {name: np.median(values) for name, values in groups.items() if values.size}
     best_first = sorted(medians, key=lambda name: float(lower_is_better(da, medians[name])))
     return {name: groups[name] for name in dict.fromkeys([*best_first, *groups])}, by
+
+
+def _values_by_strata(da: xr.DataArray, strata: list[str]) -> dict[str, NDArray[np.floating]]:
+    """Finite values of each combination of labels that has any."""
+    groups = {}
+    for index in np.ndindex(*(da.sizes[dim] for dim in strata)):
+        part = da.isel(dict(zip(strata, index, strict=True)))
+        values = finite_values(part)
+        if values.size:
+            groups[", ".join(str(part[dim].item()) for dim in strata)] = values
+    return groups
 
 
 def finite_values(da: xr.DataArray) -> NDArray[np.floating]:
@@ -186,6 +214,11 @@ def matched_pairs(
         raise InputError(
             f"scores has no {' and no '.join(missing)}: expected the matched pairs. Keep them: "
             "validate(..., keep_pairs=True)."
+        )
+    if station is not None and "station" not in scores.dims:
+        raise InputError(
+            f"station={station!r}, but the pairs have the dimensions {scores['estimate'].dims}: "
+            'select one cell, such as scores.sel(lat=41.0, lon=-4.0, method="nearest").'
         )
     if station is not None:
         scores = scores.isel(station=station_index(scores, station))

@@ -128,6 +128,42 @@ def colour_scale(
     return {"cmap": cmap, "vmin": low, "vmax": high}, extend
 
 
+def flag_labels(da: xr.DataArray) -> dict[int, str]:
+    """Code -> meaning of the flags that occur in `da`; empty if it holds no flags."""
+    meanings = str(da.attrs.get("flag_meanings", "")).split()
+    codes = np.ravel(np.asarray(da.attrs.get("flag_values", ()))).tolist()
+    if not meanings or len(meanings) != len(codes) or da.dtype.kind not in "iu":
+        return {}
+    present = set(np.unique(da.values).tolist())
+    pairs = zip(codes, meanings, strict=True)
+    return {int(code): text.replace("_", " ") for code, text in pairs if code in present}
+
+
+def flag_style(da: xr.DataArray, flags: dict[int, str]) -> dict[str, Any]:
+    """Colour map and norm of flags: a colour each, grey for the first of all codes, such as ok."""
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    codes = sorted(int(code) for code in np.ravel(da.attrs["flag_values"]))
+    edges = [codes[0] - 0.5, *((np.array(codes[1:]) + codes[:-1]) / 2), codes[-1] + 0.5]
+    return {"cmap": ListedColormap(flag_colours(codes)), "norm": BoundaryNorm(edges, len(codes))}
+
+
+def flag_colours(codes: list[int]) -> list[str]:
+    """A colour for each code: the same code has the same colour in every picture."""
+    return ["#cfd8dc", *(COLOURS[i % len(COLOURS)] for i in range(len(codes) - 1))]
+
+
+def legend_below(ax: Axes, flags: dict[int, str]) -> None:
+    """A legend of the flags that occur, below the axes."""
+    from matplotlib.patches import Patch
+
+    colours = flag_colours(list(range(max(flags) + 1)))
+    handles = [Patch(color=colours[code], label=text) for code, text in flags.items()]
+    ax.figure.legend(
+        handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False
+    )
+
+
 def style_axes(ax: Axes) -> Axes:
     """Grey ticks, and no frame at the top and the right."""
     ax.spines[["top", "right"]].set_visible(False)

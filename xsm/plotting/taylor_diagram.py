@@ -77,7 +77,7 @@ def taylor(
             "scores has no finite pair of pearson_r and std_ratio: see scores['status']."
         )
     r, ratio = np.concatenate(list(groups.values()), axis=1)
-    limit = float(np.clip(np.ceil(4 * np.percentile(ratio, 95) + 0.6) / 4, 1.5, 4.0))
+    limit = _axis_limit(ratio)
     negative = bool((r < -0.02).any())
     ax = axes_for(ax, (7.2 if negative else 5.8, 4.6))
     _draw_frame(ax, limit, negative)
@@ -101,6 +101,13 @@ def taylor(
         ax.legend(fontsize=9, frameon=False, handletextpad=0.3, **options)
     set_title(ax, title)
     return ax
+
+
+def _axis_limit(ratio: NDArray[np.floating]) -> float:
+    """End of the axis of the ratio: outliers, in the sense of a box plot, lie beyond."""
+    low, high = np.percentile(ratio, [25, 75])
+    end = min(ratio.max(), high + 1.5 * (high - low) if ratio.size > 4 else 2 * np.median(ratio))
+    return float(np.clip(np.ceil(4 * end + 0.4) / 4, 1.5, 4.0))
 
 
 def _points_by_group(scores: xr.Dataset, by: str | None) -> dict[str, NDArray[np.floating]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from xsm.errors import InputError
 from xsm.plotting.geography import format_position
 from xsm.plotting.selection import (
     matched_pairs,
@@ -22,6 +23,7 @@ from xsm.plotting.style import COLOURS, DARK, axes_for, format_units, set_title,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MAX_MARKED_DAYS = 550  # longer series are thin lines
 BAND = "#9ecae1"
 
 
@@ -57,15 +59,22 @@ def series(
     MissingPackageError
         If matplotlib is not installed.
     """
-    matched_pairs(scores, None)
+    estimates, _ = matched_pairs(scores, station if "station" not in scores.dims else None)
+    others = [str(dim) for dim in estimates.dims if dim not in ("station", "time")]
+    if others:
+        raise InputError(
+            f"scores has pairs along {', '.join(others)}: select one place and product first, such "
+            'as scores.sel(lat=41.0, lon=-4.0, method="nearest").'
+        )
     index = median_station(scores) if station is None else station_index(scores, station)
     pairs = scores.isel(station=index) if "station" in scores.dims else scores
     ax = axes_for(ax, (9.0, 3.0))
     days, (estimate, reference) = pairs["time"].values, role_names(scores)
     if (interval := interval_of(pairs)) is not None:
         ax.fill_between(days, *interval, color=BAND, alpha=0.6, lw=0, label="95 % interval")
-    ax.plot(days, pairs["reference"], color=DARK, lw=1.1, label=reference)
-    style: dict[str, Any] = {"marker": "o", "ms": 3, "lw": 0.9}
+    many = days.size > MAX_MARKED_DAYS
+    ax.plot(days, pairs["reference"], color=DARK, lw=0.8 if many else 1.1, label=reference)
+    style: dict[str, Any] = {"lw": 0.7} if many else {"marker": "o", "ms": 3, "lw": 0.9}
     ax.plot(days, pairs["estimate"], color=COLOURS[0], label=estimate, **style)
     format_dates(ax)
     units = format_units(str(pairs["reference"].attrs.get("units", "1")))

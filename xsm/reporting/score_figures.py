@@ -20,6 +20,7 @@ from xsm.reporting.html_page import Figure
 
 BOXES = "Boxes: quartiles and median; whiskers: 5 to 95 %; fewer than five values: points."
 TAYLOR = "Taylor diagram, normalised by the reference (star)."
+WET = 0.4  # m3 m-3
 MAX_MAPS = 6  # strata per metric
 
 
@@ -52,9 +53,14 @@ def station_figures(
         caption = f"{TAYLOR} A point is a station{note if 'std_ratio' in scores else ''}."
         yield Figure(caption, draw_svg(plotting.taylor, total))
     if has_pairs:
-        yield Figure("All pairs of all stations.", draw_svg(plotting.scatter, scores))
+        wet = WET if (scores["reference"] > WET).any() else None
+        caption = "All pairs of all stations."
+        yield Figure(caption, draw_svg(plotting.scatter, scores, wet=wet))
         caption = "The station of the median score."
         yield Figure(caption, draw_svg(plotting.series, total), wide=True)
+        if np.ptp(scores["time"].dt.dayofyear.values) > 300:
+            caption = "Annual cycle at this station: means of 15 days, 10th to 90th percentile."
+            yield Figure(caption, draw_svg(plotting.cycle, total))
 
 
 def grid_figures(
@@ -87,6 +93,9 @@ def gap_figures(scores: xr.Dataset, metrics: list[str]) -> Iterator[Figure]:
         yield Figure(caption, draw_svg(plotting.box, scores, name))
     if "std_ratio" in scores and "pearson_r" in scores:
         yield Figure(f"{TAYLOR} A point is a fill method.", draw_svg(plotting.taylor, scores))
+    if "patch_filled" in scores:
+        caption = "A simulated gap (outlined) on one day: observed, hidden and filled."
+        yield Figure(caption, draw_svg(plotting.patches, scores, title=""), wide=True)
 
 
 def side_by_side_figures(
@@ -94,9 +103,21 @@ def side_by_side_figures(
 ) -> Iterator[Figure]:
     """Boxes of several validations, a figure per metric."""
     first = next(iter(datasets.values()))
+    order = _group_order(datasets)
     for name in metrics:
         caption = f"{_sentence_label(first, name)}. {BOXES}"
-        yield Figure(caption, draw_svg(plotting.box, datasets, name))
+        yield Figure(caption, draw_svg(plotting.box, datasets, name, order=order))
+
+
+def _group_order(datasets: Mapping[str, xr.Dataset]) -> list[str]:
+    """The networks in alphabetical order, the same in every panel."""
+    names = {
+        str(name)
+        for ds in datasets.values()
+        if "network" in ds.coords and ds["network"].dims == ("station",)
+        for name in ds["network"].values
+    }
+    return sorted(names)
 
 
 def daily_figures(scores: xr.Dataset, metrics: list[str]) -> Iterator[Figure]:
@@ -153,16 +174,18 @@ def draw_svg(function: Callable[..., Any], *args: Any, **options: Any) -> bytes:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     with matplotlib.rc_context({"svg.hashsalt": "xsm", "figure.dpi": 100, "savefig.dpi": 200}):
-        ax = function(*args, **options)
+        drawn = function(*args, **options)
+        figure = getattr(drawn, "figure", drawn)
         buffer = io.BytesIO()
-        FigureCanvasSVG(ax.figure).print_svg(buffer, metadata={"Date": None})
-        plt.close(ax.figure)
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        plt.close(figure)
     return buffer.getvalue()
 
 
 def _box_figure(strata: Mapping[str, xr.Dataset], name: str, caption: str) -> Figure:
     values = _concat_strata(strata, name)
-    return Figure(f"{caption} {BOXES}", draw_svg(plotting.box, values, title=""))
+    order = _group_order({"": strata[next(iter(strata))]}) if len(strata) == 1 else None
+    return Figure(f"{caption} {BOXES}", draw_svg(plotting.box, values, title="", order=order))
 
 
 def _concat_strata(strata: Mapping[str, xr.Dataset], name: str) -> xr.DataArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import xarray as xr
 
 from xsm.errors import InputError
@@ -194,11 +195,37 @@ def _add_side_by_side(
 ) -> None:
     """Several validations of one kind in one table and one figure per metric."""
     page.section(f"Side by side, over {sample}")
+    if sample == "stations":
+        datasets, note = _common_stations(datasets)
+        if note:
+            page.text(note)
     page.table(*score_tables.summary(datasets, "validation", sample))
     first, *others = datasets.values()
     names = score_figures.metrics_to_draw(first, metrics)
     common = [name for name in names if all(name in ds for ds in others)]
     page.figures(score_figures.side_by_side_figures(datasets, common))
+
+
+def _common_stations(
+    datasets: Mapping[str, xr.Dataset],
+) -> tuple[Mapping[str, xr.Dataset], str]:
+    """The scores at the stations that all have scored, and a note if these are not all."""
+    if not all(
+        "station" in ds.indexes and ds.indexes["station"].is_unique for ds in datasets.values()
+    ):
+        return datasets, ""
+    scored = []
+    for ds in datasets.values():
+        values = [np.isfinite(ds[name].values) for name in metric_names(ds)]
+        scored.append(set(ds["station"].values[np.any(values, axis=0)].tolist()))
+    common = set.intersection(*scored)
+    if not common or all(stations == common for stations in scored):
+        return datasets, "" if common else "No station is common to all: each is over its own."
+    selected = {
+        name: ds.isel(station=[i for i, s in enumerate(ds["station"].values) if s in common])
+        for name, ds in datasets.items()
+    }
+    return selected, f"Over the {len(common):,} stations that all of them have scored."
 
 
 def _strata_text(scores: xr.Dataset) -> str:

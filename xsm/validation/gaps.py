@@ -113,6 +113,7 @@ def validate_gaps(
     cells, differences = HiddenCells(), EdgeDifferences()
     methods = _fill_methods(record, gap_options, gapfill)
     factors: CoverageFactors = {}
+    patch_maps: dict[str, Any] = {}
     steps = gap_options.n_realizations * len(methods)
     with bar("validate", steps, progress, "fill") as progress_bar:
         for pattern in _realizations(values, gap_options, score_options.seed):
@@ -124,8 +125,15 @@ def validate_gaps(
             single = patterns.index("cell") if "cell" in patterns else None
             patches = hidden if single is None else hidden & (pattern != single)
             differences.add("original", values, patches)
+            is_first = not patch_maps and gap_options.keep_patches > 0
+            if is_first:
+                most = np.argsort(-hidden.sum(axis=(1, 2)), kind="stable")
+                days = np.sort(most[: gap_options.keep_patches])
+                patch_maps |= {"days": days, "observed": values[days], "pattern": pattern[days]}
             for name, fill in methods.items():
                 filled, std = fill(remaining)
+                if is_first:
+                    patch_maps[name] = filled[patch_maps["days"]]
                 cells.filled.setdefault(name, []).append(filled[at])
                 if std is not None:
                     cells.std.setdefault(name, []).append(np.asarray(std.values)[at])
@@ -143,7 +151,34 @@ def validate_gaps(
     scores = _scores(record, cells, score_options, patterns, by)
     scores = scores.assign(_coverage(cells, factors, list(methods), patterns))
     scores = scores.assign(differences.ratios(list(methods)))
+    if patch_maps:
+        scores = scores.assign(_patch_maps(record, patch_maps, list(methods), patterns))
     return scores.assign(annual_cycle(record, values, methods))
+
+
+def _patch_maps(
+    record: GriddedRecord, maps: dict[str, Any], methods: list[str], patterns: list[str]
+) -> dict[str, xr.DataArray]:
+    """Maps of some days: what was observed, the pattern that hid it, and what filled it."""
+    time = xr.Variable("patch_time", record.time.values[maps["days"]], record.time.attrs)
+    axes = {d: record.da[d].variable for d in record.space if d in record.da.coords}
+    axes |= {str(c.name): c.variable for c in (record.lat, record.lon) if c is not None}
+    dims = ("patch_time", *record.space)
+    observed = xr.DataArray(maps["observed"], {"patch_time": time, **axes}, dims)
+    hidden = observed.copy(data=(maps["pattern"] + 1).astype(np.int8))
+    filled = xr.concat([observed.copy(data=maps[name]) for name in methods], "fill_method")
+    attrs = {"units": UNITS, "long_name": "soil moisture"}
+    variables = {
+        "patch_observed": with_attrs(observed, **attrs),
+        "patch_hidden": with_attrs(
+            hidden,
+            long_name="gap pattern that hides the value",
+            flag_values=np.arange(len(patterns) + 1, dtype=np.int8),
+            flag_meanings=" ".join(["not_hidden", *patterns]),
+        ),
+        "patch_filled": with_attrs(filled, **attrs),
+    }
+    return {name: record.layout.to_stored_order(da) for name, da in variables.items()}
 
 
 def _in_memory(record: GriddedRecord) -> Values:

@@ -132,6 +132,9 @@ class GapOptions:
         Of :func:`xsm.gapfill`: the networks fill with each of them too, as fill methods named
         ``<model>+background`` and ``<model>+predictors``. An estimator is fitted in each
         realization, without the values that it hides.
+    keep_patches : int
+        Number of days of the first realization, those with the most hidden cells, whose maps are
+        among the results: ``patch_observed``, ``patch_hidden`` and ``patch_filled``.
 
     Raises
     ------
@@ -145,6 +148,7 @@ class GapOptions:
     n_realizations: int = 3
     background: str | xr.Dataset | xr.DataArray | None = None
     predictors: str | Sequence[str] | xr.Dataset | None = None
+    keep_patches: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "baselines", as_names(self.baselines))
@@ -168,6 +172,9 @@ class GapOptions:
                 "gaps: background and predictors with model=None: expected a model, which fills "
                 "departures from them."
             )
+        n = self.keep_patches
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise InputError(f"gaps: keep_patches={n!r}: expected a number of days, 0 or more.")
         if self.model is None and not self.baselines:
             raise InputError("gaps: model=None and no baselines: nothing would fill; name one.")
 
