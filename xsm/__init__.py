@@ -21,7 +21,7 @@ __getattr__, _, _lazy_names = lazy_exports(
         "add_day": "xsm.conventions.file_dates:add_day",
         "append_zarr": "xsm.new_days:append_zarr",
         "baselines": "xsm.baselines",
-        "bundle": "xsm.reporting.bundle:bundle",
+        "bundle": "xsm.report:bundle",
         "checklist": "xsm.reporting.checklist:checklist",
         "difference": "xsm.validation.score_difference:difference",
         "errors": "xsm.errors",

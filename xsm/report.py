@@ -1,4 +1,4 @@
-"""`report`: one HTML page about one validation or several, to attach to a paper."""
+"""`report`: one HTML page about validations, to attach to a paper; `bundle`: it and all scores."""
 
 from __future__ import annotations
 
@@ -64,6 +64,52 @@ def report(
     path = _check_path(path)
     page = build_page(scores, title=title, metrics=metrics, land=land)
     path.write_text(page.html(), encoding="utf-8")
+    return path
+
+
+def bundle(
+    scores: xr.Dataset | Mapping[str, xr.Dataset],
+    path: str | Path,
+    *,
+    title: str | None = None,
+    metrics: Sequence[str] | None = None,
+    land: xr.DataArray | None = None,
+) -> Path:
+    """Write scores, tables, figures, settings and the report into one zip archive.
+
+    Parameters
+    ----------
+    scores, title, metrics, land
+        See :func:`xsm.report`.
+    path : str or Path
+        Archive to write, such as ``"validation.zip"``.
+
+    Returns
+    -------
+    Path
+        Of the archive. It holds ``report.html``, the figures as SVG and, for each validation,
+        ``scores.nc``, a CSV file for the variables of each set of dimensions, and
+        ``settings.json`` where a file can hold the settings.
+
+    Raises
+    ------
+    InputError, MissingPackageError
+        As :func:`xsm.report`.
+    """
+    from xsm.reporting.archive import write_archive
+    from xsm.reporting.sections import build_page, check_scores
+    from xsm.validation.settings_file import settings_text
+
+    path = _check_path(path)
+    datasets = {name: ds.compute() for name, ds in check_scores(scores).items()}
+    page = build_page(scores, title=title, metrics=metrics, land=land)
+    settings: dict[str, str | None] = {}
+    for name, ds in datasets.items():
+        try:
+            settings[name] = settings_text(ds)
+        except InputError:  # none, or arrays among them, which the report has as text
+            settings[name] = None
+    write_archive(path, page, datasets, settings)
     return path
 
 

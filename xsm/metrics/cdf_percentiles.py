@@ -47,8 +47,8 @@ def matched_percentiles(x: Array, y: Array, *, levels: Array, method: str) -> tu
         of_x[p] = _distinct_percentiles(of_x[p], levels)
     if method == "cdf_linear_tails" and levels.size > 3:
         for p in np.flatnonzero(~undefined):
-            series = (values[p, : length[p]] for values in ordered)
-            of_y[p, [0, -1]] = _linear_tails(*series, of_x[p], of_y[p])
+            sorted_x, sorted_y = (values[p, : length[p]] for values in ordered)
+            of_y[p, [0, -1]] = _linear_tails(sorted_x, sorted_y, of_x[p], of_y[p])
     return of_x, of_y
 
 

@@ -99,9 +99,8 @@ def box(
     labels = list(
         dict.fromkeys(label for groups in series for label, values in groups.items() if values.size)
     )
-    labels.sort(
-        key=lambda label: list(order).index(label) if label in (order or ()) else len(labels)
-    )
+    position = {group: i for i, group in enumerate(order or ())}
+    labels.sort(key=lambda label: position.get(label, len(position)))
     if not labels:
         raise InputError(f"{first.name} has no finite value: see scores['status'].")
     ax = axes_for(ax, (5.8, 1.3 + max(len(labels), 2) * (0.18 + 0.24 * len(series))))

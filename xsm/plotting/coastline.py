@@ -148,5 +148,6 @@ def land_fraction(
     left, right = int(np.floor(west / STEP)) - 1, int(np.ceil(east / STEP)) + 1
     row, column = np.arange(first, last), np.arange(left, right)
     sea = samples[first:last][:, (column + columns // 2) % columns]
-    lat = 90.0 - (row + 0.5) * STEP
-    return (column + 0.5) * STEP, lat, 1.0 - sea.astype(np.float64) / 16.0
+    lon = np.asarray((column + 0.5) * STEP, np.float64)
+    lat = np.asarray(90.0 - (row + 0.5) * STEP, np.float64)
+    return lon, lat, 1.0 - sea.astype(np.float64) / 16.0

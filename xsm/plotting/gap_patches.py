@@ -124,9 +124,7 @@ def _patch_window(pattern: NDArray[np.integer]) -> tuple[slice, slice]:
     return y, x
 
 
-def _outline(
-    ax: Any, hidden: NDArray[np.bool_], y: NDArray[np.floating], x: NDArray[np.floating]
-) -> None:
+def _outline(ax: Any, hidden: NDArray[np.bool_], y: NDArray[Any], x: NDArray[Any]) -> None:
     """Draw the edges of cells between hidden and other ones."""
     from matplotlib.collections import LineCollection
 

@@ -289,9 +289,8 @@ def _in_situ(call: Call) -> xr.Dataset:
 
 def _product(call: Call) -> xr.Dataset:
     if len(call.records) > 1:
-        records = {n: _in_blocks(r, call.score_options) for n, r in call.records.items()}
         scores = several_maps(
-            records,
+            {n: _in_blocks(r, call.score_options) for n, r in call.records.items()},
             _in_blocks(call.grids[0], call.score_options),
             call.score_options,
             call.options,

@@ -61,12 +61,10 @@ def joined_coordinate(
         else None
         for part in parts
     ]
-    values = [None if da is None else da.values for da in on_labels]
-    first = next(i for i, value in enumerate(values) if value is not None)
-    merged, equal = values[first].copy(), True
-    for value in values[first + 1 :]:
-        if value is None:
-            continue
+    values = [None if da is None else np.asarray(da.values) for da in on_labels]
+    given = [value for value in values if value is not None]
+    merged, equal = given[0].copy(), True
+    for value in given[1:]:
         lacking = (merged == empty) | (merged != merged)
         other = (value == empty) | (value != value)
         equal &= bool((lacking | other | (merged == value)).all())
@@ -74,7 +72,7 @@ def joined_coordinate(
     dims, attrs = present[0].dims, present[0].attrs
     if equal:
         return xr.Variable(dims, merged, attrs)
-    blank = np.full_like(values[first], empty)
+    blank = np.full_like(given[0], empty)
     stacked = np.stack([blank if value is None else value for value in values])
     return xr.Variable((dim, *dims), stacked, attrs)
 

@@ -57,7 +57,7 @@ def layered_arguments(arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]
             if name in mappings:
                 own[name] = mappings[name][layer]
         if "stations: depth" in mappings:
-            own["stations"] = dict(options) | {"depth": depth[layer]}
+            own["stations"] = dict(options or {}) | {"depth": mappings["stations: depth"][layer]}
         layers[str(layer)] = own
     return layers
 

@@ -272,8 +272,8 @@ def _places(scores: xr.Dataset, space: list[str]) -> dict[str, Any]:
     """Positions, numbers and metadata of the stations or cells, (loc)."""
     if not {"lat", "lon"} <= set(scores.coords):
         raise InputError("scores has no lat and lon: expected those of the stations or cells.")
-    lat, lon = xr.broadcast(scores["lat"], scores["lon"])
-    lat, lon = (np.asarray(c.transpose(*space).values, np.float64).ravel() for c in (lat, lon))
+    both = xr.broadcast(scores["lat"], scores["lon"])
+    lat, lon = (np.asarray(c.transpose(*space).values, np.float64).ravel() for c in both)
     out: dict[str, Any] = {
         "lat": (LOCATION, lat, {"units": "degrees_north"}),
         "lon": (LOCATION, lon, {"units": "degrees_east"}),

@@ -38,13 +38,19 @@ def write_settings(scores: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         If `scores` holds no settings, a setting was an object that is no text or number, or the
         folder does not exist.
     """
-    settings = settings_of(scores)
+    text = settings_text(scores)
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist.")
-    content = {"format": FORMAT, "xsm_version": __version__, "validate": settings}
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
+
+
+def settings_text(scores: xr.Dataset) -> str:
+    """What :func:`write_settings` writes."""
+    settings = settings_of(scores)
+    content = {"format": FORMAT, "xsm_version": __version__, "validate": settings}
+    return json.dumps(content, indent=2) + "\n"
 
 
 def read_settings(source: Any, names: Mapping[str, Any]) -> dict[str, Any]:

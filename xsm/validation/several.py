@@ -116,7 +116,7 @@ def several_maps(
     if several_options.triples:
         widest = max(ref.values(), key=lambda da: da.sizes["time"])
         errors = _triples(est, ref, widest, reference.name, triple_options)
-        scores = scores.assign(in_input_order(errors, target))
+        scores = scores.assign(in_input_order(xr.Dataset(errors), target).data_vars)
     return scores
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from tests.plotting.scores_made_up import simulated, stations
 from xsm.errors import InputError
-from xsm.reporting.bundle import bundle
+from xsm.report import bundle
 
 
 @pytest.fixture(scope="module")
