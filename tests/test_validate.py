@@ -64,8 +64,10 @@ def test_wrong_objects_are_named():
     ds = grid()
     with pytest.raises(InputError, match="reference is or holds a str"):
         validate(ds, "stations.nc")
-    with pytest.raises(InputError, match="obj is a list"):
-        validate([ds], ds)
+    with pytest.raises(InputError, match="obj is a str"):
+        validate("record.nc", ds)
+    with pytest.raises(InputError, match=r"obj\[1\]"):
+        validate([ds, "record.nc"], ds)
     with pytest.raises(VariableNotFoundError, match="no soil moisture was found"):
         validate(grid(name="wetness_index"), ds)
     with pytest.raises(VariableNotFoundError, match="var='b'"):

@@ -65,7 +65,9 @@ def test_status_says_why(est, ref, status):
     assert np.isfinite(p.item()) == (status == OK)
     third = series([[0.3, 0.1, 0.2, 0.4]])
     triple = metrics.triple_collocation(est, ref, third, dim="time", ci="bca", n=20)
-    assert triple.status.item() == status
+    negative_variances = (6, 7)  # which four values can have
+    expected = (OK, *negative_variances) if status == OK else (status,)
+    assert triple.status.isin(expected).all() and triple.status.dims == ("cell", "dataset")
 
 
 def test_a_constant_series_is_constant_in_any_chunks():

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tests.plotting.scores_made_up import product, seasons, stations
 from xsm import plotting
 from xsm.errors import InputError, MissingPackageError
-from xsm.plotting import coastline
+from xsm.plotting import map_background
 
 
 def of_type(ax, kind):
@@ -135,7 +135,7 @@ def test_what_cannot_be_drawn_raises(change, message):
 def test_regions_have_the_coast_of_globe_and_borders_that_end_there():
     ax = plotting.map(product(), "rmsd")
     assert ax.get_ylim() == (37.25, 44.25) and ax.get_xlim() == (-10.25, -0.25)
-    lon, lat, land = coastline.land_fraction((37.25, 44.25, -10.25, -0.25))
+    lon, lat, land = map_background.land_fraction((37.25, 44.25, -10.25, -0.25))
     assert land[np.abs(lat - 40.4).argmin(), np.abs(lon + 3.7).argmin()] == 1  # Madrid
     assert land[np.abs(lat - 40.0).argmin(), np.abs(lon + 9.8).argmin()] == 0
     (borders,) = [c for c in of_type(ax, LineCollection) if c.get_zorder() == 1.4]
@@ -178,12 +178,12 @@ def test_without_the_land_mask_the_coast_is_of_natural_earth(monkeypatch):
 
 def test_lines_of_natural_earth_are_on_the_globe_and_closed_where_they_should_be():
     for kind, number in (("coast", 100), ("border", 100), ("lake", 20), ("land", 200)):
-        lines = coastline.natural_earth(kind)
+        lines = map_background.natural_earth(kind)
         points = np.concatenate(lines)
         assert (
             len(lines) > number and np.abs(points).max() <= 180 and np.abs(points[:, 1]).max() <= 90
         )
-    assert all((line[0] == line[-1]).all() for line in coastline.natural_earth("land"))
+    assert all((line[0] == line[-1]).all() for line in map_background.natural_earth("land"))
 
 
 def test_axes_of_cartopy_in_any_projection():

@@ -33,7 +33,7 @@ def equal_earth(lon: Array, lat: Array) -> tuple[Array, Array]:
     --------
     >>> x, y = equal_earth(np.array([0.0, 180.0]), np.array([90.0, 0.0]))
     >>> x.round(4).tolist(), y.round(4).tolist()
-    ([0.0, 2.7066], [1.3173, 0.0])
+    ([0.0, 2.7066], [1.3174, 0.0])
     """
     a1, a2, a3, a4 = A
     theta = np.arcsin(np.sqrt(3.0) / 2.0 * np.sin(np.deg2rad(lat)))

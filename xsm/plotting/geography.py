@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
-from xsm.plotting.coastline import COAST, LAND, SEA
+from xsm.plotting.map_background import COAST, LAND, SEA
 from xsm.plotting.equal_earth import Projection, identity
 
 if TYPE_CHECKING:

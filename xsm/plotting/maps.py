@@ -10,7 +10,7 @@ import xarray as xr
 
 from xsm.conventions.grid import coordinate, wrap_longitude
 from xsm.errors import InputError
-from xsm.plotting.coastline import draw_background
+from xsm.plotting.map_background import draw_background
 from xsm.plotting.equal_earth import Projection, equal_earth, format_globe_axes, identity
 from xsm.plotting.geography import (
     NO_DATA,

@@ -15,7 +15,7 @@ from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.errors import InputError, XsmError
 from xsm.validation.in_situ import validate_stations
-from xsm.validation.layers import layered_arguments, validate_layers
+from xsm.validation.soil_layers import layered_arguments, validate_layers
 from xsm.validation.product import validate_product
 from xsm.validation.reference_options import (
     OPTION_CLASSES,
