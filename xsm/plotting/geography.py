@@ -9,8 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
-from xsm.plotting.map_background import COAST, LAND, SEA
 from xsm.plotting.equal_earth import Projection, identity
+from xsm.plotting.map_background import COAST, LAND, SEA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,6 @@ import xarray as xr
 
 from xsm.conventions.grid import coordinate, wrap_longitude
 from xsm.errors import InputError
-from xsm.plotting.map_background import draw_background
 from xsm.plotting.equal_earth import Projection, equal_earth, format_globe_axes, identity
 from xsm.plotting.geography import (
     NO_DATA,
@@ -19,6 +18,7 @@ from xsm.plotting.geography import (
     draw_land,
     format_degree_axes,
 )
+from xsm.plotting.map_background import draw_background
 from xsm.plotting.selection import comparison_title, select_metric, select_stratum
 from xsm.plotting.style import (
     DARK,

@@ -15,7 +15,6 @@ from xsm.blockwise.chunks import chunk_file_backed
 from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.errors import InputError, XsmError
 from xsm.validation.in_situ import validate_stations
-from xsm.validation.soil_layers import layered_arguments, validate_layers
 from xsm.validation.product import validate_product
 from xsm.validation.reference_options import (
     OPTION_CLASSES,
@@ -25,6 +24,7 @@ from xsm.validation.reference_options import (
 )
 from xsm.validation.scoring import ScoreOptions, interval_options, needs_whole_series
 from xsm.validation.several import several_at_stations, several_maps
+from xsm.validation.soil_layers import layered_arguments, validate_layers
 from xsm.validation.station_reader import station_dim
 from xsm.validation.strata import stratum_definitions
 from xsm.validation.triple import triple_at_stations, triple_of_grids, unique_labels
