@@ -148,3 +148,17 @@ def test_anomaly_r_has_an_interval_around_it(osse):
 def test_wrong_options_say_what_is_right(osse, options, words):
     with pytest.raises(InputError, match=words):
         metrics.interval(*osse, **({"dim": "time", "metric": "rmsd"} | options))
+
+
+@pytest.mark.parametrize("method", ["bca", "moving_block"])
+def test_several_metrics_have_the_intervals_that_each_has_alone(pairs, method):
+    est, ref = pairs
+    names = ["rmsd", "pearson_r", "bias", "spearman_rho", "anomaly_r", "kge"]
+    together = metrics.interval(est, ref, dim="time", metric=names, method=method, n=40)
+    assert list(together) == [f"{n}_{side}" for n in names for side in ("low", "high")] + ["status"]
+    for name in names:
+        alone = metrics.interval(est, ref, dim="time", metric=name, method=method, n=40)
+        xr.testing.assert_identical(together[[f"{name}_low", f"{name}_high"]],
+                                    alone[[f"{name}_low", f"{name}_high"]])  # fmt: skip
+    with pytest.raises(InputError, match="expected one or more names"):
+        metrics.interval(est, ref, dim="time", metric=[])

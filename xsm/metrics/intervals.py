@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from xsm.metrics.metric_factory import evaluate_formula, formula_of, with_metric
 from xsm.metrics.pairs import MIN_PAIRS, Dims, apply_to_series, pair
 from xsm.metrics.ranks import rank_statistics
 from xsm.metrics.resampling import (
+    DIFFERENCE_METRICS,
     RESAMPLING_METHODS,
     ResamplingPlan,
     check_resampling,
@@ -44,7 +46,7 @@ def interval(
     ref: xr.DataArray,
     *,
     dim: Dims,
-    metric: str,
+    metric: str | Sequence[str],
     method: str = "bca",
     level: float = 0.95,
     n: int = 1000,
@@ -57,8 +59,9 @@ def interval(
     ----------
     est, ref, dim
         As for the metric.
-    metric : str
-        A name from ``xsm.metrics.METRICS``.
+    metric : str or sequence of str
+        Names from ``xsm.metrics.METRICS``. Several share their resamples: those of the differences
+        of the pairs (bias, rmsd, ubrmsd, ...), and those of the other moments.
     method : {"bca", "percentile", "basic", "moving_block", "analytic"}
         The first three resample single pairs, as if these were independent. ``moving_block``
         resamples blocks of successive pairs (Kuensch, 1989, doi 10.1214/aos/1176347265) and takes
@@ -76,33 +79,47 @@ def interval(
     Returns
     -------
     Dataset
-        ``<metric>_low``, ``<metric>_high`` and ``status``; NaN where there are fewer than three
-        pairs or the metric is undefined. Lazy if the input is.
+        ``<metric>_low`` and ``<metric>_high`` of each metric, and ``status``; NaN where there are
+        fewer than three pairs or the metric is undefined. Lazy if the input is.
 
     Raises
     ------
     InputError
         If metric, method, level, n, block or seed is not one of these.
     """
-    row = metric_of(metric)
-    _check(metric, method, level, n, block, seed)
-    if metric == "anomaly_r":
-        est, ref = paired_anomalies(est, ref, dim=dim, method="moving_window", window=35)
-    pairs = pair(est, ref, dim=dim, any_units=row.any_units)
-    low, high, status = apply_to_series(
-        _interval,
-        pairs,
-        output_dtypes=(np.float64, np.float64, np.int8),
-        metric="pearson_r" if metric == "anomaly_r" else metric,
-        plan=ResamplingPlan(method, level, n, block, seed),
-        disjoint=pairs.disjoint,
-    )
-    variables = {}
-    for side, words, values in (("low", "lower", low), ("high", "upper", high)):
-        da = with_metric_attrs(metric, values, pairs)
-        da.attrs["long_name"] = f"{words} bound of {row.long_name}"
-        variables[f"{metric}_{side}"] = da.rename(f"{metric}_{side}")
-    return xr.Dataset(variables | {"status": with_attrs(status, **STATUS_ATTRS)})
+    names = [metric] if isinstance(metric, str) else list(dict.fromkeys(metric))
+    for name in names:
+        metric_of(name)
+        _check(name, method, level, n, block, seed)
+    if not names:
+        raise InputError(f"metric={metric!r}: expected one or more names of metrics.")
+    plan = ResamplingPlan(method, level, n, block, seed)
+    plain = [name for name in names if name != "anomaly_r"]
+    variables: dict[str, xr.DataArray] = {}
+    for group in ([plain] if plain else []) + [[n_] for n_ in names if n_ == "anomaly_r"]:
+        a, b = est, ref
+        if group == ["anomaly_r"]:
+            a, b = paired_anomalies(est, ref, dim=dim, method="moving_window", window=35)
+        any_units = all(metric_of(name).any_units for name in group)
+        pairs = pair(a, b, dim=dim, any_units=any_units)
+        *bounds, status = apply_to_series(
+            _intervals,
+            pairs,
+            output_dtypes=(*(np.float64 for _ in range(2 * len(group))), np.int8),
+            metrics=tuple("pearson_r" if name == "anomaly_r" else name for name in group),
+            plan=plan,
+            disjoint=pairs.disjoint,
+        )
+        for k, name in enumerate(group):
+            for side, words, values in zip(
+                ("low", "high"), ("lower", "upper"), bounds[2 * k : 2 * k + 2], strict=True
+            ):
+                da = with_metric_attrs(name, values, pairs)
+                da.attrs["long_name"] = f"{words} bound of {metric_of(name).long_name}"
+                variables[f"{name}_{side}"] = da.rename(f"{name}_{side}")
+    ordered = {f"{name}_{side}": variables[f"{name}_{side}"] for name in names
+               for side in ("low", "high")}  # fmt: skip
+    return xr.Dataset(ordered | {"status": with_attrs(status, **STATUS_ATTRS)})
 
 
 def _check(metric: str, method: str, level: Any, n: Any, block: Any, seed: Any) -> None:
@@ -119,15 +136,15 @@ def _check(metric: str, method: str, level: Any, n: Any, block: Any, seed: Any) 
     check_resampling(level, n, block, seed)
 
 
-def _interval(
+def _intervals(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     *,
-    metric: str,
+    metrics: tuple[str, ...],
     plan: ResamplingPlan,
     disjoint: bool,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
-    """Lower bound, upper bound and status (P,) of series (P, T)."""
+) -> tuple[NDArray[Any], ...]:
+    """Lower and upper bound (P,) of each metric, then the status (P,), of series (P, T)."""
     compressed = compress_valid(x, y)
     status = pair_status(
         compressed.length,
@@ -136,40 +153,59 @@ def _interval(
         min_pairs=MIN_PAIRS,
         disjoint=disjoint,
     )
-    low, high = np.full(x.shape[0], np.nan), np.full(x.shape[0], np.nan)
+    bounds = np.full((2 * len(metrics), x.shape[0]), np.nan)
     if x.size and plan.method == "analytic":
-        low, high = _analytic_bounds(compressed, metric, plan.level)
+        for k, name in enumerate(metrics):
+            bounds[2 * k : 2 * k + 2] = _analytic_bounds(compressed, name, plan.level)
     elif x.size:
-        low, high = _resampled_bounds(compressed, metric, plan)
-    too_few = compressed.length < MIN_PAIRS
-    return np.where(too_few, np.nan, low), np.where(too_few, np.nan, high), status
+        for group in _sharing_groups(metrics):
+            rows = [2 * metrics.index(name) + side for name in group for side in (0, 1)]
+            bounds[rows] = _resampled_bounds(compressed, group, plan)
+    bounds[:, compressed.length < MIN_PAIRS] = np.nan
+    return (*bounds, status)
 
 
-def _resampled_bounds(compressed: CompressedSeries, metric: str, plan: ResamplingPlan) -> Bounds:
-    n_rows = compressed.length.size
-    low, high = np.full(n_rows, np.nan), np.full(n_rows, np.nan)
-    batches = list(plan.batches(compressed, 1 if METRICS[metric].ranks else 6))
+def _sharing_groups(metrics: tuple[str, ...]) -> list[list[str]]:
+    """Metrics of the same resampled moments together, those of ranks alone."""
+    moments = [name for name in metrics if formula_of(name) is not None]
+    groups = [
+        [name for name in moments if name in DIFFERENCE_METRICS],
+        [name for name in moments if name not in DIFFERENCE_METRICS],
+        *([name] for name in metrics if name not in moments),
+    ]
+    return [group for group in groups if group]
+
+
+def _resampled_bounds(
+    compressed: CompressedSeries, metrics: list[str], plan: ResamplingPlan
+) -> NDArray[np.float64]:
+    """Lower and upper bound (2 M, P) of metrics that share their moments, or of one of ranks."""
+    bounds = np.full((2 * len(metrics), compressed.length.size), np.nan)
+    batches = list(plan.batches(compressed, 1 if METRICS[metrics[0]].ranks else 6))
 
     def fill_bounds(start: int, stop: int) -> None:
         for rows, block_length in batches[start:stop]:
             series = tuple(values[rows] for values in compressed.series)
             batch = CompressedSeries(series, compressed.length[rows], ())
-            distribution = _distribution(metric, batch, block_length, plan)
-            low[rows], high[rows] = confidence_bounds(distribution, plan)
+            distributions = _distributions(metrics, batch, block_length, plan)
+            for k, distribution in enumerate(distributions):
+                bounds[2 * k : 2 * k + 2, rows] = confidence_bounds(distribution, plan)
 
     run_in_threads(fill_bounds, len(batches))
-    return low, high
+    return bounds
 
 
-def _distribution(
-    metric: str, compressed: CompressedSeries, block_length: int, plan: ResamplingPlan
-) -> NDArray[np.float64]:
-    """Distribution (P, 1 + B + J) of a metric."""
-    if formula_of(metric) is not None:
-        moments = resampled_moments(compressed, metric, block_length, plan)
-        return evaluate_formula(metric, moments)
-    kendall = metric == "kendall_tau"
-    return resampled_rank_correlation(compressed, block_length, plan, kendall=kendall)
+def _distributions(
+    metrics: list[str], compressed: CompressedSeries, block_length: int, plan: ResamplingPlan
+) -> Iterator[NDArray[np.float64]]:
+    """Distribution (P, 1 + B + J) of each metric."""
+    if formula_of(metrics[0]) is not None:
+        moments = resampled_moments(compressed, metrics[0], block_length, plan)
+        for name in metrics:
+            yield evaluate_formula(name, moments)
+    else:
+        kendall = metrics == ["kendall_tau"]
+        yield resampled_rank_correlation(compressed, block_length, plan, kendall=kendall)
 
 
 def _analytic_bounds(compressed: CompressedSeries, metric: str, level: float) -> Bounds:

@@ -22,7 +22,7 @@ from xsm_kernels import compile_loop, compile_once
 
 RESAMPLING_METHODS = ("bca", "percentile", "basic", "moving_block")
 # metrics of est - ref: half of the sums suffice
-DIFFERENCE_METRICS = ("bias", "rmsd", "ubrmsd", "mae", "mse", "mse_bias")
+DIFFERENCE_METRICS = ("bias", "rmsd", "ubrmsd", "mae", "mse", "mse_bias", "rss")
 BATCH_VALUES = 1 << 18  # of distributions, held at once by a thread: they stay in the cache
 
 

@@ -337,10 +337,10 @@ def _scores_with_intervals(
     )
     enough = scores["n_obs"] >= options.min_pairs
     extra: dict[str, xr.DataArray] = {}
-    for name in options.metrics if options.ci is not None else ():
-        if name != "n_obs":
-            limits = statistics.interval(est, ref, dim=dim, metric=name, **(options.ci or {}))
-            extra |= {str(k): limits[k] for k in (f"{name}_low", f"{name}_high")}
+    with_interval = [name for name in options.metrics if name != "n_obs"]
+    if options.ci is not None and with_interval:
+        limits = statistics.interval(est, ref, dim=dim, metric=with_interval, **options.ci)
+        extra |= {str(k): da for k, da in limits.data_vars.items() if k != "status"}
     for name in options.metrics if options.p_values else ():
         if name in WITH_P_VALUE:
             extra[f"p_{name}"] = statistics.p_value(est, ref, dim=dim, metric=name)
