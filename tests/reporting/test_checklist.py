@@ -1,10 +1,13 @@
 """The checklist of good practice is filled in from the call."""
 
-import numpy as np
+import json
+
+import pandas as pd
 import pytest
 import xarray as xr
 
 from tests.plotting.scores_made_up import simulated
+from tests.plotting.scores_made_up import stations as made_up_stations
 from tests.validation.samples import cell, grid, stations
 from xsm.errors import InputError
 from xsm.reporting.checklist import DONE, NOT_APPLICABLE, NOT_DONE, RECOMMENDATIONS, checklist
@@ -15,6 +18,13 @@ from xsm.validate import validate
 def data():
     ds = grid(120, lat=[44.0, 43.0], lon=[0.0, 1.0])
     return ds, stations([44.0], [0.0], ds.time, cell(ds, 0, 0, 0.01))
+
+
+def stations_of_two_products() -> xr.Dataset:
+    """Scores of two products, with one triple."""
+    scores = xr.concat([made_up_stations(6)] * 2, pd.Index(["a", "b"], name="product"))
+    scores["tc_err_std"] = ("triple", [0.03])
+    return scores.assign_attrs(xsm_scores="in_situ")
 
 
 def states(scores) -> dict[str, tuple[str, str]]:
@@ -32,11 +42,13 @@ def test_a_bare_call_has_much_left_to_do(data):
     assert found["Report complementary metrics"][0] == DONE
 
 
-def test_a_full_call_is_recognised(data):
-    ds, sites = data
-    scores = validate({"a": ds, "b": ds + 0.01}, sites, by="season", ci={"method": "moving_block",
-                      "n": 20}, scaling="cdf", anomalies="moving_window",
-                      stations={"overpass": "06:00"})  # fmt: skip
+def test_a_full_call_is_recognised():
+    settings = {
+        "by": "season", "ci": {"method": "moving_block", "n": 20}, "scaling": "cdf",
+        "anomalies": "moving_window", "several": {"pairs": "common"},
+        "stations": {"overpass": "06:00", "window": "12h", "flags": ["G"], "depth": [0, 0.05]},
+    }  # fmt: skip
+    scores = stations_of_two_products().assign_attrs(settings=json.dumps(settings))
     found = states(scores)
     for text, note in {
         "Use only reference values of good quality": "flags G",

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import wilcoxon
 
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
 from xsm.reporting import score_tables
+from xsm.reporting.html_page import Best
 from xsm.reporting.score_tables import (
     area_weighted,
+    best_group,
     filled_record_tests,
     gap_details,
     gap_overview,
@@ -38,6 +41,23 @@ def test_the_summary_has_median_and_quartiles_per_group():
     low, median, high = (number(v, 3, "bias") for v in np.percentile(bias, [25, 50, 75]))
     assert table.rows[0][1] == "23" and table.rows[0][4] == f"{median}\n({low}, {high})"
     assert table.rows[0][2] == f"{int(np.median(scores['n_obs'].values[:-1]))}"
+
+
+def test_the_best_product_is_bold_where_it_is_significant():
+    good, same, poor = stations(24), stations(24), stations(24)
+    poor["pearson_r"] = good.pearson_r - np.linspace(0.05, 0.2, 24)
+    same["pearson_r"] = good.pearson_r + 0.001 * np.where(np.arange(24) % 2, 1, -1)
+    groups = {"poor": poor, "good": good}
+    assert best_group(groups, "pearson_r") == "good"
+    differences = (good.pearson_r - poor.pearson_r).dropna("station").values
+    assert wilcoxon(differences).pvalue < 0.05
+    assert best_group({"good": good, "same": same}, "pearson_r") is None
+    assert best_group({"good": good, "few": poor.isel(station=slice(0, 9))}, "pearson_r") is None
+    table = summary(groups, "product", "stations", ranked=True)
+    column = table.head.index("R")
+    assert [isinstance(row[column], Best) for row in table.rows] == [False, True]
+    assert "Bold: significantly better" in table.caption
+    assert not any(isinstance(c, Best) for row in summary(groups, "p", "s").rows for c in row)
 
 
 def test_small_values_keep_three_digits():

@@ -93,11 +93,11 @@ def test_every_triple_has_the_reference_and_two_products(products, sites):
 
 def test_maps_on_the_coarsest_grid_stay_lazy_and_equal(products, truth):
     fine = grid(120, lat=[44.25, 43.75, 43.25, 42.75, 42.25, 41.75], lon=[-0.25, 0.25, 0.75, 1.25])
-    records = {**products, "fine": noisy(fine, 7)}
-    options = {"metrics": ["bias", "pearson_r"], "by": "season"}
+    records = {"a": products["a"], "fine": noisy(fine, 7)}
+    options = {"metrics": ["bias", "pearson_r"]}
     scores = validate(records, truth, **options)
-    assert scores.bias.dims == ("product", "lat", "lon", "season")
-    assert scores.sizes["triple"] == 6 and dict(scores.bias.sizes)["lat"] == 3
+    assert scores.bias.dims == ("product", "lat", "lon")
+    assert scores.sizes["triple"] == 1 and dict(scores.bias.sizes)["lat"] == 3
     assert scores.summary_bias.dims[0] == "product"
     assert (scores.n_obs == scores.n_obs.isel(product=0)).all()
     lazy = validate({n: ds.chunk(time=40) for n, ds in records.items()}, truth.chunk(), **options)
@@ -161,3 +161,26 @@ def test_one_broken_product_of_several_is_named(products, sites):
         validate(broken, sites)
     with pytest.raises(InputError, match="several=.*applies to several products"):
         validate(products["a"], sites, several={"triples": False})
+
+
+def test_products_in_other_calendars_and_units_and_a_hundred_strata(products, truth, sites):
+    percent = products["b"] * 100
+    percent["soil_moisture"].attrs["units"] = "%"
+    noleap = products["c"].convert_calendar("noleap", use_cftime=True)
+    records = {"a": products["a"], "b": percent, "c": noleap}
+    scores = validate(records, sites, metrics="bias", several={"triples": False})
+    plain = validate(products, sites, metrics="bias", several={"triples": False})
+    np.testing.assert_allclose(scores.bias, plain.bias, atol=1e-6)
+    np.testing.assert_array_equal(scores.n_obs, plain.n_obs)
+    maps = validate(records, truth, metrics="bias", several={"triples": False})
+    assert (maps.n_obs > 0).all()
+    days = truth.time.dt.strftime("%Y-%m-%d").values
+    windows = {f"day {i}": (days[i], days[i + 19]) for i in range(100)}
+    two = {name: products[name] for name in "ab"}
+    many = validate(two, sites, metrics="bias", by={"period": windows}, several={"triples": False})
+    assert many.bias.shape == (2, 2, 100) and many.period.values[99] == "day 99"
+    own = sites.soil_moisture.values[0, 50:70]
+    a = products["a"].soil_moisture.values[50:70, 0, 0]
+    both = np.isfinite(sum(ds.soil_moisture.values[50:70, 0, 0] for ds in two.values()))
+    score = float(many.bias.sel(product="a", period="day 50")[0])
+    assert score == pytest.approx(float((a - own)[both].mean()), abs=1e-6)

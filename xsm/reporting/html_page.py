@@ -37,6 +37,14 @@ def join(parts: Iterable[object]) -> Markup:
     return Markup("".join(p if isinstance(p, Markup) else escape(str(p)) for p in parts))
 
 
+class Best(str):
+    """Text of a cell that is printed in bold: the best of its column."""
+
+
+def _cell(text: str) -> Markup:
+    return tag("td", tag("b", str(text)) if isinstance(text, Best) else text)
+
+
 class Figure(NamedTuple):
     """A caption and an SVG image; a wide figure takes a whole row."""
 
@@ -83,7 +91,7 @@ class Page:
         number = self._number("Table")
         thead = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
         body = [
-            tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
+            tag("tr", tag("th", row[0], scope="row"), *(_cell(cell) for cell in row[1:]))
             for row in rows
         ]
         captions = [] if folded else [tag("caption", number, caption)]

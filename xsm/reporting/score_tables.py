@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy.stats import wilcoxon
 
+from xsm.metrics.table import METRICS
 from xsm.plotting.selection import finite_values, metric_names, sample_dims
 from xsm.plotting.style import format_units
+from xsm.reporting.html_page import Best
 
+MIN_TESTED = 6  # fewer places cannot differ significantly
 MAX_STATION_ROWS = 500
 # Column heads; other variables have their long name.
 SHORT_NAMES = {
@@ -61,7 +65,40 @@ def split_strata(scores: xr.Dataset) -> dict[str, xr.Dataset]:
     return datasets
 
 
-def summary(groups: Mapping[str, xr.Dataset], first_head: str, sample: str) -> Table:
+def best_group(groups: Mapping[str, xr.Dataset], name: str) -> str | None:
+    """The group with the best median, if it is significantly better than each of the others.
+
+    Wilcoxon signed-rank test over the places that both have, Holm's correction, p < 0.05. None if
+    there is no such group, or the groups are not at the same places.
+    """
+    if len(groups) < 2 or name not in METRICS or not np.isfinite(METRICS[name].best):
+        return None
+    values = {}
+    for label, ds in groups.items():
+        if name not in ds or ds[name].size < MIN_TESTED:
+            return None
+        values[label] = np.abs(np.asarray(ds[name].values, float).ravel() - METRICS[name].best)
+    if len({v.size for v in values.values()}) > 1:
+        return None
+    medians = {
+        label: np.median(v[np.isfinite(v)]) if np.isfinite(v).any() else np.inf
+        for label, v in values.items()
+    }
+    first = min(medians, key=lambda label: float(medians[label]))
+    p = []
+    for label, other in values.items():
+        if label != first:
+            difference = values[first] - other
+            difference = difference[np.isfinite(difference)]
+            if difference.size < MIN_TESTED or not difference.any():
+                return None
+            p.append(float(wilcoxon(difference).pvalue))
+    return first if max(p) * len(p) < 0.05 else None
+
+
+def summary(
+    groups: Mapping[str, xr.Dataset], first_head: str, sample: str, *, ranked: bool = False
+) -> Table:
     """Median and quartiles of each metric over stations or cells, a row per group.
 
     Parameters
@@ -72,6 +109,8 @@ def summary(groups: Mapping[str, xr.Dataset], first_head: str, sample: str) -> T
         Head of the first column: what the labels are.
     sample : str
         What the median is taken over, such as ``"stations"``.
+    ranked : bool
+        The groups are products at the same places: the best is in bold where it is significant.
     """
     names = list(dict.fromkeys(name for ds in groups.values() for name in metric_names(ds)))
     first = next(iter(groups.values()))
@@ -85,15 +124,23 @@ def summary(groups: Mapping[str, xr.Dataset], first_head: str, sample: str) -> T
     head += ([sample] if has_sample else []) + (["layer (m)"] if has_layers else []) + ["pairs"]
     head += [_head(first, name) for name in names]
     head += [f"p < 0.05, {SHORT_NAMES.get(name, name)}" for name in tested]
+    best = (
+        {name: label for name in names if (label := best_group(groups, name)) is not None}
+        if (ranked)
+        else {}
+    )
     rows = []
     for label, ds in groups.items():
         n_scored = max((finite_values(ds[name]).size for name in names if name in ds), default=0)
         row = [label or f"all {sample}"]
         row += ([f"{n_scored:,}"] if has_sample else []) + ([_layer(ds)] if has_layers else [])
         row += [_pairs(ds, has_sample)]
-        row += [_median_and_quartiles(ds.get(name), digits[name]) for name in names]
+        cells = [_median_and_quartiles(ds.get(name), digits[name]) for name in names]
+        row += [Best(t) if label == best.get(n) else t for t, n in zip(cells, names, strict=True)]
         rows.append(row + [_significant(ds.get(f"p_{name}")) for name in tested])
     caption = f"Median (quartiles) over {sample}; pairs: median number of a score."
+    if best:
+        caption += " Bold: significantly better than each of the others (Wilcoxon, p < 0.05)."
     return Table(caption if has_sample else "Scores.", head, rows)
 
 

@@ -78,7 +78,9 @@ def _add_in_situ(
 ) -> None:
     strata = score_tables.split_strata(scores)
     if len(strata) > 1:
-        page.table(*score_tables.summary(strata, _strata_text(scores), "stations"))
+        ranked = score_tables.strata_dims(scores) == ["product"]
+        text = _strata_text(scores)
+        page.table(*score_tables.summary(strata, text, "stations", ranked=ranked))
     else:
         networks = score_tables.split_networks(strata[""])
         page.table(*score_tables.summary(networks, "network", "stations"))
@@ -92,7 +94,8 @@ def _add_product(
     page: Page, scores: xr.Dataset, metrics: tuple[str, ...] | None, land: xr.DataArray | None
 ) -> None:
     strata = score_tables.split_strata(scores)
-    page.table(*score_tables.summary(strata, _strata_text(scores), "cells"))
+    ranked = score_tables.strata_dims(scores) == ["product"]
+    page.table(*score_tables.summary(strata, _strata_text(scores), "cells", ranked=ranked))
     for table in score_tables.area_weighted(scores):
         page.table(*table)
     names = score_figures.metrics_to_draw(scores, metrics)
@@ -199,7 +202,7 @@ def _add_side_by_side(
         datasets, note = _common_stations(datasets)
         if note:
             page.text(note)
-    page.table(*score_tables.summary(datasets, "validation", sample))
+    page.table(*score_tables.summary(datasets, "validation", sample, ranked=True))
     first, *others = datasets.values()
     names = score_figures.metrics_to_draw(first, metrics)
     common = [name for name in names if all(name in ds for ds in others)]
