@@ -7,6 +7,7 @@ import subprocess
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -156,6 +157,24 @@ def test_the_same_scores_have_the_same_pictures_and_hash(tmp_path):
     changed = product()
     changed["rmsd"][0, 5] += 1e-6
     assert digest(changed) != digest(product()) == digest(product().assign_attrs(history="later"))
+
+
+def test_several_products_have_maps_on_one_scale_and_their_triples(tmp_path):
+    a, b = (stations(12, shift=s).drop_vars(["estimate", "reference"]) for s in (0.0, 0.1))
+    both = xr.concat(
+        [a.drop_dims("time"), b.drop_dims("time")], pd.Index(["a", "b"], name="product")
+    )
+    tc = xr.DataArray(np.full((12, 1, 3), 0.03), dims=("station", "triple", "dataset"))
+    both = both.assign(
+        tc_err_std=tc.assign_attrs(units="m3 m-3"), tc_snr_db=100 * tc, tc_r2=20 * tc
+    )
+    both["tc_status"] = (tc.dims, np.zeros((12, 1, 3), np.int8))
+    both = both.assign_coords(dataset=["in situ", "a", "b"], triple=["in situ, a, b"])
+    read = Reader(report(both, tmp_path / "p.html", metrics=["bias"]).read_text("utf-8"))
+    assert [image["alt"] for image in read.images][0].endswith("of each product.")
+    assert read.row("in situ")[1:] == ["0.030\n(0.030, 0.030)", "3.000\n(3.000, 3.000)",
+                                      "0.600\n(0.600, 0.600)", "100 %"]  # fmt: skip
+    assert "best median bias (m³\xa0m⁻³)" in read.words
 
 
 def triple() -> xr.Dataset:

@@ -13,7 +13,7 @@ import xarray as xr
 
 import xsm.plotting as plotting
 from xsm._lazy import optional_import
-from xsm.plotting.selection import DEFAULT_METRICS, TOTALS, metric_names
+from xsm.plotting.selection import DEFAULT_METRICS, TOTALS, metric_names, sample_dims
 from xsm.plotting.style import COLOURS, axes_for, axis_label, style_axes
 from xsm.plotting.timeseries import format_dates
 from xsm.reporting.html_page import Figure
@@ -40,6 +40,9 @@ def station_figures(
     land: xr.DataArray | None,
 ) -> Iterator[Figure]:
     """Maps, boxes by network, a Taylor diagram, and the pairs where `scores` holds them."""
+    if _is_of_products(scores):
+        yield from _product_figures(scores, strata, metrics, land)
+        return
     label = next((name for name in TOTALS if name in strata), next(iter(strata)))
     total, note = strata[label], f" ({label})" if len(strata) > 1 else ""
     for name in metrics:
@@ -63,6 +66,31 @@ def station_figures(
             yield Figure(caption, draw_svg(plotting.cycle, total))
 
 
+def _is_of_products(scores: xr.Dataset) -> bool:
+    """Whether the products are the only stratum."""
+    names = metric_names(scores)
+    dims = {str(dim) for name in names for dim in scores[name].dims}
+    return "product" in dims and len(dims - sample_dims(scores[names[0]]) - {"product"}) == 0
+
+
+def _product_figures(
+    scores: xr.Dataset,
+    strata: Mapping[str, xr.Dataset],
+    metrics: list[str],
+    land: xr.DataArray | None,
+) -> Iterator[Figure]:
+    """Maps of several products on one scale, boxes, and a Taylor diagram of the stations."""
+    for name in metrics:
+        caption = f"{_sentence_label(scores, name)} of each product."
+        svg = draw_svg(plotting.panels, scores[name], along="product", land=land)
+        yield Figure(caption, svg, wide=True)
+    for name in metrics:
+        yield _box_figure(strata, name, f"{_sentence_label(scores, name)}.")
+    if "station" in scores.dims and {"pearson_r", "std_ratio"} <= set(scores.data_vars):
+        caption = f"{TAYLOR} A point is a station."
+        yield Figure(caption, draw_svg(plotting.taylor, dict(strata)))
+
+
 def grid_figures(
     scores: xr.Dataset,
     strata: Mapping[str, xr.Dataset],
@@ -70,6 +98,9 @@ def grid_figures(
     land: xr.DataArray | None,
 ) -> Iterator[Figure]:
     """Maps per metric and stratum, boxes over cells, and the summaries along time."""
+    if _is_of_products(scores):
+        yield from _product_figures(scores, strata, metrics, land)
+        return
     for name in metrics:
         for label, ds in list(strata.items())[:MAX_MAPS]:
             if np.isfinite(ds[name].values).any():

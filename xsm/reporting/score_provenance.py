@@ -37,7 +37,7 @@ def digest(ds: xr.Dataset) -> str:
         variable = ds[name].variable
         values = np.asarray(variable.values)
         sha.update(f"{name} {variable.dims} {values.shape} ".encode())
-        if values.dtype.kind in "OSU":
+        if values.dtype.kind in "OSUT":
             sha.update("\0".join(map(str, values.ravel().tolist())).encode())
         elif values.dtype.kind in "mM":
             sha.update(

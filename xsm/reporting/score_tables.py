@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import wilcoxon
 
+from xsm.metrics.status import NOT_IN_THE_TRIPLE
 from xsm.metrics.table import METRICS
 from xsm.plotting.selection import finite_values, metric_names, sample_dims
 from xsm.plotting.style import format_units
@@ -36,6 +37,11 @@ SHORT_NAMES = {
     "mse_bias": "MSE, bias",
     "mse_var": "MSE, variability",
     "std_ratio": "SD ratio",
+    "fraction_filled": "filled",
+    "coverage_68": "inside 68 %",
+    "coverage_95": "inside 95 %",
+    "err_std": "error",
+    "snr_db": "SNR",
 }
 
 
@@ -298,6 +304,28 @@ def paired_comparison(comparison: xr.Dataset) -> list[Table]:
         caption = f"{SHORT_NAMES.get(metric, metric)}: {a} against {b} at the same stations."
         tables.append(Table(caption, head, rows))
     return tables
+
+
+def triples(scores: xr.Dataset) -> Table | None:
+    """Triple collocation of several products: medians over places and triples; None without."""
+    names = [name for name in ("tc_err_std", "tc_snr_db", "tc_r2") if name in scores]
+    if not names or "tc_status" not in scores:
+        return None
+    rows = []
+    for i, label in enumerate(scores["dataset"].values):
+        ds = scores.isel(dataset=i)
+        states = ds["tc_status"].values
+        states = states[states != NOT_IN_THE_TRIPLE]
+        cells = [_median_and_quartiles(ds[name], 3) for name in names]
+        ok = percent(float(np.mean(states == 0)) if states.size else np.nan)
+        rows.append([str(label), *cells, ok])
+    heads = [
+        f"{text} ({units})" if (units := format_units(_units(scores[name]))) else text
+        for name, text in zip(names, ("error", "SNR", "R² with the truth"), strict=False)
+    ]
+    n = scores.sizes["triple"]
+    caption = f"Triple collocation, median (quartiles) over all places and {n} triples; ok: status."
+    return Table(caption, ["dataset", *heads, "ok"], rows)
 
 
 def trends(scores: xr.Dataset) -> Table:

@@ -84,10 +84,16 @@ def _add_in_situ(
     else:
         networks = score_tables.split_networks(strata[""])
         page.table(*score_tables.summary(networks, "network", "stations"))
+    _add_triples(page, scores)
     names = score_figures.metrics_to_draw(scores, metrics)
     page.figures(score_figures.station_figures(scores, strata, names, land))
     if len(strata) == 1:
         page.table(*score_tables.per_station(strata[""]), folded=True)
+
+
+def _add_triples(page: Page, scores: xr.Dataset) -> None:
+    if table := score_tables.triples(scores):
+        page.table(*table)
 
 
 def _add_product(
@@ -98,6 +104,7 @@ def _add_product(
     page.table(*score_tables.summary(strata, _strata_text(scores), "cells", ranked=ranked))
     for table in score_tables.area_weighted(scores):
         page.table(*table)
+    _add_triples(page, scores)
     names = score_figures.metrics_to_draw(scores, metrics)
     page.figures(score_figures.grid_figures(scores, strata, names, land))
 

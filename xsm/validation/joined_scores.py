@@ -54,7 +54,7 @@ def joined_coordinate(
     """A coordinate of the parts on the labels of `joined`; along `dim` where the parts differ."""
     present = [part[name] for part in parts if name in part.coords]
     index = {d: joined.indexes[d] for d in present[0].dims if d in joined.indexes}
-    empty = "" if present[0].dtype.kind in "OUS" else np.nan
+    empty = "" if present[0].dtype.kind in "OUST" else np.nan
     on_labels = [
         part[name].reset_coords(drop=True).reindex(index, fill_value=empty)
         if name in part.coords
@@ -82,7 +82,7 @@ def _label_order(parts: Sequence[xr.Dataset]) -> dict[str, list[Any]]:
     labels: dict[str, list[list[Any]]] = {}
     for part in parts:
         for dim, index in part.indexes.items():
-            if index.dtype == object:
+            if index.dtype == object or pd.api.types.is_string_dtype(index.dtype):
                 labels.setdefault(str(dim), []).append(index.tolist())
     return {
         dim: list(dict.fromkeys(itertools.chain(*sorted(lists, key=len, reverse=True))))

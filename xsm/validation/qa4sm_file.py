@@ -282,7 +282,7 @@ def _places(scores: xr.Dataset, space: list[str]) -> dict[str, Any]:
     for own, theirs in STATION_NAMES.items():
         if own in scores.coords and scores[own].dims == tuple(space) == ("station",):
             values = scores[own].values
-            is_text = values.dtype.kind in "OUS"
+            is_text = values.dtype.kind in "OUST"
             out[theirs] = (LOCATION, values.astype(str).astype(object) if is_text else values)
     return out
 
