@@ -6,6 +6,7 @@ import xarray as xr
 
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
 from xsm.reporting.score_summary import sentence, tiles
+from xsm.validation import difference, stability
 
 
 def test_stations_are_counted_and_medians_given():
@@ -44,4 +45,16 @@ def test_gaps_name_the_best_fill_method_and_the_next():
 
 def test_cells_and_kinds_without_tiles():
     assert tiles(product())[0].label == "cells"
-    assert tiles(product().assign_attrs(xsm_scores="stability")) == []
+    assert tiles(product().assign_attrs(xsm_scores="importance")) == []
+
+
+def test_differences_and_trends_are_counted():
+    a, b = stations(12), stations(12, seed=5)
+    result = difference(a, b, metrics="ubrmsd", names=["new", "old"])
+    (tile,) = tiles(result)
+    won = (result.ubrmsd_better == 1).sum() / (result.ubrmsd_better > 0).sum()
+    assert tile == ("ubRMSD: new better", f"{100 * float(won):.0f} %", "of 11")
+    years = xr.concat([a[["bias"]] + 0.01 * i for i in range(6)], "period")
+    years = years.assign_coords(period=[str(2010 + i) for i in range(6)])
+    (tile,) = tiles(stability(years))
+    assert tile.value == "0.1000" and tile.note == "median; p < 0.05: 100 %"

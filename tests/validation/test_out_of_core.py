@@ -36,7 +36,12 @@ except MemoryError:
     print("too large to load")
 scores = validate(opened(est), opened(ref))
 assert scores.bias.chunks is None
-scores[["bias", "rmsd", "n_obs", "summary_spatial_r"]].to_netcdf(out)
+scores = scores[["bias", "rmsd", "n_obs", "summary_spatial_r"]]
+third = {"time": slice(0, 160)}
+products = {"a": opened(est).isel(third), "b": opened(ref).isel(third)}
+options = {"metrics": "bias", "several": {"triples": False}}
+both = validate(products, opened(ref).isel(third), **options)
+scores.assign(both=both.bias, n_both=both.n_obs).to_netcdf(out)
 """
 
 
@@ -81,3 +86,8 @@ def test_products_larger_than_memory(products, tmp_path):
     np.testing.assert_allclose(found.rmsd, np.sqrt(np.nanmean(apart**2, axis=0)), atol=1e-7)
     assert (found.n_obs == np.isfinite(est).sum(axis=0)).all()
     assert found.summary_spatial_r.notnull().all()
+    # several products, on the pairs that both have
+    third = np.nanmean(apart[:160], axis=0)
+    np.testing.assert_allclose(found.both.sel(product="a"), third, atol=1e-7)
+    assert (found.both.sel(product="b") == 0).all()
+    assert (found.n_both == np.isfinite(est[:160]).sum(axis=0)).all()

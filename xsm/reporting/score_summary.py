@@ -55,6 +55,10 @@ def tiles(scores: xr.Dataset) -> list[Tile]:
         return _of_datasets(scores)
     if kind == "comparison":
         return _of_comparison(scores)
+    if kind == "difference":
+        return _of_difference(scores)
+    if kind == "stability":
+        return _of_trends(scores)
     if kind not in ("in_situ", "product", "spatial"):
         return []
     return _of_sample(scores, {"in_situ": "stations", "product": "cells"}.get(kind, "days"))
@@ -155,6 +159,31 @@ def _of_comparison(scores: xr.Dataset) -> list[Tile]:
         out.append(Tile(f"{SHORT_NAMES.get(name, name)}: won by {scores.attrs['name_a']}", value,
                         f"of {result['n_stations'].item():,.0f} stations; p {text}"))  # fmt: skip
     return out
+
+
+def _of_difference(scores: xr.Dataset) -> list[Tile]:
+    out = []
+    for name in [str(n) for n in scores.data_vars if str(n).endswith("_better")]:
+        metric = name.removesuffix("_better")
+        flags = scores[name].values[scores[name].values > 0]
+        if flags.size:
+            label = f"{SHORT_NAMES.get(metric, metric)}: {scores.attrs['name_a']} better"
+            out.append(Tile(label, percent(float(np.mean(flags == 1))), f"of {flags.size:,}"))
+    return out
+
+
+def _of_trends(scores: xr.Dataset) -> list[Tile]:
+    out = []
+    for name in [str(n) for n in scores.data_vars if str(n).endswith("_slope")]:
+        values = finite_values(scores[name])
+        if name.startswith("p_") or not values.size:
+            continue
+        label, units = _label(scores, name)
+        label = SHORT_NAMES.get(name.removesuffix("_slope"), label)
+        significant = percent(float(np.mean(finite_values(scores[f"p_{name}"]) < 0.05)))
+        value = number(np.median(values), 4)
+        out.append(Tile(f"trend of {label}{units}", value, f"median; p < 0.05: {significant}"))
+    return out[:MAX_METRICS]
 
 
 def _label(scores: xr.Dataset, name: str) -> tuple[str, str]:

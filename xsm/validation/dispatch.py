@@ -289,17 +289,19 @@ def _in_situ(call: Call) -> xr.Dataset:
 
 def _product(call: Call) -> xr.Dataset:
     if len(call.records) > 1:
-        scores = several_maps(
-            {n: _in_blocks(r, call.score_options) for n, r in call.records.items()},
-            _in_blocks(call.grids[0], call.score_options),
+        whole = {"whole_series": call.several.triples}
+        everything = [*call.records.values(), *call.grids]
+        return several_maps(
+            {n: _in_blocks(r, call.score_options, **whole) for n, r in call.records.items()},
+            _in_blocks(call.grids[0], call.score_options, **whole),
             call.score_options,
             call.options,
             call.several,
             triple_options=_triple_options(call.score_options, call.several.triples),
+            finish=lambda scores: _computed_unless_dask(scores, everything),
             by=call.by,
             keep_pairs=call.keep_pairs,
         )
-        return _computed_unless_dask(scores, [*call.records.values(), *call.grids])
     records = [call.record, *call.grids]
     first, second = (_in_blocks(record, call.score_options) for record in records)
     scores = validate_product(
@@ -351,9 +353,12 @@ def _triple_options(options: ScoreOptions, wanted: bool = True) -> dict[str, Any
     return {"min_pairs": options.min_pairs, "ci": method, **interval}
 
 
-def _in_blocks(record: GriddedRecord, options: ScoreOptions) -> GriddedRecord:
+def _in_blocks(
+    record: GriddedRecord, options: ScoreOptions, *, whole_series: bool = False
+) -> GriddedRecord:
     """A record in a file as blocks: of days, or of rows where whole series are needed."""
-    dim = record.layout.y if needs_whole_series(options) else record.layout.time
+    whole_series = whole_series or needs_whole_series(options)
+    dim = record.layout.y if whole_series else record.layout.time
     return replace(record, da=chunk_file_backed(record.da, dim))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -75,12 +75,16 @@ def several_maps(
     several_options: SeveralOptions,
     *,
     triple_options: Mapping[str, Any],
+    finish: Callable[[xr.Dataset], xr.Dataset],
     by: Any = None,
     keep_pairs: bool = False,
 ) -> xr.Dataset:
     """Scores of several records per cell of the coarsest grid, (product, y, x, strata ...).
 
     Lazy if a record is.
+
+    finish : function of the scores of one product, and of each triple, which computes those of
+        records in files: one after the other, so that they need the memory of one
     """
     everything = [*records.values(), reference]
     target = common_grid(everything)
@@ -111,11 +115,11 @@ def several_maps(
         if own_options is not score_options and score_options.across == "time":
             before = status_before_scaling(est[name], ref[name], score_options, "time")
             scores = with_status(scores, before)
-        parts.append(scores)
+        parts.append(finish(scores))
     scores = join_scores(parts, list(records), PRODUCT)
     if several_options.triples:
         widest = max(ref.values(), key=lambda da: da.sizes["time"])
-        errors = _triples(est, ref, widest, reference.name, triple_options)
+        errors = _triples(est, ref, widest, reference.name, triple_options, finish)
         scores = scores.assign(in_input_order(xr.Dataset(errors), target).data_vars)
     return scores
 
@@ -184,6 +188,7 @@ def _triples(
     reference: xr.DataArray,
     reference_name: str,
     options: Mapping[str, Any],
+    finish: Callable[[xr.Dataset], xr.Dataset] = lambda errors: errors,
 ) -> dict[str, xr.DataArray]:
     """Triple collocation of the reference with every two products, on (triple, dataset, ...).
 
@@ -197,6 +202,7 @@ def _triples(
         errors = statistics.triple_collocation(
             reference, est[a], est[b], dim="time", names=triple, reference=0, **options
         )
+        errors = finish(errors)
         absent = {"status": np.int8(NOT_IN_THE_TRIPLE)}
         fill = {str(n): absent.get(str(n), np.nan) for n in errors.data_vars}
         results[", ".join(triple)] = errors.reindex({DATASET: labels}, fill_value=fill)
