@@ -11,7 +11,14 @@ from tests.plotting.scores_made_up import simulated
 from tests.plotting.scores_made_up import stations as made_up_stations
 from tests.validation.samples import cell, grid, stations
 from xsm.errors import InputError
-from xsm.reporting.checklist import DONE, NOT_APPLICABLE, NOT_DONE, RECOMMENDATIONS, checklist
+from xsm.reporting.checklist import (
+    DONE,
+    NOT_APPLICABLE,
+    NOT_DONE,
+    NOT_RECORDED,
+    RECOMMENDATIONS,
+    checklist,
+)
 from xsm.validate import validate
 
 
@@ -64,6 +71,14 @@ def test_a_full_call_is_recognised():
         "Score seasons, land covers and climates apart": "season",
     }.items():
         assert found[text][0] == DONE and note in found[text][1], text
+
+
+def test_screening_is_read_from_the_history_of_the_record(data):
+    ds, sites = data
+    text = "Apply the quality flags of the product; mask frozen soil, snow and dense vegetation"
+    assert states(validate(ds, sites))[text][0] == NOT_RECORDED
+    screened = ds.assign_attrs(history="2026-01-01T00:00:00Z xsm 0.1.0 screen(rules='default')")
+    assert states(validate(screened, sites))[text] == (DONE, "xsm.screen")
 
 
 def test_few_pairs_are_counted(data):

@@ -173,6 +173,18 @@ def test_own_windows_may_overlap_and_hold_new_year(year):
         validate(ds, ref, by="window")
 
 
+def test_days_of_other_calendars_belong_to_their_month(year):
+    ds, _ = year
+    time = xr.date_range("2015-01-01", periods=720, calendar="360_day", use_cftime=True)
+    ds = ds.isel(time=slice(0, 720)).assign_coords(time=time)
+    scores = validate(ds, ds + 0.01, metrics="bias", by="month")
+    # 29 and 30 February are no dates in 2015, 30 February none in 2016
+    expected = [60, 57, *[60] * 10]
+    np.testing.assert_array_equal(scores.n_obs[0, 0], expected)
+    seasons = validate(ds, ds + 0.01, metrics="bias", by="season").n_obs[0, 0]
+    assert seasons.values.tolist() == [177, 180, 180, 180]
+
+
 def test_layers_and_classes_of_the_stations(year):
     ds, ref = year
     ref = ref.assign_coords(

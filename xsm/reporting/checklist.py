@@ -97,8 +97,7 @@ def _flags(call: _Call) -> State:
 
 
 def _product_flags(call: _Call) -> State:
-    history = str(call.scores.attrs.get("history", "")) + str(call.settings.get("history", ""))
-    if "screen" in history:
+    if "screen(" in str(call.scores.attrs.get("estimate_history", "")):
         return DONE, "xsm.screen"
     return NOT_RECORDED, "xsm.screen applies the quality flags of a product before validate"
 

@@ -131,7 +131,11 @@ def run_validation(
         records, grids, stations, score_options, options, gapfill=gapfill, several=several, **shared
     )
     names = [*(grid.name for grid in grids), *(["stations"] if stations else [])]
+    histories = [str(r.ds.attrs["history"]) for r in records.values()
+                 if r.ds is not None and "history" in r.ds.attrs]  # fmt: skip
+    provenance = {"estimate_history": "; ".join(histories)} if histories else {}
     return kind.run(call).assign_attrs(
+        provenance,
         xsm_scores="spatial" if score_options.across == "space" else kind.label,
         estimate_name=", ".join(records),
         reference_name=", ".join(names) or "the same, hidden",

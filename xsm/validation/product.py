@@ -90,7 +90,9 @@ def score_maps(
     )
     if score_options.across == "space":
         scores = score_days(est, ref, build_strata(by, context), score_options, target.space)
-        return scores.assign({"estimate": est, "reference": ref} if keep_pairs else {})
+        if keep_pairs:
+            scores = in_input_order(scores.assign(estimate=est, reference=ref), target)
+        return scores
     scores = with_status(score_pairs(est, ref, build_strata(by, context), score_options), unscaled)
     scores = scores.assign_coords(grid_coordinates(target))
     scores = scores.transpose(*target.space, ...)

@@ -158,7 +158,8 @@ def _windows(
     """Windows of the year, first and last day included; they may overlap and hold 1 January."""
     before = np.concatenate([[0], np.cumsum(DAYS_OF_MONTHS)[:-1]])  # days before each month
     month, day = (np.asarray(getattr(context.time.dt, part).values) for part in ("month", "day"))
-    position = before[month - 1] + day
+    # 30 February of a calendar of 360 days is in February
+    position = before[month - 1] + np.minimum(day, np.array(DAYS_OF_MONTHS)[month - 1])
     masks = {}
     for label, (first, last) in spans.items():
         start, end = (before[m - 1] + d for m, d in (first, last))
