@@ -12,11 +12,13 @@ import pytest
 import xarray as xr
 
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
+from tests.plotting.test_experiment_curves import made_curve, made_importance
 from tests.reporting.html_reader import Reader
 from xsm.compare import compare
 from xsm.errors import InputError
 from xsm.report import report
 from xsm.reporting.score_provenance import digest
+from xsm.validation import difference, stability
 
 pytest.importorskip("matplotlib", reason="drawing needs xsm[plot]")
 
@@ -176,6 +178,29 @@ def test_several_products_have_maps_on_one_scale_and_their_triples(tmp_path):
     assert read.row("in situ")[1:] == ["0.030\n(0.030, 0.030)", "3.000\n(3.000, 3.000)",
                                       "0.600\n(0.600, 0.600)", "100 %"]  # fmt: skip
     assert "best median bias (m³\xa0m⁻³)" in read.words
+
+
+def test_experiments_differences_trends_and_days_are_sections(tmp_path):
+    a, b = product(), product()
+    b["rmsd"] = b.rmsd + 0.01
+    years = xr.concat([a[["bias"]] + 0.001 * i for i in range(6)], "period")
+    years = years.assign_coords(period=[str(2010 + i) for i in range(6)])
+    days = xr.Dataset({"bias": ("time", np.linspace(0, 0.1, 30), {"units": "m3 m-3"})},
+                      {"time": a.time}, {"xsm_scores": "spatial", "settings": "{}"})  # fmt: skip
+    results = {
+        "importance": made_importance(),
+        "curve": made_curve(),
+        "new or old": difference(a, b, metrics="rmsd", names=["new", "old"]),
+        "trend": stability(years),
+        "by day": days,
+    }
+    read = Reader(report(results, tmp_path / "e.html").read_text("utf-8"))
+    alts = [image["alt"] for image in read.images]
+    assert [alt.split(" ")[0] for alt in alts[:2]] == ["Increase", "RMSE"] and len(alts) == 5
+    assert alts[-1] == "Bias (m³\xa0m⁻³) over all places of a day."
+    assert read.row("RMSD (m³\xa0m⁻³)")[2:4] == ["100 %", "0 %"]
+    trend = next(row for row in read.rows if row and row[0].startswith("bias (m³"))
+    assert trend[2].startswith("+0.0100") and trend[3] == "100 %"
 
 
 def triple() -> xr.Dataset:

@@ -51,7 +51,8 @@ def digest(ds: xr.Dataset) -> str:
 
 def identity(ds: xr.Dataset) -> Facts:
     """Names, shape, period, area, history and hash of a scores Dataset."""
-    facts = [("Kind of validation", str(ds.attrs["xsm_scores"]).replace("_", " "))]
+    kind = str(ds.attrs.get("xsm_scores", "experiment")).replace("_", " ")
+    facts = [("Kind of validation", kind)]
     for role in ("estimate", "reference"):
         if f"{role}_name" in ds.attrs:
             facts.append((role.capitalize(), str(ds.attrs[f"{role}_name"])))

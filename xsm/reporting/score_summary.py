@@ -38,6 +38,11 @@ def sentence(scores: xr.Dataset) -> str:
         text = f"Observed values of {estimate} were hidden, filled and compared"
     elif "estimate_name" in scores.attrs:
         text = f"{estimate} against {reference}"
+    elif "predictor" in scores.dims:
+        text = "Importance of the predictors"
+    elif not kind:
+        x = next((str(dim) for dim in scores.dims if dim != "estimate"), "")
+        text = f"Skill against {scores[x].attrs.get('long_name', x)}" if x else "Experiment"
     else:
         text = kind.replace("_", " ").capitalize()
     if "time" in scores.coords and scores["time"].size:
