@@ -11,6 +11,7 @@ from xsm.reporting.html_page import Best
 from xsm.reporting.score_tables import (
     area_weighted,
     best_group,
+    fill_methods,
     filled_record_tests,
     gap_details,
     gap_overview,
@@ -67,6 +68,12 @@ def test_small_values_keep_three_digits():
     text = table.rows[0][table.head.index("MSE")]
     value = np.nanmedian(scores["mse"])
     assert text.split("\n")[0] == f"{value:.7f}" and table.rows[0][0] == "all cells"
+
+
+def test_one_metric_of_gaps_has_a_column_per_gap_pattern():
+    table = fill_methods(simulated(), "rmsd")
+    assert table.head == ["fill method", "block", "swath", "cell", "all"]
+    assert table.rows[2] == ["network", "0.070", "0.063", "0.056", "0.067"]
 
 
 def test_gaps_are_one_table_of_fill_methods_and_one_of_gap_patterns():

@@ -170,6 +170,30 @@ def names_by_fill_method(scores: xr.Dataset) -> list[str]:
     ]
 
 
+def fill_methods(scores: xr.Dataset, metric: str) -> Table:
+    """One metric of simulated gaps: a row per fill method, a column per gap pattern."""
+    da = scores[metric].transpose("fill_method", "gap_pattern")
+    digits = _digits({"": scores}, metric)
+    rows = [
+        [str(name), *(number(value, digits, metric) for value in values)]
+        for name, values in zip(da["fill_method"].values, da.values, strict=True)
+    ]
+    patterns = [str(pattern).replace("_", " ") for pattern in da["gap_pattern"].values]
+    caption = f"{_head(scores, metric)} by gap pattern{_hidden_values(scores)}."
+    return Table(caption, ["fill method", *patterns], rows)
+
+
+def _hidden_values(scores: xr.Dataset) -> str:
+    """Number of hidden values of each gap pattern, for a caption."""
+    if "n_obs" not in scores:
+        return ""
+    counts = scores["n_obs"]
+    counts = counts.max("fill_method") if "fill_method" in counts.dims else counts
+    patterns = [str(pattern).replace("_", " ") for pattern in scores["gap_pattern"].values]
+    n = ", ".join(f"{int(c):,} {p}" for p, c in zip(patterns, counts.values, strict=True))
+    return f"; hidden values: {n}"
+
+
 def gap_overview(scores: xr.Dataset) -> Table:
     """Simulated gaps of all patterns together: a row per fill method, a column per metric."""
     names = names_by_fill_method(scores)
@@ -184,13 +208,8 @@ def gap_overview(scores: xr.Dataset) -> Table:
             cells = [float(ds[n].mean("gap_pattern")) for n in names]
         row = [number(v, digits[n], n) for v, n in zip(cells, names, strict=True)]
         rows.append([str(method), *row])
-    caption = "Fill methods on the hidden values of all gap patterns"
-    if "n_obs" in scores:
-        counts = scores["n_obs"]
-        counts = counts.max("fill_method") if "fill_method" in counts.dims else counts
-        n = ", ".join(f"{int(c):,} {p}" for p, c in zip(patterns, counts.values, strict=True))
-        caption += f"; hidden values: {n}"
-    return Table(caption + ".", ["fill method", *(_head(scores, name) for name in names)], rows)
+    caption = f"Fill methods on the hidden values of all gap patterns{_hidden_values(scores)}."
+    return Table(caption, ["fill method", *(_head(scores, name) for name in names)], rows)
 
 
 def gap_details(scores: xr.Dataset) -> Table:
