@@ -62,9 +62,13 @@ def test_weights_and_their_cards_are_inside(wheel):
         assert wheel.read(name) == path.read_bytes()
 
 
-def test_nothing_but_code_weights_and_a_style_sheet_is_shipped(wheel):
-    suffixes = {Path(name).suffix for name in wheel.namelist() if ".dist-info/" not in name}
-    assert suffixes <= {".py", ".typed", ".safetensors", ".json", ".css"}
+def test_nothing_but_code_weights_a_style_sheet_and_the_coast_is_shipped(wheel):
+    names = [name for name in wheel.namelist() if ".dist-info/" not in name]
+    suffixes = {Path(name).suffix for name in names}
+    assert suffixes <= {".py", ".typed", ".safetensors", ".json", ".css", ".npz"}
+    (coast,) = [name for name in names if name.endswith(".npz")]
+    assert coast == "xsm/plotting/natural_earth_110m.npz"
+    assert wheel.getinfo(coast).file_size < 100_000
 
 
 def test_the_plain_install_needs_no_torch(metadata):
