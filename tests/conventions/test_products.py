@@ -142,3 +142,13 @@ def test_table_in_the_docs_has_a_row_for_each_product():
         assert f"| `{row.key}` |" in line and row.reference in line
     rules = catalogue_tables.quality_rules()
     assert "| `esa_cci`, `c3s` | snow_or_frozen | `flag` bit 0 |" in rules
+
+
+def test_a_generic_name_does_not_outweigh_a_title_of_another_origin():
+    values = xr.DataArray(np.zeros((1, 2, 2)), dims=("time", "lat", "lon"))
+    assert recognise(xr.Dataset({"soil_moisture": values})).key == "smap_l3"
+    simulated = xr.Dataset({"soil_moisture": values}, attrs={"title": "Simulated AMSR2"})
+    assert recognise(simulated) is None
+    flagged = simulated.assign(retrieval_qual_flag=values)
+    assert recognise(flagged).key == "smap_l3"
+    assert recognise(simulated.assign_attrs(title="SMAP over Iberia")).key == "smap_l3"

@@ -369,6 +369,8 @@ def product_row(product: str | Product) -> Product:
     return row
 
 
+# names that many datasets give their soil moisture: no evidence against a title of another origin
+GENERIC_NAMES = ("soil_moisture", "sm")
 _IDENTIFYING = ("title", "product", "id", "project", "source", "institution", "summary", "mip_era")
 
 
@@ -381,7 +383,9 @@ def recognise(ds: xr.Dataset, var: str | None = None) -> Product | None:
         As opened from a file of the product, or a selection of its variables.
     var : str, optional
         Its soil moisture; default: any variable that a product has. A name that only begins with
-        the stem of a product, such as ``soil_moisture_option3``, needs further variables of it.
+        the stem of a product, such as ``soil_moisture_option3``, needs further variables of it;
+        one of ``GENERIC_NAMES`` needs those or the product's name, where the dataset has a title,
+        a source or the like.
     """
     names = [var] if var is not None else [str(name) for name in ds.data_vars]
     texts = [str(ds.attrs.get(key, "")) for key in _IDENTIFYING]
@@ -394,6 +398,8 @@ def recognise(ds: xr.Dataset, var: str | None = None) -> Product | None:
         named = bool(row.pattern) and re.search(row.pattern, text, re.IGNORECASE) is not None
         markers = sum(marker in ds.variables for marker in row.markers)
         rank = (named, markers, exact)
+        if text.strip() and not named and not markers:
+            exact = any(name in row.names and name not in GENERIC_NAMES for name in names)
         if (exact or (begins and any(rank))) and (best is None or rank > best_rank):
             best, best_rank = row, rank
     return best
