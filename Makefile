@@ -130,6 +130,7 @@ benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.validation.worked_example
 	$(TEST_ENV)/bin/python -m benchmarks.speed.import_time
 	$(TEST_ENV)/bin/python -m benchmarks.speed.first_call
+	$(TEST_ENV)/bin/python -m benchmarks.scale
 
 tables: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.tables

@@ -178,6 +178,7 @@ def _from_catalogue(name: str) -> Callable[[], str]:
     return lambda: getattr(import_module("benchmarks.catalogue_tables"), name)()
 
 
+_SCALE = "benchmarks.scale.scale_tables"
 _SPEED = "benchmarks.speed.speed_tables"
 _CPU = {name: ("speed_cpu", "-m benchmarks.speed", _from(_SPEED, name)) for name in (
     "targets", "layers", "rates", "operations", "occupancy", "drawings", "network",
@@ -268,6 +269,8 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "recurrent": ("recurrent_cpu", "-m benchmarks.speed.recurrent", _RECURRENT),
     "recurrent-gpu": ("recurrent_gpu", "-m benchmarks.speed.recurrent --device cuda", _RECURRENT),
     "import-time": ("import_time", "-m benchmarks.speed.import_time", import_time),
+    "scale-graphs": ("scale", "-m benchmarks.scale", _from(_SCALE, "graphs")),
+    "scale-runs": ("scale", "-m benchmarks.scale", _from(_SCALE, "runs")),
     "first-call": ("first_call", "-m benchmarks.speed.first_call", first_call),
 }
 

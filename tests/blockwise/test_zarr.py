@@ -439,3 +439,11 @@ def test_another_call_is_another_dataset(tmp_path):
     xsm.write_zarr(lazy().assign_attrs(history=later), path, progress=False)
     with pytest.raises(InputError, match=r"the calls that made it is .*max_gap=3.*max_gap=4"):
         xsm.write_zarr(lazy().assign_attrs(history=line.format(4)), path, progress=False)
+
+
+@pytest.mark.parametrize("value", [np.datetime64("2020-01-01"), b"bytes", 1j])
+def test_attributes_that_no_file_can_hold_are_named(tmp_path, value):
+    with pytest.raises(InputError, match=r"cannot be written|no file can hold: made=.* of sm"):
+        ds = lazy()
+        ds["sm"].attrs["made"] = value
+        xsm.write_zarr(ds, tmp_path / "out.zarr", progress=False)

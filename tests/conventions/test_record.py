@@ -172,3 +172,16 @@ def test_scores_of_a_product_do_not_depend_on_storage_order(region, stored):
     aligned = scores.sel(lat=region["lat"], lon=region["lon"]).transpose(*expected.dims)
     np.testing.assert_allclose(aligned["bias"], expected["bias"], rtol=1e-6)
     np.testing.assert_array_equal(aligned["n_obs"], expected["n_obs"])
+
+
+@pytest.mark.parametrize("name", [3, ("a", 1)])
+def test_names_that_are_no_text(record, name):
+    for obj in (record.rename(soil_moisture=name), record["soil_moisture"].rename(name)):
+        with pytest.raises(InputError, match="the name of a variable is .*: expected text"):
+            gridded_record(obj)
+
+
+def test_references_that_are_no_text(record):
+    record["soil_moisture"].attrs["grid_mapping"] = 5
+    with pytest.raises(InputError, match="attribute 'grid_mapping' of soil_moisture is 5"):
+        gridded_record(record)

@@ -11,7 +11,7 @@ from xsm.errors import ModelError
 from xsm.networks.model import SHIPPED, load_model, make_model, models, save_model
 
 
-@pytest.mark.parametrize("model", [None, 3, ["atlstm"]])
+@pytest.mark.parametrize("model", [None, 3, ["atlstm"], "", "."])
 def test_what_is_no_model(model):
     with pytest.raises(ModelError, match=r"expected one of \['atlstm'\]"):
         load_model(model, "estimate")

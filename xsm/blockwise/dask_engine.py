@@ -317,15 +317,18 @@ def _whole_series(da: xr.DataArray, time: str, count: int) -> xr.DataArray:
     """`da` in chunks of whole series, of no more than SERIES_BLOCK values in `count` arrays."""
     if time not in da.dims:
         return da
-    whole = da.chunk({time: -1})
+    # in one step: days are never joined for all cells of a chunk
+    largest = {d: max(s) for d, s in da.chunk().chunksizes.items()}
+    if da.chunks is not None:
+        largest = {d: max(s) for d, s in da.chunksizes.items()}
     cells = max(int(SERIES_BLOCK / (da.sizes[time] * count)), 1)
-    for dim in (d for d in whole.dims if d != time):
-        others = [max(s) for d, s in whole.chunksizes.items() if d not in (dim, time)]
-        largest = max(whole.chunksizes[dim])
-        fitting = max(cells // max(int(np.prod(others)), 1), 1)
-        if largest > fitting:
-            whole = whole.chunk({dim: fitting})
-    return whole
+    wanted: dict[Any, int] = {time: -1}
+    for dim in (d for d in da.dims if d != time):
+        others = int(np.prod([n for d, n in largest.items() if d not in (dim, time)]))
+        fitting = max(cells // max(others, 1), 1)
+        if largest[dim] > fitting:
+            wanted[dim] = largest[dim] = fitting
+    return da.chunk(wanted)
 
 
 def stack(arrays: Sequence[Any]) -> Any:

@@ -310,10 +310,28 @@ def _create(job: _Write, store: Any, *, append: bool, compute: bool = True) -> N
             zarr_format=job.zarr_format,
             encoding=job.encoding,
         )
+    except TypeError as error:
+        raise InputError(
+            f"obj has an attribute that no file can hold: {_odd_attributes(job.obj)}. Make it text "
+            "or a number."
+        ) from error
     except (ValueError, NotImplementedError) as error:
         raise InputError(
             f"obj cannot be written in its chunks: {error} Make them regular with .chunk()."
         ) from error
+
+
+def _odd_attributes(obj: xr.Dataset) -> str:
+    """Attributes of other types than Zarr has, in words."""
+    simple = (str, int, float, bool, list, tuple, dict, type(None), np.ndarray, np.number, np.bool_)
+    rows = [("the Dataset", obj.attrs)] + [(str(n), v.attrs) for n, v in obj.variables.items()]
+    odd = [
+        f"{key}={value!r} of {name}"
+        for name, attrs in rows
+        for key, value in attrs.items()
+        if not isinstance(value, simple) or np.asarray(value).dtype.kind in "cMmV"
+    ]
+    return ", ".join(odd) or "one that is nested"
 
 
 def _template(job: _Write, *, compute: bool) -> xr.Dataset:

@@ -183,7 +183,9 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
         network that does not exist, card or weights do not have their sha256, the weights are not
         finite or not of the shapes that the card gives, or the model is for another task.
     """
-    if not isinstance(model, str | Path | Model):
+    if not isinstance(model, str | Path | Model) or not (
+        isinstance(model, Model) or Path(model).name
+    ):
         raise ModelError(
             f"model={model!r}: expected one of {sorted(models(task))}, the path of a model, or a "
             "Model."

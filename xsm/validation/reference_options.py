@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -253,7 +253,7 @@ def read_options(argument: str, value: Any, options_class: type[Options]) -> Opt
 
 def as_names(names: str | Sequence[str]) -> tuple[str, ...]:
     """One name or several, as a tuple."""
-    return (names,) if isinstance(names, str) else tuple(names)
+    return (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
 
 
 def _layer(depth: Any) -> tuple[float, float] | None:

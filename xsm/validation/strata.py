@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,8 @@ def stratum_definitions(by: Any) -> dict[str, Any]:
     if isinstance(by, Mapping):
         definitions = dict(by)
     else:
-        definitions = dict.fromkeys([by] if isinstance(by, str) else list(by))
+        names = [by] if isinstance(by, str) or not isinstance(by, Iterable) else by
+        definitions = dict.fromkeys(names)
     for name in definitions:
         if name not in STRATA:
             raise InputError(
