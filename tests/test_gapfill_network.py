@@ -84,7 +84,7 @@ def test_days_alone_equal_the_record_around_them(globe, filled):
     task = SimpleNamespace(
         predict=partial(fill_block, model=model), halo=model.halo, dates=np.arange(14)
     )
-    stats, limits = tiled_statistics(record, task)
+    stats, limits = tiled_statistics(record, task.dates)
     _, rows, columns = model.halo
     around = take_cells(stats, slice(-rows, 24 + rows), slice(-columns, 40 + columns), True)
     for day in (0, 6, 13):
