@@ -318,9 +318,9 @@ def _whole_series(da: xr.DataArray, time: str, count: int) -> xr.DataArray:
     if time not in da.dims:
         return da
     # in one step: days are never joined for all cells of a chunk
-    largest = {d: max(s) for d, s in da.chunk().chunksizes.items()}
+    largest: dict[Any, int] = dict(da.sizes)
     if da.chunks is not None:
-        largest = {d: max(s) for d, s in da.chunksizes.items()}
+        largest |= {d: max(s) for d, s in da.chunksizes.items()}
     cells = max(int(SERIES_BLOCK / (da.sizes[time] * count)), 1)
     wanted: dict[Any, int] = {time: -1}
     for dim in (d for d in da.dims if d != time):
