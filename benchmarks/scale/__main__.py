@@ -1,6 +1,6 @@
 """``python -m benchmarks.scale [--part NAME ...]`` writes ``benchmarks/results/scale.json``.
 
-Parts: ``graphs`` (a minute), ``memory`` (ten minutes), ``kills`` (20 trials). A part that is
+Parts: ``graphs`` (a minute), ``memory`` (five minutes), ``kills`` (20 trials). A part that is
 not measured keeps its figures.
 """
 

@@ -18,8 +18,9 @@ import numpy as np
 import xarray as xr
 
 CELLS = (60, 120)
-MEMORY = ((365, 30, 2), (30, 30, 2), (730, 365, 2), (365, 365, 2))
-THREADS = (1, 2, 8, 32)
+MEMORY = ((30, 30), (180, 30))  # days, chunk
+DAYS, CHUNK = 180, 30  # of the runs by threads and by processes
+THREADS = (1, 32)
 WORKERS = (1, 2)
 
 
@@ -88,9 +89,9 @@ def measure() -> dict[str, list[dict[str, Any]]]:
     """Memory by length of the record, memory by threads, and time by processes."""
     one_thread = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return {
-        "length": [fresh_process(*row, "threads") for row in MEMORY],
-        "threads": [fresh_process(365, 30, n, "threads") for n in THREADS],
-        "workers": [fresh_process(365, 30, n, "processes", **one_thread) for n in WORKERS],
+        "length": [fresh_process(*row, 2, "threads") for row in MEMORY],
+        "threads": [fresh_process(DAYS, CHUNK, n, "threads") for n in THREADS],
+        "workers": [fresh_process(DAYS, CHUNK, n, "processes", **one_thread) for n in WORKERS],
     }
 
 
