@@ -57,8 +57,10 @@ $(TEST_ENV)/.docs: $(TEST_ENV)/.installed
 demo: $(DEMO_ENV)/.installed
 	@$(DEMO_ENV)/bin/python -m xsm.demo --out $(DEMO_OUT)
 
+# Processes that run tests at once.
+WORKERS ?= 2
 test: $(TEST_ENV)/.installed
-	$(TEST_ENV)/bin/python -m pytest -q --durations=10
+	$(TEST_ENV)/bin/python -m pytest -q --durations=10 -n $(WORKERS) --dist worksteal
 
 # TESTS=tests/conventions runs a part of them. Warnings of old and coming versions are not errors.
 TESTS ?=

@@ -43,7 +43,7 @@ def lazy(computed=None, fail_at=None):
             "rain": ("time", da.arange(5, chunks=5)),
             "area": (("lat", "lon"), np.ones((4, 6))),
         },
-        {"time": np.arange(5), "lat": np.arange(4.0), "lon": np.arange(6.0)},
+        {"time": np.arange(5), "lat": np.arange(4.0), "lon": np.arange(6.0), "depth": 0.05},
         {"history": "made"},
     )
 

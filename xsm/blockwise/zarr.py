@@ -369,7 +369,8 @@ def _differs(job: _Write, store: Any) -> str:
             )[name].load()
         except Exception:  # damaged: its checksum is checked later
             continue
-        if not stored.equals(coord):
+        # as variables: the array may have further coordinates, scalar ones for example
+        if not stored.variable.equals(coord.variable):
             return f"{name} is {_ends(stored)} in the store, {_ends(coord)} in obj"
     return ""
 

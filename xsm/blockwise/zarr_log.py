@@ -118,7 +118,10 @@ def checksum(store: Any, names: Iterable[str], region: Region) -> int:
 
 def dimension_names(array: Any) -> list[str]:
     """Names of the dimensions of a Zarr array that xarray wrote."""
-    names = getattr(array.metadata, "dimension_names", None) or array.attrs["_ARRAY_DIMENSIONS"]
+    # a scalar has none
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(
+        "_ARRAY_DIMENSIONS", ()
+    )
     return [str(name) for name in names]
 
 
