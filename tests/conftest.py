@@ -15,6 +15,8 @@ from xsm.gapfilling.seasonal_cycle import cycle_of_day
 from xsm.networks import registry
 
 ROOT = Path(__file__).resolve().parents[1]
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes of tests share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # compiled loops are shared by all tests, their processes and later runs
 os.environ.setdefault("XSM_CACHE_DIR", str(ROOT / "build" / "cache"))
 

@@ -64,7 +64,7 @@ def test_citation_archive_and_recipe_have_the_version_and_the_licence():
     assert "license: Apache-2.0" in citation and archive["title"] in citation
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob(".*/**/*.yml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob(".github/**/*.yml")), ids=lambda p: p.name)
 def test_workflows_and_issue_forms_are_yaml(path):
     yaml = pytest.importorskip("yaml")
     assert isinstance(yaml.safe_load(path.read_text()), dict)

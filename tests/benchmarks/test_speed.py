@@ -250,7 +250,7 @@ def test_switches_and_the_year_of_a_gpu_by_hand():
 
     assert speed_tables._year({"rows": [end(73, 8.0)]})[1] == "40"
     assert speed_tables._year({"rows": [end(73, 8.0), end(365, 50.0)]}) == [
-        "`xsm.gapfill`, global year, s", "50", "60",
+        "`xsm.gapfill`, global year, s", "50", "10",
     ]  # fmt: skip
 
 

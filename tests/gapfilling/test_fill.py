@@ -114,7 +114,7 @@ def test_peak_memory_does_not_grow_with_the_record(monkeypatch):
     # tiles as small as these would be mostly halo; the seasonal cycle is a tenth of the record
     whole = statistics.record_statistics
     monkeypatch.setattr(
-        "xsm.gapfilling.fill.record_statistics", lambda values, dates: whole(values)[:5]
+        "xsm.gapfilling.fill.record_statistics", lambda values, dates=None: whole(values)[:5]
     )
     monkeypatch.setattr("xsm.gapfilling.fill.HALO", 1)
 

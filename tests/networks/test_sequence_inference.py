@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.estimation.worlds import NAMES, any_model
-from xsm.errors import BackendError, InputError
+from xsm.errors import InputError
 from xsm.networks import sequence_inference as sequences
 from xsm.networks.device import operations
 from xsm.networks.registry import network
@@ -165,5 +165,5 @@ def test_attention_runs_where_it_is_asked_to(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(InputError, match="sees 0 NVIDIA"):
         attention_weights(x, model, sequences.ExecutionConfig(device="cuda"))
-    with pytest.raises(BackendError, match="backend='triton'.*no self_attention"):
+    with pytest.raises(InputError, match="backend='triton'.*sees 0 NVIDIA"):
         attention_weights(x, model, sequences.ExecutionConfig("triton"))

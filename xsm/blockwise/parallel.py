@@ -15,16 +15,15 @@ Result = TypeVar("Result")
 
 
 def in_parallel(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
+    function: Callable[[Item], Result], items: Iterable[Item], most: int = MAX_WORKERS
 ) -> Iterator[Result]:
-    """Yield ``function(item)`` in the order of `items`; at most `workers` run or wait at once.
+    """Yield ``function(item)`` in the order of `items`; at most `most` run or wait at once.
 
-    By default there are as many as threads of the kernels, and at most ``MAX_WORKERS``.
+    There are no more than threads of the kernels, and than ``MAX_WORKERS``.
     """
-    if workers is None:
-        from xsm_kernels import thread_count
+    from xsm_kernels import thread_count
 
-        workers = min(thread_count(), MAX_WORKERS)
+    workers = min(thread_count(), MAX_WORKERS, most)
     if workers <= 1:
         yield from map(function, items)
         return

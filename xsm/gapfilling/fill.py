@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.blockwise.parallel import in_parallel
+from xsm.blockwise.parallel import MAX_WORKERS, in_parallel
 from xsm.blockwise.tiling import (
     Bools,
     DailyArray,
@@ -110,7 +110,9 @@ def _fill_record(
     raw: NDArray[Any], outs: Filled, task: GapfillTask, step: Any
 ) -> Calibration | None:
     record = DailyArray(raw, task.to_m3m3_factor, task.positions, task.wrap)
-    stats, limits = _given_statistics(task) or tiled_statistics(record, task.dates, step)
+    # a network on the CPU uses all threads by itself, and memory is less than that of a GPU's host
+    workers = MAX_WORKERS if task.on_device else 1
+    stats, limits = _given_statistics(task) or tiled_statistics(record, task.dates, step, workers)
     calibration = _calibration_in_memory(record, task)
     ever_observed = _ever_observed(raw)
     if task.statistics is not None:
@@ -129,8 +131,6 @@ def _fill_record(
         part = land[window[1:]], empty[window[1:]]
         _write(outs, index, merge_fill(raw[index], estimate, *part, too_long, task))
 
-    # a network on the CPU uses all threads by itself
-    workers = None if task.on_device else 1
     for _ in in_parallel(fill_window, windows(record.shape, task.tile), workers):
         step()
     if calibration is not None and calibration.changes:
@@ -235,9 +235,12 @@ def _given_statistics(task: GapfillTask) -> tuple[Floats, Floats] | None:
 
 
 def tiled_statistics(
-    record: DailyArray, dates: NDArray[np.int64], step: Any = lambda: None
+    record: DailyArray, dates: NDArray[np.int64], step: Any = lambda: None, workers: int = 1
 ) -> tuple[Floats, Floats]:
-    """Statistics (S, H, W) and plausible range (2, H, W) of every cell, tile by tile."""
+    """Statistics (S, H, W) and plausible range (2, H, W) of every cell, tile by tile.
+
+    Memory grows with `workers`, the number of tiles that are worked on at once.
+    """
 
     def of_tile(window: Window) -> tuple[Window, Floats, Floats]:
         values = record.read(window, (0, HALO, HALO))
@@ -250,7 +253,7 @@ def tiled_statistics(
     stats: NDArray[np.float32] | None = None
     limits = np.empty((2, *record.shape[1:]), np.float32)
     tiles = windows(record.shape, series_tile(record.shape))
-    for window, part, around in in_parallel(of_tile, tiles):
+    for window, part, around in in_parallel(of_tile, tiles, workers):
         if stats is None:
             stats = np.empty((part.shape[0], *record.shape[1:]), np.float32)
         stats[:, window[1], window[2]] = part
