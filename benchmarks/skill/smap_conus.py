@@ -14,31 +14,31 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.ndimage import binary_dilation
 
 import xsm
 from benchmarks.provenance import RESULTS, provenance, write_result
 from benchmarks.skill.evaluation_records import data_folder
 from benchmarks.skill.retrieval_noise import attainable_correlation
-from xsm.metrics import scores as metric_scores
-from xsm.training.splits import with_guard
 
 FILE = "smap_conus/smap_nldas_conus_2015_2018.nc"
 TRAIN, TEST = slice("2015-04-01", "2016-03-31"), slice("2016-04-01", "2017-03-31")
-RESULT = RESULTS / "smap_conus.json"
 UNITS = {
     "APCP_FORA": "mm hour-1", "DLWRF_FORA": "W m-2", "DSWRF_FORA": "W m-2", "TMP_2_FORA": "K",
     "SPFH_2_FORA": "1", "UGRD_10_FORA": "m s-1", "VGRD_10_FORA": "m s-1", "NDVI": "1",
     "Clay": "%", "Sand": "%", "Silt": "%",
 }  # fmt: skip
 FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in days
+ALONE = {"antecedent": False, "local": False}
 VARIANTS: dict[str, dict[str, Any]] = {  # arguments of the fit
     "default": {},
+    "dense": {"model": "dense"},
     "no_local_part": {"local": False},
-    "no_antecedent_predictors": {"antecedent": False, "model": "dense"},
+    "no_antecedent_predictors": {"antecedent": False, "model": "ensemble"},
     "bilstm": {"model": "bilstm"},
-    "bilstm_alone": {"model": "bilstm", "antecedent": False, "local": False},
+    "bilstm_alone": {"model": "bilstm", **ALONE},
     "atlstm": {"model": "atlstm"},
-    "atlstm_alone": {"model": "atlstm", "antecedent": False, "local": False},
+    "atlstm_alone": {"model": "atlstm", **ALONE},
 }
 
 
@@ -48,36 +48,29 @@ def load(path: Path) -> xr.Dataset:
         ds = ds.sel(time=slice(TRAIN.start, TEST.stop)).load()
     for name, units in UNITS.items():
         ds[name].attrs["units"] = units
-    first_year = ds["time"] <= np.datetime64(TRAIN.stop)
-    return ds.assign(SMAP_AM=ds["SMAP_AM"].where(first_year))
+    return ds.assign(SMAP_AM=ds["SMAP_AM"].sel(time=TRAIN).reindex(time=ds["time"]))
 
 
 def folds(time: xr.DataArray, unit: str) -> list[tuple[xr.DataArray, xr.DataArray]]:
     """Days of the first year to use and to leave out, four times."""
     length, guard = FOLDS[unit]
-    first_year = time.values <= np.datetime64(TRAIN.stop)
-    month = (time.values.astype("datetime64[M]") - np.datetime64("2015-04")).astype(int)
-    parts = []
-    for fold in range(4):
-        left_out = first_year & (month // length % 4 == fold)
-        used = first_year & ~with_guard(left_out, guard)
-        parts.append((time.copy(data=used), time.copy(data=left_out)))
-    return parts
+    first_year = time <= np.datetime64(TRAIN.stop)
+    part = (time.dt.month - 4) % 12 // length % 4
+    days = [first_year & (part == fold) for fold in range(4)]
+    return [(first_year & ~binary_dilation(out, iterations=guard), out) for out in days]
 
 
 def cross_validate(ds: xr.Dataset, unit: str, variant: str, seed: int) -> dict[str, Any]:
     """Scores of left-out days of the first year."""
-    smap, begin = ds["SMAP_AM"], time.process_time()
-    estimated, std = xr.full_like(smap, np.nan), xr.full_like(smap, np.nan)
+    begin, parts = time.process_time(), []
     for used, left_out in folds(ds["time"], unit):
-        part = ds.assign(SMAP_AM=smap.where(used))
+        part = ds.assign(SMAP_AM=ds["SMAP_AM"].where(used))
         model = xsm.fit_estimator(part, "SMAP_AM", seed=seed, **VARIANTS[variant])
-        sm = part.sm.estimate(model=model)
-        estimated = xr.where(left_out, sm["soil_moisture"], estimated)
-        std = xr.where(left_out, sm["soil_moisture_uncertainty"], std)
-    row = {"left_out": unit, "estimate": variant, **scores(estimated, smap)}
-    ratio = (abs(estimated - smap) / std).values
-    ratio = ratio[np.isfinite(ratio)]
+        parts.append(xsm.estimate(part, model=model).where(left_out))
+    sm = xr.concat(parts, "fold").max("fold", keep_attrs=True)
+    row = {"left_out": unit, "estimate": variant, **scores(sm["soil_moisture"], ds["SMAP_AM"])}
+    ratio = abs(sm["soil_moisture"] - ds["SMAP_AM"]) / sm["soil_moisture_uncertainty"]
+    ratio = ratio.values[np.isfinite(ratio.values)]
     row |= {f"within_{level}": float(np.mean(ratio < w)) for level, w in ((68, 0.9945), (95, 1.96))}
     return row | {"cpu_seconds": round(time.process_time() - begin)}
 
@@ -85,15 +78,24 @@ def cross_validate(ds: xr.Dataset, unit: str, variant: str, seed: int) -> dict[s
 def scores(estimated: xr.DataArray, observed: xr.DataArray) -> dict[str, float]:
     """Medians over the cells, and the mean of R."""
     names = ("rmsd", "ubrmsd", "pearson_r", "bias")
-    cells = metric_scores(estimated, observed, dim="time", metrics=names, min_pairs=1)
-    return {
-        "rmse": float(cells["rmsd"].median()),
-        "ubrmse": float(cells["ubrmsd"].median()),
-        "r": float(cells["pearson_r"].median()),
-        "r_mean": float(cells["pearson_r"].mean()),
-        "bias": float(abs(cells["bias"]).median()),
-        "cells": int(cells["rmsd"].notnull().sum()),
+    cells = xsm.metrics.scores(estimated, observed, dim="time", metrics=names, min_pairs=1)
+    middle = abs(cells).median()
+    result = {
+        key: float(middle[name])
+        for key, name in zip(("rmse", "ubrmse", "r", "bias"), names, strict=True)
     }
+    return result | {
+        "r_mean": float(cells["pearson_r"].mean()),
+        "cells": int(cells["rmsd"].count()),
+    }
+
+
+def noise(ds: xr.Dataset) -> dict[str, float]:
+    """Noise of the retrievals of the first year."""
+    cells = ds.sel(time=TRAIN).stack(cell=("lat", "lon"))
+    cells = cells.sel(cell=cells["SMAP_AM"].notnull().any("time"))
+    rain, celsius = 24 * cells["APCP_FORA"], cells["TMP_2_FORA"] - 273.15
+    return attainable_correlation(cells["SMAP_AM"].values, rain.values, celsius.values)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -103,33 +105,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="NetCDF of the later year")
     parser.add_argument("--cross-validate", nargs="*", choices=sorted(FOLDS), metavar="UNIT")
     parser.add_argument("--variants", nargs="*", choices=[*VARIANTS], default=["default"])
-    parser.add_argument("--result", type=Path, default=RESULT, help="JSON of the cross-validation")
+    parser.add_argument("--result", type=Path, default=RESULTS / "smap_conus.json")
     parser.add_argument("--seed", type=int, default=0)
     parsed = parser.parse_args(arguments)
     if not parsed.data.exists():
         raise SystemExit(f"{parsed.data} is absent; set XSM_DATA, or give --data")
-    ds = load(parsed.data)
-    if parsed.cross_validate is not None:
-        rows = []
-        for unit in parsed.cross_validate or FOLDS:
-            for variant in parsed.variants:
-                rows.append(cross_validate(ds, unit, variant, parsed.seed))
-                print(rows[-1], flush=True)
-        smap, rain, warm = (
-            ds[name].sel(time=TRAIN).stack(cell=("lat", "lon")).values
-            for name in ("SMAP_AM", "APCP_FORA", "TMP_2_FORA")
-        )
-        observed = np.isfinite(smap).any(axis=0)
-        limit = attainable_correlation(
-            smap[:, observed], 24 * rain[:, observed], warm[:, observed] - 273.15
-        )
-        write_result(provenance() | {"retrieval_noise": limit, "rows": rows}, parsed.result)
+    ds, units = load(parsed.data), parsed.cross_validate
+    if units is not None:
+        runs = [(unit, variant) for unit in units or FOLDS for variant in parsed.variants]
+        rows = [cross_validate(ds, *run, parsed.seed) for run in runs]
+        write_result(provenance() | {"retrieval_noise": noise(ds), "rows": rows}, parsed.result)
     if parsed.out is not None:
         model = xsm.fit_estimator(ds, "SMAP_AM", seed=parsed.seed, **VARIANTS["default"])
-        sm = ds.sm.estimate(model=model).sel(time=TEST)
-        observed = ds["SMAP_AM"].notnull().any("time")
+        sm = xsm.estimate(ds, model=model).sel(time=TEST)
         parsed.out.parent.mkdir(parents=True, exist_ok=True)
-        sm[["soil_moisture"]].where(observed).to_netcdf(parsed.out)
+        sm[["soil_moisture"]].where(ds["SMAP_AM"].notnull().any("time")).to_netcdf(parsed.out)
 
 
 if __name__ == "__main__":

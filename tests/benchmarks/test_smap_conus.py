@@ -51,7 +51,7 @@ def quick(monkeypatch):
     pytest.importorskip("torch")
     small = {
         "epochs": 10, "hidden_size": 8, "batch_size": 128, "dropout": 0.0, "ensemble_size": 2,
-        "progress": False,
+        "progress": False, "model": "dense",
     }  # fmt: skip
     monkeypatch.setattr(smap_conus, "VARIANTS", {"default": small})
     monkeypatch.setattr(months_fit, "RESPONSE_STEPS", 5)

@@ -68,7 +68,13 @@ def estimated(fitted):
 def test_the_one_line_learns_and_says_how_well(fitted, estimated):
     model, _, ds, soil = fitted
     card = model.card
-    assert card["network"] == "dense" and card["split"]["kind"] == "months"
+    assert card["network"] == "ensemble" and card["split"]["kind"] == "months"
+    dense, recurrent = card["networks"]
+    assert (dense["network"], recurrent["network"]) == ("dense", "bilstm")
+    assert dense["members"] == recurrent["members"] == 2
+    assert dense["weight"] + recurrent["weight"] == pytest.approx(1.0, abs=1e-3)
+    assert dense["training"]["epochs"] == 6 and "epochs" not in card["training"]
+    assert len(card["curves"]) == 4 and {k.split("/")[0] for k in model.params} > {*"0123"}
     assert card["training"]["antecedent"] is True
     assert card["local"]["repeat_cycle"] == 8 and card["local"]["cells"] == 12
     scores = card["scores"]
@@ -155,11 +161,11 @@ def test_every_part_can_be_left_out():
     ds, _ = climate_world(rows=2, columns=2)
     names = {}
     for label, options in {
-        "no local": {"local": False},
+        "no local": {"local": False, "model": "dense"},
         "no antecedent": {"antecedent": False, "model": "dense"},
         "neither": {"antecedent": False, "local": False, "model": "lstm"},
-        "none": {"split": "none"},
-        "no cycle": {"repeat_cycle": 0},
+        "none": {"split": "none", "model": "dense"},
+        "no cycle": {"repeat_cycle": 0, "model": "dense"},
     }.items():
         model = fit_estimator(ds, "smap", **SMALL | {"epochs": 1} | options)
         names[label] = model.config["features"]
@@ -202,6 +208,10 @@ def test_bad_input():
         fit_estimator(ds, "smap", local=True, split="blocked", **SMALL)
     with pytest.raises(InputError, match="local=True has a location and a scale of its own"):
         fit_estimator(ds, "smap", local=True, location="texture", **SMALL)
+    for split in ("random", "none"):
+        options = {"split": split, "local": False, "model": ("dense", "lstm")}
+        with pytest.raises(InputError, match=f"split='{split}': networks of several kinds"):
+            fit_estimator(ds, "smap", **SMALL | options)
     with pytest.raises(InputError, match="antecedent=True needs the predictor 'precipitation'"):
         fit_estimator(ds.drop_vars("tp"), "smap", antecedent=True, **SMALL)
     with pytest.raises(InputError, match="local='yes': expected True, False or None"):

@@ -165,14 +165,16 @@ def reduced_samples(
     --------
     >>> xsm.experiments.reduced_samples(predictors, "smap").sm.plot.curve()       # doctest: +SKIP
     """
-    from xsm.training.ensemble import fit_ensemble
+    from xsm.training.ensemble import check_ranges, fit_ensemble
+    from xsm.training.network_choice import options_of_kinds
 
     values = _numbers(fractions, "fractions", 1e-9, 1.0)
     check_whole({"stride": (stride, 1), "seed": (seed, 0)})
     for name in models:
         network(name, argument="models")
     common, options = _split_options(options)
-    options_of = _options_of_models(models, options)
+    check_ranges(options)
+    options_of = options_of_kinds(models, options)
     samples, part = _read(predictors, target, features, split, stride, seed)
     rows: dict[str, list[Scores]] = {name: [] for name in models}
     if baseline is not None:
@@ -195,27 +197,6 @@ def _split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
         {name: value for name, value in options.items() if name in common},
         {name: value for name, value in options.items() if name not in common},
     )
-
-
-def _options_of_models(
-    models: Sequence[str], options: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """The options that apply to each model; an InputError if one applies to none."""
-    from xsm.training.ensemble import applicable_options, check_applicable, check_ranges
-
-    check_ranges(options)
-    applicable = {name: applicable_options(name) for name in models}
-    of_no_model = {
-        name: value
-        for name, value in options.items()
-        if not any(name in names for names in applicable.values())
-    }
-    for model in models:
-        check_applicable(model, of_no_model)
-    return {
-        model: {name: value for name, value in options.items() if name in names}
-        for model, names in applicable.items()
-    }
 
 
 def _read(

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from xsm.errors import InputError, ModelError
-from xsm.networks.model_checks import card_digest, check_card, check_model
-from xsm.networks.registry import TASKS, Network, network
+from xsm.networks.model_checks import card_digest, cards_of_kinds, check_card, check_model
+from xsm.networks.registry import ENSEMBLE, TASKS, Network, combined_traits, network
 
 SCHEMA = 2
 READABLE = (1, 2)  # cards of schema 1 have no checksum of their own
@@ -56,7 +56,10 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """Kind of the network, a key of :data:`xsm.networks.registry.NETWORKS`."""
+        """Kind of the network, a key of :data:`xsm.networks.registry.NETWORKS`.
+
+        Or ``"ensemble"``, of an estimator with networks of several kinds; see :attr:`kinds`.
+        """
         return str(self.card.get("network", self.config.get("kind", DEFAULT_NETWORK)))
 
     @property
@@ -69,12 +72,38 @@ class Model:
             If there is no such kind for the task of the model.
         """
         try:
+            if self.kind == ENSEMBLE and self.task == "estimate":
+                return combined_traits([part.network for part in self.kinds.values()])
             return network(self.kind, self.task)  # type: ignore[call-overload]
         except InputError as error:
             raise ModelError(
                 f"the card of model {self.card.get('name')!r} names an unknown network: {error} "
                 "Fit the model again, or install the version of xsm that wrote it."
             ) from error
+
+    @cached_property
+    def kinds(self) -> dict[str, Model]:
+        """The networks of each kind as a model; the model itself if all are of one kind.
+
+        Such a part has card and parameters of the whole model, but for ``network``, ``config`` and
+        the parameters of the other networks.
+        """
+        if self.kind != ENSEMBLE:
+            return {self.kind: self}
+        parts, first = {}, 0
+        for card, members in cards_of_kinds(self.card):
+            numbers = {str(first + n) for n in range(members)}
+            first += members
+            own = {name: p for name, p in self.params.items() if name.split("/")[0] in numbers}
+            parts[card["network"]] = Model(card, own)
+        return parts
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of the mean of the networks of each kind in an estimate; their sum is 1."""
+        if self.kind != ENSEMBLE:
+            return {self.kind: 1.0}
+        return {entry["network"]: float(entry["weight"]) for entry in self.card["networks"]}
 
     @cached_property
     def halo(self) -> tuple[int, int, int]:
@@ -249,7 +278,13 @@ def _read(card_path: Path, weights_path: Path, _modified: int) -> Model:
         params = load(blob)
     except SafetensorError as error:
         raise ModelError(f"weights {str(weights_path)!r} are not safetensors: {error}.") from error
-    return Model(card, _renamed(params, Model(card, params).network))
+    model = Model(card, params)
+    if model.kind != ENSEMBLE:
+        return Model(card, _renamed(params, model.network))
+    current = {name: p for name, p in params.items() if not name.split("/")[0].isdigit()}
+    for part in model.kinds.values():
+        current |= _renamed(part.params, part.network)
+    return Model(card, current)
 
 
 def _renamed(params: dict[str, np.ndarray], row: Network) -> dict[str, np.ndarray]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xsm.errors import InputError, ModelError
-from xsm.networks.registry import TASKS, Network, network
+from xsm.networks.registry import ENSEMBLE, TASKS, Network, network
 
 REQUIRED = {  # entries of a card, by task
     "gapfill": ("name", "config"),
@@ -26,6 +26,7 @@ LOCAL = "local/"  # of the parameters of a local part
 _KINDS = {str: "text", dict: "a mapping", list: "a list", bool: "True or False"}
 
 Params = Mapping[str, NDArray[Any]]
+Shapes = Mapping[str, tuple[int | None, ...]]
 
 
 def card_digest(card: Mapping[str, Any]) -> str:
@@ -56,29 +57,70 @@ def check_model(card: Mapping[str, Any], params: Params, row: Network) -> None:
         if not np.isfinite(value).all():
             count = int((~np.isfinite(value)).sum())
             raise _refused(name, f"{count} of {value.size} weights {key!r} are not finite")
-    try:
-        shapes = row.param_shapes(card["config"])
-    except (InputError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise _refused(name, f"its configuration is none of {row.kind!r}: {error!r}") from error
-    if shapes is None:
-        return
     if row.task == "gapfill":
-        _check_shapes(name, "", shapes, params)
+        if (shapes := _param_shapes(name, row, card["config"])) is not None:
+            _check_shapes(name, "", shapes, params)
         return
     others = {key: value for key, value in params.items() if not key.startswith(LOCAL)}
     members = sorted({key.partition("/")[0] for key in others}, key=lambda key: (len(key), key))
     if not members or members != [str(n) for n in range(len(members))]:
         raise _refused(name, f"the weights are of the ensemble members {members}, expected 0, 1 ..")
-    for member in members:
+    of_members = _shapes_of_members(card, row, len(members))
+    if len(of_members) != len(members):
+        raise _refused(name, f"there are {len(members)} networks, the card has {len(of_members)}")
+    for member, shapes in zip(members, of_members, strict=True):
+        if shapes is None:
+            continue
         prefix = f"{member}/"
         own = {k.removeprefix(prefix): v for k, v in others.items() if k.startswith(prefix)}
         _check_shapes(name, prefix, shapes, own)
     _check_local(card, params)
 
 
-def _check_shapes(
-    name: str, prefix: str, shapes: Mapping[str, tuple[int | None, ...]], params: Params
-) -> None:
+def _shapes_of_members(card: Mapping[str, Any], row: Network, count: int) -> list[Shapes | None]:
+    """Shapes of the parameters of each network of an estimator."""
+    name = str(card["name"])
+    if row.kind != ENSEMBLE:
+        return [_param_shapes(name, row, card["config"])] * count
+    of_members: list[Shapes | None] = []
+    for part, members in cards_of_kinds(card):
+        shapes = _param_shapes(name, network(part["network"]), part["config"])
+        of_members += [shapes] * members
+    return of_members
+
+
+def _param_shapes(name: str, row: Network, config: Mapping[str, Any]) -> Shapes | None:
+    try:
+        return row.param_shapes(config)
+    except (InputError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise _refused(name, f"its configuration is none of {row.kind!r}: {error!r}") from error
+
+
+def cards_of_kinds(card: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Card and number of networks of each kind in an ensemble, in the order of its parameters."""
+    for entry in card["networks"]:
+        own = {"network": entry["network"], "config": entry["config"]}
+        yield {**card, **own}, entry["members"]
+
+
+def _check_networks(name: str, card: Mapping[str, Any]) -> None:
+    """Entry ``networks`` of an ensemble of several kinds."""
+    entries = _need(name, "networks", card.get("networks"), list)
+    total = 0.0
+    for n, entry in enumerate(entries):
+        _need(name, f"networks[{n}]", entry, dict)
+        if _need(name, f"networks[{n}].network", entry.get("network"), str) == ENSEMBLE:
+            raise _refused(name, f"networks[{n}] is an ensemble itself")
+        _need(name, f"networks[{n}].config", entry.get("config"), dict)
+        _need_size(name, f"networks[{n}].members", entry.get("members"), least=1)
+        total += _need_number(name, f"networks[{n}].weight", entry.get("weight"), least=0.0)
+    if len({entry["network"] for entry in entries}) < len(entries):
+        raise _refused(name, "networks has a kind twice")
+    if abs(total - 1) > 1e-3:
+        raise _refused(name, f"the weights of its networks have the sum {total:g}, expected 1")
+
+
+def _check_shapes(name: str, prefix: str, shapes: Shapes, params: Params) -> None:
     """Compare names and shapes; a size of None may be any."""
     if lacking := sorted(shapes.keys() - params.keys()):
         raise _refused(name, f"there are no weights {prefix + lacking[0]!r}")
@@ -142,6 +184,11 @@ def check_card(card: Any) -> None:
     _need(name, "name", card["name"], str)
     config = _need(name, "config", card["config"], dict)
     kind = card.get("network", config.get("kind", "partial_conv"))
+    if kind == ENSEMBLE and task == "estimate":
+        _check_networks(name, card)
+        for part, _ in cards_of_kinds(card):
+            check_card(part)
+        return
     try:
         row = network(kind, task)
     except InputError as error:

@@ -7,7 +7,7 @@ written against the array API: NumPy arrays on a CPU, torch tensors in training 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal, overload
 
@@ -20,6 +20,7 @@ Task = Literal["gapfill", "estimate"]
 
 TASKS: tuple[Task, ...] = ("gapfill", "estimate")
 SEQUENCE_DAYS, CONTEXT_DAYS = 365, 30  # of a sequence, as in Zhang et al. (2025)
+ENSEMBLE = "ensemble"  # in the place of a kind, of a model with networks of several kinds
 EXTRAS = {"torch": "torch", "triton": "gpu", "xgboost": "trees"}  # package -> extra of xsm
 
 
@@ -328,6 +329,33 @@ def network(kind: Any, task: Any = "estimate", *, argument: str = "network") -> 
             f"{argument}={kind!r}: expected one of {', '.join(map(repr, kinds(task)))}."
         )
     return row
+
+
+def combined_traits(rows: Sequence[SequenceNetwork]) -> SequenceNetwork:
+    """Traits of a model with networks of several kinds, which has no function of its own.
+
+    Its operations are those of all kinds. It runs on torch tensors if all of them do, and looks
+    ahead if one of them does.
+    """
+    packages = [row.required_package for row in rows if row.required_package is not None]
+    return replace(
+        rows[0],
+        kind=ENSEMBLE,
+        apply=_several_networks,
+        init=None,
+        shapes=None,
+        operations=tuple(dict.fromkeys(name for row in rows for name in row.operations)),
+        required_package=packages[0] if packages else None,
+        torch_inference=all(row.torch_inference for row in rows),
+        looks_ahead=any(row.looks_ahead for row in rows),
+        days_alone=all(row.days_alone for row in rows),
+        forward_state=False,
+        attention=False,
+    )
+
+
+def _several_networks(*_: Any, **__: Any) -> Any:
+    raise TypeError("a model with networks of several kinds: run those of Model.kinds")
 
 
 def _import(package: str, needed_by: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -146,7 +146,7 @@ def estimate_sequences(
     -------
     mean, std : ndarray of float32, shape (B, T)
         m3 m-3. For an ensemble, the mean of the means; the variance of the means is added to the
-        mean of the variances.
+        mean of the variances. The weights in the card apply to the networks of a kind together.
 
     Raises
     ------
@@ -157,18 +157,32 @@ def estimate_sequences(
     card = model.card
     z = standardise(x, card)
     location, scale = location_and_scale(x, card)
-    means, variances = [], []
-    for params in ensemble_params(model.params):
-        run = _prepare(params, model, execution)
-        mean, log_variance = _run_windows(run, z, model)
-        means.append(mean)
-        variances.append(np.exp(np.clip(log_variance, *LOG_VARIANCE)))
-    mean = np.mean(means, axis=0)
-    variance = np.mean(variances, axis=0) + np.var(means, axis=0)
+    means, variances, weights = [], [], []
+    for kind, part in model.kinds.items():
+        members = list(ensemble_params(part.params))
+        for params in members:
+            run = _prepare(params, part, execution)
+            mean, log_variance = _run_windows(run, z, part)
+            means.append(mean)
+            variances.append(np.exp(np.clip(log_variance, *LOG_VARIANCE)))
+            weights.append(np.float32(model.weights[kind] / len(members)))
+    mean = _weighted_mean(means, weights)
+    between = _weighted_mean([(m - mean) ** 2 for m in means], weights)
+    variance = _weighted_mean(variances, weights) + between
     factor = card.get("calibration", {}).get("scale", 1.0)
     estimate = np.clip(location + scale * mean, 0.0, 1.0)
     std = scale * np.sqrt(variance) * factor
     return estimate.astype(np.float32), std.astype(np.float32)
+
+
+def _weighted_mean(
+    arrays: Sequence[NDArray[np.float32]], weights: Sequence[np.float32]
+) -> NDArray[np.float32]:
+    """Sum of the arrays times their weights, whose sum is 1."""
+    total = np.zeros_like(arrays[0])
+    for array, weight in zip(arrays, weights, strict=True):
+        total += weight * array
+    return total
 
 
 def _prepare(

@@ -191,7 +191,18 @@ def prepare(kind: str, card: Mapping[str, Any], options: Mapping[str, Any]) -> N
 
 
 def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> Model:
-    """Fit a model of the same kind, sizes and settings to other samples."""
+    """Fit a model of the same kind, sizes and settings to other samples.
+
+    Raises
+    ------
+    InputError
+        If the model has networks of several kinds.
+    """
+    if len(model.kinds) > 1:
+        raise InputError(
+            f"model {model.name!r} has networks of the kinds {list(model.kinds)}: only a model of "
+            "one kind can be fitted again. Fit one with model='dense', or another kind."
+        )
     config, training = model.config, model.card["training"]
     row = network(config["kind"])
     common = ("ensemble_size", "fraction", "scaling", "antecedent")

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 # entries of the card that the fit itself writes
 RESERVED_ENTRIES = {
-    "calibration", "config", "curves", "inputs", "local", "network", "predictors", "scores",
-    "sequence", "split", "target", "task", "training",
+    "calibration", "config", "curves", "inputs", "local", "network", "networks", "predictors",
+    "scores", "sequence", "split", "target", "task", "training",
 }  # fmt: skip
 MAX_INTERP_GAP = 8  # days: predictors every eight days become daily
 MIN_TARGETS = 500
@@ -41,7 +41,7 @@ def fit_estimator(
     target: str | xr.DataArray,
     path: str | Path | None = None,
     *,
-    model: str | None = None,
+    model: str | Sequence[str] | None = None,
     features: Sequence[str] | Mapping[str, Any] | None = None,
     antecedent: bool | None = None,
     local: bool | None = None,
@@ -82,9 +82,15 @@ def fit_estimator(
         variable of `predictors`. It may cover only some of the days.
     path : str or Path, optional
         Where to save the model, for ``estimate(model=path)``.
-    model : {"atlstm", "bilstm", "lstm", "transformer", "dense", "xgboost"}, optional
-        ``dense`` and ``xgboost`` use the inputs of a single day: they suit antecedent predictors.
-        Default: ``dense`` with antecedent predictors, else ``atlstm``.
+    model : str or sequence of str, optional
+        Kind of network, one of ``atlstm``, ``bilstm``, ``lstm``, ``transformer``, ``dense`` and
+        ``xgboost``. ``dense`` and ``xgboost`` use the inputs of a single day: they suit antecedent
+        predictors. ``ensemble`` averages ``dense`` networks and a third as many ``bilstm``, with
+        weights near 0.7 and 0.3. Several kinds, such as ``("dense", "atlstm")``, are averaged
+        likewise, with nearly equal weights; see
+        :func:`xsm.training.network_choice.ensemble_weights`. Both need months left out. Default:
+        ``ensemble`` with antecedent predictors (``dense`` if `split` leaves no months out), else
+        ``atlstm``.
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
         Default: all numeric variables but the target: known ones by their meaning, the others as
@@ -130,8 +136,11 @@ def fit_estimator(
         ``atlstm`` and ``transformer``.
     ensemble_size : int, optional
         Number of models, fitted with different seeds, whose estimates are averaged. Default 12
-        where months are left out, each leaving out another twelfth (at least 2 then), else 1.
+        where months are left out, each leaving out another twelfth (at least 2 then), else 1. An
+        ensemble of several kinds has so many of ``dense`` and ``xgboost``, and a third as many of
+        the others, which take longer.
     epochs, batch_size, learning_rate, weight_decay, dropout : optional
+        Of each kind of network to which they apply.
         Passes over the training data (30; 20 for ``dense``), sequences (days for ``dense``) per
         step (by their number: up to 32, or 512 days), peak learning rate (3e-3; 4e-3) and weight
         decay (1e-3; 1e-2) of AdamW, fraction of units dropped (0.2; 0.4). Networks only.
@@ -186,16 +195,11 @@ def fit_estimator(
     """
     from xsm.networks.device import torch_device
     from xsm.networks.model import make_model, model_path, save_model
-    from xsm.networks.registry import network
-    from xsm.training.ensemble import (
-        check_applicable,
-        check_ranges,
-        drop_predictors,
-        fit_ensemble,
-        training_passes,
-    )
+    from xsm.networks.registry import ENSEMBLE
+    from xsm.training.ensemble import check_ranges, drop_predictors, fit_ensemble
     from xsm.training.estimator_card import SCALINGS
     from xsm.training.months_fit import fit_by_months, members
+    from xsm.training.network_choice import choose_networks, total_passes
 
     if scaling not in SCALINGS:
         raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
@@ -217,8 +221,7 @@ def fit_estimator(
         if value not in (None, True, False):
             raise InputError(f"{name}={value!r}: expected True, False or None.")
     if model is not None:
-        options = check_applicable(model, options)
-        network(model, argument="model").import_for_training()
+        components = choose_networks(model, options)
     if path is not None:
         model_path(path)
     if reserved := sorted(RESERVED_ENTRIES & {*(card or {})}):
@@ -241,13 +244,20 @@ def fit_estimator(
             "Name its variable, features={'precipitation': ...}, or leave antecedent out."
         )
     antecedent = has_weather(names) if antecedent is None else antecedent
-    if model is None:
-        model = "dense" if antecedent else "atlstm"
-        options = check_applicable(model, options)
-        network(model, argument="model").import_for_training()
     _check_samples(samples, location, scale)
-    _check_length(samples, model)
     plan = _plan(samples, split, local, location, scale, ensemble_size)
+    if model is None:
+        one_kind = "dense" if antecedent else "atlstm"
+        components = choose_networks(
+            ENSEMBLE if antecedent and plan.folds is not None else one_kind, options
+        )
+    if len(components) > 1 and plan.folds is None:
+        raise InputError(
+            f"model={model!r} with split={plan.split!r}: networks of several kinds are weighted by "
+            "months left out. Use split='months', or one kind of network."
+        )
+    for component in components:
+        _check_length(samples, component.kind)
     if not plan.local:  # the position was read for the local part
         asked = {*(features or ())}
         positions = [n for n, name in enumerate(names) if name in POSITION and name not in asked]
@@ -257,7 +267,7 @@ def fit_estimator(
     if plan.folds is not None:
         size = members(plan.folds, size)
     part = split_cells(samples.lat, samples.lon, plan.split, seed)
-    passes = size * training_passes(model, options)
+    passes = total_passes(components, size)
     with bar("fit", passes, get_option("progress", progress), "epoch") as progress_bar:
 
         def on_epoch(_epoch: int, error: float) -> None:
@@ -266,12 +276,13 @@ def fit_estimator(
 
         common |= {"ensemble_size": size, "on_epoch": on_epoch}
         if plan.folds is None:
-            fitted = fit_ensemble(samples, part, model, **common, **options)
+            only = components[0]
+            fitted = fit_ensemble(samples, part, only.kind, **common, **only.options)
         else:
             cycle = samples.repeat_cycle if repeat_cycle is None else repeat_cycle
             fitted, _ = fit_by_months(
-                samples, plan.folds, model, local=plan.local, repeat_cycle=cycle or 0, **common,
-                **options,
+                samples, plan.folds, components, local=plan.local, repeat_cycle=cycle or 0,
+                **common,
             )  # fmt: skip
     entries: dict[str, Any] = {
         "description": f"estimates {samples.title}",

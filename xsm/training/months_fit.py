@@ -1,13 +1,14 @@
 """Fit an ensemble whose members each leave out other months, and the local part to their errors.
 
 Every member sees all cells. On the days that it leaves out its errors are those of new weather:
-they give the scores and the calibration in the card, and are what the Gaussian process of each cell
-is fitted to. The estimate is the mean of all members.
+they give the scores and the calibration in the card, the weights of networks of several kinds, and
+are what the Gaussian process of each cell is fitted to. The estimate is the mean of all members of
+a kind, and the weighted mean of the kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from xsm.estimation.local import (
 from xsm.estimation.samples import Samples
 from xsm.metrics.score_table import pooled_scores, scores
 from xsm.networks.model import Model, make_model
+from xsm.networks.registry import ENSEMBLE
 from xsm.networks.sequence_inference import estimate_sequences
 from xsm.training.calibration import interval_factor
 from xsm.training.ensemble import NetworkFit, OnEpoch, prepare, subsample
@@ -41,6 +43,7 @@ from xsm.training.local_fit import (
     random_frequencies,
     response_weights,
 )
+from xsm.training.network_choice import Component, ensemble_weights, members_of
 from xsm.training.sequence_fit import Sequences
 from xsm.training.splits import FOLD_GUARD, with_guard
 
@@ -71,8 +74,29 @@ class LeftOutEstimates(NamedTuple):
     first: int  # position of their first day among those of the samples
 
 
+class KindEstimates(NamedTuple):
+    """What the members of one kind estimate, (2, P, T): with the cell's own statistics, without.
+
+    `left_out` holds the estimates of days that a member left out, the others those of all members.
+    """
+
+    left_out: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    mean_square: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+
+class FittedKind(NamedTuple):
+    """Networks of one kind after their fit."""
+
+    fit: NetworkFit
+    members: list[dict[str, NDArray[Any]]]  # parameters of each
+    curves: list[dict[str, list[float]]]
+    estimates: KindEstimates
+
+
 class LeftOut(NamedTuple):
-    """What members estimate, (P, T): on days that they left out, and all of them together."""
+    """What all networks estimate, (P, T): on days that they left out, and their spread."""
 
     mean: NDArray[np.float64]
     regional_mean: NDArray[np.float64]
@@ -83,7 +107,7 @@ class LeftOut(NamedTuple):
 def fit_by_months(
     samples: Samples,
     folds: NDArray[np.int8],
-    kind: str,
+    components: Sequence[Component],
     *,
     local: bool,
     antecedent: bool,
@@ -95,7 +119,6 @@ def fit_by_months(
     scale: str | None = None,
     scaling: str = "moments",
     on_epoch: OnEpoch = None,
-    **options: Any,
 ) -> tuple[Model, LeftOutEstimates]:
     """Fit a model whose members leave out months in turn, and estimate what each leaves out.
 
@@ -104,32 +127,40 @@ def fit_by_months(
     samples : Samples
     folds : ndarray of int, (T,)
         From :func:`xsm.training.splits.month_folds`.
-    kind : str
+    components : sequence of Component
+        From :func:`xsm.training.network_choice.choose_networks`.
     local, antecedent, repeat_cycle, ensemble_size, seed, fraction, location, scale, scaling
-        As in :func:`xsm.fit_estimator`; `local` excludes `location` and `scale`. There are at
-        least as many members as folds.
+        As in :func:`xsm.fit_estimator`; `local` excludes `location` and `scale`. Of a single kind
+        there are at least as many members as folds.
     on_epoch : callable, optional
-    **options
-        As in :func:`xsm.training.ensemble.fit_ensemble`.
     """
     everywhere = np.zeros(len(samples.y), np.int8)
     card = normalisation(samples, everywhere, location, scale, scaling, antecedent)
     data, card = _cell_data(samples, folds, card, local, repeat_cycle, scaling)
-    fit = prepare(kind, card, options)
-    card = {"task": "estimate", "network": kind, "config": fit.config, **card}
     size = members(folds, ensemble_size)
-    params, curves, left_out = _fit_members(data, card, fit, size, seed, fraction, on_epoch)
-    card |= {
-        "training": {
-            **fit.settings,
-            "ensemble_size": size,
-            "seed": seed,
-            "fraction": fraction,
-            "scaling": scaling,
-            "antecedent": antecedent,
-        },
-        "curves": curves,
+    of_kinds = []
+    for component in components:
+        fit = prepare(component.kind, card, component.options)
+        count = members_of(component, components, size)
+        of_kinds.append(_fit_members(data, card, fit, count, seed, fraction, on_epoch))
+    weights = ensemble_weights(
+        [kind.estimates.left_out[0] for kind in of_kinds],
+        data.y,
+        [component.weight for component in components],
+    )
+    left_out = _combined([kind.estimates for kind in of_kinds], weights)
+    all_members = [member for kind in of_kinds for member in kind.members]
+    params = {
+        f"{n}/{k}": value for n, member in enumerate(all_members) for k, value in member.items()
     }
+    common = {
+        "ensemble_size": size,
+        "seed": seed,
+        "fraction": fraction,
+        "scaling": scaling,
+        "antecedent": antecedent,
+    }
+    card = {**_network_entries(of_kinds, weights, common), **card}
     estimated: NDArray[np.floating] = left_out.mean
     if data.part is not None:
         part, unexplained = _fit_part(data, left_out, seed)
@@ -230,16 +261,21 @@ def _fit_members(
     seed: int,
     fraction: float,
     on_epoch: OnEpoch,
-) -> tuple[dict[str, NDArray[Any]], list[dict[str, list[float]]], LeftOut]:
-    """Parameters and curves of all members, and their estimates."""
-    params: dict[str, NDArray[Any]] = {}
+) -> FittedKind:
+    """Fit the members of one kind, and collect their estimates.
+
+    Fewer members than folds leave out several folds each.
+    """
+    params: list[dict[str, NDArray[Any]]] = []
     curves = []
-    n_folds = int(data.folds.max()) + 1
+    card = {"task": "estimate", "network": fit.row.kind, "config": fit.config, **card}
+    n_parts = min(int(data.folds.max()) + 1, size)
+    part = np.where(data.folds < 0, -1, data.folds % n_parts)
     shape = (2, *data.y.shape)  # with the cell's own statistics, and without
     total, square, variance, unseen = (np.zeros(shape) for _ in range(4))
     left_out_by = np.zeros(data.y.shape[1])
     for member in range(size):
-        left_out = data.folds == member % n_folds
+        left_out = part == member % n_parts
         used = ~with_guard(left_out, FOLD_GUARD)
         y = np.where(used, data.y, np.float32(np.nan))
         training = cut(data.x, y, card, fit.row.days_alone)
@@ -251,8 +287,8 @@ def _fit_members(
         training = subsample(training, fraction, seed)
         of_member, curve = fit.run(training, None, seed + member, on_epoch)
         curves.append(curve)
-        params |= {f"{member}/{name}": value for name, value in of_member.items()}
-        alone = make_model("member", dict(card), {f"0/{k}": v for k, v in of_member.items()})
+        params.append(of_member)
+        alone = make_model("member", card, {f"0/{k}": v for k, v in of_member.items()})
         left_out_by += left_out
         for n, x in enumerate((data.x, data.regional)):
             if x is None:
@@ -264,9 +300,42 @@ def _fit_members(
             unseen[n][:, left_out] += mean[:, left_out]
     with np.errstate(invalid="ignore", divide="ignore"):
         of_left_out = unseen / left_out_by
-    between = np.maximum(square / size - (total / size) ** 2, 0.0)
-    stds = np.sqrt(variance / size + between)
-    return params, curves, LeftOut(*of_left_out, *stds)
+    estimates = KindEstimates(of_left_out, total / size, square / size, variance / size)
+    return FittedKind(fit, params, curves, estimates)
+
+
+def _combined(estimates: Sequence[KindEstimates], weights: NDArray[np.floating]) -> LeftOut:
+    """The weighted mean of all kinds, and its standard deviation."""
+    left_out, mean, mean_square, variance = (
+        np.tensordot(weights, np.stack(field), axes=1) for field in zip(*estimates, strict=True)
+    )
+    between = np.maximum(mean_square - mean**2, 0.0)
+    return LeftOut(*left_out, *np.sqrt(variance + between))
+
+
+def _network_entries(
+    of_kinds: Sequence[FittedKind], weights: NDArray[np.floating], common: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Entries of the card that describe the networks, ``training`` and ``curves``."""
+    entries: dict[str, Any] = {"task": "estimate"}
+    fit = of_kinds[0].fit
+    if len(of_kinds) == 1:
+        entries |= {"network": fit.row.kind, "config": fit.config}
+        return entries | {"training": fit.settings | common, "curves": of_kinds[0].curves}
+    networks = [
+        {
+            "network": kind.fit.row.kind,
+            "config": kind.fit.config,
+            "members": len(kind.members),
+            "weight": round(float(weight), 4),
+            "training": kind.fit.settings,
+        }
+        for kind, weight in zip(of_kinds, weights, strict=True)
+    ]
+    config = {"kind": ENSEMBLE, "features": fit.config["features"]}
+    entries |= {"network": ENSEMBLE, "config": config, "networks": networks}
+    curves = [curve for kind in of_kinds for curve in kind.curves]
+    return entries | {"training": dict(common), "curves": curves}
 
 
 def _fit_part(

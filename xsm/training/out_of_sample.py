@@ -9,7 +9,7 @@ in cross-fitting (Chernozhukov et al., 2018, doi 10.1111/ectj.12097).
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -22,9 +22,10 @@ from xsm.estimation.samples import Samples, read_samples
 from xsm.networks.model import Model
 from xsm.networks.registry import network
 from xsm.progress import bar
-from xsm.training.ensemble import drop_predictors, training_passes
+from xsm.training.ensemble import drop_predictors
 from xsm.training.fit_estimator import MIN_TARGETS, check_values, repeated_cells
 from xsm.training.months_fit import fit_by_months, members
+from xsm.training.network_choice import choose_networks, total_passes
 from xsm.training.splits import FOLD_GUARD, month_folds
 
 logger = logging.getLogger(__name__)
@@ -106,20 +107,19 @@ def fit_out_of_sample(
     size = members(folds, 1)
     fraction = min(1.0, MAX_TARGETS / samples.targets)
     logger.info("predictors: %s is fitted by %d networks (%s)", samples.title, size, kind)
-    passes = size * training_passes(kind, {})
-    options: dict[str, Any] = {} if device is None else {"device": device}
+    components = choose_networks(kind, {"device": device})
+    passes = total_passes(components, size)
     with bar("fit", passes, progress, "epoch") as shown:
         model, left_out = fit_by_months(
             samples,
             folds,
-            kind,
+            components,
             local=local,
             antecedent=antecedent,
             repeat_cycle=samples.repeat_cycle or 0,
             seed=seed,
             fraction=fraction,
             on_epoch=lambda _epoch, _error: shown.update(),
-            **options,
         )
     values = _on_all_days(left_out.mean, left_out.first, samples)
     return OutOfSample(model, values, _too_cold(samples), samples.cells)
