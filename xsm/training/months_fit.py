@@ -321,7 +321,7 @@ def _network_entries(
     fit = of_kinds[0].fit
     if len(of_kinds) == 1:
         entries |= {"network": fit.row.kind, "config": fit.config}
-        return entries | {"training": fit.settings | common, "curves": of_kinds[0].curves}
+        return entries | {"training": {**fit.settings, **common}, "curves": of_kinds[0].curves}
     networks = [
         {
             "network": kind.fit.row.kind,
