@@ -19,8 +19,14 @@ DENSE, RECURRENT = any_model("dense", members=2), any_model("bilstm", seed=5)
 def ensemble(card=None, entry=None):
     """Two dense networks and one Bi-LSTM; `entry` changes that of the dense networks."""
     networks = [
-        {"network": "dense", "config": DENSE.config, "members": 2, "weight": 0.7, **(entry or {})},
-        {"network": "bilstm", "config": RECURRENT.config, "members": 1, "weight": 0.3},
+        {
+            "network": "dense",
+            "config": DENSE.config,
+            "ensemble_size": 2,
+            "weight": 0.7,
+            **(entry or {}),
+        },
+        {"network": "bilstm", "config": RECURRENT.config, "ensemble_size": 1, "weight": 0.3},
     ]
     config = {"kind": "ensemble", "features": NAMES}
     changed = {"network": "ensemble", "config": config, "networks": networks}
@@ -52,7 +58,7 @@ def test_the_file_gives_the_same(tmp_path):
     path = tmp_path / "both"
     save_model(path, model.card, model.params)
     loaded = load_model(path, "estimate")
-    assert loaded.kind == "ensemble" and list(loaded.kinds) == ["dense", "bilstm"]
+    assert loaded.kind == "ensemble" and list(loaded.components) == ["dense", "bilstm"]
     assert loaded.weights == {"dense": 0.7, "bilstm": 0.3}
     pairs = (estimate_sequences(predictors(), m) for m in (model, loaded))
     for one, other in zip(*pairs, strict=True):
@@ -60,7 +66,7 @@ def test_the_file_gives_the_same(tmp_path):
 
 
 def test_a_model_of_one_kind_is_its_own_part():
-    assert DENSE.kinds == {"dense": DENSE} and DENSE.weights == {"dense": 1.0}
+    assert DENSE.components == {"dense": DENSE} and DENSE.weights == {"dense": 1.0}
 
 
 def test_traits_are_those_of_all_kinds():
@@ -91,9 +97,13 @@ def test_backends():
         ({"networks": []}, None, "weights of its networks have the sum 0, expected 1"),
         (None, {"weight": 0.5}, "weights of its networks have the sum 0.8, expected 1"),
         (None, {"weight": -0.7}, r"networks\[0\].weight=-0.7: expected a finite number of 0"),
-        (None, {"members": 0}, r"networks\[0\].members=0: expected a number of 1 or more"),
-        (None, {"members": 3}, "there are 3 networks, the card has 4"),
-        (None, {"members": 1}, "there are 3 networks, the card has 2"),
+        (
+            None,
+            {"ensemble_size": 0},
+            r"networks\[0\].ensemble_size=0: expected a number of 1 or more",
+        ),
+        (None, {"ensemble_size": 3}, "there are 3 networks, the card has 4"),
+        (None, {"ensemble_size": 1}, "there are 3 networks, the card has 2"),
         (None, {"network": "ensemble"}, r"networks\[0\] is an ensemble itself"),
         (None, {"network": "bilstm", "config": RECURRENT.config}, "networks has a kind twice"),
         (None, {"network": "forest"}, "names an unknown network"),

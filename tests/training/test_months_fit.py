@@ -10,6 +10,7 @@ import xarray as xr
 from xsm.conventions.cf import ESTIMATED, REGIONAL
 from xsm.errors import InputError
 from xsm.training.fit_estimator import fit_estimator
+from xsm.training.months_fit import KindEstimates, combine_kinds
 from xsm.training.splits import month_folds, with_guard
 
 pytest.importorskip("torch")
@@ -71,7 +72,7 @@ def test_the_one_line_learns_and_says_how_well(fitted, estimated):
     assert card["network"] == "ensemble" and card["split"]["kind"] == "months"
     dense, recurrent = card["networks"]
     assert (dense["network"], recurrent["network"]) == ("dense", "bilstm")
-    assert dense["members"] == recurrent["members"] == 2
+    assert dense["ensemble_size"] == recurrent["ensemble_size"] == 2
     assert dense["weight"] + recurrent["weight"] == pytest.approx(1.0, abs=1e-3)
     assert dense["training"]["epochs"] == 6 and "epochs" not in card["training"]
     assert len(card["curves"]) == 4 and {k.split("/")[0] for k in model.params} > {*"0123"}
@@ -190,6 +191,21 @@ def test_folds_are_blocks_within_the_days_of_the_target():
     assert (month_folds(short, 6) == -1).all() and month_folds(short, 5).max() == 4
     near = with_guard(folds == 2, 4)
     assert near[76:114].all() and not near[75] and not near[114]
+
+
+def test_days_that_a_kind_did_not_leave_out_have_the_estimate_of_the_others():
+    def constant(value, left_out):
+        mean = np.full((2, 1, 3), value)
+        return KindEstimates(np.array([[left_out]] * 2), mean, mean**2 + 0.01, mean * 0 + 0.04)
+
+    dense = constant(0.2, [0.3, 0.1, np.nan])
+    recurrent = constant(0.4, [0.1, np.nan, np.nan])
+    both = combine_kinds([dense, recurrent], np.array([0.75, 0.25]))
+    np.testing.assert_allclose(both.mean, [[0.25, 0.1, np.nan]])
+    between = 0.75 * 0.2**2 + 0.25 * 0.4**2 - 0.25**2
+    np.testing.assert_allclose(both.std, np.sqrt(0.04 + 0.01 + between))
+    alone = combine_kinds([dense], np.array([1.0]))
+    np.testing.assert_array_equal(alone.regional_mean, dense.left_out[1])
 
 
 def test_bad_input():

@@ -28,7 +28,7 @@ def test_the_ensemble_has_settings_of_its_own_that_options_replace():
     settings = DEFAULT_ENSEMBLE["bilstm"][1]
     assert recurrent.options == settings | {"input_size": 7}
     both = [dense, recurrent]
-    assert [members_of(c, both, 12) for c in both] == [12, 4]
+    assert [members_of(c, both, 12) for c in both] == [12, 2]
     assert [members_of(c, both, 2) for c in both] == [2, 2]
 
 
@@ -38,6 +38,7 @@ def test_several_kinds_share_the_weight_and_each_gets_what_applies():
     lstm, attention = choose_networks(["lstm", "atlstm"], options)
     assert lstm == ("lstm", {"hidden_size": 8}, 0.5)
     assert attention == ("atlstm", options, 0.5)
+    assert [members_of(c, [lstm, attention], 12) for c in (lstm, attention)] == [12, 12]
     assert options_of_kinds(["lstm", "dense"], {"min_crop_days": 60})["dense"] == {}
 
 

@@ -58,7 +58,7 @@ class Model:
     def kind(self) -> str:
         """Kind of the network, a key of :data:`xsm.networks.registry.NETWORKS`.
 
-        Or ``"ensemble"``, of an estimator with networks of several kinds; see :attr:`kinds`.
+        Or ``"ensemble"``, of an estimator with networks of several kinds; see :attr:`components`.
         """
         return str(self.card.get("network", self.config.get("kind", DEFAULT_NETWORK)))
 
@@ -73,7 +73,7 @@ class Model:
         """
         try:
             if self.kind == ENSEMBLE and self.task == "estimate":
-                return combined_traits([part.network for part in self.kinds.values()])
+                return combined_traits([part.network for part in self.components.values()])
             return network(self.kind, self.task)  # type: ignore[call-overload]
         except InputError as error:
             raise ModelError(
@@ -82,7 +82,7 @@ class Model:
             ) from error
 
     @cached_property
-    def kinds(self) -> dict[str, Model]:
+    def components(self) -> dict[str, Model]:
         """The networks of each kind as a model; the model itself if all are of one kind.
 
         Such a part has card and parameters of the whole model, but for ``network``, ``config`` and
@@ -282,7 +282,7 @@ def _read(card_path: Path, weights_path: Path, _modified: int) -> Model:
     if model.kind != ENSEMBLE:
         return Model(card, _renamed(params, model.network))
     current = {name: p for name, p in params.items() if not name.split("/")[0].isdigit()}
-    for part in model.kinds.values():
+    for part in model.components.values():
         current |= _renamed(part.params, part.network)
     return Model(card, current)
 

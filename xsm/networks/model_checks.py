@@ -100,7 +100,7 @@ def cards_of_kinds(card: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], in
     """Card and number of networks of each kind in an ensemble, in the order of its parameters."""
     for entry in card["networks"]:
         own = {"network": entry["network"], "config": entry["config"]}
-        yield {**card, **own}, entry["members"]
+        yield {**card, **own}, entry["ensemble_size"]
 
 
 def _check_networks(name: str, card: Mapping[str, Any]) -> None:
@@ -112,7 +112,7 @@ def _check_networks(name: str, card: Mapping[str, Any]) -> None:
         if _need(name, f"networks[{n}].network", entry.get("network"), str) == ENSEMBLE:
             raise _refused(name, f"networks[{n}] is an ensemble itself")
         _need(name, f"networks[{n}].config", entry.get("config"), dict)
-        _need_size(name, f"networks[{n}].members", entry.get("members"), least=1)
+        _need_size(name, f"networks[{n}].ensemble_size", entry.get("ensemble_size"), least=1)
         total += _need_number(name, f"networks[{n}].weight", entry.get("weight"), least=0.0)
     if len({entry["network"] for entry in entries}) < len(entries):
         raise _refused(name, "networks has a kind twice")

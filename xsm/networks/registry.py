@@ -355,7 +355,7 @@ def combined_traits(rows: Sequence[SequenceNetwork]) -> SequenceNetwork:
 
 
 def _several_networks(*_: Any, **__: Any) -> Any:
-    raise TypeError("a model with networks of several kinds: run those of Model.kinds")
+    raise TypeError("a model with networks of several kinds: run those of Model.components")
 
 
 def _import(package: str, needed_by: str) -> None:

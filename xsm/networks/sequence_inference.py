@@ -158,7 +158,7 @@ def estimate_sequences(
     z = standardise(x, card)
     location, scale = location_and_scale(x, card)
     means, variances, weights = [], [], []
-    for kind, part in model.kinds.items():
+    for kind, part in model.components.items():
         members = list(ensemble_params(part.params))
         for params in members:
             run = _prepare(params, part, execution)

@@ -198,10 +198,10 @@ def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> 
     InputError
         If the model has networks of several kinds.
     """
-    if len(model.kinds) > 1:
+    if len(model.components) > 1:
         raise InputError(
-            f"model {model.name!r} has networks of the kinds {list(model.kinds)}: only a model of "
-            "one kind can be fitted again. Fit one with model='dense', or another kind."
+            f"model {model.name!r} has networks of {list(model.components)}: only a model "
+            "of one kind can be fitted again. Fit one with model='dense', or another kind."
         )
     config, training = model.config, model.card["training"]
     row = network(config["kind"])

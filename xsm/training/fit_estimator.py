@@ -85,7 +85,7 @@ def fit_estimator(
     model : str or sequence of str, optional
         Kind of network, one of ``atlstm``, ``bilstm``, ``lstm``, ``transformer``, ``dense`` and
         ``xgboost``. ``dense`` and ``xgboost`` use the inputs of a single day: they suit antecedent
-        predictors. ``ensemble`` averages ``dense`` networks and a third as many ``bilstm``, with
+        predictors. ``ensemble`` averages ``dense`` networks and a sixth as many ``bilstm``, with
         weights near 0.7 and 0.3. Several kinds, such as ``("dense", "atlstm")``, are averaged
         likewise, with nearly equal weights; see
         :func:`xsm.training.network_choice.ensemble_weights`. Both need months left out. Default:
@@ -137,8 +137,8 @@ def fit_estimator(
     ensemble_size : int, optional
         Number of models, fitted with different seeds, whose estimates are averaged. Default 12
         where months are left out, each leaving out another twelfth (at least 2 then), else 1. An
-        ensemble of several kinds has so many of ``dense`` and ``xgboost``, and a third as many of
-        the others, which take longer.
+        ensemble of several kinds has so many of ``dense`` and ``xgboost``, and beside these a
+        sixth as many of the others, which take longer.
     epochs, batch_size, learning_rate, weight_decay, dropout : optional
         Of each kind of network to which they apply.
         Passes over the training data (30; 20 for ``dense``), sequences (days for ``dense``) per

@@ -77,7 +77,8 @@ class LeftOutEstimates(NamedTuple):
 class KindEstimates(NamedTuple):
     """What the members of one kind estimate, (2, P, T): with the cell's own statistics, without.
 
-    `left_out` holds the estimates of days that a member left out, the others those of all members.
+    `left_out` holds the estimates of days that a member left out, NaN on other days; the others are
+    those of all members.
     """
 
     left_out: NDArray[np.float64]
@@ -148,7 +149,7 @@ def fit_by_months(
         data.y,
         [component.weight for component in components],
     )
-    left_out = _combined([kind.estimates for kind in of_kinds], weights)
+    left_out = combine_kinds([kind.estimates for kind in of_kinds], weights)
     all_members = [member for kind in of_kinds for member in kind.members]
     params = {
         f"{n}/{k}": value for n, member in enumerate(all_members) for k, value in member.items()
@@ -264,18 +265,17 @@ def _fit_members(
 ) -> FittedKind:
     """Fit the members of one kind, and collect their estimates.
 
-    Fewer members than folds leave out several folds each.
+    Each leaves out one fold. Fewer members than folds leave out some of the folds, evenly spaced.
     """
     params: list[dict[str, NDArray[Any]]] = []
     curves = []
     card = {"task": "estimate", "network": fit.row.kind, "config": fit.config, **card}
-    n_parts = min(int(data.folds.max()) + 1, size)
-    part = np.where(data.folds < 0, -1, data.folds % n_parts)
+    n_folds = int(data.folds.max()) + 1
     shape = (2, *data.y.shape)  # with the cell's own statistics, and without
     total, square, variance, unseen = (np.zeros(shape) for _ in range(4))
     left_out_by = np.zeros(data.y.shape[1])
     for member in range(size):
-        left_out = part == member % n_parts
+        left_out = data.folds == (member * n_folds // size if size < n_folds else member % n_folds)
         used = ~with_guard(left_out, FOLD_GUARD)
         y = np.where(used, data.y, np.float32(np.nan))
         training = cut(data.x, y, card, fit.row.days_alone)
@@ -304,11 +304,17 @@ def _fit_members(
     return FittedKind(fit, params, curves, estimates)
 
 
-def _combined(estimates: Sequence[KindEstimates], weights: NDArray[np.floating]) -> LeftOut:
-    """The weighted mean of all kinds, and its standard deviation."""
-    left_out, mean, mean_square, variance = (
-        np.tensordot(weights, np.stack(field), axes=1) for field in zip(*estimates, strict=True)
-    )
+def combine_kinds(estimates: Sequence[KindEstimates], weights: NDArray[np.floating]) -> LeftOut:
+    """The weighted mean of all kinds, and its standard deviation.
+
+    On days that no member of a kind left out, the mean of the other kinds.
+    """
+    of_kinds, *moments = (np.stack(field) for field in zip(*estimates, strict=True))
+    has_estimate = np.isfinite(of_kinds)
+    total = np.tensordot(weights, np.where(has_estimate, of_kinds, 0.0), axes=1)
+    with np.errstate(invalid="ignore"):
+        left_out = total / np.tensordot(weights, has_estimate.astype(np.float64), axes=1)
+    mean, mean_square, variance = (np.tensordot(weights, field, axes=1) for field in moments)
     between = np.maximum(mean_square - mean**2, 0.0)
     return LeftOut(*left_out, *np.sqrt(variance + between))
 
@@ -326,7 +332,7 @@ def _network_entries(
         {
             "network": kind.fit.row.kind,
             "config": kind.fit.config,
-            "members": len(kind.members),
+            "ensemble_size": len(kind.members),
             "weight": round(float(weight), 4),
             "training": kind.fit.settings,
         }

@@ -12,7 +12,7 @@ from xsm.errors import InputError
 from xsm.networks.registry import ENSEMBLE, kinds, network
 from xsm.training.ensemble import applicable_options, check_applicable, training_passes
 
-DAYS_PER_SEQUENCE_MEMBER = 3  # networks of single days for each one of sequences, in an ensemble
+DAYS_PER_SEQUENCE_MEMBER = 6  # networks of single days for each one of sequences, in an ensemble
 WEIGHT_SHRINKAGE = 0.5  # of fitted weights of the kinds towards the expected ones
 
 
@@ -30,12 +30,9 @@ DEFAULT_ENSEMBLE: dict[str, tuple[float, dict[str, Any]]] = {
     "dense": (0.7, {}),
     "bilstm": (
         0.3,
-        {
-            "input_size": 64, "epochs": 15, "learning_rate": 4e-3, "weight_decay": 1e-2,
-            "dropout": 0.3,
-        },
+        {"input_size": 64, "learning_rate": 4e-3, "weight_decay": 1e-2, "dropout": 0.3},
     ),
-}  # fmt: skip
+}
 
 
 def choose_networks(model: str | Sequence[str], options: Mapping[str, Any]) -> list[Component]:
@@ -97,9 +94,10 @@ def options_of_kinds(names: Sequence[str], options: Mapping[str, Any]) -> dict[s
 def members_of(component: Component, components: Sequence[Component], size: int) -> int:
     """Number of networks of a component where `size` networks of single days are fitted.
 
-    A network of sequences takes several times as long, so an ensemble of several kinds has fewer.
+    A network of sequences takes several times as long: beside others there are fewer of them.
     """
-    if len(components) == 1 or network(component.kind).days_alone:
+    of_days = [network(c.kind).days_alone for c in components]
+    if network(component.kind).days_alone or not any(of_days):
         return size
     return max(size // DAYS_PER_SEQUENCE_MEMBER, min(size, 2))
 
