@@ -74,3 +74,24 @@ def any_model(kind="bilstm", names=tuple(NAMES), *, days=40, context=10, members
         "sequence": {"days": days, "context": context},
     }
     return make_model("any", card | more, params)
+
+
+DENSE, RECURRENT = any_model("dense", members=2), any_model("bilstm", seed=5)
+
+
+def any_ensemble(card=None, entry=None):
+    """Two dense networks and one Bi-LSTM; `entry` changes that of the dense networks."""
+    networks = [
+        {
+            "network": "dense",
+            "config": DENSE.config,
+            "ensemble_size": 2,
+            "weight": 0.7,
+            **(entry or {}),
+        },
+        {"network": "bilstm", "config": RECURRENT.config, "ensemble_size": 1, "weight": 0.3},
+    ]
+    config = {"kind": "ensemble", "features": NAMES}
+    changed = {"network": "ensemble", "config": config, "networks": networks}
+    recurrent = {f"2/{name.removeprefix('0/')}": p for name, p in RECURRENT.params.items()}
+    return make_model("any", {**DENSE.card, **changed, **(card or {})}, DENSE.params | recurrent)

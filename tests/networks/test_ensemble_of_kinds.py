@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.estimation.worlds import NAMES, any_model
+from tests.estimation.worlds import DENSE, NAMES, RECURRENT, any_ensemble
 from xsm.errors import BackendError, InputError, ModelError
 from xsm.networks.device import ExecutionConfig, check_backend
 from xsm.networks.model import load_model, make_model, save_model
@@ -12,26 +12,6 @@ from xsm.networks.sequence_inference import (
     ensemble_params,
     estimate_sequences,
 )
-
-DENSE, RECURRENT = any_model("dense", members=2), any_model("bilstm", seed=5)
-
-
-def ensemble(card=None, entry=None):
-    """Two dense networks and one Bi-LSTM; `entry` changes that of the dense networks."""
-    networks = [
-        {
-            "network": "dense",
-            "config": DENSE.config,
-            "ensemble_size": 2,
-            "weight": 0.7,
-            **(entry or {}),
-        },
-        {"network": "bilstm", "config": RECURRENT.config, "ensemble_size": 1, "weight": 0.3},
-    ]
-    config = {"kind": "ensemble", "features": NAMES}
-    changed = {"network": "ensemble", "config": config, "networks": networks}
-    recurrent = {f"2/{name.removeprefix('0/')}": p for name, p in RECURRENT.params.items()}
-    return make_model("any", {**DENSE.card, **changed, **(card or {})}, DENSE.params | recurrent)
 
 
 def predictors(days=40):
@@ -46,7 +26,7 @@ def test_the_kinds_are_weighted_and_their_difference_widens_the_interval():
     means, stds = zip(*(estimate_sequences(x, m) for m in (*members, RECURRENT)), strict=True)
     weights = np.array([0.35, 0.35, 0.3])
     expected = np.tensordot(weights, means, 1)
-    mean, std = estimate_sequences(x, ensemble())
+    mean, std = estimate_sequences(x, any_ensemble())
     np.testing.assert_allclose(mean, expected, atol=1e-6)
     variance = np.tensordot(weights, np.square(stds) + (np.array(means) - expected) ** 2, 1)
     np.testing.assert_allclose(std**2, variance, rtol=1e-4)
@@ -54,7 +34,7 @@ def test_the_kinds_are_weighted_and_their_difference_widens_the_interval():
 
 
 def test_the_file_gives_the_same(tmp_path):
-    model = ensemble()
+    model = any_ensemble()
     path = tmp_path / "both"
     save_model(path, model.card, model.params)
     loaded = load_model(path, "estimate")
@@ -70,24 +50,24 @@ def test_a_model_of_one_kind_is_its_own_part():
 
 
 def test_traits_are_those_of_all_kinds():
-    row = ensemble().network
+    row = any_ensemble().network
     assert row.operations == ("lstm",) and row.looks_ahead and not row.days_alone
     assert row.min_days(10) == 10
     with pytest.raises(TypeError, match="networks of several kinds"):
         row.apply({}, None, {}, None)
     with pytest.raises(InputError, match="'ensemble' has no attention"):
-        attention_weights(predictors(), ensemble())
+        attention_weights(predictors(), any_ensemble())
 
 
 def test_backends():
     x = predictors()
-    mean, _ = estimate_sequences(x, ensemble(), ExecutionConfig("numba"))
+    mean, _ = estimate_sequences(x, any_ensemble(), ExecutionConfig("numba"))
     pytest.importorskip("torch")
     for backend in ("reference", "torch"):
-        other, _ = estimate_sequences(x, ensemble(), ExecutionConfig(backend))
+        other, _ = estimate_sequences(x, any_ensemble(), ExecutionConfig(backend))
         np.testing.assert_allclose(other, mean, atol=1e-5)
     with pytest.raises(BackendError, match="cannot run this network, it has no lstm"):
-        check_backend(ensemble().network.operations, "cuda")
+        check_backend(any_ensemble().network.operations, "cuda")
 
 
 @pytest.mark.parametrize(
@@ -113,4 +93,4 @@ def test_backends():
 )
 def test_cards_that_do_not_fit(card, entry, message):
     with pytest.raises(ModelError, match=message):
-        load_model(ensemble(card, entry), "estimate")
+        load_model(any_ensemble(card, entry), "estimate")

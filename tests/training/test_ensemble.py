@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.estimation.worlds import any_ensemble
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples
 from xsm.networks.sequence_inference import estimate_sequences
@@ -132,3 +133,8 @@ def test_a_refit_has_the_settings_of_the_card(kind, options):
     assert again.card["sha256"] == model.card["sha256"]
     fewer = refit(drop_predictors(samples, [1]), part, model, 0)
     assert fewer.card["config"]["features"] == ["swvl1"]
+
+
+def test_networks_of_several_kinds_are_not_fitted_again():
+    with pytest.raises(InputError, match="model 'any' has networks of several kinds.*'dense'"):
+        refit(None, None, any_ensemble(), 0)

@@ -200,7 +200,7 @@ def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> 
     """
     if len(model.components) > 1:
         raise InputError(
-            f"model {model.name!r} has networks of {list(model.components)}: only a model "
+            f"model {model.name!r} has networks of several kinds: only a model "
             "of one kind can be fitted again. Fit one with model='dense', or another kind."
         )
     config, training = model.config, model.card["training"]
