@@ -265,7 +265,7 @@ def _fit_members(
 ) -> FittedKind:
     """Fit the members of one kind, and collect their estimates.
 
-    Each leaves out one fold. Fewer members than folds leave out some of the folds, evenly spaced.
+    Each leaves out one fold, see :func:`fold_of`.
     """
     params: list[dict[str, NDArray[Any]]] = []
     curves = []
@@ -275,7 +275,7 @@ def _fit_members(
     total, square, variance, unseen = (np.zeros(shape) for _ in range(4))
     left_out_by = np.zeros(data.y.shape[1])
     for member in range(size):
-        left_out = data.folds == (member * n_folds // size if size < n_folds else member % n_folds)
+        left_out = data.folds == fold_of(member, size, n_folds)
         used = ~with_guard(left_out, FOLD_GUARD)
         y = np.where(used, data.y, np.float32(np.nan))
         training = cut(data.x, y, card, fit.row.days_alone)
@@ -302,6 +302,19 @@ def _fit_members(
         of_left_out = unseen / left_out_by
     estimates = KindEstimates(of_left_out, total / size, square / size, variance / size)
     return FittedKind(fit, params, curves, estimates)
+
+
+def fold_of(member: int, size: int, n_folds: int) -> int:
+    """Fold that a member leaves out; fewer members than folds leave out some, evenly spaced.
+
+    These are not at the ends of a record, where the fewest days of the season are around.
+
+    Examples
+    --------
+    >>> [fold_of(n, 2, 12) for n in range(2)], [fold_of(n, 5, 3) for n in range(5)]
+    ([3, 9], [0, 1, 2, 0, 1])
+    """
+    return member % n_folds if size >= n_folds else (2 * member + 1) * n_folds // (2 * size)
 
 
 def combine_kinds(estimates: Sequence[KindEstimates], weights: NDArray[np.floating]) -> LeftOut:
