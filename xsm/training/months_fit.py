@@ -48,6 +48,8 @@ from xsm.training.sequence_fit import Sequences
 from xsm.training.splits import FOLD_GUARD, with_guard
 
 REGIONAL_FRACTION = 0.25  # of the samples that are shown without what is known of their cell
+# The same for sequences beside networks of single days. More makes a Bi-LSTM worse in fitted cells.
+SEQUENCE_REGIONAL_FRACTION = 0.1
 TARGET_SHRINKAGE = 0.3  # of the variance of the target in a cell towards that of all cells
 MIN_CELL_TARGETS = 20  # of a cell with a local part
 RESPONSE_STEPS = 100
@@ -143,7 +145,9 @@ def fit_by_months(
     for component in components:
         fit = prepare(component.kind, card, component.options)
         count = members_of(component, components, size)
-        of_kinds.append(_fit_members(data, card, fit, count, seed, fraction, on_epoch))
+        is_beside = len(components) > 1 and not fit.row.days_alone
+        regional = SEQUENCE_REGIONAL_FRACTION if is_beside else REGIONAL_FRACTION
+        of_kinds.append(_fit_members(data, card, fit, count, seed, fraction, regional, on_epoch))
     weights = ensemble_weights(
         [kind.estimates.left_out[0] for kind in of_kinds],
         data.y,
@@ -261,6 +265,7 @@ def _fit_members(
     size: int,
     seed: int,
     fraction: float,
+    regional_fraction: float,
     on_epoch: OnEpoch,
 ) -> FittedKind:
     """Fit the members of one kind, and collect their estimates.
@@ -281,7 +286,7 @@ def _fit_members(
         training = cut(data.x, y, card, fit.row.days_alone)
         if data.regional is not None:
             without = cut(data.regional, y, card, fit.row.days_alone)
-            without = subsample(without, REGIONAL_FRACTION, seed + member)
+            without = subsample(without, regional_fraction, seed + member)
             both = zip(training, without, strict=True)
             training = Sequences(*(np.concatenate(pair) for pair in both))
         training = subsample(training, fraction, seed)
