@@ -79,14 +79,11 @@ def scores(estimated: xr.DataArray, observed: xr.DataArray) -> dict[str, float]:
     """Medians over the cells, and the mean of R."""
     names = ("rmsd", "ubrmsd", "pearson_r", "bias")
     cells = xsm.metrics.scores(estimated, observed, dim="time", metrics=names, min_pairs=1)
-    middle = abs(cells).median()
-    result = {
-        key: float(middle[name])
-        for key, name in zip(("rmse", "ubrmse", "r", "bias"), names, strict=True)
-    }
-    return result | {
-        "r_mean": float(cells["pearson_r"].mean()),
-        "cells": int(cells["rmsd"].count()),
+    middle = cells.assign(bias=abs(cells["bias"])).median()
+    result = {"rmse": middle["rmsd"], "ubrmse": middle["ubrmsd"], "r": middle["pearson_r"]}
+    result |= {"r_mean": cells["pearson_r"].mean(), "bias": middle["bias"]}
+    return {key: float(value) for key, value in result.items()} | {
+        "cells": int(cells["rmsd"].count())
     }
 
 
