@@ -32,7 +32,7 @@ FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in da
 ALONE = {"antecedent": False, "local": False}
 VARIANTS: dict[str, dict[str, Any]] = {  # arguments of the fit
     "default": {},
-    "dense": {"model": "dense"},
+    "ensemble": {"model": "ensemble"},
     "no_local_part": {"local": False},
     "no_antecedent_predictors": {"antecedent": False, "model": "ensemble"},
     "bilstm": {"model": "bilstm"},

@@ -55,7 +55,7 @@ def fitted(tmp_path_factory):
     ds, soil = climate_world()
     before = ds.copy(deep=True)
     path = tmp_path_factory.mktemp("models") / "mine"
-    model = fit_estimator(ds, "smap", path, **SMALL)
+    model = fit_estimator(ds, "smap", path, model="ensemble", **SMALL)
     assert ds.identical(before)
     return model, path, ds, soil
 

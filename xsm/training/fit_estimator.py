@@ -89,8 +89,7 @@ def fit_estimator(
         weights near 0.7 and 0.3. Several kinds, such as ``("dense", "atlstm")``, are averaged
         likewise, with nearly equal weights; see
         :func:`xsm.training.network_choice.ensemble_weights`. Both need months left out. Default:
-        ``ensemble`` with antecedent predictors (``dense`` if `split` leaves no months out), else
-        ``atlstm``.
+        ``dense`` with antecedent predictors, else ``atlstm``.
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
         Default: all numeric variables but the target: known ones by their meaning, the others as
@@ -195,7 +194,6 @@ def fit_estimator(
     """
     from xsm.networks.device import torch_device
     from xsm.networks.model import make_model, model_path, save_model
-    from xsm.networks.registry import ENSEMBLE
     from xsm.training.ensemble import check_ranges, drop_predictors, fit_ensemble
     from xsm.training.estimator_card import SCALINGS
     from xsm.training.months_fit import fit_by_months, members
@@ -247,10 +245,7 @@ def fit_estimator(
     _check_samples(samples, location, scale)
     plan = _plan(samples, split, local, location, scale, ensemble_size)
     if model is None:
-        one_kind = "dense" if antecedent else "atlstm"
-        components = choose_networks(
-            ENSEMBLE if antecedent and plan.folds is not None else one_kind, options
-        )
+        components = choose_networks("dense" if antecedent else "atlstm", options)
     if len(components) > 1 and plan.folds is None:
         raise InputError(
             f"model={model!r} with split={plan.split!r}: networks of several kinds are weighted by "
