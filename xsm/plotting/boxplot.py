@@ -64,8 +64,8 @@ def box(
         What to group by: a stratum such as ``"season"``, or a coordinate of the stations such as
         ``"network"`` (in order of the median). Default: the stratum, else the network.
     comparison : Dataset, optional
-        Of :func:`xsm.compare`: groups whose scores differ are marked, * p < 0.05, ** p < 0.01,
-        *** p < 0.001 (Wilcoxon, corrected where the result is).
+        Of :func:`xsm.compare`: groups whose scores differ are marked by one star for p < 0.05,
+        two for p < 0.01 and three for p < 0.001 (Wilcoxon, corrected where the result is).
     order : sequence of str, optional
         Groups from top to bottom; those that it does not name follow.
     ax : matplotlib Axes, optional
