@@ -124,6 +124,19 @@ def test_triton_other_configurations_agree(
     check_convolution(case, "triton", "float32")
 
 
+def test_triton_calls_with_days_apart_are_tuned_by_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = {}
+    monkeypatch.setattr(
+        module, "tuned", lambda key, configs, *_: chosen.setdefault(key, configs[0])
+    )
+    for dilation in (1, 2):
+        case = Case((1, 20, 6, 4, 8), 20, dilation=(dilation, 1, 1))
+        check_convolution(case, "triton", "bfloat16")
+    assert sorted(config.days for config in chosen.values()) == [1, 2]
+
+
 @pytest.mark.parametrize("channels", [1, 20])
 @pytest.mark.parametrize(("days", "padding"), [(4, 0), (5, 1)])  # even and odd days of output
 def test_triton_two_days_at_once_agree(

@@ -90,7 +90,7 @@ def masked_conv3d(
     window["WRAP"] = wrap_mode(x.shape[-1], padding[2], wrap_longitude)
     observed = mask.contiguous().view(torch.uint8)
     bits = torch.empty(new_mask.shape, dtype=torch.int32, device=x.device)
-    packed = {1: pack_weight(weight, rows, sizes, 1)}
+    packed: dict[int, torch.Tensor] = {}  # by days of output
     added = None if residual is None else residual.contiguous(memory_format=torch.channels_last_3d)
 
     def launch(config: Config) -> None:
@@ -114,7 +114,8 @@ def masked_conv3d(
 
     with on_device(x):
         configs = candidates(sizes, rows.shape[1], math.prod(kernel), kernel[0], dilation[0])
-        key = (*rows.shape[1:2], outputs, *kernel, str(x.dtype), precision)
+        # days that are apart have no days in common: other configurations
+        key = (*rows.shape[1:2], outputs, *kernel, dilation[0], str(x.dtype), precision)
         key += (convolve_kernel.cache_key[:12],) if x.is_cuda else ()
         launch(tuned(key, configs, launch, x, new_mask.numel()))
     return y, new_mask
