@@ -27,6 +27,7 @@ def precompile() -> Path | None:
         The folder that holds all loops. None if they are compiled for this process alone, because
         the cache is turned off or its folder cannot be written to.
     """
+    from xsm.gapfilling.space_time_interpolation import kriging_loop
     from xsm.metrics.collocation import collocation_loop
     from xsm.metrics.compress_valid import compress_loop
     from xsm.metrics.moments import moments_loop
@@ -39,6 +40,7 @@ def precompile() -> Path | None:
 
     loops = [
         *xsm_kernels.precompile(),
+        kriging_loop(),
         collocation_loop(),
         compress_loop(),
         rank_loop(),

@@ -38,7 +38,6 @@ from xsm.gapfilling.lazy_statistics import part_margin
 from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
 from xsm.gapfilling.method_mixture import mixture_of_series
 from xsm.gapfilling.method_weights import (
-    MAX_SPACE_TIME,
     MAX_VALUES,
     Calibration,
     Sample,
@@ -150,19 +149,13 @@ def _calibrates(shape: tuple[int, ...], task: GapfillTask) -> bool:
     return task.calibrate and int(np.prod(shape[-3:])) <= MAX_VALUES
 
 
-def space_time(shape: tuple[int, ...]) -> bool:
-    """Whether space-time interpolation is tried on a record of this shape."""
-    return int(np.prod(shape[-3:])) <= MAX_SPACE_TIME
-
-
 def _calibration_in_memory(record: DailyArray, task: GapfillTask) -> Calibration | None:
     if not _calibrates(record.raw.shape, task):
         return None
     chosen = samples(record.shape, part_margin(task), task.wrap, task.first_column)
     parts = [_read_sample(record, sample) for sample in chosen]
     predict = partial(predict_hidden, task=task)
-    tried = space_time(record.raw.shape)
-    return calibrate(parts, chosen, task.calendar, predict, space_time=tried)
+    return calibrate(parts, chosen, task.calendar, predict)
 
 
 def _read_sample(record: DailyArray, sample: Sample) -> Floats:
@@ -178,7 +171,7 @@ def _mix_in_memory(
     raw: NDArray[Any], outs: Filled, calibration: Calibration, task: GapfillTask
 ) -> None:
     tile = series_tile(raw.shape, (SERIES_WORKSPACE - 1) * raw.shape[0])
-    margin = REACH_CELLS if space_time(raw.shape) else 0
+    margin = REACH_CELLS
     for index in windows(raw.shape, tile):
         rows, columns = (slice(part.start - margin, part.stop + margin) for part in index[1:])
         series = to_float32(take_cells(raw, rows, columns, task.wrap), task.to_m3m3_factor)

@@ -46,7 +46,6 @@ from xsm.gapfilling.fill import (
     land_and_empty,
     predict_hidden,
     predict_needed,
-    space_time,
 )
 from xsm.gapfilling.lazy_statistics import (
     Box,
@@ -122,16 +121,15 @@ def fill_lazily(data: Any, task: GapfillTask) -> Filled:
 
 def _mixed(data: Any, result: Filled, task: GapfillTask) -> Filled:
     """The fill with the estimates of simpler methods mixed in."""
-    reach = REACH_CELLS if space_time(data.shape) else 0
-    rows, columns = (slice(-reach, n + reach) for n in data.shape[1:])
+    rows, columns = (slice(-REACH_CELLS, n + REACH_CELLS) for n in data.shape[1:])
     values, beyond = cut_cells(_lazy_m3m3(data, task), rows, columns, task.wrap)
     mixture = engine.map_series(
-        partial(mixture_of_series, calendar=task.calendar, margin=reach),
+        partial(mixture_of_series, calendar=task.calendar, margin=REACH_CELLS),
         engine.pad_cells(values, beyond),
         (_lazy_calibration(data, task), "p"),
         outputs=4,
         workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
-        margin=reach,
+        margin=REACH_CELLS,
     )
     mixture = mixture.rechunk((4, *data.chunks))
     return mix(*result, mixture, task)
@@ -444,7 +442,6 @@ def _lazy_calibration(data: Any, task: GapfillTask) -> Any:
         _calibration_of_blocks,
         margins=margins,
         chosen=chosen,
-        tried=space_time(data.shape),
         task=task,
     )
     return engine.shared(engine.combine_arrays(function, parts, (VECTOR,)))
@@ -455,13 +452,12 @@ def _calibration_of_blocks(
     *,
     margins: list[Any],
     chosen: list[Sample],
-    tried: bool,
     task: GapfillTask,
 ) -> NDArray[np.float64]:
     values = [pad_cells(part, margin) for part, margin in zip(parts, margins, strict=True)]
     with network_slot():
         predict = partial(predict_hidden, task=task)
-        calibration = calibrate(values, chosen, task.calendar, predict, space_time=tried)
+        calibration = calibrate(values, chosen, task.calendar, predict)
     return calibration.to_vector()
 
 

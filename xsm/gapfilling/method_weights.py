@@ -43,7 +43,6 @@ LAST_DAYS = (1, 3, 6)  # of the classes of days to the nearest observation; then
 CLASSES = len(LAST_DAYS) + 1
 
 MAX_VALUES = 64_000_000  # of a record; the network alone fills larger ones
-MAX_SPACE_TIME = 2_000_000  # of a record that space-time interpolation is tried on, which is slow
 MIN_HIDDEN = 30  # values; below, the number of cells decides
 MIN_CELLS = 25  # that were observed, for the network without calibration
 MIN_CLASS = 100  # hidden values; smaller classes take the weights of all
@@ -282,8 +281,6 @@ def calibrate(
     of: Sequence[Sample],
     calendar: Calendar,
     predict: Predict,
-    *,
-    space_time: bool = False,
 ) -> Calibration:
     """Hide, estimate and compare, round by round, until there is enough to tell.
 
@@ -297,8 +294,6 @@ def calibrate(
     predict : callable
         ``predict(values, hidden, sample)``: mean and standard deviation (2, T, H, W) by the network
         where `hidden`; `values` without the hidden ones.
-    space_time : bool
-        Whether space-time interpolation is one of the methods.
     """
     parts = [np.asarray(part, np.float32) for part in parts]
     calendars = [calendar.part(sample.window[0]) for sample in of]
@@ -308,10 +303,9 @@ def calibrate(
     )
     about = covariances(sums)
     correlation = SpatialCorrelation(0.0, 1.0)
-    if space_time and used:
+    if used:
         between = [cross_covariance_sums(parts[n] - cell_mean(parts[n])) for n in used]
         correlation = fit_spatial_correlation(np.sum(between, axis=0), about[0])
-    tried = correlation if space_time and used else None
     rounds: list[Hidden] = []
     compared: Predict | None = predict
     for number in range(ROUNDS):
@@ -320,7 +314,7 @@ def calibrate(
             hidden = hidden_values(parts[n], box, (number, n))
             if hidden.any():
                 sample = parts[n], hidden, of[n], calendars[n]
-                rounds.append(_estimate(*sample, compared, number, tried))
+                rounds.append(_estimate(*sample, compared, number, correlation))
         total = _joined(rounds)
         if total is None or total.observed.size >= ENOUGH or _network_is_best(total):
             break
@@ -346,7 +340,7 @@ def _estimate(
     calendar: Calendar,
     predict: Predict | None,
     number: int,
-    correlation: SpatialCorrelation | None,
+    correlation: SpatialCorrelation,
 ) -> Hidden:
     """Estimates of the hidden values of one window by all methods."""
     left = np.where(hidden, np.float32(np.nan), values)
@@ -359,12 +353,10 @@ def _estimate(
     estimates, own_std = own_series_estimates(series, calendar, about)
     at = days, rows - cells[0].start, columns - cells[1].start
     own = np.searchsorted(calendar.present, days), *at[1:]
-    space_time = np.full((2, days.size), np.nan, np.float32)
-    if correlation is not None:
-        typical = cell_mean(left)
-        both = interpolate_in_space_and_time(left - typical, hidden, about[0], correlation)
-        space_time = np.stack([part[hidden] for part in both])
-        space_time[0] += typical[rows, columns]
+    typical = cell_mean(left)
+    both = interpolate_in_space_and_time(left - typical, hidden, about[0], correlation)
+    space_time = np.stack([part[hidden] for part in both])
+    space_time[0] += typical[rows, columns]
     joined = np.concatenate(
         [network[0][hidden][None], estimates[(slice(None), *own)], space_time[:1]]
     )

@@ -7,12 +7,14 @@ Their best linear estimate uses both (simple kriging; Gandin, 1963; Cressie and 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit, types
 from numpy.typing import NDArray
 
 from xsm.gapfilling.temporal_interpolation import PRIOR_DAYS, Covariance
+from xsm_kernels import compile_loop, compile_once, run_in_threads
 
 REACH_DAYS, REACH_CELLS = 12, 2  # of observations from the value that they estimate
 NEIGHBOURS = 20  # observations, those with the largest covariance
@@ -20,7 +22,6 @@ OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))  # rows and columns 
 LAGS = (0, 1, 2, 3, 4, 6, 8)  # days, of the covariance between two cells
 LENGTHS = (0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)  # cells
 LEAST = 0.01  # covariance of an observation that is used, as a fraction of the variance
-BATCH = 2048  # values estimated at once
 
 Floats = NDArray[np.floating]
 
@@ -134,38 +135,92 @@ def interpolate_in_space_and_time(
     order = np.argsort(-at_offset, kind="stable")
     order = order[: max(np.count_nonzero(at_offset > LEAST), 1)]
     offsets, at_offset = offsets[order], at_offset[order]
-    between = _covariance(offsets[:, None] - offsets, covariance, correlation).astype(np.float32)
+    between = _covariance(offsets[:, None] - offsets, covariance, correlation)
     strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
-    flat, steps = padded.ravel(), offsets @ strides
     positions = np.nonzero(needed)
-    for start in range(0, positions[0].size, BATCH):
-        at = tuple(axis[start : start + BATCH] for axis in positions)
-        here = (np.stack(at, axis=1) + reach) @ strides
-        nearest, used = _nearest(flat, here, steps)
-        values = np.where(used, flat[here[:, None] + steps[nearest]], 0.0)
-        matrix = between[nearest[:, :, None], nearest[:, None]]
-        matrix *= used[:, :, None] & used[:, None]
-        matrix += (noise * np.eye(nearest.shape[1])).astype(np.float32)
-        target = np.where(used, at_offset[nearest], 0.0).astype(np.float32)
-        weights = np.linalg.solve(matrix, target[..., None])[..., 0]
-        scale = std[at[1:]]
-        estimate[at] = scale * (weights * values).sum(axis=1)
-        signal = covariance.fast + covariance.slow - (weights * target).sum(axis=1)
-        error[at] = scale * np.sqrt(np.maximum(signal, 0.0) + noise)
+    here = (np.stack(positions, axis=1) + reach) @ strides
+    weighted, explained = np.empty((2, here.size))
+    run_in_threads(
+        kriging_loop(), here.size, padded.ravel(), here, offsets @ strides, at_offset, between,
+        noise, min(NEIGHBOURS, len(offsets)), weighted, explained,
+    )  # fmt: skip
+    scale = std[positions[1:]]
+    estimate[positions] = scale * weighted
+    signal = covariance.fast + covariance.slow - explained
+    error[positions] = scale * np.sqrt(np.maximum(signal, 0.0) + noise)
     return estimate, error
 
 
-def _nearest(
-    flat: Floats, here: NDArray[np.intp], steps: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Numbers (n, K) of the first offsets at which there is an observation, and whether it is."""
-    observed = np.isfinite(flat[here[:, None] + steps])
-    count = min(NEIGHBOURS, steps.size)
-    # observed ones first, in the order of their covariance
-    rank = np.where(observed, np.arange(steps.size), steps.size)
-    nearest = np.sort(np.partition(rank, count - 1, axis=1)[:, :count], axis=1)
-    used = nearest < steps.size
-    return np.where(used, nearest, 0), used
+@njit(nogil=True, error_model="numpy")
+def _krige(
+    scaled, here, steps, at_offset, between, noise, most, weighted, explained, start, stop
+):  # fmt: skip
+    """Best linear estimates from the nearest observations, and the variance that they explain.
+
+    Parameters
+    ----------
+    scaled : ndarray of float32, flat
+        Standardised departures, NaN where missing.
+    here, steps : ndarray of int64, (n,) and (O,)
+        Positions in `scaled` of the values to estimate, and of observations relative to them,
+        ordered by covariance.
+    at_offset, between : ndarray of float64, (O,) and (O, O)
+        Covariance of the signal with that at the estimated value, and of pairs.
+    noise : float
+        Variance of the noise of an observation.
+    most : int
+        Observations that are used.
+    weighted, explained : ndarray of float64, (n,)
+        Out: with the covariance K of the observations, k with the estimated value, and the
+        observed y, ``k' K^-1 y`` and ``k' K^-1 k``, by a Cholesky factorisation of K.
+    """
+    used = np.empty(most, np.int64)
+    lower = np.empty((most, most))
+    y, z = np.empty((2, most))
+    for n in range(start, stop):
+        count = 0
+        for o in range(steps.size):
+            value = scaled[here[n] + steps[o]]
+            if value == value:  # not NaN
+                used[count] = o
+                y[count] = value
+                z[count] = at_offset[o]
+                count += 1
+                if count == most:
+                    break
+        weighted[n] = 0.0
+        explained[n] = 0.0
+        for i in range(count):
+            row = lower[i]
+            for j in range(i):
+                total = between[used[i], used[j]]
+                other = lower[j]
+                for k in range(j):
+                    total -= row[k] * other[k]
+                row[j] = total / other[j]
+                y[i] -= row[j] * y[j]
+                z[i] -= row[j] * z[j]
+            total = between[used[i], used[i]] + noise
+            for k in range(i):
+                total -= row[k] * row[k]
+            row[i] = np.sqrt(total)
+            y[i] /= row[i]
+            z[i] /= row[i]
+            weighted[n] += z[i] * y[i]
+            explained[n] += z[i] * z[i]
+
+
+@compile_once
+def kriging_loop() -> Any:
+    """The compiled loop over values to estimate."""
+    position, number, values = types.int64, types.float64, types.float64[::1]
+    positions = types.Array(types.int64, 1, "C", readonly=True)
+    signature = types.void(
+        types.Array(types.float32, 1, "C", readonly=True), positions, positions,
+        types.Array(number, 1, "C", readonly=True), types.Array(number, 2, "C", readonly=True),
+        number, position, values, values, position, position,
+    )  # fmt: skip
+    return compile_loop(_krige, signature)
 
 
 def _offsets(*reach: int) -> NDArray[np.intp]:

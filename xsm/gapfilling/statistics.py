@@ -20,6 +20,7 @@ MEAN, STD, COUNT = 0, 1, 2
 HALO = 10  # cells on each side that the statistics of a cell depend on
 
 LAGS = 2  # largest lag of the persistence, days
+BLOCK_VALUES = 250_000  # of the days whose neighbours are averaged by one call
 _PRIOR_DAYS = 3.0  # weight of the variance of the neighbourhood, in days of observation
 _PRIOR_PAIRS = 10.0  # weight of "no correlation", in pairs
 _FLOOR = 0.01  # m3 m-3, the step of the coarsest products
@@ -135,12 +136,15 @@ def _coherence(anomaly, observed, wrap):
     """Sum and number of products with the mean of the eight neighbours, each (H, W)."""
     total = np.zeros(anomaly.shape[1:], np.float32)
     pairs = np.zeros(anomaly.shape[1:], np.float32)
-    for day, valid in zip(anomaly, observed, strict=True):
+    days = max(BLOCK_VALUES // max(total.size, 1), 1)
+    for first in range(0, len(anomaly), days):
+        values, valid = (x[first : first + days] for x in (anomaly, observed))
         around = np.rint(box_sum(valid, 3, wrap)) - valid
         both = valid & (around > 0)
-        neighbours = (box_sum(day, 3, wrap) - day) / np.maximum(around, 1)
-        total += np.where(both, day * neighbours, 0)
-        pairs += both
+        neighbours = (box_sum(values, 3, wrap) - values) / np.maximum(around, 1)
+        for product, pair in zip(np.where(both, values * neighbours, 0), both, strict=True):
+            total += product
+            pairs += pair
     return total, pairs
 
 
