@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from benchmarks.provenance import ROOT
@@ -23,6 +25,7 @@ class EvaluationRecord:
 
     values : (T, H, W) float32, m3 m-3, NaN = missing
     lat, lon : (H,), (W,) degrees
+    time : (T,)
     static : grids (H, W) for the methods that use them
     truth : (T, H, W), soil moisture of the simulated Earth; None for real data
     wrap : whether the last column is the neighbour of the first
@@ -32,6 +35,7 @@ class EvaluationRecord:
     values: NDArray[np.float32]
     lat: NDArray[np.floating]
     lon: NDArray[np.floating]
+    time: NDArray[np.datetime64]
     static: tuple[NDArray[np.float32], ...] = ()
     truth: NDArray[np.float32] | None = None
     wrap: bool = True
@@ -48,15 +52,13 @@ def load(name: str) -> EvaluationRecord:
 
 
 def _amsr2() -> EvaluationRecord:
-    import xarray as xr
-
     path = data_folder() / AMSR2
     if not path.exists():
         raise FileNotFoundError(f"{path} is absent; set XSM_DATA to the folder that holds {AMSR2}")
     with xr.open_dataset(path) as ds, xr.open_dataset(data_folder() / STATIC) as grids:
         values = (ds["soil_moisture_x"].values / np.float32(100)).astype(np.float32)
         static = tuple(grids[name].values.astype(np.float32) for name in STATIC_GRIDS)
-        return EvaluationRecord("amsr2", values, ds["lat"].values, ds["lon"].values, static)
+        return EvaluationRecord("amsr2", values, *_axes(ds), static)
 
 
 def _osse() -> EvaluationRecord:
@@ -70,4 +72,8 @@ def _osse() -> EvaluationRecord:
     static = tuple(
         ds[name].transpose("lat", "lon").values.astype(np.float32) for name in OSSE_GRIDS
     )
-    return EvaluationRecord("osse", values, ds["lat"].values, ds["lon"].values, static, truth)
+    return EvaluationRecord("osse", values, *_axes(ds), static, truth)
+
+
+def _axes(ds: xr.Dataset) -> tuple[NDArray[Any], ...]:
+    return ds["lat"].values, ds["lon"].values, ds["time"].values

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
+import xsm
 from benchmarks.skill import holdout
 from benchmarks.skill.evaluation_records import EvaluationRecord
 from benchmarks.skill.gapfill_scores import HALF_WIDTH
@@ -44,9 +46,7 @@ class Methods:
     def get(self, name: str) -> Callable[[Field, NDArray[np.bool_]], tuple[Field, Field | None]]:
         """Function ``(values, where) -> (mean, std or None)`` of a method or a network."""
         if name in self.models:
-            return lambda values, where: fill_with_network(
-                values, model=name, where=where, wrap=self.record.wrap
-            )
+            return lambda values, _: gapfill(values, self.record, name)
         special = {"dctpls": self._dctpls, "dineof": self._dineof, "trees": self._trees}
         if name in special:
             return lambda values, where: (special[name](values, where), None)
@@ -112,6 +112,24 @@ class Methods:
             threads=self.threads,
             **options,
         )
+
+
+def gapfill(values: Field, record: EvaluationRecord, model: str) -> tuple[Field, Field]:
+    """Mean and standard deviation by the public function with default arguments, as users call it.
+
+    Parameters
+    ----------
+    values : ndarray of float32, (T, H, W)
+        Daily record, m3 m-3, NaN = missing.
+    record : EvaluationRecord
+        Of its coordinates.
+    model : str
+        Name or path.
+    """
+    coords = {"time": record.time, "lat": record.lat, "lon": record.lon}
+    da = xr.DataArray(values, coords, tuple(coords), name="sm", attrs={"units": "m3 m-3"})
+    filled = xsm.gapfill(da, model=model)
+    return filled["sm"].values, filled["sm_uncertainty"].values
 
 
 def fill_with_network(

@@ -18,7 +18,7 @@ from numba import njit, types
 
 from xsm_kernels._numba_simd import CELLS, OUTPUTS, accumulate
 from xsm_kernels.compile_cache import compile_loop
-from xsm_kernels.dispatch import implementation, is_tensor, needs_gradient
+from xsm_kernels.dispatch import dtype_name, implementation, is_tensor, needs_gradient
 from xsm_kernels.runtime import compile_once
 
 # what is left out serves callers that these functions do not have, and takes time to compile
@@ -35,8 +35,8 @@ def unsupported_reason(arrays: Sequence[Any]) -> str | None:
         return "only the reference has gradients; call under torch.no_grad()"
     if is_tensor(arrays[0]) and arrays[0].is_cuda:
         return "the tensor is on a GPU; move it to the CPU"
-    floats = [a for a in arrays if a is not None and "bool" not in str(a.dtype)]
-    wrong = {str(a.dtype) for a in floats if not str(a.dtype).endswith("float32")}
+    names = {dtype_name(a.dtype) for a in arrays if a is not None}
+    wrong = names - {"bool", "float32"}
     return f"it works in float32, got {', '.join(sorted(wrong))}; convert" if wrong else None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from xsm_kernels.dispatch import is_tensor, needs_gradient, to_tensor
+from xsm_kernels.dispatch import dtype_name, is_tensor, needs_gradient, to_tensor
 from xsm_kernels.errors import ArgumentError
 
 ACTIVATIONS = (None, "relu", "leaky_relu", "silu", "tanh")
@@ -172,8 +172,7 @@ def _array(name: str, array: Any) -> Any:
 
 
 def _dtype(array: Any) -> str:
-    """Name of the dtype, the same for NumPy and torch."""
-    return str(array.dtype).removeprefix("torch.")
+    return dtype_name(array.dtype)
 
 
 def _as_type_of(like: Any, name: str, array: Any) -> Any:

@@ -10,6 +10,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -53,7 +54,7 @@ AUTO_ORDER = {
 }
 # dtypes in which "auto" takes PyTorch's kernel (cuDNN) on a GPU before ours, by operation; set by
 # what python -m benchmarks.speed.recurrent --device cuda measures
-TORCH_FIRST_ON_GPU: dict[str, tuple[str, ...]] = {"lstm": ("torch.float32",)}
+TORCH_FIRST_ON_GPU: dict[str, tuple[str, ...]] = {"lstm": ("float32",)}
 # extras of the distribution that install what a backend imports
 EXTRAS = {"torch": " (install xsm[torch])", "triton": " (install xsm[gpu])"}
 
@@ -148,7 +149,7 @@ def auto_order(op: str, arrays: Sequence[Any]) -> list[str]:
         names = AUTO_ORDER["tensors on a CPU"]
     else:
         names = AUTO_ORDER["tensors on a GPU"]
-        if str(arrays[0].dtype) in TORCH_FIRST_ON_GPU.get(op, ()):
+        if dtype_name(arrays[0].dtype) in TORCH_FIRST_ON_GPU.get(op, ()):
             names = ("torch", *(name for name in names if name != "torch"))
     return [name for name in (*names, "reference") if (op, name) in TABLE]
 
@@ -171,6 +172,12 @@ def is_tensor(array: Any) -> bool:
     """Whether `array` is a torch tensor; never imports torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
+
+
+@cache
+def dtype_name(dtype: Any) -> str:
+    """Name of a dtype, the same for NumPy and torch; NumPy takes microseconds to write it."""
+    return str(dtype).removeprefix("torch.")
 
 
 def needs_gradient(arrays: Sequence[Any]) -> bool:

@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
+import xsm  # noqa: F401  # the accessor
 from benchmarks.skill import cache, evaluation_records, gapfill
 from benchmarks.skill.gapfill_methods import Methods
 from xsm.errors import XsmError
@@ -20,7 +22,8 @@ def record():
     values[np.broadcast_to((x + 13 * t) % 30 < 12, values.shape)] = np.nan
     lat, lon = np.arange(88.5, -90, -3), np.arange(-178.5, 180, 3)
     truth = field.astype(np.float32)
-    return evaluation_records.EvaluationRecord("synthetic", values, lat, lon, truth=truth)
+    time = np.datetime64("2015-04-01", "ns") + np.arange(16) * np.timedelta64(1, "D")
+    return evaluation_records.EvaluationRecord("synthetic", values, lat, lon, time, truth=truth)
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +88,16 @@ def test_fitted_methods_on_request(record):
     assert all(r["n_unfilled"] == 0 for r in rows)
 
 
+def test_a_network_is_scored_as_users_call_it(record):
+    values = np.where(record.values > 0.3, np.float32(np.nan), record.values)
+    mean, std = Methods(record, models=("default",)).get("default")(values, np.isnan(values))
+    coords = {"time": record.time, "lat": record.lat, "lon": record.lon}
+    da = xr.DataArray(values, coords, tuple(coords), name="sm", attrs={"units": "m3 m-3"})
+    filled = da.sm.gapfill()
+    np.testing.assert_array_equal(mean, filled["sm"].values)
+    np.testing.assert_array_equal(std, filled["sm_uncertainty"].values)
+
+
 def test_baselines_are_read_from_the_cache(record, monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "FOLDER", tmp_path)
     first = gapfill.measure(record, ["linear"], Methods(record, quick=True), 1, use_cache=True)
@@ -97,7 +110,7 @@ def test_baselines_are_read_from_the_cache(record, monkeypatch, tmp_path):
     again = gapfill.measure(record, ["linear"], Methods(record, quick=True), 1, use_cache=True)
     assert json.dumps(again) == json.dumps(first)
     moved = evaluation_records.EvaluationRecord(
-        "synthetic", record.values + np.float32(0.01), record.lat, record.lon
+        "synthetic", record.values + np.float32(0.01), record.lat, record.lon, record.time
     )
     with pytest.raises(AssertionError, match="computed again"):
         gapfill.measure(moved, ["linear"], Methods(moved, quick=True), 1, use_cache=True)

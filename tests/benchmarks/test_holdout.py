@@ -18,8 +18,9 @@ def record():
     values[np.broadcast_to((x + 17 * t) % 40 < 18, values.shape)] = np.nan
     values[:, :10] = np.nan
     lat, lon = np.arange(89, -90, -2.0), np.arange(-179, 180, 2.0)
+    time = np.datetime64("2015-04-01", "ns") + np.arange(15) * np.timedelta64(1, "D")
     return EvaluationRecord(
-        "synthetic", values, lat, lon, truth=np.full(values.shape, 0.25, np.float32)
+        "synthetic", values, lat, lon, time, truth=np.full(values.shape, 0.25, np.float32)
     )
 
 

@@ -16,7 +16,7 @@ def test_made_up_records(name):
 
 
 def test_scores_and_table(monkeypatch):
-    monkeypatch.setattr(no_harm, "SEEDS", (1,))
+    monkeypatch.setattr(no_harm, "MOST_SEEDS", 1)
     da = no_harm.made(no_harm.Process((25, 6, 6)))
     rows = no_harm.score("small", da, background=True)
     assert [row["gap_pattern"] for row in rows] == ["cell", "long"]
@@ -28,3 +28,13 @@ def test_scores_and_table(monkeypatch):
     text = no_harm.table({"rows": rows, "cost": cost, "date": "2026-01-01"})
     assert "| small, background of noise | single cells |" in text and "**1.021**" in text
     assert "small 0.1 s without and 0.2 s with" in text
+
+
+def test_small_records_are_drawn_from_until_enough_is_hidden(monkeypatch):
+    da = no_harm.made(no_harm.Process((25, 6, 6)))
+    monkeypatch.setattr(no_harm, "FRACTIONS", {"cell": 0.05})
+    monkeypatch.setattr(no_harm, "MOST_SEEDS", 3)
+    (few,) = no_harm.score("small", da, background=False)
+    monkeypatch.setattr(no_harm, "ENOUGH", 1)
+    (two,) = no_harm.score("small", da, background=False)
+    assert few["n"] == pytest.approx(1.5 * two["n"], rel=0.2)  # three draws, and at least two

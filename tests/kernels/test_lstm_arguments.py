@@ -57,7 +57,8 @@ def test_on_a_gpu_the_table_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     for dtype in (torch.float32, torch.bfloat16):
         tensor = SimpleNamespace(is_cuda=True, dtype=dtype, requires_grad=False)
         monkeypatch.setattr(dispatch, "is_tensor", lambda _: True)
-        for first, expected in (((str(dtype),), ["torch", "triton"]), ((), ["triton", "torch"])):
+        name = dispatch.dtype_name(dtype)
+        for first, expected in (((name,), ["torch", "triton"]), ((), ["triton", "torch"])):
             monkeypatch.setitem(dispatch.TORCH_FIRST_ON_GPU, "lstm", first)
             assert dispatch.auto_order("lstm", [tensor]) == [*expected, "reference"]
 
