@@ -151,7 +151,7 @@ def interpolate_in_space_and_time(
     return estimate, error
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 def _krige(
     scaled, here, steps, at_offset, between, noise, most, weighted, explained, start, stop
 ):  # fmt: skip
