@@ -21,7 +21,7 @@ help:
 	@echo 'make test           install the test requirements (torch, triton) and run all tests'
 	@echo 'make test-minimum   the tests with the lowest versions that pyproject.toml allows'
 	@echo 'make test-upstream  the tests with the newest pre-releases of the dependencies'
-	@echo 'make fuzz           fill records of any form, 1,000 of them'
+	@echo 'make fuzz           fill, estimate, validate and open records of any form, 1,450 of them'
 	@echo 'make lint           ruff, mypy and import-linter'
 	@echo 'make format         format the files with ruff'
 	@echo 'make docs           build the documentation into build/docs'
@@ -86,8 +86,10 @@ test-upstream:
 
 # EXAMPLES=20000 for a long run.
 EXAMPLES ?= 1000
+FUZZ := tests/test_gapfill_fuzz.py $(addprefix tests/,estimation/test_estimate_fuzz.py \
+  validation/test_validate_fuzz.py opening/test_open_record_fuzz.py)
 fuzz: $(TEST_ENV)/.installed
-	XSM_FUZZ_EXAMPLES=$(EXAMPLES) $(TEST_ENV)/bin/python -m pytest -q tests/test_gapfill_fuzz.py
+	XSM_FUZZ_EXAMPLES=$(EXAMPLES) $(TEST_ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(FUZZ)
 
 lint: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff check .

@@ -123,7 +123,8 @@ def validate(
         Metrics with units and long names, ``n_obs`` and ``status`` (int8 flag: ok,
         no_overlap_in_time, outside_the_grid, too_few_pairs, constant_series, all_missing), along
         station, or rows and columns, or fill_method and gap_pattern; then along the strata. A point
-        that cannot be scored has a status and missing metrics. Several products add ``product``,
+        that cannot be scored has a status and missing metrics; a constant series has those that it
+        can have (bias, rmsd), but no correlation. Several products add ``product``,
         and ``tc_*`` (triple, dataset): see :func:`xsm.metrics.triple_collocation`. Another product
         adds ``summary_*``. Simulated gaps add ``fraction_filled``, ``anomaly_r``, ``coverage_68``,
         ``coverage_95``, ``edge_discontinuity`` and, for a year or more, the annual harmonic. Lazy

@@ -144,6 +144,13 @@ def layout_of(da: xr.DataArray, ds: xr.Dataset | None = None) -> Layout:
     time = time_dim(da, axes, ds)
     spatial = [str(dim) for dim in da.dims if dim != time]
     lat, lon = (coordinate(da, ds, kind) for kind in ("latitude", "longitude"))
+    for position in (lat, lon):
+        if position is not None and not np.issubdtype(position.dtype, np.number):
+            raise GridError(
+                f"{position.name} holds {np.ravel(position.values)[:2].tolist()!r} (dtype "
+                f"{position.dtype}): expected degrees as numbers. Convert them, such as "
+                f'ds.assign_coords({position.name}=ds["{position.name}"].astype(float)).'
+            )
     if lat is not None and lon is not None and lat.dims == lon.dims and lat.ndim == 1:
         raise GridError(no_grid_message(da, lat, lon))
     if len(spatial) < 2:

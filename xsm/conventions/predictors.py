@@ -23,7 +23,13 @@ from xsm.conventions.products import (
 )
 from xsm.conventions.time_axis import daily_axis, year_length
 from xsm.conventions.units import conversion, is_daily_amount
-from xsm.conventions.variables import check_decoded, units_of, without_pint
+from xsm.conventions.variables import (
+    check_decoded,
+    check_names,
+    check_references,
+    units_of,
+    without_pint,
+)
 from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
 
 logger = logging.getLogger(__name__)
@@ -96,6 +102,7 @@ def find_predictors(
         If predictors are missing; says which, what was tried, and what there is.
     UnitError, TimeAxisError, GridError, InputError
     """
+    check_names(ds, "obj")
     if not isinstance(features or {}, Mapping):
         raise InputError(
             f"features={features!r}: expected a mapping, predictor -> variable or DataArray."
@@ -271,6 +278,7 @@ def _checked(da: xr.DataArray) -> xr.DataArray:
     if 0 in da.shape:
         raise InputError(f"{da.name} is empty: {dict(da.sizes)}. Check the selection made before.")
     check_decoded(da)
+    check_references(da, "obj")
     if da.dtype.kind not in "biuf":
         raise InputError(f"{da.name} has dtype {da.dtype}: expected real numbers.")
     return without_pint(da)[0]

@@ -18,6 +18,8 @@ from xsm.conventions.time_axis import DailyAxis, daily_axis, year_length
 from xsm.conventions.variables import (
     UNNAMED,
     SoilMoistureVariable,
+    check_names,
+    check_references,
     choose,
     read_variable,
 )
@@ -109,31 +111,6 @@ class GriddedRecord:
         return array if axes == sorted(axes) else np.transpose(array, axes)
 
 
-def _check_names(obj: Any, argument: str) -> None:
-    """Raise an InputError for names that are no text, which files cannot hold."""
-    if not isinstance(obj, xr.Dataset | xr.DataArray):
-        return
-    variables = obj.data_vars if isinstance(obj, xr.Dataset) else [obj.name]
-    for what, names in (("variable", variables), ("dimension", obj.dims)):
-        for name in names:
-            if not isinstance(name, str) and name is not None:
-                raise InputError(
-                    f"{argument}: the name of a {what} is {name!r}: expected text. Rename it, with "
-                    ".rename()."
-                )
-
-
-def _check_references(da: xr.DataArray, argument: str) -> None:
-    """Raise an InputError for references to other variables that are no text."""
-    for key in ("grid_mapping", "coordinates", "cell_measures", "bounds"):
-        value = da.attrs.get(key, "")
-        if not isinstance(value, str):
-            raise InputError(
-                f"{argument}: the attribute {key!r} of {da.name} is {value!r}: expected names of "
-                f"variables as text. Correct it, or delete it: del obj[{da.name!r}].attrs[{key!r}]."
-            )
-
-
 def gridded_record(
     obj: Any,
     var: str | None = None,
@@ -160,9 +137,9 @@ def gridded_record(
     ------
     VariableNotFoundError, UnitError, TimeAxisError, GridError, InputError
     """
-    _check_names(obj, argument)
-    da, ds = choose(obj, var)
-    _check_references(da, argument)
+    check_names(obj, argument)
+    da, ds = choose(obj, var, argument)
+    check_references(da, argument)
     variable = read_variable(da, ds)
     layout = layout_of(da, ds)
     if single:

@@ -51,9 +51,11 @@ class SoilMoistureVariable(NamedTuple):
 
 
 def choose(
-    obj: xr.Dataset | xr.DataArray, var: str | None = None
+    obj: xr.Dataset | xr.DataArray, var: str | None = None, argument: str = "obj"
 ) -> tuple[xr.DataArray, xr.Dataset | None]:
     """The soil-moisture variable of `obj`, and the Dataset it is of (None for a DataArray).
+
+    `argument` is the name that `obj` was passed as, for messages.
 
     Raises
     ------
@@ -65,7 +67,9 @@ def choose(
     if isinstance(obj, xr.Dataset):
         return obj[find_variable(obj, var)], obj
     if not isinstance(obj, xr.DataArray):
-        raise InputError(f"obj is a {type(obj).__name__}: expected an xarray Dataset or DataArray.")
+        raise InputError(
+            f"{argument} is a {type(obj).__name__}: expected an xarray Dataset or DataArray."
+        )
     if var is not None and var != obj.name:
         raise InputError(f"var={var!r}, but the DataArray is called {obj.name!r}: leave var out.")
     return obj, None
@@ -252,3 +256,31 @@ def check_decoded(da: xr.DataArray) -> None:
             f"{da.name or UNNAMED} is not decoded: {', '.join(packing)} among its attributes. Open "
             "the file with mask_and_scale=True (the default of xarray), or use xr.decode_cf(ds)."
         )
+
+
+def check_names(obj: Any, argument: str) -> None:
+    """Raise an InputError for names that are no text, which files cannot hold."""
+    if not isinstance(obj, xr.Dataset | xr.DataArray):
+        return
+    variables = obj.data_vars if isinstance(obj, xr.Dataset) else [obj.name]
+    for what, names in (("variable", variables), ("dimension", obj.dims)):
+        for name in names:
+            if not isinstance(name, str) and name is not None:
+                raise InputError(
+                    f"{argument}: the name of a {what} is {name!r}: expected text. Rename it, with "
+                    ".rename()."
+                )
+
+
+def check_references(da: xr.DataArray, argument: str) -> None:
+    """Raise an InputError for references to other variables that are no text."""
+    for group in ("attrs", "encoding"):
+        for key in ("grid_mapping", "coordinates", "cell_measures", "bounds"):
+            value = getattr(da, group).get(key)
+            if value is not None and not isinstance(value, str):
+                where = f"obj[{da.name!r}].{group}[{key!r}]"
+                what = "attribute" if group == "attrs" else "encoding"
+                raise InputError(
+                    f"{argument}: the {what} {key!r} of {da.name} is {value!r}: expected names of "
+                    f"variables as text. Correct it, or delete it: del {where}."
+                )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from xsm._lazy import optional_import
+from xsm.conventions.archives import LARGEST_TEXT, extract_member
 from xsm.errors import InputError
 from xsm.insitu.ismn_files import (
     READ_ERRORS,
@@ -41,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 VARIABLE = "soil_moisture"
 # name in the package -> coordinate
+STATIC_END = "_static_variables.csv"
 STATIC_VARIABLES = {"lc_2010": "land_cover", "climate_KG": "climate_zone"}
 
 
@@ -129,7 +133,7 @@ def open_ismn(
     base = optional_import("ismn.base", "open_ismn", "insitu")
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     bounds = period_bounds(period)
-    selected_flags = [flags] if isinstance(flags, str) else flags
+    selected_flags = _flag_names(flags)
     files, skipped = list_files(paths)
     n_files = len(files) + len(skipped)
     selection = {"networks": networks, "depth": depth, "period": period}
@@ -179,18 +183,63 @@ def open_ismn(
     return report_skipped(ds, skipped, n_files)
 
 
+class _Files:
+    """The files of a folder, or of an archive, whose members are unpacked one at a time.
+
+    The package ismn looks through the whole archive for each file that it reads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.archive = None if path.is_dir() else zipfile.ZipFile(path)
+        self.temporary = tempfile.TemporaryDirectory(prefix="xsm-ismn-")
+        self.static: dict[str, str] = {}  # folder -> file of static variables
+        for name in self.archive.namelist() if self.archive else ():
+            if name.endswith(STATIC_END):
+                self.static.setdefault(str(PurePosixPath(name).parent), name)
+
+    def close(self) -> None:
+        """Remove what is unpacked."""
+        if self.archive is not None:
+            self.archive.close()
+        self.temporary.cleanup()
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """A file on disk, which may be removed afterwards."""
+        if self.archive is None:
+            path = self.path / name
+            if path.stat().st_size > LARGEST_TEXT:
+                raise InputError(f"{name!r} has more than {LARGEST_TEXT:,} bytes")
+            yield path
+            return
+        folder = Path(self.temporary.name)
+        path = extract_member(self.archive, name, folder, flat=True, largest=LARGEST_TEXT)
+        try:
+            yield path
+        finally:
+            path.unlink()
+
+    def static_file(self, folder: str) -> str | None:
+        """The file of static variables of a station, by the folder of its series."""
+        if self.archive is not None:
+            return self.static.get(folder)
+        found = sorted(p for p in (self.path / folder).iterdir() if p.name.endswith(STATIC_END))
+        return found[0].relative_to(self.path).as_posix() if found else None
+
+
 class _Reader:
     """Reads files one after the other; a folder or archive stays open until the next."""
 
     def __init__(self, handlers: Any, base: Any) -> None:
         self.handlers, self.base = handlers, base
-        self.root: Any = None
+        self.files: _Files | None = None
         self.static = lru_cache(maxsize=1024)(self._static_variables)
 
     def close(self) -> None:
         """Close the folder or archive that is open."""
-        if self.root is not None:
-            self.root.close()
+        if self.files is not None:
+            self.files.close()
 
     def read(
         self,
@@ -199,17 +248,18 @@ class _Reader:
         bounds: tuple[pd.Timestamp, pd.Timestamp],
     ) -> Sensor | None:
         """One sensor; None if it is outside `depth` or has no value within `bounds`."""
-        if self.root is None or self.root.path != file.root:
+        if self.files is None or self.files.path != file.root:
             self.close()
-            self.root = self.base.IsmnRoot(file.root)
+            self.files = _Files(file.root)
             self.static.cache_clear()
-        data = self.handlers.DataFile(self.root, file.name)
-        metadata = _sensor_metadata(data.metadata, file.network)
-        if depth is not None and not within_layer(
-            metadata["depth_from"], metadata["depth_to"], depth
-        ):
-            return None
-        frame = data.read_data()
+        with self.files.file(file.name) as path:
+            data = self.handlers.DataFile(self.base.IsmnRoot(path.parent), path.name)
+            metadata = _sensor_metadata(data.metadata, file.network)
+            if depth is not None and not within_layer(
+                metadata["depth_from"], metadata["depth_to"], depth
+            ):
+                return None
+            frame = data.read_data()
         frame = frame[frame.index.notna() & ~frame.index.duplicated()].sort_index()
         frame = frame[(frame.index >= bounds[0]) & (frame.index <= bounds[1])]
         if frame.empty:
@@ -226,17 +276,30 @@ class _Reader:
 
     def _static_variables(self, folder: str) -> dict[str, Any]:
         """Land cover and climate of the station, if its folder holds them."""
-        if folder == ".":
+        if folder == "." or self.files is None:
             return {}
-        for file in self.root.find_files(folder, "*_static_variables.csv"):
-            try:
-                metadata = self.handlers.StaticMetaFile(self.root, file).metadata
-            except READ_ERRORS as error:
-                _log.warning("%s cannot be read (%s): no land cover and climate", file, error)
-                return {}
+        file = self.files.static_file(folder)
+        if file is None:
+            return {}
+        try:
+            with self.files.file(file) as path:
+                root = self.base.IsmnRoot(path.parent)
+                metadata = self.handlers.StaticMetaFile(root, path.name).metadata
             values = {ours: metadata[theirs].val for theirs, ours in STATIC_VARIABLES.items()}
             return {name: value for name, value in values.items() if not pd.isna(value)}
-        return {}
+        except READ_ERRORS as error:
+            _log.warning("%s cannot be read (%s): no land cover and climate", file, error)
+            return {}
+
+
+def _flag_names(flags: Any) -> list[str] | None:
+    """Flags as a list; None for all."""
+    if flags is None:
+        return None
+    names = [flags] if isinstance(flags, str) or not isinstance(flags, Iterable) else [*flags]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"flags={flags!r}: expected texts such as ('G', 'M'), or None for all.")
+    return names
 
 
 def _sensor_metadata(metadata: Any, network: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from xsm.insitu.sensor_depth import within_layer
 
 # what a file that is cut off, empty or of another kind raises in the package and in pandas
 READ_ERRORS = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError,
-    zipfile.BadZipFile, zlib.error,
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError,
+    RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 

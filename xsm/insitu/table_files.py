@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from xsm.conventions.archives import LARGEST_TEXT, check_member, text_of_gzip
 from xsm.errors import InputError
 from xsm.insitu.table_columns import assign_columns, plain_name
 
@@ -104,21 +105,32 @@ def _text(path: Path) -> str:
     """A file as text, with the line ends of any machine."""
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+        raw = text_of_gzip(path)
     elif raw[:2] == b"PK":
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            names = [n for n in archive.namelist() if n.lower().endswith(SUFFIXES)]
-            if len(names) != 1:
-                raise InputError(
-                    f"table: {path.name} holds {len(names)} tables: expected one; unpack it and "
-                    "give the folder."
-                )
-            raw = archive.read(names[0])
+        try:
+            raw = _only_table(raw, path.name)
+        except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(
+                f"table: {path.name!r} is not a complete zip archive: {error}."
+            ) from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _only_table(raw: bytes, name: str) -> bytes:
+    """The only table of a zip archive."""
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        tables = [n for n in archive.namelist() if n.lower().endswith(SUFFIXES)]
+        if len(tables) != 1:
+            raise InputError(
+                f"table: {name} holds {len(tables)} tables: expected one; unpack it and give the "
+                "folder."
+            )
+        check_member(archive.getinfo(tables[0]), name, LARGEST_TEXT)
+        return archive.read(tables[0])
 
 
 def _split(line: str, separator: str) -> list[str]:

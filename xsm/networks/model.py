@@ -234,11 +234,15 @@ def load_model(model: str | Path | Model = "default", task: str | None = None) -
 
 def _load_files(model: str | Path, task: str | None) -> Model:
     path = _without_suffix(Path(model).expanduser())
-    if path.name == str(model) and (SHIPPED / f"{model}.json").exists():
+    if path.name == str(model) and path.name in _shipped():
         path = SHIPPED / path.name
     card_path, weights_path = (path.with_name(path.name + end) for end in (".json", ".safetensors"))
     for file in (card_path, weights_path):
-        if not file.is_file():
+        try:
+            there = file.is_file()
+        except (OSError, ValueError):  # no name that a file could have
+            there = False
+        if not there:
             raise ModelError(
                 f"model={str(model)!r}: there is no file {str(file)!r}. Expected one of "
                 f"{sorted(models(task))} or the path of a .safetensors file with its .json card."
@@ -325,3 +329,8 @@ def models(task: str | None = None) -> dict[str, dict[str, Any]]:
         raise ModelError(f"task={task!r}: expected one of {', '.join(map(repr, TASKS))}, or None.")
     cards = {path.stem: json.loads(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}
     return {k: card for k, card in cards.items() if task in (None, card.get("task", DEFAULT_TASK))}
+
+
+def _shipped() -> set[str]:
+    """Names of the shipped models."""
+    return {path.stem for path in SHIPPED.glob("*.json")}

@@ -8,12 +8,14 @@ import logging
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import xarray as xr
 
+from xsm.conventions.archives import check_room, extract_member
 from xsm.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -112,6 +114,16 @@ def _in_folder(folder: Path) -> list[Source]:
 
 
 def _in_archive(path: Path) -> list[Source]:
+    try:
+        return _unpacked(path)
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"paths={str(path)!r} cannot be unpacked: {error}. Download it again, or unpack it "
+            "yourself and give the folder."
+        ) from error
+
+
+def _unpacked(path: Path) -> list[Source]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         marks = [name for name in names if _base_name(name) in ZARR_MARKS]
@@ -124,8 +136,9 @@ def _in_archive(path: Path) -> list[Source]:
             )
         folder = tempfile.TemporaryDirectory(prefix="xsm-")
         atexit.register(folder.cleanup)
+        check_room(archive, members, Path(folder.name))
         for member in members:
-            archive.extract(member, folder.name)
+            extract_member(archive, member, Path(folder.name))
     logger.info(
         "%d files of %s are unpacked to %s until Python ends", len(members), path, folder.name
     )

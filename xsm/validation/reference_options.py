@@ -76,7 +76,13 @@ class StationOptions:
         if self.overpass is not None:
             time_of_day(self.overpass)
         object.__setattr__(self, "depth", _layer(self.depth))
-        object.__setattr__(self, "flags", None if self.flags is None else as_names(self.flags))
+        flags = None if self.flags is None else as_names(self.flags)
+        if flags is not None and (not flags or not all(isinstance(flag, str) for flag in flags)):
+            raise InputError(
+                f"stations: flags={self.flags!r}: expected texts such as ('G', 'M'), or None for "
+                "all values."
+            )
+        object.__setattr__(self, "flags", flags)
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,11 @@ class ProductOptions:
                 "west, east), such as {'Iberia': (36, 44, -10, 4)}."
             )
         for name, box in (self.regions or {}).items():
-            if len(box) != 4 or not box[0] < box[1]:
+            try:
+                south, north, _, _ = map(float, box)
+            except (TypeError, ValueError):
+                south = north = 0.0
+            if not south < north:
                 raise InputError(
                     f"product: regions: {name!r} is {box!r}; expected (south, north, west, east) "
                     "in degrees."

@@ -104,6 +104,11 @@ def read_stations(
     flag = _flag_variable(da, ds)
     ds = da.coords.to_dataset() if ds is None else ds
     time = _time_dim(da, dim)
+    if da.sizes[time] == 0:
+        raise InputError(
+            f"reference: {da.name} has no values: {dict(da.sizes)}. Check the selection made "
+            "before."
+        )
     metadata = _metadata(da, ds, dim, time)
     series, flag = da.transpose(dim, ..., time), None if flag is None else flag.transpose(dim, ...)
     if "depth" in da.dims:

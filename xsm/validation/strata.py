@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xsm.errors import InputError
 
@@ -177,14 +178,19 @@ def _month(context: StratumContext) -> xr.DataArray:
 
 def _period(context: StratumContext, definition: Any) -> Stratum:
     year = xr.DataArray(context.time.dt.year.values, dims=context.time.dims)
+    refused = InputError(
+        f"by: period={definition!r}; expected a list of years, or a mapping of names to "
+        "(first, last) such as {'early': ('2015-04-01', '2016-03-31')}."
+    )
     if definition is None or isinstance(definition, Sequence) and not isinstance(definition, str):
         years = np.unique(year.values).tolist() if definition is None else definition
-        return _without_empty_labels("period", {str(label): year == int(label) for label in years})
-    if not isinstance(definition, Mapping):
-        raise InputError(
-            f"by: period={definition!r}; expected a list of years, or a mapping of names to "
-            "(first, last) such as {'early': ('2015-04-01', '2016-03-31')}."
-        )
+        try:
+            masks = {str(label): year == int(label) for label in years}
+        except (TypeError, ValueError) as error:
+            raise refused from error
+        return _without_empty_labels("period", masks)
+    if not isinstance(definition, Mapping) or not all(map(_is_pair, definition.values())):
+        raise refused
     text = context.time.dt.strftime("%Y-%m-%d").values.astype(str)
     masks = {}
     for label, (first, last) in definition.items():
@@ -194,14 +200,24 @@ def _period(context: StratumContext, definition: Any) -> Stratum:
     return _without_empty_labels("period", masks)
 
 
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
+
+
+def _edges(definition: Any) -> NDArray[np.float64] | None:
+    """Two or more increasing numbers; None if `definition` is something else."""
+    try:
+        edges = np.asarray(definition, np.float64)
+    except (TypeError, ValueError):
+        return None
+    usable = edges.ndim == 1 and edges.size > 1 and bool((np.diff(edges) > 0).all())
+    return edges if usable else None
+
+
 def _latitude_band(context: StratumContext, definition: Any) -> Stratum:
     lat = _latitudes(context, "latitude_band")
-    edges = (
-        np.arange(-90, 90 + BAND, BAND)
-        if definition is None
-        else np.asarray(definition, np.float64)
-    )
-    if edges.ndim != 1 or edges.size < 2 or (np.diff(edges) <= 0).any():
+    edges = _edges(np.arange(-90, 90 + BAND, BAND) if definition is None else definition)
+    if edges is None:
         raise InputError(
             f"by: latitude_band={definition!r}; expected increasing latitudes, two or more."
         )
@@ -236,6 +252,8 @@ def _winter(context: StratumContext, definition: Any) -> Stratum:
     north = _latitudes(context, "winter") > WINTER_NORTH_OF
     winter = _month(context).isin(SEASONS["DJF"])
     count = WINTER_PAIRS if definition is None else definition
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise InputError(f"by: winter={definition!r}; expected a number of pairs, such as 100.")
     masks = {"all year": (north,), "winter": (north, winter)}
     return Stratum("winter", masks, more_pairs_than=("winter", count))
 
@@ -269,8 +287,8 @@ def _depth(context: StratumContext, definition: Any) -> Stratum:
     bottom = lower.reset_coords(drop=True).astype(np.float64)
     top = bottom if upper is None else upper.reset_coords(drop=True).astype(np.float64)
     if definition is not None:
-        edges = np.asarray(definition, np.float64)
-        if edges.ndim != 1 or edges.size < 2 or (np.diff(edges) <= 0).any():
+        edges = _edges(definition)
+        if edges is None:
             raise InputError(
                 f"by: depth={definition!r}; expected increasing depths in m, two or more, such as "
                 "[0, 0.05, 0.1, 0.4]."

@@ -30,8 +30,10 @@ def time_span(name: str, value: Any) -> np.timedelta64:
     import pandas as pd
 
     try:
+        if isinstance(value, int | float | np.number):  # of nanoseconds, which nobody means
+            raise TypeError("a number without a unit")
         span = pd.Timedelta(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(
             f"stations: {name}={value!r}: expected a time span such as '12h' ({error})."
         ) from error
