@@ -83,3 +83,9 @@ def test_parameters_of_earlier_versions_are_renamed_and_files_stay_the_same(tmp_
             np.testing.assert_array_equal(loaded.params[name], value)
     # the layers of a gap-filling network keep the names of its configuration
     assert "wide.weight" in load_model("default").params
+
+
+@pytest.mark.parametrize("name", ["", "/", ".", "a\0b", "x" * 5000, "../" * 2000, 5, None])
+def test_names_that_no_model_has(name):
+    with pytest.raises(ModelError, match="model=|there is no file"):
+        load_model(name)

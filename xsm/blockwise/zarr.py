@@ -14,7 +14,9 @@ import xarray as xr
 
 from xsm.blockwise.chunks import chunk_slices
 from xsm.blockwise.dask_engine import persist_shared, worker_count
+from xsm.blockwise.icechunk_store import commit, committing_store, is_repository
 from xsm.blockwise.work_blocks import fingerprint, has_blocks, slices_of_edges, unsplit_edges
+from xsm.blockwise.writer_lock import only_writer
 from xsm.blockwise.zarr_log import (
     COMPLETE,
     CREATED,
@@ -88,7 +90,8 @@ def write_zarr(
         Of Dask arrays, as from :func:`xsm.estimate` or :func:`xsm.gapfill` on chunked input.
     path : str, Path or Zarr store
         Folder of the store; a URL of fsspec, such as ``s3://bucket/name.zarr``, whose package must
-        be installed; or a store object of Zarr.
+        be installed; a store object of Zarr; or an ``icechunk.Repository``, whose branch ``main``
+        gets a commit whenever regions are complete.
     mode : {"resume", "overwrite"}
         ``"resume"``: create the store, or write what it lacks of `obj`; a finished store of the
         same Dataset stays as it is. ``"overwrite"`` (or ``"w"``, as in xarray): replace a store.
@@ -158,11 +161,20 @@ def write_zarr(
         zarr_format,
         given,
     )
+    if store.read_only:
+        raise InputError(
+            f"path={str(given_path)!r} is a store for reading only: open it for writing."
+        )
     shown = get_option("progress", progress)
-    if mode == "resume":
-        _write(job, store, given_path, verify, shown)
-    else:
-        _overwrite(job, store, given_path, verify, shown)
+    write = _write if mode == "resume" else _overwrite
+    try:
+        write(job, store, given_path, verify, shown)
+    except OSError as error:  # a full or read-only disk, a lost connection
+        error.add_note(
+            f"xsm.write_zarr(..., path={str(given_path)!r}) was interrupted: regions that were "
+            "written are kept, and the same call writes the others."
+        )
+        raise
     return given_path
 
 
@@ -183,15 +195,18 @@ def _overwrite(job: _Write, store: Any, path: Any, verify: bool, progress: Any) 
                 "and is no unfinished store. Move it away."
             )
         if log.identity != job.identity or _differs(job, _local(new)):
-            shutil.rmtree(new)
+            with only_writer(new):
+                shutil.rmtree(new)
     if not new.exists() and (not path.exists() or _resumable(job, path)):
         _write(job, store, path, verify, progress)
         return
     if path.exists():
-        _check_is_zarr(path)
+        with only_writer(path):
+            _check_is_zarr(path)
     _write(job, _local(new), new, verify, progress)
     if path.exists():
-        shutil.rmtree(path)
+        with only_writer(path):
+            shutil.rmtree(path)
     new.rename(path)
 
 
@@ -204,6 +219,11 @@ def _resumable(job: _Write, path: Path) -> bool:
 
 def _write(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
     """Write the regions that a store lacks; `path` is for messages."""
+    with only_writer(path):
+        _write_alone(job, store, path, verify, progress)
+
+
+def _write_alone(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
     log = _begin(job, store, path)
     names = [str(name) for name in job.by_region]
     others = [str(name) for name in job.others]
@@ -236,6 +256,7 @@ def _write(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> N
         _write_regions(job._replace(obj=persist_shared(job.obj)), store, log, missing, progress)
     log.mark(COMPLETE)
     consolidate(store)
+    commit(store, "xsm: complete")
 
 
 def _write_regions(
@@ -253,6 +274,8 @@ def _write_regions(
             for n in batch:
                 part = job.obj.drop_vars(drop).isel(job.regions[n])
                 part = _in_chunks_of(part, job.encoding)
+                if hasattr(store, "commit"):  # this process alone can write
+                    part = part.compute()
                 parts.append(
                     part.to_zarr(
                         store, region=job.regions[n] or "auto", compute=False, consolidated=False
@@ -262,6 +285,7 @@ def _write_regions(
             log.write_checksums(
                 [n + 1 for n in batch], [checksum(store, names, job.regions[n]) for n in batch]
             )
+            commit(store, f"xsm: {len(batch)} of {len(job.regions)} regions")
             shown.update(len(batch))
 
 
@@ -291,11 +315,22 @@ def _begin(job: _Write, store: Any, path: Any) -> WriteLog:
             "it: mode='overwrite'."
         )
     if not log.created:
+        _remove_half_made(job, store)
         _create(job, store, append=True)
         others = [str(name) for name in job.others]
         log.write_checksums([0], [checksum(store, others, {})])
         log.mark(CREATED)
+        commit(store, "xsm: arrays created")
     return log
+
+
+def _remove_half_made(job: _Write, store: Any) -> None:
+    """Remove arrays that a call began to create: one without its attributes cannot be read."""
+    import zarr
+
+    group = zarr.open_group(store, mode="r+", use_consolidated=False)
+    for name in job.obj.variables:
+        del group[str(name)]
 
 
 def _create(job: _Write, store: Any, *, append: bool, compute: bool = True) -> None:
@@ -465,6 +500,8 @@ def open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[An
 
     if isinstance(path, Store):
         return path, path
+    if is_repository(path):
+        return path, committing_store(path)
     if not isinstance(path, str | Path):
         raise InputError(f"path={path!r}: expected a folder, a URL or a store of Zarr.")
     text = str(path)
@@ -516,6 +553,8 @@ def consolidate(store: Any) -> None:
 
     import zarr
 
+    if not getattr(store, "supports_consolidated_metadata", True):
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that format 3 does not know of it yet
         zarr.consolidate_metadata(store)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xsm.blockwise.writer_lock import only_writer
 from xsm.blockwise.zarr import consolidate, open_store
 from xsm.blockwise.zarr_log import LOG, dimension_names
 from xsm.errors import InputError
@@ -30,20 +32,30 @@ class GrowingStore:
 
     def __init__(self, path: Any, name: str, time: str) -> None:
         self.path, self.name, self.time = path, name, time
-        _, self.store = open_store(path, None)
+        self.place, self.store = open_store(path, None)
 
     @contextmanager
     def open(self) -> Iterator[xr.Dataset]:
-        """The Dataset in the store, after an interrupted append is undone."""
+        """The Dataset in the store, after an interrupted append is undone; no other may write."""
+        if isinstance(self.place, Path) and not self.place.exists():
+            raise self._no_store()
+        with only_writer(self.place), self._opened() as ds:
+            yield ds
+
+    def _no_store(self) -> InputError:
+        return InputError(
+            f"path={str(self.path)!r} holds no Zarr store: write one first, with "
+            "xsm.write_zarr(filled, path)."
+        )
+
+    @contextmanager
+    def _opened(self) -> Iterator[xr.Dataset]:
         import zarr
 
         try:
             group = zarr.open_group(self.store, mode="r+", use_consolidated=False)
         except FileNotFoundError as error:
-            raise InputError(
-                f"path={str(self.path)!r} holds no Zarr store: write one first, with "
-                "xsm.write_zarr(filled, path)."
-            ) from error
+            raise self._no_store() from error
         if APPENDING in group:
             count: Any = group[APPENDING].attrs["days"]
             self._shorten(group, int(count))

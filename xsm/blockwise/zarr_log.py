@@ -55,15 +55,7 @@ class WriteLog:
 
         root = zarr.open_group(store, mode="a", zarr_format=zarr_format)
         group = root.require_group(LOG)
-        group.create_array(
-            CHECKSUMS,
-            shape=(count,),
-            chunks=(min(count, 4096),),
-            dtype="uint64",
-            fill_value=0,
-            overwrite=True,
-            compressors=None,
-        )
+        _new_checksums(group, count)
         group.attrs.update({"identity": dict(identity)})
         return cls(store)
 
@@ -87,12 +79,26 @@ class WriteLog:
         try:
             return np.asarray(self._checksums[:])
         except Exception:  # damaged: the regions are written once more
+            self._checksums = _new_checksums(self._group, *self._checksums.shape)
             return np.zeros(self._checksums.shape, np.uint64)
 
     def write_checksums(self, regions: Sequence[int], values: Sequence[int]) -> None:
         """Note that regions are written."""
         for region, value in zip(regions, values, strict=True):
             self._checksums[region] = np.uint64(value)
+
+
+def _new_checksums(group: Any, count: int) -> Any:
+    """The array of checksums of a log, without any."""
+    return group.create_array(
+        CHECKSUMS,
+        shape=(count,),
+        chunks=(min(count, 4096),),
+        dtype="uint64",
+        fill_value=0,
+        overwrite=True,
+        compressors=None,
+    )
 
 
 def checksum(store: Any, names: Iterable[str], region: Region) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.cf import FILL_FLAGS, call_text, history_line
+from xsm.conventions.cf import FILL_FLAGS, call_text, history_line, with_attrs
 from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.products import PRODUCTS, Product, product_row, recognise
 from xsm.conventions.quality_rules import QualityRule
@@ -211,7 +211,7 @@ def _screen_variable(
     if lacking:
         attrs["screening_not_applied"] = "; ".join(lacking)
     if not flags:
-        return ds.assign({name: _with_attrs(da, attrs)})
+        return ds.assign({name: _screened_copy(da, attrs)})
 
     plain, quantity = without_pint(da)
     observed = plain.notnull() & (plain > NO_DATA)
@@ -235,7 +235,7 @@ def _screen_variable(
     if not _lazy(bits):
         counts = _counts(bits.values, meanings)
         attrs["screening_removed"] = ", ".join(f"{key} {n}" for key, n in counts.items())
-    screened = _with_attrs(screened, dict(da.attrs) | attrs, da.encoding)
+    screened = _screened_copy(screened, dict(da.attrs) | attrs, da.encoding)
     ancillary = str(da.attrs.get("ancillary_variables", "")).split()
     ancillary += [] if companion in ancillary else [companion]
     screened.attrs["ancillary_variables"] = " ".join(ancillary)
@@ -286,12 +286,11 @@ def _chunked(da: xr.DataArray) -> xr.DataArray:
     return da.chunk("auto")
 
 
-def _with_attrs(
+def _screened_copy(
     da: xr.DataArray, attrs: dict[str, Any], encoding: dict[Any, Any] | None = None
 ) -> xr.DataArray:
-    """A copy with these attributes, and an encoding that can hold missing values."""
-    out = da.copy(deep=False)
-    out.attrs = dict(da.attrs) | attrs
+    """A copy with these attributes too, and an encoding that can hold missing values."""
+    out = with_attrs(da, **dict(da.attrs) | attrs)
     out.encoding = dict(da.encoding if encoding is None else encoding)
     packed = np.dtype(out.encoding.get("dtype", np.float32)).kind in "iu"
     if packed and not {"_FillValue", "missing_value"} & set(out.encoding):

@@ -170,19 +170,21 @@ def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistur
         raise InputError(f"{name} has dtype {plain.dtype}: expected real numbers.")
     check_decoded(da)
     product = product_of(name)
+    of_mass = product if product is not None and product.quantity == "mass per area" else None
     factor = to_m3m3_factor(
         units_of(plain),
         name,
         attrs=da.attrs,
         product=product,
-        thickness=lambda: layer_thickness(da, ds) or _product_thickness(product),
+        thickness=lambda: layer_thickness(da, ds) or product_thickness(of_mass),
     )
     declared = usable_range(declared_values(da), factor)
     return SoilMoistureVariable(da, plain, factor, quantity, declared)
 
 
-def _product_thickness(product: Product | None) -> float | None:
-    if product is None or product.quantity != "mass per area" or product.layer is None:
+def product_thickness(product: Product | None) -> float | None:
+    """Thickness in m of the soil layer of a product, or None."""
+    if product is None or product.layer is None:
         return None
     return product.layer[1] - product.layer[0]
 

@@ -224,8 +224,8 @@ class _Files:
         """The file of static variables of a station, by the folder of its series."""
         if self.archive is not None:
             return self.static.get(folder)
-        found = sorted(p for p in (self.path / folder).iterdir() if p.name.endswith(STATIC_END))
-        return found[0].relative_to(self.path).as_posix() if found else None
+        files = sorted(p for p in (self.path / folder).iterdir() if p.name.endswith(STATIC_END))
+        return files[0].relative_to(self.path).as_posix() if files else None
 
 
 class _Reader:

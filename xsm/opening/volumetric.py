@@ -12,7 +12,7 @@ from xsm.conventions.depth import layer_thickness
 from xsm.conventions.products import product_row
 from xsm.conventions.saturation import saturation_to_volumetric
 from xsm.conventions.units import WATER_DENSITY, conversion, says_saturation
-from xsm.conventions.variables import UNITS, units_of
+from xsm.conventions.variables import UNITS, product_thickness, units_of
 from xsm.errors import UnitError
 from xsm.opening.file_forms import FileForm
 
@@ -68,8 +68,8 @@ def thickness_of(da: xr.DataArray, ds: xr.Dataset, form: FileForm) -> float:
     if thickness is None and str(da.name).startswith("SoilMoist_S_"):
         thickness = 0.02  # surface layer of CLSM
     row = product_row(form.product) if form.product else None
-    if thickness is None and row is not None and row.layer is not None and da.name in row.names:
-        thickness = row.layer[1] - row.layer[0]
+    if thickness is None and row is not None and da.name in row.names:
+        thickness = product_thickness(row)
     if thickness is None:
         raise UnitError(
             f"{da.name} has units {units_of(da)!r}, a mass of water on an area, and the file gives "

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.plotting.selection import matched_pairs, role_names, station_index, station_label
-from xsm.plotting.style import COLOURS, DARK, GRID, axes_for, format_units, set_title, style_axes
+from xsm.plotting.style import (
+    COLOURS,
+    DARK,
+    GRID,
+    axes_for,
+    plain_text,
+    set_title,
+    style_axes,
+    units_label,
+)
 from xsm.plotting.timeseries import median_station
 
 if TYPE_CHECKING:
@@ -75,13 +84,12 @@ def cycle(
                                   strict=True):  # fmt: skip
         mean, low, high = annual_statistics(pairs[role].values, day)
         ax.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
-        ax.plot(x, mean, color=colour, lw=1.6, label=name)
+        ax.plot(x, mean, color=colour, lw=1.6, label=plain_text(name))
     ax.set_xticks(STARTS, MONTHS, ha="left")
     ax.set_xlim(1, DAYS)
     ax.grid(axis="y", color=GRID, lw=0.7)
     ax.set_axisbelow(True)
-    units = format_units(str(pairs["reference"].attrs.get("units", "1")))
-    ax.set_ylabel(f"soil moisture ({units})" if units else "soil moisture", fontsize=10)
+    ax.set_ylabel(units_label(pairs["reference"]), fontsize=10)
     ax.legend(fontsize=9, frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1.0, -0.08))
     set_title(ax, title, station_label(scores, index) if at_stations else None)
     return style_axes(ax)

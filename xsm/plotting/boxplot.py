@@ -25,6 +25,7 @@ from xsm.plotting.style import (
     axes_for,
     legend_above,
     lower_is_better,
+    plain_text,
     set_title,
     style_rows,
 )
@@ -110,7 +111,8 @@ def box(
         rows = {k + offset: groups[label] for k, label in enumerate(labels) if label in groups}
         _draw_boxes(ax, rows, width, COLOURS[i % len(COLOURS)])
     rows_text = [
-        f"{label}{marks.get(label, '')}\n{layers.get(label, '')}n = {_counts(series, label)}"
+        f"{plain_text(label)}{marks.get(label, '')}\n"
+        f"{layers.get(label, '')}n = {_counts(series, label)}"
         for label in labels
     ]
     ax.set_yticks(range(len(labels)), rows_text)
@@ -119,7 +121,7 @@ def box(
         _draw_legend(ax, list(grouped))
     style_rows(ax, first)
     if by not in ("", "network", "stratum"):
-        ax.set_ylabel(by.replace("_", " "), fontsize=10)
+        ax.set_ylabel(plain_text(by.replace("_", " ")), fontsize=10)
     set_title(ax, title, comparison_title(scores) if isinstance(scores, xr.Dataset) else None)
     return ax
 
@@ -191,7 +193,11 @@ def _draw_legend(ax: Axes, names: list[str]) -> None:
 
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(names))]
     legend_above(
-        ax, [Patch(color=c, alpha=0.75, label=n) for c, n in zip(colours, names, strict=True)]
+        ax,
+        [
+            Patch(color=c, alpha=0.75, label=plain_text(n))
+            for c, n in zip(colours, names, strict=True)
+        ],
     )
 
 
@@ -216,12 +222,12 @@ def _draw_bars(
         y = np.arange(n_methods) + (k - (len(patterns) - 1) / 2) * height
         colour = DARK if pattern == "all" else COLOURS[k % len(COLOURS)]
         values = da.values[:, k]
-        label = pattern.replace("_", " ")
+        label = plain_text(pattern.replace("_", " "))
         bars.append(ax.barh(y, values, 0.86 * height, color=colour, label=label))
         if (ends := _interval(scores, da, pattern)) is not None:
             reach = np.clip(np.stack([values - ends[0], ends[1] - values]), 0, None)
             ax.errorbar(values, y, xerr=reach, fmt="none", ecolor="#999999", elinewidth=1.2)
-    ax.set_yticks(range(n_methods), [str(name) for name in da["fill_method"].values])
+    ax.set_yticks(range(n_methods), [plain_text(name) for name in da["fill_method"].values])
     ax.invert_yaxis()
     style_rows(ax, da)
     if len(patterns) > 1:

@@ -15,6 +15,7 @@ from xsm.plotting.style import (
     GRID,
     axes_for,
     axis_label,
+    plain_text,
     set_title,
     style_axes,
     style_rows,
@@ -69,7 +70,9 @@ def importance(
         ax.errorbar(
             mean, rows, xerr=[mean - low, high - mean], fmt="none", ecolor=DARK, elinewidth=1.0
         )
-    ax.set_yticks(rows, [str(n).replace("_", " ") for n in da["predictor"].values[order]])
+    ax.set_yticks(
+        rows, [plain_text(str(n).replace("_", " ")) for n in da["predictor"].values[order]]
+    )
     ax.invert_yaxis()
     ax.axvline(0.0, color=GREY, lw=0.8)
     style_rows(ax, da)
@@ -128,7 +131,7 @@ def curve(
             ms=4,
             lw=1.6,
             color=GREY if baseline else COLOURS[n % len(COLOURS)],
-            label=name.replace("_", " "),
+            label=plain_text(name.replace("_", " ")),
         )
     if x_dim == "fraction":
         ax.set_xscale("log")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xsm._lazy import optional_import
 from xsm.errors import InputError
 from xsm.plotting.geography import format_degree_axes
-from xsm.plotting.style import COLOURS, axis_label, colour_scale
+from xsm.plotting.style import COLOURS, axis_label, colour_scale, plain_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def patches(
         ax.set_facecolor("#d9d9d9")
         mesh = ax.pcolormesh(x, y, da.values, shading="nearest", **style)
         _outline(ax, hidden, y, x)
-        ax.set_title(name, fontsize=10, loc="left")
+        ax.set_title(plain_text(name), fontsize=10, loc="left")
         if ax is not axes[0, 0]:
             ax.set_yticklabels([])
         if {"lat", "lon"} == set(dims):

@@ -82,7 +82,7 @@ def panels(
     for i, (name, da) in enumerate(fields.items()):
         ax = figure.add_subplot(rows, columns, i + 1)
         mappable, shape = draw_map(ax, da, style, land=land, region=region)
-        set_title(ax, name)
+        set_title(ax, None, name)
         axes.append(ax)
     height = float(np.clip(3.6 * shape, 1.8, 5.0))
     figure.set_size_inches(3.6 * columns + 0.6, (height + 0.35) * rows + 0.8)

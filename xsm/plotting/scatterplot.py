@@ -18,6 +18,7 @@ from xsm.plotting.style import (
     add_colour_bar,
     axes_for,
     format_units,
+    plain_text,
     set_title,
     style_axes,
 )
@@ -106,7 +107,8 @@ def scatter(
         framealpha=0.85,
         edgecolor="none",
     )
-    labels = (f"{name} ({units})" if units else name for name in role_names(scores))
+    names = role_names(scores)
+    labels = (plain_text(f"{name} ({units})" if units else name) for name in names)
     ylabel, xlabel = (textwrap.fill(label, 44) for label in labels)
     ax.set_ylabel(ylabel, fontsize=10)
     ax.set_xlabel(xlabel, fontsize=10)

@@ -31,6 +31,7 @@ ERROR_METRICS = (
     "mse_var",
     "err_std",
 )
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -62,7 +63,41 @@ def format_units(units: str) -> str:
     return units.replace(" ", "\xa0")
 
 
+def without_controls(text: str) -> str:
+    """Text with control characters and lone surrogates, which no page and picture holds, replaced.
+
+    Examples
+    --------
+    >>> without_controls("a\x00b\ud800c")
+    'a\ufffdb\ufffdc'
+    """
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def plain_text(text: Any) -> str:
+    r"""Text of data for matplotlib, which takes dollars for mathematics and hides ``_`` names.
+
+    Examples
+    --------
+    >>> plain_text("cost in $ and $"), plain_text("_private")
+    ('cost in \\$ and \\$', '\xa0_private')
+    """
+    plain = without_controls(str(text)).replace("$", r"\$")
+    return f"\xa0{plain}" if plain.startswith("_") else plain
+
+
 def axis_label(da: xr.DataArray) -> str:
+    """Long name and units of `da`, for matplotlib."""
+    return plain_text(name_with_units(da))
+
+
+def units_label(da: xr.DataArray) -> str:
+    """Soil moisture with the units of `da`, for matplotlib."""
+    units = format_units(str(da.attrs.get("units", "1")))
+    return plain_text(f"soil moisture ({units})" if units else "soil moisture")
+
+
+def name_with_units(da: xr.DataArray) -> str:
     """Long name and units of `da`."""
     name = str(da.attrs.get("long_name") or da.name or "").replace("_", " ")
     units = format_units(str(da.attrs.get("units", "1")))
@@ -136,7 +171,9 @@ def flag_labels(da: xr.DataArray) -> dict[int, str]:
         return {}
     present = set(np.unique(da.values).tolist())
     pairs = zip(codes, meanings, strict=True)
-    return {int(code): text.replace("_", " ") for code, text in pairs if code in present}
+    return {
+        int(code): plain_text(text.replace("_", " ")) for code, text in pairs if code in present
+    }
 
 
 def flag_style(da: xr.DataArray, flags: dict[int, str]) -> dict[str, Any]:
@@ -207,9 +244,11 @@ def add_colour_bar(ax: Axes, mappable: Any, text: str, **options: Any) -> None:
 def set_title(ax: Axes, title: str | None, default: str | None = None) -> None:
     """Set the title, left-aligned: `title`, or `default` where it is None; "" draws none.
 
-    Long titles are wrapped to the width of the axes.
+    Long titles are wrapped to the width of the axes. Dollars in `title` are mathematics, as in
+    matplotlib; `default` is text of the data.
     """
-    if text := default if title is None else title:
+    default = None if default is None else plain_text(default)
+    if text := default if title is None else without_controls(title):
         inches = ax.get_window_extent().width / ax.figure.dpi
         width = max(int(11 * inches), 24)  # characters of 11 points
         ax.set_title(textwrap.fill(text, width), loc="left", fontsize=11, color=DARK)

@@ -15,7 +15,7 @@ from xsm.plotting.selection import (
     select_metric,
     select_stratum,
 )
-from xsm.plotting.style import COLOURS, DARK, GREY, axes_for, set_title
+from xsm.plotting.style import COLOURS, DARK, GREY, axes_for, plain_text, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,9 @@ def taylor(
             "linewidths": 0.5,
             "zorder": 4,
         }
-        ax.scatter(group_ratio * group_r, group_ratio * _sine(group_r), label=group, **style)
+        ax.scatter(
+            group_ratio * group_r, group_ratio * _sine(group_r), label=plain_text(group), **style
+        )
     if beyond := int((ratio > limit).sum()):
         ax.set_title(f"{beyond} beyond {limit:g}", loc="right", fontsize=8, color=GREY)
     ax.plot([], [], color=RMS_COLOUR, ls=":", lw=1, label="centred RMS")

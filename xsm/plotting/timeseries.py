@@ -18,7 +18,15 @@ from xsm.plotting.selection import (
     station_index,
     station_label,
 )
-from xsm.plotting.style import COLOURS, DARK, axes_for, format_units, set_title, style_axes
+from xsm.plotting.style import (
+    COLOURS,
+    DARK,
+    axes_for,
+    plain_text,
+    set_title,
+    style_axes,
+    units_label,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +77,7 @@ def series(
     index = median_station(scores) if station is None else station_index(scores, station)
     pairs = scores.isel(station=index) if "station" in scores.dims else scores
     ax = axes_for(ax, (9.0, 3.0))
-    days, (estimate, reference) = pairs["time"].values, role_names(scores)
+    days, (estimate, reference) = pairs["time"].values, map(plain_text, role_names(scores))
     if (interval := interval_of(pairs)) is not None:
         ax.fill_between(days, *interval, color=BAND, alpha=0.6, lw=0, label="95 % interval")
     many = days.size > MAX_MARKED_DAYS
@@ -77,8 +85,7 @@ def series(
     style: dict[str, Any] = {"lw": 0.7} if many else {"marker": "o", "ms": 3, "lw": 0.9}
     ax.plot(days, pairs["estimate"], color=COLOURS[0], label=estimate, **style)
     format_dates(ax)
-    units = format_units(str(pairs["reference"].attrs.get("units", "1")))
-    ax.set_ylabel(f"soil moisture ({units})" if units else "soil moisture", fontsize=10)
+    ax.set_ylabel(units_label(pairs["reference"]), fontsize=10)
     ax.legend(fontsize=9, frameon=False, ncols=3, loc="upper right", bbox_to_anchor=(1.0, -0.1))
     set_title(ax, title, _title(scores, index) if "station" in scores.dims else None)
     return style_axes(ax)

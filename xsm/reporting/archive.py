@@ -6,6 +6,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 import xarray as xr
@@ -30,8 +31,9 @@ def write_archive(
         for i, figure in enumerate(page.drawn, start=1):
             name = f"figures/{i:02d}-{file_name(figure.caption)}.svg"
             archive.writestr(name, figure.svg)
+        folders: set[str] = set()
         for name, ds in datasets.items():
-            folder = f"{file_name(name)}/" if name else ""
+            folder = f"{_unused(file_name(name), folders)}/" if name else ""
             _add_scores(archive, folder, ds)
             if (text := settings.get(name)) is not None:
                 archive.writestr(f"{folder}settings.json", text)
@@ -51,6 +53,14 @@ def _add_scores(archive: zipfile.ZipFile, folder: str, scores: xr.Dataset) -> No
         ds = scores[names] if dims else scores[names].expand_dims("value")
         frame = ds.to_dataframe().reset_index()
         archive.writestr(f"{folder}{'-'.join(dims) or 'values'}.csv", frame.to_csv(index=False))
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """A name, with a number where it is in use already."""
+    numbered = (f"{name}_{n}" for n in count(2))
+    name = name if name not in used else next(other for other in numbered if other not in used)
+    used.add(name)
+    return name
 
 
 def file_name(text: str) -> str:

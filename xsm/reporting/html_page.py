@@ -8,11 +8,17 @@ from html import escape
 from importlib.resources import files
 from typing import NamedTuple
 
+from xsm.plotting.style import without_controls
+
 VOID_ELEMENTS = {"img", "meta", "br"}
 
 
 class Markup(str):
     """Text that is HTML already; only :func:`tag` and :func:`join` make it."""
+
+
+def _escaped(value: object) -> str:
+    return escape(without_controls(str(value)))
 
 
 def tag(name: str, *children: object, **attributes: object) -> Markup:
@@ -24,7 +30,7 @@ def tag(name: str, *children: object, **attributes: object) -> Markup:
     '<p class="note">a &lt; b <b>&amp;</b></p>'
     """
     attribute_text = [
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"'
         for key, value in attributes.items()
     ]
     if name in VOID_ELEMENTS:
@@ -34,7 +40,7 @@ def tag(name: str, *children: object, **attributes: object) -> Markup:
 
 def join(parts: Iterable[object]) -> Markup:
     """Concatenate parts; text among them is escaped."""
-    return Markup("".join(p if isinstance(p, Markup) else escape(str(p)) for p in parts))
+    return Markup("".join(p if isinstance(p, Markup) else _escaped(p) for p in parts))
 
 
 class Best(str):

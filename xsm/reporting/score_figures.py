@@ -14,7 +14,7 @@ import xarray as xr
 import xsm.plotting as plotting
 from xsm._lazy import optional_import
 from xsm.plotting.selection import DEFAULT_METRICS, TOTALS, metric_names, sample_dims
-from xsm.plotting.style import COLOURS, axes_for, axis_label, style_axes
+from xsm.plotting.style import COLOURS, axes_for, axis_label, name_with_units, style_axes
 from xsm.plotting.timeseries import format_dates
 from xsm.reporting.html_page import Figure
 
@@ -250,5 +250,5 @@ def _daily_line(da: xr.DataArray) -> Any:
 
 def _sentence_label(scores: xr.Dataset, name: str) -> str:
     """Label of a variable with a capital letter."""
-    text = axis_label(scores[name])
+    text = name_with_units(scores[name])
     return text[:1].upper() + text[1:]

@@ -36,9 +36,10 @@ def digest(ds: xr.Dataset) -> str:
     for name in sorted(map(str, ds.variables)):
         variable = ds[name].variable
         values = np.asarray(variable.values)
-        sha.update(f"{name} {variable.dims} {values.shape} ".encode())
+        sha.update(f"{name} {variable.dims} {values.shape} ".encode(errors="surrogatepass"))
         if values.dtype.kind in "OSUT":
-            sha.update("\0".join(map(str, values.ravel().tolist())).encode())
+            text = "\0".join(map(str, values.ravel().tolist()))
+            sha.update(text.encode(errors="surrogatepass"))
         elif values.dtype.kind in "mM":
             sha.update(
                 values.astype("<M8[ns]" if values.dtype.kind == "M" else "<m8[ns]").tobytes()

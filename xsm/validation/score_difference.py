@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xsm.conventions.cf import CONVENTIONS, history_line, with_attrs
 from xsm.errors import InputError
 from xsm.metrics.table import METRICS
+from xsm.validation.scoring import chosen_metrics
 
 TOLERANCE = 1e-4  # degrees, between the cells of the two
 UNDEFINED, A_BETTER, B_BETTER, EQUAL = range(4)
@@ -68,7 +69,7 @@ def difference(
     for label, scores in (("a", a), ("b", b)):
         if not isinstance(scores, xr.Dataset):
             raise InputError(f"{label} is a {type(scores).__name__}: expected scores of validate.")
-    wanted = _common_metrics(a, b, metrics)
+    wanted = chosen_metrics(metrics, [a, b], "shared by a and b")
     name_a, name_b = _names(a, b, names)
     a, b = _on_common_labels(a[_needed(a, wanted)], b[_needed(b, wanted)])
     variables: dict[str, xr.DataArray] = {}
@@ -113,19 +114,6 @@ def difference(
 def _needed(scores: xr.Dataset, metrics: Sequence[str]) -> list[str]:
     names = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high")]
     return [name for name in names if name in scores]
-
-
-def _common_metrics(a: xr.Dataset, b: xr.Dataset, metrics: Any) -> list[str]:
-    common = [name for name in METRICS if name in a.data_vars and name in b.data_vars]
-    common = [name for name in common if name != "n_obs"]
-    wanted = common if metrics is None else [metrics] if isinstance(metrics, str) else [*metrics]
-    missing = [name for name in wanted if name not in common]
-    if missing or not wanted:
-        raise InputError(
-            f"metrics={metrics!r}: a and b do not both have {missing or 'any metric'}; they share "
-            f"{', '.join(common) or 'none'}."
-        )
-    return wanted
 
 
 def _names(a: xr.Dataset, b: xr.Dataset, names: Sequence[str] | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import xsm.metrics as statistics
 from xsm.conventions.cf import CONVENTIONS, history_line, with_attrs
 from xsm.errors import InputError
 from xsm.metrics.status import OK, STATUS_ATTRS, TOO_FEW_PAIRS
-from xsm.metrics.table import METRICS
+from xsm.validation.scoring import chosen_metrics
 
 YEARS = "period"  # the stratum
 PER_DECADE = 10.0
@@ -65,7 +65,8 @@ def stability(
     (0.1, 'm3 m-3 decade-1')
     """
     years = _years(scores)
-    names = _metric_names(scores, metrics)
+    of_years = scores[[name for name, da in scores.data_vars.items() if YEARS in da.dims]]
+    names = chosen_metrics(metrics, [of_years], "among the scores of years")
     if isinstance(min_years, bool) or not isinstance(min_years, int) or min_years < 3:
         raise InputError(f"min_years={min_years!r}: expected a whole number, 3 or more.")
     variables: dict[str, Any] = {}
@@ -115,19 +116,3 @@ def _years(scores: xr.Dataset) -> xr.DataArray:
     if (np.diff(years) <= 0).any():
         raise InputError(f"scores: the years are {labels[:6]}: expected them in order, each once.")
     return xr.DataArray(years, dims=YEARS)
-
-
-def _metric_names(scores: xr.Dataset, metrics: str | Sequence[str] | None) -> list[str]:
-    present = [
-        name
-        for name in METRICS
-        if name in scores.data_vars and name != "n_obs" and YEARS in scores[name].dims
-    ]
-    wanted = present if metrics is None else [metrics] if isinstance(metrics, str) else [*metrics]
-    missing = [name for name in wanted if name not in present]
-    if missing or not wanted:
-        raise InputError(
-            f"metrics={metrics!r}: not among the scores of years: {missing}; expected some of "
-            f"{', '.join(present) or 'none: they hold no metric'}."
-        )
-    return wanted

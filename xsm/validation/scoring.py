@@ -17,6 +17,7 @@ from xsm.errors import InputError
 from xsm.metrics.pairs import MIN_PAIRS
 from xsm.metrics.status import OK, TOO_FEW_PAIRS
 from xsm.metrics.table import METRICS
+from xsm.validation.reference_options import as_names
 from xsm.validation.strata import Stratum
 
 SCALINGS = ("mean_std", "min_max", "linear", "cdf", "cdf_linear_tails", "cdf_beta")
@@ -123,6 +124,33 @@ class ScoreOptions:
                 "ci='moving_block' resamples successive days: with across='space' use 'bca' or "
                 "'percentile'."
             )
+
+
+def chosen_metrics(metrics: Any, datasets: Sequence[xr.Dataset], where: str) -> list[str]:
+    """The metrics asked for, all that scores have in common by default.
+
+    Parameters
+    ----------
+    metrics : None, str or sequence of str
+    datasets : sequence of Dataset
+    where : str
+        Which scores these are, for messages.
+
+    Raises
+    ------
+    InputError
+        If one is not in all of them, or there is none.
+    """
+    common = [name for name in METRICS if all(name in ds.data_vars for ds in datasets)]
+    common = [name for name in common if name != "n_obs"]
+    wanted = common if metrics is None else [*as_names(metrics)]
+    missing = [name for name in wanted if name not in common]
+    if missing or not wanted:
+        raise InputError(
+            f"metrics={metrics!r}: not {where}: {missing or 'any metric'}; expected some of "
+            f"{', '.join(common) or 'none: there is no metric'}."
+        )
+    return wanted
 
 
 def needs_whole_series(options: ScoreOptions) -> bool:
