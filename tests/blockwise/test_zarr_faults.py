@@ -204,3 +204,30 @@ def test_memory_of_fsspec_resumes(tmp_path, monkeypatch):
         xsm.write_zarr(lazy().assign_attrs(title="x"), url, progress=False)
     xsm.write_zarr(lazy().assign_attrs(title="x"), url, mode="overwrite", progress=False)
     assert read(url).attrs["title"] == "x" and list(tmp_path.iterdir()) == []
+
+
+def odd_reference(group):
+    ds = lazy()
+    getattr(ds["sm"], group)["grid_mapping"] = 5
+    return ds
+
+
+ODD = {
+    "name": (lambda: lazy().rename(sm=5), {}, "the name of a variable is 5"),
+    "attribute": (lambda: odd_reference("attrs"), {}, "attribute 'grid_mapping' of sm is 5"),
+    "encoding of sm": (lambda: odd_reference("encoding"), {}, "encoding 'grid_mapping' of sm is 5"),
+    "encoding": (lazy, {"encoding": 5}, "encoding=5: expected a mapping"),
+    "entry": (lazy, {"encoding": {"sm": 5}}, "encoding={'sm': 5}: expected a mapping"),
+    "chunks": (lazy, {"encoding": {"sm": {"chunks": (1, 2)}}}, r"chunks=\(1, 2\) of 'sm'"),
+    "codec": (lazy, {"encoding": {"sm": {"odd": 5}}}, "unexpected encoding parameters.*odd"),
+    "regions": (lazy, {"region_dims": 5}, r"region_dims=\[5\]"),
+    "options": (lazy, {"storage_options": 5}, "storage_options=5: expected a mapping"),
+    "path": (lazy, {"path": "a\0b"}, "path='a.x00b': expected a folder"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_arguments(tmp_path, case):
+    make, options, message = ODD[case]
+    with pytest.raises(InputError, match=message):
+        xsm.write_zarr(make(), **{"path": tmp_path / "o.zarr", "progress": False, **options})

@@ -30,6 +30,7 @@ from xsm.blockwise.zarr_log import (
 )
 from xsm.conventions.encoding import without_layout
 from xsm.conventions.grid import cf_axes, time_dim
+from xsm.conventions.variables import check_names, check_references
 from xsm.errors import InputError, MissingPackageError, TimeAxisError
 from xsm.options import get_option
 from xsm.progress import bar
@@ -147,12 +148,13 @@ def write_zarr(
         raise InputError(f"mode={mode!r}: expected 'resume', or 'overwrite' (or 'w').")
     if zarr_format not in (None, 2, 3):
         raise InputError(f"zarr_format={zarr_format!r}: expected 2, 3 or None.")
+    check_names(obj, "obj")
+    for da in (*obj.data_vars.values(), *obj.coords.values()):
+        check_references(da, "obj")
+    given = _encoding(obj, encoding)
     dims, follows_blocks = _region_dims(obj, region_dims)
     given_path, store = open_store(path, storage_options)
     obj = without_layout(obj)
-    given = {str(name): dict(options) for name, options in (encoding or {}).items()}
-    if strange := sorted(given.keys() - set(map(str, obj.variables))):
-        raise InputError(f"encoding: {strange} are no variables of obj.")
     job = _Write(
         obj,
         dims,
@@ -176,6 +178,28 @@ def write_zarr(
         )
         raise
     return given_path
+
+
+def _encoding(obj: xr.Dataset, given: Any) -> dict[str, dict[str, Any]]:
+    """The argument `encoding`, checked as far as Zarr does not check it."""
+    options = given or {}
+    if not isinstance(options, Mapping) or not all(
+        isinstance(entry, Mapping) for entry in options.values()
+    ):
+        raise InputError(
+            f"encoding={given!r}: expected a mapping of variables to mappings, such as "
+            "{'sm': {'chunks': (30, 180, 360)}}."
+        )
+    if strange := sorted(set(map(str, options)) - set(map(str, obj.variables))):
+        raise InputError(f"encoding: {strange} are no variables of obj.")
+    for name, entry in options.items():
+        for key in ("chunks", "shards"):
+            if entry.get(key) is not None and len(np.atleast_1d(entry[key])) != obj[name].ndim:
+                raise InputError(
+                    f"encoding: {key}={entry[key]!r} of {name!r}: expected a size for each of its "
+                    f"dimensions {obj[name].dims}."
+                )
+    return {str(name): dict(entry) for name, entry in options.items()}
 
 
 def _overwrite(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
@@ -431,7 +455,8 @@ def _region_dims(obj: xr.Dataset, given: Iterable[Hashable] | None) -> tuple[lis
             return several, True
         times = _times(obj)
         return [dim for dim in several if dim not in times] or several, False
-    dims: list[Hashable] = [given] if isinstance(given, str) else list(given)
+    one = isinstance(given, str) or not isinstance(given, Iterable)
+    dims: list[Hashable] = [given] if one else list(given)
     if strange := [dim for dim in dims if dim not in chunks]:
         raise InputError(
             f"region_dims={dims!r}: {strange} is no chunked dimension of {list(chunks)}."
@@ -502,8 +527,10 @@ def open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[An
         return path, path
     if is_repository(path):
         return path, committing_store(path)
-    if not isinstance(path, str | Path):
+    if not isinstance(path, str | Path) or "\0" in str(path):
         raise InputError(f"path={path!r}: expected a folder, a URL or a store of Zarr.")
+    if storage_options is not None and not isinstance(storage_options, Mapping):
+        raise InputError(f"storage_options={storage_options!r}: expected a mapping.")
     text = str(path)
     if isinstance(path, Path) or "://" not in text:
         return Path(path), _local(Path(path))
