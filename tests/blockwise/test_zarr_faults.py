@@ -1,7 +1,6 @@
 """What is guaranteed where a store cannot be written: a clear error, and nothing lost."""
 
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -73,6 +72,7 @@ def test_a_disk_that_is_full_at_any_moment(tmp_path, zarr_format):
 
 def test_a_limit_of_the_system_on_files(tmp_path):
     """A real error of the operating system, as a full disk or a quota gives it."""
+    resource = pytest.importorskip("resource", reason="not on this system")
     path, limits = tmp_path / "out.zarr", resource.getrlimit(resource.RLIMIT_FSIZE)
     noise = np.random.default_rng(0).standard_normal((4, 40, 60))
     ds = xr.Dataset({"sm": (("time", "lat", "lon"), noise)}).chunk(lat=20, lon=30)
@@ -117,6 +117,7 @@ def test_a_file_in_the_way(tmp_path):
 @pytest.mark.parametrize("same", [True, False])
 def test_two_writers_at_once(tmp_path, same):
     """One writes, the other is refused; what is written is of one of them alone."""
+    pytest.importorskip("fcntl", reason="no locks on this system")
     other = lazy()
     if not same:
         history = "2026-01-01T00:00:00Z xsm 1 gapfill(max_gap=3)"
@@ -146,6 +147,7 @@ def test_two_writers_at_once(tmp_path, same):
 
 
 def test_a_lock_ends_with_its_process_and_is_not_inherited(tmp_path):
+    pytest.importorskip("fcntl", reason="no locks on this system")
     path = tmp_path / "out.zarr"
     root = Path(__file__).resolve().parents[2]
     code = (

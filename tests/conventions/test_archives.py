@@ -1,7 +1,7 @@
 """Archives that unpack to anywhere, or to gigabytes, are refused before anything is written."""
 
 import gzip
-import resource
+import sys
 import zipfile
 from collections import namedtuple
 
@@ -30,7 +30,9 @@ def zipped(path, members):
 
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    resource = pytest.importorskip("resource", reason="not on this system")
+    bytes_of_unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_of_unit
 
 
 @pytest.fixture

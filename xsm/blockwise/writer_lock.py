@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ def only_writer(path: Any) -> Iterator[None]:
         yield
     finally:
         _held.discard(descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child that was just forked
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child that was just forked
         os.close(descriptor)
 
 

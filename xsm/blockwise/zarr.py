@@ -455,8 +455,11 @@ def _region_dims(obj: xr.Dataset, given: Iterable[Hashable] | None) -> tuple[lis
             return several, True
         times = _times(obj)
         return [dim for dim in several if dim not in times] or several, False
-    one = isinstance(given, str) or not isinstance(given, Iterable)
-    dims: list[Hashable] = [given] if one else list(given)
+    dims: list[Hashable]
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        dims = [given]
+    else:
+        dims = list(given)
     if strange := [dim for dim in dims if dim not in chunks]:
         raise InputError(
             f"region_dims={dims!r}: {strange} is no chunked dimension of {list(chunks)}."

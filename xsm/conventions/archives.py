@@ -10,6 +10,7 @@ import gzip
 import re
 import shutil
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from xsm.errors import InputError
@@ -99,7 +100,7 @@ def text_of_gzip(path: Path, largest: int = LARGEST_TEXT) -> bytes:
     try:
         with gzip.open(path) as file:
             raw = file.read(largest + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path.name!r} is not a complete gzip file: {error}.") from error
     if len(raw) > largest:
         raise InputError(

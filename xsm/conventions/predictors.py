@@ -25,7 +25,6 @@ from xsm.conventions.time_axis import daily_axis, year_length
 from xsm.conventions.units import conversion, is_daily_amount
 from xsm.conventions.variables import (
     check_decoded,
-    check_names,
     check_references,
     units_of,
     without_pint,
@@ -102,7 +101,6 @@ def find_predictors(
         If predictors are missing; says which, what was tried, and what there is.
     UnitError, TimeAxisError, GridError, InputError
     """
-    check_names(ds, "obj")
     if not isinstance(features or {}, Mapping):
         raise InputError(
             f"features={features!r}: expected a mapping, predictor -> variable or DataArray."

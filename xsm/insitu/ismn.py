@@ -97,9 +97,9 @@ def open_ismn(
         (Koeppen-Geiger). All series share one time axis (UTC), NaN where a sensor has no value. The
         layer of a cosmic-ray probe is that of the file: its mean sensing depth.
 
-        Files that cannot be read are left out. The attribute ``skipped_files`` and a warning of the
-        logger ``xsm`` name them and the reasons. The attribute ``sentinels_removed`` counts values
-        such as -9999.
+        Files that cannot be read, or have more than 128 MiB, are left out. The attribute
+        ``skipped_files`` and a warning of the logger ``xsm`` name them and the reasons. The
+        attribute ``sentinels_removed`` counts values such as -9999.
 
     Raises
     ------
@@ -319,6 +319,8 @@ def _sensor_metadata(metadata: Any, network: str) -> dict[str, Any]:
 
 def _reason(error: BaseException) -> str:
     """Why a file cannot be read, in one line."""
+    if isinstance(error, InputError):
+        return f"is not read: {error}"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return (
         "is empty or not in a format of the ISMN ('CEOP in separate files' or 'header + values'): "
