@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.validation.samples import grid
 from xsm._version import __version__
 from xsm.conventions.cf import (
     ESTIMATE_FLAGS,
@@ -153,3 +154,17 @@ def test_a_grid_mapping_is_shared_if_it_is_there(cube, text):
         )
         for name in ("sm_uncertainty", "sm_flag"):
             assert out[name].attrs.get("grid_mapping") == expected
+
+
+def test_a_range_of_another_unit_does_not_return_with_the_fill():
+    """Widened to the unit of the values it would exclude observed ones that are below 0."""
+    values = np.full((3, 3, 4), 22.0, np.float32)
+    values[0, 0, 0], values[1, 1, 1] = -1.85, np.nan
+    ds = grid(3, lat=[50.0, 49.5, 49.0], lon=[0.0, 0.5, 1.0, 1.5])
+    da = ds["soil_moisture"].copy(data=values)
+    da.attrs = {"units": "%", "valid_range": [0.0, 1.0]}
+    filled = da.sm.gapfill(calibrate=False)
+    assert "valid_range" not in filled["soil_moisture"].attrs
+    assert float(filled["soil_moisture"][0, 0, 0]) == np.float32(-1.85)
+    again = filled[["soil_moisture"]].sm.gapfill(calibrate=False)
+    np.testing.assert_array_equal(again["soil_moisture"], filled["soil_moisture"])

@@ -12,6 +12,7 @@ import xarray as xr
 from xsm._version import __version__
 from xsm.conventions.products import product_of
 from xsm.conventions.units import to_m3m3_factor
+from xsm.conventions.valid_values import declared_values
 from xsm.conventions.variables import UNITS, UNNAMED, SoilMoistureVariable, units_of
 from xsm.errors import InputError
 
@@ -84,7 +85,7 @@ def filled_dataset(
     background : str, optional
         The background of the fill, in words.
     """
-    from xsm.conventions.encoding import storage_of
+    from xsm.conventions.encoding import LIMITS, storage_of
 
     da = variable.da
     name = str(da.name or UNNAMED)
@@ -96,9 +97,10 @@ def filled_dataset(
             f"the Dataset already has a variable {companions[-1]!r}, which gapfill writes: it "
             f'looks filled. Drop or rename it first: ds.drop_vars("{companions[-1]}").'
         )
+    unused_range = declared_values(da)[:2] != variable.declared[:2]  # of another unit
     stored = storage_of(
         name,
-        da.attrs,
+        {k: v for k, v in da.attrs.items() if not (unused_range and k in LIMITS)},
         da.encoding,
         dtype=filled.dtype,
         value_range=variable.valid_range,
