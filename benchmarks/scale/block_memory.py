@@ -23,30 +23,31 @@ CELLS = (60, 120)
 MEMORY = ((30, 30), (180, 30))  # days, chunk
 DAYS, CHUNK = 180, 30  # of the runs by threads and by processes
 THREADS = (1, 32)
+ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 WORKERS = (1, 2)
 
 
-def record(days: int, chunk: int) -> xr.Dataset:
+def record(days: int, chunk: int, cells: tuple[int, int] = CELLS) -> xr.Dataset:
     """Half of noise around a seasonal cycle; each chunk is made when it is read."""
     import dask.array as da
 
     def load(block_info: Any = None) -> Any:
         (first, last), *_ = block_info[None]["array-location"]
         rng = np.random.default_rng(first)
-        noise = 0.03 * rng.standard_normal((last - first, *CELLS), np.float32)
+        noise = 0.03 * rng.standard_normal((last - first, *cells), np.float32)
         season = 0.1 * np.sin(np.arange(first, last) / 58, dtype=np.float32)
         values = np.float32(0.25) + season[:, None, None] + noise
         values[rng.random(values.shape, np.float32) < 0.5] = np.nan
         return values
 
     sizes = da.core.normalize_chunks((chunk,), (days,))[0]
-    values = da.map_blocks(load, chunks=(sizes, *((n,) for n in CELLS)), dtype=np.float32)
+    values = da.map_blocks(load, chunks=(sizes, *((n,) for n in cells)), dtype=np.float32)
     return xr.Dataset(
         {"sm": (("time", "lat", "lon"), values, {"units": "m3 m-3"})},
         {
             "time": np.datetime64("2010-01-01", "ns") + np.arange(days) * np.timedelta64(1, "D"),
-            "lat": 60 - 0.25 * np.arange(CELLS[0]),
-            "lon": 10 + 0.25 * np.arange(CELLS[1]),
+            "lat": 60 - 0.25 * np.arange(cells[0]),
+            "lon": 10 + 0.25 * np.arange(cells[1]),
         },
     )
 

@@ -35,10 +35,11 @@ def _identity(block: Any) -> Any:
     return block
 
 
-def persist_shared(obj: xr.Dataset) -> xr.Dataset:
+def persist_shared(obj: xr.Dataset, options: Mapping[str, Any]) -> xr.Dataset:
     """`obj` with the layers of :func:`shared` computed, once for all that is computed of it.
 
     The values stay where Dask holds them: in this process, or on the workers of a cluster.
+    `options` are those of :func:`xsm.blockwise.dask_workers.one_pool`.
     """
     import dask.array as da
     from dask.base import persist
@@ -49,7 +50,8 @@ def persist_shared(obj: xr.Dataset) -> xr.Dataset:
     layers = {n: layer for n, layer in graph.layers.items() if n.startswith(SHARED)}
     if not layers:
         return obj
-    (held,) = persist(_Keys(graph, [k for x in layers.values() for k in x.get_output_keys()]))
+    keys = [k for x in layers.values() for k in x.get_output_keys()]
+    (held,) = persist(_Keys(graph, keys), **options)
     computed = {
         n: MaterializedLayer({key: held[key] for key in layer.get_output_keys()})
         for n, layer in layers.items()
@@ -147,24 +149,6 @@ def compute_keys(layer: Mapping[Any, Any], keys: Sequence[Any], source: Any) -> 
     name = f"tasks-{token_of(source.name, list(map(str, layer)))}"
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
     return list(compute_as_if_collection(da.Array, graph, list(keys)))
-
-
-def worker_count() -> int:
-    """Chunks that Dask computes at a time, in this process or on the cluster in use."""
-    import sys
-
-    from dask import config
-    from dask.system import CPU_COUNT
-
-    distributed = sys.modules.get("distributed")
-    if distributed is not None:
-        try:
-            return max(sum(distributed.get_client().nthreads().values()), 1)
-        except ValueError:  # there is no client
-            pass
-    if config.get("scheduler", None) in ("synchronous", "sync", "single-threaded"):
-        return 1
-    return min(config.get("num_workers", None) or CPU_COUNT, CPU_COUNT)
 
 
 def combine_arrays(

@@ -63,10 +63,10 @@ def _checksum(block: Any) -> int:
     return zlib.crc32(np.ascontiguousarray(np.asarray(block)).tobytes())
 
 
-def fingerprint(arrays: Iterable[Any]) -> str | None:
+def fingerprint(arrays: Iterable[Any], options: Mapping[str, Any]) -> str | None:
     """Checksum of the inputs that Dask arrays were made from, as far as they are marked.
 
-    The sampled chunks of the inputs are computed. None without a mark.
+    The sampled chunks of the inputs are computed, with these options of Dask. None without a mark.
     """
     import dask.array as da
     from dask.base import compute_as_if_collection
@@ -78,7 +78,7 @@ def fingerprint(arrays: Iterable[Any]) -> str | None:
         return None
     # names of layers may differ from process to process: the order is that of the values
     keys = [sorted(layer.get_output_keys()) for layer in layers]
-    values = compute_as_if_collection(da.Array, graph, keys)
+    values = compute_as_if_collection(da.Array, graph, keys, **options)
     text = repr(sorted(tuple(map(int, part)) for part in values))
     return f"{zlib.crc32(text.encode()):08x}"
 

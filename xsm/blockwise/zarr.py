@@ -5,18 +5,22 @@ from __future__ import annotations
 import itertools
 import logging
 import shutil
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
 
 from xsm.blockwise.chunks import chunk_slices
-from xsm.blockwise.dask_engine import persist_shared, worker_count
+from xsm.blockwise.dask_engine import persist_shared
+from xsm.blockwise.dask_workers import compute_each, one_pool
 from xsm.blockwise.icechunk_store import commit, committing_store, is_repository
 from xsm.blockwise.work_blocks import fingerprint, has_blocks, slices_of_edges, unsplit_edges
 from xsm.blockwise.writer_lock import only_writer
+from xsm.blockwise.zarr_encoding import checked_encoding
 from xsm.blockwise.zarr_log import (
     COMPLETE,
     CREATED,
@@ -50,6 +54,7 @@ class _Write(NamedTuple):
     identity: dict[str, Any]
     zarr_format: Any  # 2, 3 or None
     encoding: dict[str, dict[str, Any]]
+    options: dict[str, Any]  # of Dask, see one_pool
 
     @property
     def by_region(self) -> list[Hashable]:
@@ -76,10 +81,11 @@ def write_zarr(
 ) -> Any:
     """Compute a lazy Dataset into a Zarr store region by region; resume an interrupted call.
 
-    As many regions as there are workers are computed at a time, so a year of the globe needs little
-    memory. Regions are made of whole blocks of work: however small the chunks of the store, a block
-    is computed once. A gap-filled record also needs statistics of the whole record: they are
-    computed once, at the start of each call, and held in memory (a tenth of the record).
+    As many regions as there are workers are computed at a time, and none waits for another, so a
+    year of the globe needs little memory. Regions are made of whole blocks of work: however small
+    the chunks of the store, a block is computed once. A gap-filled record also needs statistics of
+    the whole record: they are computed once, at the start of each call, and held in memory (a tenth
+    of the record).
 
     The group ``xsm_write_log`` of the store lists the regions that are written. The same call after
     a crash, a full disk or a time limit writes the others, and those whose values no longer have
@@ -151,26 +157,21 @@ def write_zarr(
     check_names(obj, "obj")
     for da in (*obj.data_vars.values(), *obj.coords.values()):
         check_references(da, "obj")
-    given = _encoding(obj, encoding)
+    given = checked_encoding(obj, encoding)
     dims, follows_blocks = _region_dims(obj, region_dims)
     given_path, store = open_store(path, storage_options)
     obj = without_layout(obj)
-    job = _Write(
-        obj,
-        dims,
-        _regions(obj, dims, given, follows_blocks),
-        identity_of(obj, dims, fingerprint(_lazy(obj))),
-        zarr_format,
-        given,
-    )
+    regions = _regions(obj, dims, given, follows_blocks)
     if store.read_only:
         raise InputError(
             f"path={str(given_path)!r} is a store for reading only: open it for writing."
         )
-    shown = get_option("progress", progress)
     write = _write if mode == "resume" else _overwrite
     try:
-        write(job, store, given_path, verify, shown)
+        with one_pool() as options:
+            identity = identity_of(obj, dims, fingerprint(_lazy(obj), options))
+            job = _Write(obj, dims, regions, identity, zarr_format, given, options)
+            write(job, store, given_path, verify, get_option("progress", progress))
     except OSError as error:  # a full or read-only disk, a lost connection
         error.add_note(
             f"xsm.write_zarr(..., path={str(given_path)!r}) was interrupted: regions that were "
@@ -178,28 +179,6 @@ def write_zarr(
         )
         raise
     return given_path
-
-
-def _encoding(obj: xr.Dataset, given: Any) -> dict[str, dict[str, Any]]:
-    """The argument `encoding`, checked as far as Zarr does not check it."""
-    options = given or {}
-    if not isinstance(options, Mapping) or not all(
-        isinstance(entry, Mapping) for entry in options.values()
-    ):
-        raise InputError(
-            f"encoding={given!r}: expected a mapping of variables to mappings, such as "
-            "{'sm': {'chunks': (30, 180, 360)}}."
-        )
-    if strange := sorted(set(map(str, options)) - set(map(str, obj.variables))):
-        raise InputError(f"encoding: {strange} are no variables of obj.")
-    for name, entry in options.items():
-        for key in ("chunks", "shards"):
-            if entry.get(key) is not None and len(np.atleast_1d(entry[key])) != obj[name].ndim:
-                raise InputError(
-                    f"encoding: {key}={entry[key]!r} of {name!r}: expected a size for each of its "
-                    f"dimensions {obj[name].dims}."
-                )
-    return {str(name): dict(entry) for name, entry in options.items()}
 
 
 def _overwrite(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
@@ -277,7 +256,9 @@ def _write_alone(job: _Write, store: Any, path: Any, verify: bool, progress: Any
         logger.info("%s is complete: there is nothing to write", path)
         return
     if missing:
-        _write_regions(job._replace(obj=persist_shared(job.obj)), store, log, missing, progress)
+        _write_regions(
+            job._replace(obj=persist_shared(job.obj, job.options)), store, log, missing, progress
+        )
     log.mark(COMPLETE)
     consolidate(store)
     commit(store, "xsm: complete")
@@ -286,31 +267,53 @@ def _write_alone(job: _Write, store: Any, path: Any, verify: bool, progress: Any
 def _write_regions(
     job: _Write, store: Any, log: WriteLog, missing: Sequence[int], progress: Any
 ) -> None:
-    from dask.base import compute
-
-    names, drop = [str(name) for name in job.by_region], job.others
+    """Write some regions, several at a time, and note each in the log when it is written."""
     with bar("write", len(job.regions), progress, "region") as shown:
         shown.update(len(job.regions) - len(missing))
-        count = worker_count()
-        for start in range(0, len(missing), count):
-            batch = missing[start : start + count]
-            parts = []
-            for n in batch:
-                part = job.obj.drop_vars(drop).isel(job.regions[n])
-                part = _in_chunks_of(part, job.encoding)
-                if hasattr(store, "commit"):  # this process alone can write
-                    part = part.compute()
-                parts.append(
-                    part.to_zarr(
-                        store, region=job.regions[n] or "auto", compute=False, consolidated=False
-                    )
-                )
-            compute(*parts)
-            log.write_checksums(
-                [n + 1 for n in batch], [checksum(store, names, job.regions[n]) for n in batch]
-            )
-            commit(store, f"xsm: {len(batch)} of {len(job.regions)} regions")
-            shown.update(len(batch))
+        writes = _write_here if hasattr(store, "commit") else _write_on_workers
+        for number, value in writes(job, store, missing):
+            log.write_checksums([number + 1], [value])
+            commit(store, f"xsm: region {number + 1} of {len(job.regions)}")
+            shown.update(1)
+
+
+def _write_here(job: _Write, store: Any, missing: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Write regions to a store that this process alone can write to, computed one by one."""
+    for number in missing:
+        region = job.regions[number]
+        part = _region_of(job, number).compute(**job.options)
+        part.to_zarr(store, region=region or "auto", consolidated=False)
+        yield number, checksum(store, _names(job), region)
+
+
+def _write_on_workers(job: _Write, store: Any, missing: Sequence[int]) -> Iterator[tuple[int, int]]:
+    writes = (_writing(job, store, number) for number in missing)
+    for done, value in compute_each(writes, job.options):
+        yield missing[done], value
+
+
+def _writing(job: _Write, store: Any, number: int) -> Any:
+    """A delayed value: a region is written, and this is its checksum."""
+    from dask import delayed
+
+    region = job.regions[number]
+    part = _region_of(job, number)
+    written = part.to_zarr(store, region=region or "auto", compute=False, consolidated=False)
+    finish = partial(_checksum_after, store=store, names=_names(job), region=region)
+    name = f"xsm-region-{number}-{uuid4().hex}"
+    return delayed(finish, pure=False)(written, dask_key_name=name)
+
+
+def _region_of(job: _Write, number: int) -> xr.Dataset:
+    return _in_chunks_of(job.obj.drop_vars(job.others).isel(job.regions[number]), job.encoding)
+
+
+def _names(job: _Write) -> list[str]:
+    return [str(name) for name in job.by_region]
+
+
+def _checksum_after(_written: Any, **of_region: Any) -> int:
+    return checksum(**of_region)
 
 
 def _begin(job: _Write, store: Any, path: Any) -> WriteLog:
@@ -397,7 +400,7 @@ def _template(job: _Write, *, compute: bool) -> xr.Dataset:
     """`obj` with what is not written region by region in memory: computed, or zeros."""
     obj, by_region = job.obj, job.by_region
     whole = {
-        n: v.compute() if compute else v.copy(data=np.zeros(v.shape, v.dtype))
+        n: v.compute(**job.options) if compute else v.copy(data=np.zeros(v.shape, v.dtype))
         for n, v in obj.variables.items()
         if v.chunks and n not in by_region
     }

@@ -74,7 +74,7 @@ from xsm.gapfilling.stretches import shorten_gaps
 from xsm.gapfilling.task import GapfillTask
 
 BLOCK_VALUES = 16_000_000  # float32 values of a block, about, where chunks are smaller
-BLOCK_DAYS = 32  # of a block, or more, where chunks are shorter: its neighbourhood has eight
+BLOCK_DAYS = 28  # of a block, or more, where chunks are shorter: its neighbourhood has eight
 Key = Any
 
 
