@@ -60,13 +60,19 @@ def join_chunks(x: Any, least: list[int]) -> Any:
     return x.rechunk(tuple(map(join_sizes, x.chunks, least)))
 
 
-def join_sizes(sizes: Iterable[int], least: int) -> tuple[int, ...]:
+def join_sizes(sizes: Iterable[int], least: int, last: int | None = None) -> tuple[int, ...]:
     """Chunks of an axis joined until each has `least` cells, or the whole axis.
+
+    The last one may have fewer if it has `last` or more.
 
     Examples
     --------
     >>> join_sizes((5, 5, 5, 3), 8)
     (10, 8)
+    >>> join_sizes((5, 5, 5, 3), 10, last=4)
+    (10, 8)
+    >>> join_sizes((5, 5, 5), 10, last=4)
+    (10, 5)
     """
     joined: list[int] = []
     for size in sizes:
@@ -74,9 +80,9 @@ def join_sizes(sizes: Iterable[int], least: int) -> tuple[int, ...]:
             joined[-1] += size
         else:
             joined.append(size)
-    if len(joined) > 1 and joined[-1] < least:
-        last = joined.pop()
-        joined[-1] += last
+    if len(joined) > 1 and joined[-1] < (least if last is None else last):
+        rest = joined.pop()
+        joined[-1] += rest
     return tuple(joined)
 
 

@@ -29,6 +29,7 @@ from xsm.blockwise.chunks import (
 from xsm.blockwise.tiling import (
     Bools,
     Floats,
+    Margins,
     cut_cells,
     inner,
     pad_cells,
@@ -48,10 +49,12 @@ from xsm.gapfilling.fill import (
     predict_needed,
 )
 from xsm.gapfilling.lazy_statistics import (
+    Area,
     Box,
     Days,
     PartKeys,
     add_statistics,
+    area_around,
     knots_near,
     part_margin,
     pieces_of,
@@ -75,6 +78,7 @@ from xsm.gapfilling.task import GapfillTask
 
 BLOCK_VALUES = 16_000_000  # float32 values of a block, about, where chunks are smaller
 BLOCK_DAYS = 28  # of a block, or more, where chunks are shorter: its neighbourhood has eight
+SHORTEST_BLOCK = 5  # days of the last block; fewer are joined to the one before it
 Key = Any
 
 
@@ -141,7 +145,7 @@ def _fill_blocks(data: Any, task: GapfillTask, *, climatology: bool) -> Filled:
     names = f"{engine.SHARED}{token}", f"statistics-{token}", f"{BLOCK}{token}"
     largest_chunk = int(np.prod([max(sizes) for sizes in data.chunks[1:]]))
     fitting = min(max(BLOCK_VALUES // largest_chunk, KNOT), BLOCK_DAYS)
-    days = join_sizes(data.chunks[0], fitting)
+    days = join_sizes(data.chunks[0], fitting, SHORTEST_BLOCK)
     record = _Record(
         data,
         task,
@@ -167,9 +171,10 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
     """The tasks of some rows and columns."""
     data, task, layer = record.data, record.task, record.layers[record.blocks]
     margin = part_margin(task)
+    area = area_around(cells, margin, data.shape[1:], task.wrap)
     layers = record.layers[record.shared], record.layers[record.temporary]
     if task.statistics is not None:
-        keys = _given_statistics(task, cells, margin, (record.shared, number), layers[0])
+        keys = _given_statistics(task, area, (record.shared, number), layers[0])
     else:
         keys = add_statistics(
             data,
@@ -203,7 +208,7 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
         _fill_block,
         dtype=np.promote_types(data.dtype, np.float32),  # also for absent days
         cells=cells,
-        beyond=_beyond_edges(cells, data.shape[1:], task),
+        beyond=area.beyond,
         task=task,
     )
     for n, (part, box) in enumerate(zip(record.days, boxes, strict=True)):
@@ -220,15 +225,11 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
 
 
 def _given_statistics(
-    task: GapfillTask,
-    cells: tuple[slice, slice],
-    margin: tuple[int, int],
-    name: tuple[str, int],
-    layer: dict[Key, Any],
+    task: GapfillTask, area: Area, name: tuple[str, int], layer: dict[Key, Any]
 ) -> PartKeys:
     """The statistics of a part that the task has, as values in the graph."""
     assert task.statistics is not None
-    rows, columns = (slice(*span) for span in _around(cells, margin))
+    rows, columns = slice(*area.rows), slice(*area.columns)
     planes, cycle = (take_cells(x, rows, columns, task.wrap) for x in task.statistics[:2])
     values = {"sums": planes[COUNT : COUNT + 1], "planes": planes, "knots": cycle}
     keys = {step: (name[0], step, name[1], 0) for step in values}
@@ -257,7 +258,8 @@ def compute_statistics(
         planes, *knots = engine.compute_keys(
             {**layers[0], **layers[1]}, [keys.planes, *keys.knots], data
         )
-        out.append((cells, inner(planes, (HALO, HALO)), inner(np.concatenate(knots), (HALO, HALO))))
+        own = (slice(None), *area_around(cells, (HALO, HALO), data.shape[1:], wrap).own)
+        out.append((cells, planes[own], np.concatenate(knots)[own]))
     planes = np.empty((len(out[0][1]), *data.shape[1:]), np.float32)
     cycle = np.empty((len(out[0][2]), *data.shape[1:]), np.float32)
     for cells, of_part, cycle_of_part in out:
@@ -329,13 +331,14 @@ def _fill_block(
     part: slice,
     cells: tuple[slice, slice],
     box: Box,
-    beyond: list[tuple[int, int]],
+    beyond: Margins,
     task: GapfillTask,
 ) -> Filled:
     """Filled values, uncertainty and flags of a block of days of some rows and columns."""
     with network_slot():
         raw = reader.read(values, np.full(box.shape, np.nan, dtype))
         margin = part_margin(task)
+        sums, planes, cycle = (pad_cells(x, beyond) for x in (sums, planes, np.concatenate(knots)))
         days = task.positions[part] - box.days[0]
         own = inner(raw, margin)
         own = (
@@ -347,9 +350,7 @@ def _fill_block(
             inner(sums[0] > 0, margin), None if mask is None else mask[cells], task
         )
         block = to_float32(raw, task.to_m3m3_factor)
-        estimate = _predict_block(
-            block, planes, np.concatenate(knots), land, box.days[0] - first_knot, beyond, task
-        )
+        estimate = _predict_block(block, planes, cycle, land, box.days[0] - first_knot, task)
         estimate = estimate[:, days - task.halo[0]]
         too_long = None
         if gap_reader is not None:
@@ -368,20 +369,16 @@ def _predict_block(
     knots: NDArray[np.float32],
     land: Bools,
     first: int,
-    beyond: list[tuple[int, int]],
     task: GapfillTask,
 ) -> Floats:
     """Mean and standard deviation (2, T, H, W) of a block of days and its neighbourhood.
 
-    `first` is the day of the first of `values`, counted from the first of the knots.
+    `first` is the day of the first of `values`, counted from the first of the knots. Statistics of
+    cells beyond the edges of the record are NaN.
     """
     planes, limits = np.split(planes, [len(STATISTICS)])
     stats = np.concatenate([planes, knots])
     values, stats = (inner(x, [HALO, HALO]) for x in (values, stats))
-    (top, bottom), (left, right) = beyond
-    height, width = stats.shape[1:]
-    stats[:, :top] = stats[:, height - bottom :] = np.nan  # no cells, so no statistics
-    stats[:, :, :left] = stats[:, :, width - right :] = np.nan
     own = tuple(slice(h, n - h) for h, n in zip(task.halo, values.shape, strict=True))
     need = np.broadcast_to(land, values[own].shape)
     if task.keep_observed:
@@ -397,15 +394,6 @@ def _predict_block(
             task,
         )
     return hold_within_range(out, inner(limits, part_margin(task)))
-
-
-def _beyond_edges(
-    cells: tuple[slice, slice], shape: tuple[int, int], task: GapfillTask
-) -> list[tuple[int, int]]:
-    """How many rows and columns of the halo of the network lie beyond the edges of the record."""
-    axes = zip(cells, shape, task.halo[1:], strict=True)
-    beyond = [(max(halo - c.start, 0), max(c.stop + halo - n, 0)) for c, n, halo in axes]
-    return [beyond[0], (0, 0) if task.wrap else beyond[1]]
 
 
 def _gap_days(part: slice, task: GapfillTask) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from xsm.blockwise.block_reader import (
     day_pieces,
 )
 from xsm.blockwise.chunks import align_chunks
-from xsm.blockwise.tiling import Floats, inner, to_float32
+from xsm.blockwise.tiling import Floats, Margins, to_float32
 from xsm.blockwise.worker_slots import in_processor_slot
 from xsm.gapfilling import seasonal_cycle as season
 from xsm.gapfilling.climatology import climatology_sums, climatology_table
@@ -71,14 +71,37 @@ class Days(NamedTuple):
     wrap: bool
 
 
+class Area(NamedTuple):
+    """Some rows and columns with a margin, as far as the record has it."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    beyond: Margins  # rows and columns of the margin that the record has not
+    own: tuple[slice, slice]  # without the margin, of this area
+
+
 class PartKeys(NamedTuple):
-    """Keys of the statistics of some rows and columns, with their margin."""
+    """Keys of the statistics of the :class:`Area` of some rows and columns."""
 
     sums: Key  # (2, H, W): count and sum of the observations
     planes: Key  # (7, H, W), in the order of STATISTICS, then the plausible range
     knots: list[Key]  # of the seasonal cycle, in blocks
     edges: list[int]  # number of the first knot of each block, and how many there are
     climatology: Key = None  # (2, days of the year, H, W), without margin
+
+
+def area_around(
+    cells: tuple[slice, slice], margin: tuple[int, int], shape: Sequence[int], wrap: bool
+) -> Area:
+    """The area of some cells of a record (H, W) that may close around the globe."""
+    spans, beyond, own = [], [], []
+    for part, m, n, closed in zip(cells, margin, shape, (False, wrap), strict=True):
+        first, last = part.start - m, part.stop + m
+        low, high = (first, last) if closed else (max(first, 0), min(last, n))
+        spans.append((low, high))
+        beyond.append((low - first, last - high))
+        own.append(slice(part.start - low, part.stop - low))
+    return Area(spans[0], spans[1], beyond, (own[0], own[1]))
 
 
 def pieces_of(
@@ -131,7 +154,7 @@ def add_statistics(
         In its own unit.
     cells : (rows, columns)
     margin : (int, int)
-        Rows and columns around, in the statistics too.
+        Rows and columns around, in the statistics too; see :func:`area_around`.
     task : GapfillTask
     graph : RecordGraph
         Of `data`.
@@ -145,7 +168,7 @@ def add_statistics(
         Also that of each day of the year.
     """
     (shared, temporary), (held_layer, merged_layer) = names, layers
-    rows, columns = ((c.start - m, c.stop + m) for c, m in zip(cells, margin, strict=True))
+    rows, columns, _, own_cells = area_around(cells, margin, data.shape[1:], task.wrap)
     blocks = list(pairwise(edges))
     dates = task.dates
     boxes = [Box(days, rows, columns) for days in blocks]
@@ -229,13 +252,13 @@ def add_statistics(
         parts = [
             add_block(
                 "typical", n,
-                partial(_block_climatology, margin=margin, task=task), *reading, sums,
+                partial(_block_climatology, cells=own_cells, task=task), *reading, sums,
             )
             for n, reading in enumerate(readings("typical", own))
         ]  # fmt: skip
         typical = add(
             merged_layer, temporary, "typical_table", 0,
-            partial(_climatology_table, margin=margin, year_length=task.year_length),
+            partial(_climatology_table, cells=own_cells, year_length=task.year_length),
             merge("typical", _merged_climatology, parts), sums,
         )  # fmt: skip
 
@@ -347,14 +370,14 @@ def _block_climatology(
     factor: float,
     sums: NDArray[np.float64],
     *,
-    margin: tuple[int, int],
+    cells: tuple[slice, slice],
     task: GapfillTask,
 ) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
     """Days of the year of a block, and :func:`climatology_sums` of these days."""
     block = read_m3m3(reader, values, box, factor)
     present = slice(*np.searchsorted(task.positions, box.days))
     days, index = np.unique(task.day_of_year[present], return_inverse=True)
-    centre = season.cell_level(*inner(sums, margin))
+    centre = season.cell_level(*sums[(slice(None), *cells)])
     block = block[task.positions[present] - box.days[0]]
     return days, climatology_sums(block, centre, index, days.size)
 
@@ -368,10 +391,11 @@ def _merged_climatology(parts: list[Any]) -> tuple[NDArray[np.integer], NDArray[
 
 
 def _climatology_table(
-    merged: Any, sums: NDArray[np.float64], *, margin: tuple[int, int], year_length: int
+    merged: Any, sums: NDArray[np.float64], *, cells: tuple[slice, slice], year_length: int
 ) -> Floats:
     days, of_days = merged
-    return climatology_table(days, of_days, season.cell_level(*inner(sums, margin)), year_length)
+    centre = season.cell_level(*sums[(slice(None), *cells)])
+    return climatology_table(days, of_days, centre, year_length)
 
 
 def _all_planes(sums: NDArray[np.float64], first: NDArray[np.float32]) -> NDArray[np.float32]:
