@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -127,13 +128,29 @@ def _submission(
     if client is not None:
         from distributed import wait
 
-        yield client.compute, wait, lambda: QUEUED * worker_count()
+        yield partial(_begin_on_cluster, client, {}), wait, lambda: QUEUED * worker_count()
         return
     from concurrent.futures import wait as wait_for
 
     count = worker_count()
     with ThreadPoolExecutor(count, "xsm-compute") as pool:
         yield partial(_begin, pool, options), wait_for, lambda: count
+
+
+def _begin_on_cluster(client: Any, placed: dict[Any, str], value: Any) -> Any:
+    """Begin a value on the worker that has fewest; `placed` has the worker of each future.
+
+    The scheduler would send all to the worker that holds what they share.
+    """
+    for future in [future for future in placed if future.done()]:
+        del placed[future]
+    threads, given = client.nthreads(), Counter(placed.values())
+    worker = min(threads, key=lambda name: given[name] / threads[name], default=None)
+    wanted = None if worker is None else [worker]
+    future = client.compute(value, workers=wanted, allow_other_workers=True)
+    if worker is not None:
+        placed[future] = worker
+    return future
 
 
 def _begin(pool: Executor, options: Mapping[str, Any], value: Any) -> Any:

@@ -34,7 +34,7 @@ from xsm.blockwise.zarr_log import (
 )
 from xsm.conventions.encoding import without_layout
 from xsm.conventions.grid import cf_axes, time_dim
-from xsm.conventions.variables import check_names, check_references
+from xsm.conventions.variables import check_chunks, check_names, check_references
 from xsm.errors import InputError, MissingPackageError, TimeAxisError
 from xsm.options import get_option
 from xsm.progress import bar
@@ -449,6 +449,8 @@ def _region_dims(obj: xr.Dataset, given: Iterable[Hashable] | None) -> tuple[lis
         chunks = obj.chunksizes
     except ValueError as error:
         raise InputError(f"the variables of obj differ in their chunks: {error}") from error
+    for name, variable in obj.variables.items():
+        check_chunks(xr.DataArray(variable, name=name))
     if not chunks:
         raise InputError("obj holds no Dask array: expected lazy input; else use .to_zarr(path).")
     marked = has_blocks(_lazy(obj))

@@ -224,6 +224,18 @@ def is_file_backed(da: xr.DataArray) -> bool:
     return not hasattr(getattr(da.variable, "_data", da), "__array_function__")
 
 
+def check_chunks(da: xr.DataArray) -> None:
+    """Raise an InputError if `da` is in chunks of another library than Dask."""
+    if da.chunks is None or hasattr(da.data, "__dask_graph__"):
+        return
+    kind = f"{type(da.data).__module__}.{type(da.data).__qualname__}"
+    raise InputError(
+        f"{da.name or UNNAMED} is a {kind}: of arrays in chunks, xsm takes those of Dask. Load it, "
+        ".load(), or open its files with Dask: "
+        "xr.open_zarr(path, chunked_array_type='dask')."
+    )
+
+
 def units_of(da: xr.DataArray) -> str | None:
     """The attribute ``units`` as text, or None."""
     return None if da.attrs.get("units") is None else str(da.attrs["units"])
@@ -235,8 +247,9 @@ def without_pint(da: xr.DataArray) -> tuple[xr.DataArray, Any]:
     Raises
     ------
     InputError
-        If it is a Dask array of pint quantities.
+        If it is a Dask array of pint quantities, or in chunks of another library.
     """
+    check_chunks(da)
     if is_file_backed(da):
         return da, None
     data = da.data
