@@ -271,6 +271,8 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "import-time": ("import_time", "-m benchmarks.speed.import_time", import_time),
     "scale-graphs": ("scale", "-m benchmarks.scale", _from(_SCALE, "graphs")),
     "scale-runs": ("scale", "-m benchmarks.scale", _from(_SCALE, "runs")),
+    "scale-workers": ("scale", "-m benchmarks.scale", _from(_SCALE, "workers")),
+    "scale-boxes": ("scale", "-m benchmarks.scale", _from(_SCALE, "boxes")),
     "first-call": ("first_call", "-m benchmarks.speed.first_call", first_call),
 }
 

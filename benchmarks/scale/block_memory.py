@@ -1,4 +1,4 @@
-"""Peak memory and time of a lazy fill, by length of the record, chunks, threads and processes.
+"""Peak memory and time of a lazy fill, by length of the record, threads and workers.
 
 ``python -m benchmarks.scale.block_memory DAYS CHUNK WORKERS SCHEDULER`` measures in this process.
 """
@@ -11,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ import numpy as np
 import xarray as xr
 
 CELLS = (60, 120)
-MEMORY = ((30, 30), (180, 30))  # days, chunk
-DAYS, CHUNK = 180, 30  # of the runs by threads and by processes
+MEMORY = ((30, 30), (365, 30), (2190, 30))  # days, chunk
+DAYS, CHUNK = 180, 30  # of the runs by threads
 THREADS = (1, 32)
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-WORKERS = (1, 2)
+TRIM = {"MALLOC_TRIM_THRESHOLD_": "65536"}  # as Dask sets it for its workers: free memory goes back
 
 
 def record(days: int, chunk: int, cells: tuple[int, int] = CELLS) -> xr.Dataset:
@@ -53,51 +52,62 @@ def record(days: int, chunk: int, cells: tuple[int, int] = CELLS) -> xr.Dataset:
 
 
 def fill(days: int, chunk: int, workers: int, scheduler: str) -> dict[str, Any]:
-    """Seconds and peak memory (MB of 1e6 bytes) of one fill into a store, in this process."""
+    """Seconds and peak memory (MB of 1e6 bytes) of one fill into a store.
+
+    In threads, memory is that of this process; on a cluster, that of the worker that takes most.
+    """
     import dask
 
     import xsm
-    from benchmarks.speed.timing import PeakMemory
+    from benchmarks.scale import local_cluster
 
     ds = record(days, chunk)
-    options: dict[str, Any] = {"scheduler": scheduler, "num_workers": workers}
-    if scheduler == "processes":  # one pool for all regions; Dask would start one for each
-        options["pool"] = ProcessPoolExecutor(workers, get_context("spawn"))
-    small = record(40, 20).isel(lat=slice(12), lon=slice(12))
-    with dask.config.set(options):  # imports and compiles in all workers
-        small.sm.gapfill(calibrate=False).compute()
     with tempfile.TemporaryDirectory() as folder:
-        filled = ds.sm.gapfill(calibrate=False)
-        memory, begin = PeakMemory(), time.perf_counter()
-        with dask.config.set(options):
-            xsm.write_zarr(filled, Path(folder) / "filled.zarr", progress=False)
-        seconds = time.perf_counter() - begin
+        path = Path(folder) / "filled.zarr"
+        with (
+            dask.config.set(scheduler="threads", num_workers=workers)
+            if scheduler == "threads"
+            else local_cluster.workers(scheduler, workers)
+        ) as client:
+            if scheduler == "threads":
+                local_cluster.compile_all()
+                local_cluster.begin()
+            else:
+                client.run(local_cluster.begin)
+            begin = time.perf_counter()
+            xsm.write_zarr(ds.sm.gapfill(calibrate=False), path, progress=False)
+            seconds = time.perf_counter() - begin
+            parts = (
+                [local_cluster.measured()]
+                if scheduler == "threads"
+                else client.run(local_cluster.measured).values()
+            )
     return {
         "days": days,
         "chunk_days": chunk,
         "workers": workers,
         "scheduler": scheduler,
         "seconds": seconds,
-        "peak_mb": memory.megabytes(),
+        "peak_mb": max(peak for peak, _ in parts),
     }
 
 
-def fresh_process(*arguments: Any, **environment: str) -> dict[str, Any]:
-    """:func:`fill` in a process of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", __name__, *map(str, arguments)]
+def fresh_process(module: str, *arguments: Any, **environment: str) -> Any:
+    """What ``python -m module arguments`` prints last, as JSON."""
+    command = [sys.executable, "-W", "ignore", "-m", module, *map(str, arguments)]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, **environment}
+        command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **environment}
     )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure() -> dict[str, list[dict[str, Any]]]:
-    """Memory by length of the record, memory by threads, and time by processes."""
-    one_thread = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    """Memory by length of the record, in threads and on a cluster, and memory by threads."""
+    once = partial(fresh_process, "benchmarks.scale.block_memory", **TRIM)
     return {
-        "length": [fresh_process(*row, 2, "threads") for row in MEMORY],
-        "threads": [fresh_process(DAYS, CHUNK, n, "threads") for n in THREADS],
-        "workers": [fresh_process(DAYS, CHUNK, n, "processes", **one_thread) for n in WORKERS],
+        "length": [once(*row, 1, "threads", **ONE_THREAD) for row in MEMORY],
+        "length_per_worker": [once(*row, 2, "distributed", **ONE_THREAD) for row in MEMORY],
+        "threads": [once(DAYS, CHUNK, n, "threads") for n in THREADS],
     }
 
 

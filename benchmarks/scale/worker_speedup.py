@@ -1,36 +1,37 @@
 """Time by number of workers: of blocks that wait, of blocks that compute, and of the machine.
 
 Two processors need not be twice as fast as one: they may share a core, its caches or a quota. So
-a fill whose chunks take their time to be read, as from a slow disk, shows how well work is spread;
-and two fills in two processes that know nothing of each other show what the machine can do.
+chunks that take their time to be read, as from a slow disk, show how well work is spread, and two
+processes that know nothing of each other show what the machine can do.
 
-``python -m benchmarks.scale.worker_speedup SCHEDULER HOW WORKERS WAITING`` measures once.
+``python -m benchmarks.scale.worker_speedup SCHEDULER CALL WORKERS WAITING`` measures once.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from benchmarks.scale.block_memory import record
+from benchmarks.scale.block_memory import ONE_THREAD, fresh_process, record
+from benchmarks.scale.graph_sizes import lazy_predictors
 
+MODULE = "benchmarks.scale.worker_speedup"
 DAYS, CHUNK = 240, 30
 SECONDS_TO_READ = 0.25  # a chunk, where blocks wait
 WAITING_CELLS = (8, 8)
 COMPUTING_CELLS = (60, 120)
 SCHEDULERS = ("processes", "distributed")
-CALLS = ("write_zarr", "compute", "to_zarr")
+CALLS = ("write_zarr", "compute", "to_zarr", "estimate")
 WORKERS = (1, 2)
 ROUNDS = 3
 
@@ -52,52 +53,25 @@ def slow(ds: xr.Dataset, seconds: float) -> xr.Dataset:
     return ds.map(slowly)
 
 
-@contextmanager
-def _workers(scheduler: str, count: int) -> Iterator[None]:
-    """Workers of one thread that have imported and compiled all."""
+def timed(scheduler: str, call: str, workers: int, waiting: bool) -> float:
+    """Seconds of one call; the scheduler "synchronous" has one worker, this process."""
     import dask
 
-    if scheduler == "processes":
-        with ProcessPoolExecutor(count, get_context("spawn")) as pool:
-            options: dict[str, Any] = {"pool": pool, "num_workers": count, "chunksize": 1}
-            with dask.config.set(scheduler="processes", **options):
-                list(pool.map(_imported, range(2 * count)))
-                yield
-        return
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-        client.run(_imported, 0)
-        yield
-
-
-def _imported(_: int) -> None:
-    """Import and compile in this process."""
-    import xsm  # noqa: F401
-
-    record(40, 20, (12, 12)).sm.gapfill(calibrate=False).compute(scheduler="synchronous")
-    time.sleep(0.2)
-
-
-def _predictors() -> xr.Dataset:
-    from benchmarks.scale.graph_sizes import lazy_predictors
-
-    return lazy_predictors((60, 64, 4), (60, 4, 4))
-
-
-def timed(scheduler: str, how: str, workers: int, waiting: bool) -> float:
-    """Seconds of one fill."""
     import xsm
+    from benchmarks.scale import local_cluster
 
-    if how == "estimate":
-        lazy = slow(_predictors(), SECONDS_TO_READ).sm.estimate()
+    if call == "estimate":
+        ds = lazy_predictors((60, 64, 4), (60, 4, 4))
+        lazy = (slow(ds, SECONDS_TO_READ) if waiting else ds).sm.estimate()
     else:
         ds = record(DAYS, CHUNK, WAITING_CELLS if waiting else COMPUTING_CELLS)
         lazy = (slow(ds, SECONDS_TO_READ) if waiting else ds).sm.gapfill(calibrate=False)
-    with _workers(scheduler, workers), tempfile.TemporaryDirectory() as folder:
+    ready: Any = local_cluster.workers(scheduler, workers)
+    if scheduler == "synchronous":
+        local_cluster.compile_all()
+        ready = nullcontext()
+        dask.config.set(scheduler="synchronous")
+    with ready, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "filled.zarr"
         calls = {
             "write_zarr": partial(xsm.write_zarr, lazy, path, progress=False),
@@ -106,10 +80,53 @@ def timed(scheduler: str, how: str, workers: int, waiting: bool) -> float:
             "compute": lazy.compute,
         }
         begin = time.perf_counter()
-        calls[how]()
+        calls[call]()
         return time.perf_counter() - begin
 
 
+def of_machine(processes: int) -> float:
+    """Mean seconds of one fill in each of some processes at once."""
+    arguments = ["synchronous", "write_zarr", "1", "computing"]
+    command = [sys.executable, "-W", "ignore", "-m", MODULE, *arguments]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    return float(np.mean([json.loads(p.communicate()[0].splitlines()[-1]) for p in running]))
+
+
+def measure() -> dict[str, list[dict[str, Any]]]:
+    """Seconds by number of workers: medians of interleaved rounds, and of single waiting runs."""
+    once = partial(fresh_process, MODULE, **ONE_THREAD)
+    waiting = [
+        {
+            "scheduler": scheduler,
+            "call": call,
+            "seconds": {str(n): once(scheduler, call, n, "waiting") for n in WORKERS},
+        }
+        for call in CALLS
+        for scheduler in SCHEDULERS
+    ]
+    runs: dict[str, dict[str, list[float]]] = {
+        name: {str(n): [] for n in WORKERS} for name in (*SCHEDULERS, "machine")
+    }
+    for _ in range(ROUNDS):
+        for n in WORKERS:
+            for scheduler in SCHEDULERS:
+                seconds = once(scheduler, "write_zarr", n, "computing")
+                runs[scheduler][str(n)].append(seconds)
+            # n fills in the time of n processes are one in the n-th part of it
+            runs["machine"][str(n)].append(of_machine(n) / n)
+    computing = [
+        {
+            "scheduler": name,
+            "call": "write_zarr",
+            "seconds": {n: float(np.median(times)) for n, times in of_runs.items()},
+        }
+        for name, of_runs in runs.items()
+    ]
+    return {"waiting": waiting, "computing": computing}
+
+
 if __name__ == "__main__":
-    scheduler, how, workers, waiting = sys.argv[1:]
-    print(json.dumps(timed(scheduler, how, int(workers), waiting == "waiting")))
+    scheduler, call, workers, waiting = sys.argv[1:]
+    print(json.dumps(timed(scheduler, call, int(workers), waiting == "waiting")))

@@ -29,7 +29,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     return paths
 
 
-def _figure(title: str) -> tuple[Any, Any]:
+def new_figure(title: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
@@ -53,7 +53,7 @@ def occupancy(result: dict[str, Any]) -> Any:
     rows = _layers(result, ("patches", "scattered"))
     machine = result.get("gpu") or f"CPU, {result['threads']} threads"
     channels = f"{rows[0]['channels']} channels, {rows[0]['dtype']}" if rows else "no runs"
-    figure, axes = _figure(f"One layer by occupancy ({channels}; {machine})")
+    figure, axes = new_figure(f"One layer by occupancy ({channels}; {machine})")
     reference = {
         (r["case"], r["percent"]): r["median_s"] for r in rows if r["variant"] == "reference"
     }
@@ -86,7 +86,7 @@ def roofline(result: dict[str, Any]) -> Any:
     import matplotlib
 
     machine = result.get("gpu") or f"CPU, {result['threads']} threads"
-    figure, axes = _figure(f"Layers under the roofline ({dtype}; {machine})")
+    figure, axes = new_figure(f"Layers under the roofline ({dtype}; {machine})")
     x = np.geomspace(0.5, 4000, 100)
     axes.plot(x, np.minimum(ceiling, bandwidth * x), color="black", linewidth=1.2)
     axes.text(x[0] * 1.2, bandwidth * x[0] * 1.7, f"{bandwidth:,.0f} GB/s", fontsize=8, rotation=35)

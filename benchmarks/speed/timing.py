@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 BUSY_CYCLES = 4_000_000  # about 2 ms: longer than it takes to launch a run
 L2_BYTES = 256 * 2**20  # more than any L2
@@ -73,6 +72,8 @@ def _gpu_clock() -> Callable[[Callable[[], Any]], float]:
     The GPU is busy while the host launches the run, so that kernels are timed, not launches. A run
     that waits for the GPU in between is timed with its waits.
     """
+    import torch
+
     cache = torch.empty(L2_BYTES, dtype=torch.uint8, device="cuda")
 
     def seconds(call: Callable[[], Any]) -> float:
@@ -95,6 +96,8 @@ class PeakMemory:
         self.device = device
         gc.collect()
         if device == "cuda":
+            import torch
+
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
             self.before: int | None = torch.cuda.memory_allocated()
@@ -110,8 +113,12 @@ class PeakMemory:
         """In 1e6 bytes; None where the system does not report it."""
         if self.before is None:
             return None
-        on_gpu = self.device == "cuda"
-        peak = torch.cuda.max_memory_allocated() if on_gpu else resident_bytes("VmHWM")
+        if self.device == "cuda":
+            import torch
+
+            peak = torch.cuda.max_memory_allocated()
+        else:
+            peak = resident_bytes("VmHWM")
         return max(peak - self.before, 0) / 1e6
 
 
