@@ -124,7 +124,7 @@ benchmarks: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/python -m benchmarks.skill.throughput
 	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_osse
 	$(TEST_ENV)/bin/python -m benchmarks.skill.estimate_experiments
-	$(TEST_ENV)/bin/python -m benchmarks.skill.smap_conus --cross-validate
+	$(TEST_ENV)/bin/python -m benchmarks.skill.smap_left_out
 	$(TEST_ENV)/bin/python -m benchmarks.skill.fusion
 	$(TEST_ENV)/bin/python -m benchmarks.skill.no_harm
 	$(TEST_ENV)/bin/python -m benchmarks.speed

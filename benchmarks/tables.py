@@ -248,7 +248,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "estimate-samples": (*_EXPERIMENTS, _from(_ESTIMATE, "experiment", "samples")),
     "smap-conus": (
         "smap_conus",
-        "-m benchmarks.skill.smap_conus --cross-validate",
+        "-m benchmarks.skill.smap_left_out",
         _from(_ESTIMATE, "smap_conus"),
     ),
     "fusion-smap": (

@@ -23,7 +23,7 @@ UNSEEN = {("all", "r2"): 3, ("wet", "rmse"): 4, ("wet", "bias"): 4}  # -> digits
 COVERAGE = {"1_std": "within 1 sd", "2_std": "within 2 sd", "1_std_wet": "within 1 sd, > 0.4"}
 SMAP_ESTIMATES = {
     "default": "default arguments",
-    "ensemble": 'dense networks and Bi-LSTMs (`model="ensemble"`)',
+    "dense": 'dense networks alone (`model="dense"`)',
     "no_local_part": "no local part",
     "no_antecedent_predictors": "no antecedent predictors",
     "bilstm": "Bi-LSTM",

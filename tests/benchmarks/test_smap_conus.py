@@ -1,12 +1,14 @@
 """A year of SMAP from weather: left-out days are not used, and the output has the agreed form."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from benchmarks.skill import smap_conus
+import xsm
+from benchmarks.skill import smap_conus, smap_left_out
 from benchmarks.skill.estimate_tables import smap_conus as table
 from benchmarks.skill.retrieval_noise import attainable_correlation, retrieval_noise
 from xsm.estimation.memory import exponential_mean
@@ -53,7 +55,8 @@ def quick(monkeypatch):
         "epochs": 10, "hidden_size": 8, "batch_size": 128, "dropout": 0.0, "ensemble_size": 2,
         "progress": False, "model": "dense",
     }  # fmt: skip
-    monkeypatch.setattr(smap_conus, "VARIANTS", {"default": small})
+    fit = partial(xsm.fit_estimator, **small)
+    monkeypatch.setattr(xsm, "fit_estimator", fit)
     monkeypatch.setattr(months_fit, "RESPONSE_STEPS", 5)
 
 
@@ -76,7 +79,7 @@ def test_the_later_year_is_on_the_grid_of_the_data(tmp_path, quick):
 def test_cross_validation_is_written_with_its_settings(tmp_path, quick):
     path, _ = synthetic_file(tmp_path)
     result = tmp_path / "cv.json"
-    smap_conus.main(["--data", str(path), "--cross-validate", "months", "--result", str(result)])
+    smap_left_out.main(["--data", str(path), "--result", str(result)])
     rows = json.loads(result.read_text())["rows"]
     assert [row["estimate"] for row in rows] == ["default"]
     assert all(0 < row["ubrmse"] <= row["rmse"] < 0.1 and row["cells"] == 7 for row in rows)
@@ -86,7 +89,7 @@ def test_cross_validation_is_written_with_its_settings(tmp_path, quick):
 @pytest.mark.parametrize(("unit", "guard"), [("months", 7), ("quarters", 10)])
 def test_every_day_is_left_out_once_behind_a_guard(unit, guard):
     days = np.datetime64("2015-04-01", "ns") + np.arange(731) * np.timedelta64(1, "D")
-    parts = smap_conus.folds(xr.DataArray(days, dims="time"), unit)
+    parts = smap_left_out.folds(xr.DataArray(days, dims="time"), unit)
     times_left_out = sum(out.values.astype(int) for _, out in parts)
     np.testing.assert_array_equal(times_left_out, np.arange(731) < 366)
     for learn, out in parts:
@@ -113,9 +116,14 @@ def test_noise_is_estimated_in_dry_spells_only():
 
 def test_scores_by_hand():
     observed = np.array([[0.1, np.nan], [0.2, 0.3], [0.3, 0.4]])
-    pair = (xr.DataArray(v, dims=("time", "cell")) for v in (observed + [[0.02, 0.04]], observed))
-    found = smap_conus.scores(*pair)
+    target = xr.DataArray(observed, dims=("time", "cell"))
+    std = target.copy(data=np.array([[0.1, 0.1], [0.1, 0.03], [0.015, 0.03]]))
+    estimated = target + xr.DataArray([0.02, 0.04], dims="cell")
+    sm = xr.Dataset({"soil_moisture": estimated, "soil_moisture_uncertainty": std})
+    day = xr.DataArray(np.arange(3), dims="time")
+    found = smap_left_out.scores([sm.where(day < 2), sm.where(day == 2)], target)
     assert found["rmse"] == pytest.approx(0.03)
     assert found["ubrmse"] == pytest.approx(0.0, abs=1e-9)
     assert found["bias"] == pytest.approx(0.03)
     assert found["r"] == found["r_mean"] == pytest.approx(1.0)
+    assert (found["within_68"], found["within_95"]) == (0.4, 1.0)

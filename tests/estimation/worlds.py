@@ -79,7 +79,7 @@ def any_model(kind="bilstm", names=tuple(NAMES), *, days=40, context=10, members
 DENSE, RECURRENT = any_model("dense", members=2), any_model("bilstm", seed=5)
 
 
-def any_ensemble(card=None, entry=None):
+def any_ensemble(card=None, entry=None, recurrent_entry=None):
     """Two dense networks and one Bi-LSTM; `entry` changes that of the dense networks."""
     networks = [
         {
@@ -89,7 +89,13 @@ def any_ensemble(card=None, entry=None):
             "weight": 0.7,
             **(entry or {}),
         },
-        {"network": "bilstm", "config": RECURRENT.config, "ensemble_size": 1, "weight": 0.3},
+        {
+            "network": "bilstm",
+            "config": RECURRENT.config,
+            "ensemble_size": 1,
+            "weight": 0.3,
+            **(recurrent_entry or {}),
+        },
     ]
     config = {"kind": "ensemble", "features": NAMES}
     changed = {"network": "ensemble", "config": config, "networks": networks}

@@ -33,6 +33,18 @@ def test_the_kinds_are_weighted_and_their_difference_widens_the_interval():
     assert abs(means[0] - means[2]).max() > 0.01
 
 
+def test_cells_without_a_mean_of_their_own_have_weights_of_their_own():
+    x = predictors()
+    own = NAMES[-1]
+    x[1, :, -1] = np.nan
+    target = {**DENSE.card["target"], "location": own, "regional_location": 0.3}
+    both = any_ensemble({"target": target}, {"regional_weight": 0.9}, {"regional_weight": 0.1})
+    dense, recurrent = (estimate_sequences(x, part)[0] for part in both.components.values())
+    weight = np.array([0.7, 0.9, 0.7])[:, None]
+    mean, _ = estimate_sequences(x, both)
+    np.testing.assert_allclose(mean, weight * dense + (1 - weight) * recurrent, atol=1e-5)
+
+
 def test_the_file_gives_the_same(tmp_path):
     model = any_ensemble()
     path = tmp_path / "both"
@@ -76,6 +88,12 @@ def test_backends():
         ({"networks": None}, None, "networks=None: expected a list"),
         ({"networks": []}, None, "weights of its networks have the sum 0, expected 1"),
         (None, {"weight": 0.5}, "weights of its networks have the sum 0.8, expected 1"),
+        (None, {"regional_weight": 0.8}, "regional weights of its networks have the sum 1.1"),
+        (
+            None,
+            {"regional_weight": "all"},
+            r"networks\[0\].regional_weight='all': expected a finite",
+        ),
         (None, {"weight": -0.7}, r"networks\[0\].weight=-0.7: expected a finite number of 0"),
         (
             None,

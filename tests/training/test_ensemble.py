@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.estimation.worlds import any_ensemble
 from xsm.errors import InputError
 from xsm.estimation.samples import Samples
+from xsm.networks.model import make_model
 from xsm.networks.sequence_inference import estimate_sequences
 from xsm.training.ensemble import (
     applicable_options,
@@ -135,6 +135,20 @@ def test_a_refit_has_the_settings_of_the_card(kind, options):
     assert fewer.card["config"]["features"] == ["swvl1"]
 
 
-def test_networks_of_several_kinds_are_not_fitted_again():
-    with pytest.raises(InputError, match="model 'any' has networks of several kinds.*'dense'"):
-        refit(None, None, any_ensemble(), 0)
+def test_of_several_kinds_a_refit_has_the_one_for_cells_without_targets():
+    pytest.importorskip("torch")
+    samples, part = two_predictors()
+    dense = fit_ensemble(samples, part, "dense", hidden_size=4, epochs=2, antecedent=False)
+    entries = [
+        {
+            "network": kind, "config": {**dense.config, "kind": kind}, "ensemble_size": size,
+            "training": dense.card["training"], "weight": weight, "regional_weight": regional,
+        }
+        for kind, size, weight, regional in (("bilstm", 1, 0.6, 0.0), ("dense", 2, 0.4, 1.0))
+    ]  # fmt: skip
+    target = dense.card["target"] | {"location": "cell_mean", "scale": "cell_std"}
+    changed = {"network": "ensemble", "networks": entries, "target": target}
+    both = make_model("both", dense.card | changed, dense.params)
+    model = refit(samples, part, both, 0)
+    two = fit_ensemble(samples, part, "dense", hidden_size=4, epochs=2, ensemble_size=2)
+    assert model.card["sha256"] == two.card["sha256"]

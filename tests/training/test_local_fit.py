@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xsm.estimation.local import response_features
+from xsm.estimation.local import N_FREQUENCIES, response_features
 from xsm.training.local_fit import (
     MAX_DAYS,
     ResidualDays,
@@ -68,3 +68,19 @@ def test_long_records_are_subsampled_and_cells_without_days_are_allowed():
     chosen = np.sort(days.days[0])
     assert chosen[0] == 0 and chosen[-1] == 999 and np.diff(chosen).max() <= 3
     assert np.isfinite(days.values).all() and (days.scale > 0).all()
+
+
+def test_products_of_the_features_are_the_covariance():
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal((40, 12)).astype(np.float32)
+    inverse_length = np.linspace(0.05, 0.4, 12)
+    p = z * inverse_length
+    expected = np.exp(-0.5 * ((p[:, None] - p) ** 2).sum(axis=-1))
+    errors = []
+    for seed in range(5):
+        frequencies = random_frequencies(inverse_length, seed)
+        assert frequencies.shape == (12, N_FREQUENCIES)
+        phi = response_features(z, np.arange(40), 0 * inverse_length, frequencies, 1.0, 0.0, 0.0, 0)
+        errors.append(np.sqrt(np.mean((phi @ phi.T - expected) ** 2)))
+    independent = np.sqrt((1 - expected**2) ** 2 / (2 * N_FREQUENCIES))  # their standard error
+    assert np.mean(errors) < 0.7 * np.sqrt(np.mean(independent**2))

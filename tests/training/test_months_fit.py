@@ -9,6 +9,7 @@ import xarray as xr
 
 from xsm.conventions.cf import ESTIMATED, REGIONAL
 from xsm.errors import InputError
+from xsm.networks.model import make_model
 from xsm.training.fit_estimator import fit_estimator
 from xsm.training.months_fit import KindEstimates, combine_kinds
 from xsm.training.splits import month_folds, with_guard
@@ -55,7 +56,7 @@ def fitted(tmp_path_factory):
     ds, soil = climate_world()
     before = ds.copy(deep=True)
     path = tmp_path_factory.mktemp("models") / "mine"
-    model = fit_estimator(ds, "smap", path, model="ensemble", **SMALL)
+    model = fit_estimator(ds, "smap", path, **SMALL)
     assert ds.identical(before)
     return model, path, ds, soil
 
@@ -74,6 +75,7 @@ def test_the_one_line_learns_and_says_how_well(fitted, estimated):
     assert (dense["network"], recurrent["network"]) == ("dense", "bilstm")
     assert dense["ensemble_size"] == recurrent["ensemble_size"] == 2
     assert dense["weight"] + recurrent["weight"] == pytest.approx(1.0, abs=1e-3)
+    assert (dense["regional_weight"], recurrent["regional_weight"]) == (1.0, 0.0)
     assert dense["training"]["epochs"] == 6 and "epochs" not in card["training"]
     assert len(card["curves"]) == 4 and {k.split("/")[0] for k in model.params} > {*"0123"}
     assert card["training"]["antecedent"] is True
@@ -143,6 +145,13 @@ def test_cells_that_were_not_fitted_get_the_regional_part_and_a_flag(fitted, est
     meanings = other["soil_moisture_flag"].attrs["flag_meanings"].split()
     assert meanings[REGIONAL] == "estimated_by_regional_part"
     assert not np.allclose(other["soil_moisture"], estimated["soil_moisture"], atol=1e-3)
+    of_kinds = [
+        {**entry, "weight": weight, "regional_weight": weight}
+        for entry, weight in zip(model.card["networks"], (1.0, 0.0), strict=True)
+    ]
+    dense = make_model("dense", {**model.card, "networks": of_kinds}, model.params)
+    alone = ds.assign_coords(lat=ds["lat"] + 0.9).sm.estimate(model=dense, progress=False)
+    np.testing.assert_allclose(alone["soil_moisture"], other["soil_moisture"], atol=1e-6)
     wider = other["soil_moisture_uncertainty"].mean()
     assert float(wider) > float(estimated["soil_moisture_uncertainty"].mean())
 
@@ -200,12 +209,14 @@ def test_days_that_a_kind_did_not_leave_out_have_the_estimate_of_the_others():
 
     dense = constant(0.2, [0.3, 0.1, np.nan])
     recurrent = constant(0.4, [0.1, np.nan, np.nan])
-    both = combine_kinds([dense, recurrent], np.array([0.75, 0.25]))
+    both = combine_kinds([dense, recurrent], np.array([[0.75, 0.25], [1.0, 0.0]]))
     np.testing.assert_allclose(both.mean, [[0.25, 0.1, np.nan]])
     between = 0.75 * 0.2**2 + 0.25 * 0.4**2 - 0.25**2
     np.testing.assert_allclose(both.std, np.sqrt(0.04 + 0.01 + between))
-    alone = combine_kinds([dense], np.array([1.0]))
-    np.testing.assert_array_equal(alone.regional_mean, dense.left_out[1])
+    np.testing.assert_array_equal(both.regional_mean, dense.left_out[1])
+    np.testing.assert_allclose(both.regional_std, np.sqrt(0.04 + 0.01))
+    alone = combine_kinds([dense], np.ones((2, 1)))
+    np.testing.assert_array_equal(alone.mean, dense.left_out[0])
 
 
 def test_bad_input():

@@ -7,7 +7,9 @@ from xsm.errors import InputError
 from xsm.training.network_choice import (
     DEFAULT_ENSEMBLE,
     choose_networks,
+    default_model,
     ensemble_weights,
+    estimates_new_cells,
     members_of,
     options_of_kinds,
     total_passes,
@@ -28,7 +30,7 @@ def test_the_ensemble_has_settings_of_its_own_that_options_replace():
     settings = DEFAULT_ENSEMBLE["bilstm"][1]
     assert recurrent.options == settings | {"input_size": 7}
     both = [dense, recurrent]
-    assert [members_of(c, both, 12) for c in both] == [12, 2]
+    assert [members_of(c, both, 12) for c in both] == [12, 3]
     assert [members_of(c, both, 2) for c in both] == [2, 2]
 
 
@@ -68,12 +70,23 @@ def test_weights_are_half_way_from_the_expected_to_the_least_squares():
     errors = [scale * rng.standard_normal(y.shape) for scale in (0.1, 0.2)]
     first, second = (y + error for error in errors)
     first[:, :20] = np.nan
-    weights = ensemble_weights([first, second], y, (0.5, 0.5))
+    weights, regional = ensemble_weights([first, second], y, (0.5, 0.5), (True, True))
     assert weights.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(regional, weights)
     # the least squares weigh by the inverse variance of independent errors: 0.8 and 0.2
     np.testing.assert_allclose(weights, [0.65, 0.35], atol=0.02)
     against = 2 * np.nanmean(y, axis=1, keepdims=True) - y
-    np.testing.assert_allclose(ensemble_weights([first, against], y, (0.7, 0.3)), [0.85, 0.15])
+    weights, regional = ensemble_weights([first, against], y, (0.7, 0.3), (True, False))
+    np.testing.assert_allclose(weights, [0.85, 0.15])
+    assert regional.tolist() == [1.0, 0.0]
     nothing = np.full_like(y, np.nan)
-    assert ensemble_weights([first, nothing], y, (0.7, 0.3)).tolist() == [0.7, 0.3]
-    assert ensemble_weights([first], y, (1.0,)).tolist() == [1.0]
+    assert ensemble_weights([first, nothing], y, (0.7, 0.3), (True, True))[0].tolist() == [0.7, 0.3]
+    assert ensemble_weights([first], y, (1.0,), (True,)).tolist() == [[1.0], [1.0]]
+
+
+def test_the_default_needs_months_left_out_for_two_kinds():
+    pytest.importorskip("torch")
+    assert default_model(True, True) == "ensemble" and default_model(True, False) == "dense"
+    assert default_model(False, True) == "atlstm"
+    assert estimates_new_cells(choose_networks("ensemble", {})) == [True, False]
+    assert estimates_new_cells(choose_networks(("lstm", "bilstm"), {})) == [True, True]

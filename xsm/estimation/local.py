@@ -9,8 +9,8 @@ features, so that a cell needs only the weights w of them::
     k(a, b) = phi(a) . phi(b)        f(a) = w . phi(a)
 
 The non-linear part has random Fourier features (Rahimi and Recht, 2007, Advances in Neural
-Information Processing Systems 20). The cells share the features: which inputs matter is learnt over
-all of them, by :func:`xsm.training.local_fit.fit_local_part`.
+Information Processing Systems 20), in orthogonal directions. The cells share the features: which
+inputs matter is learnt over all of them, by :func:`xsm.training.local_fit.fit_response`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from xsm.conventions.nearest_cells import unit_vectors
 
 PREFIX = "local/"  # of the parameters in a model file
-N_FREQUENCIES = 256
+N_FREQUENCIES = 512
 CELL_MEAN, CELL_STD, CELL_FITTED = CELL = ("cell_mean", "cell_std", "cell_fitted")
 CLIMATE_SHRINKAGE = 0.3  # of the variance of an input in a cell towards that over all cells
 SAME_CELL = 0.05  # fraction of the distance between cells within which two positions are one cell

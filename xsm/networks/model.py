@@ -105,6 +105,14 @@ class Model:
             return {self.kind: 1.0}
         return {entry["network"]: float(entry["weight"]) for entry in self.card["networks"]}
 
+    @property
+    def regional_weights(self) -> dict[str, float]:
+        """The same in cells that were not fitted, where the model has a local part."""
+        if self.kind != ENSEMBLE:
+            return self.weights
+        entries = self.card["networks"]
+        return {e["network"]: float(e.get("regional_weight", e["weight"])) for e in entries}
+
     @cached_property
     def halo(self) -> tuple[int, int, int]:
         """Days, rows and columns around a cell that its filled value depends on.

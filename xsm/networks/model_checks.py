@@ -106,7 +106,7 @@ def cards_of_kinds(card: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], in
 def _check_networks(name: str, card: Mapping[str, Any]) -> None:
     """Entry ``networks`` of an ensemble of several kinds."""
     entries = _need(name, "networks", card.get("networks"), list)
-    total = 0.0
+    total = regional = 0.0
     for n, entry in enumerate(entries):
         _need(name, f"networks[{n}]", entry, dict)
         if _need(name, f"networks[{n}].network", entry.get("network"), str) == ENSEMBLE:
@@ -114,10 +114,14 @@ def _check_networks(name: str, card: Mapping[str, Any]) -> None:
         _need(name, f"networks[{n}].config", entry.get("config"), dict)
         _need_size(name, f"networks[{n}].ensemble_size", entry.get("ensemble_size"), least=1)
         total += _need_number(name, f"networks[{n}].weight", entry.get("weight"), least=0.0)
+        of_new_cells = entry.get("regional_weight", entry["weight"])
+        regional += _need_number(name, f"networks[{n}].regional_weight", of_new_cells, least=0.0)
     if len({entry["network"] for entry in entries}) < len(entries):
         raise _refused(name, "networks has a kind twice")
-    if abs(total - 1) > 1e-3:
-        raise _refused(name, f"the weights of its networks have the sum {total:g}, expected 1")
+    for weights, sums in (("weights", total), ("regional weights", regional)):
+        if abs(sums - 1) > 1e-3:
+            problem = f"the {weights} of its networks have the sum {sums:g}, expected 1"
+            raise _refused(name, problem)
 
 
 def _check_shapes(name: str, prefix: str, shapes: Shapes, params: Params) -> None:

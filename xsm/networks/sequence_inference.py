@@ -120,6 +120,14 @@ def location_and_scale(x: NDArray[np.floating], card: Mapping[str, Any]) -> tupl
     return values[0], values[1]
 
 
+def _has_own_target(x: NDArray[np.floating], card: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Where the inputs (B, T, F) hold the location of their cell's target, (B, T)."""
+    location = card["target"]["location"]
+    if not isinstance(location, str):
+        return np.ones(x.shape[:-1], bool)
+    return np.isfinite(x[..., [row["name"] for row in input_rows(card)].index(location)])
+
+
 def ensemble_params(params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Parameters of each network of an ensemble, from names such as ``0/output.weight``."""
     numbers = sorted({int(part) for name in params if (part := name.split("/")[0]).isdigit()})
@@ -146,7 +154,8 @@ def estimate_sequences(
     -------
     mean, std : ndarray of float32, shape (B, T)
         m3 m-3. For an ensemble, the mean of the means; the variance of the means is added to the
-        mean of the variances. The weights in the card apply to the networks of a kind together.
+        mean of the variances. The weights in the card apply to the networks of a kind together;
+        in cells without a mean of their own target those for other cells.
 
     Raises
     ------
@@ -157,15 +166,19 @@ def estimate_sequences(
     card = model.card
     z = standardise(x, card)
     location, scale = location_and_scale(x, card)
+    has_own = _has_own_target(x, card)
     means, variances, weights = [], [], []
     for kind, part in model.components.items():
+        weight = np.where(has_own, model.weights[kind], model.regional_weights[kind])
+        if weight.size and not weight.any():
+            continue
         members = list(ensemble_params(part.params))
         for params in members:
             run = _prepare(params, part, execution)
             mean, log_variance = _run_windows(run, z, part)
             means.append(mean)
             variances.append(np.exp(np.clip(log_variance, *LOG_VARIANCE)))
-            weights.append(np.float32(model.weights[kind] / len(members)))
+            weights.append((weight / len(members)).astype(np.float32))
     mean = _weighted_mean(means, weights)
     between = _weighted_mean([(m - mean) ** 2 for m in means], weights)
     variance = _weighted_mean(variances, weights) + between
@@ -176,7 +189,7 @@ def estimate_sequences(
 
 
 def _weighted_mean(
-    arrays: Sequence[NDArray[np.float32]], weights: Sequence[np.float32]
+    arrays: Sequence[NDArray[np.float32]], weights: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
     """Sum of the arrays times their weights, whose sum is 1."""
     total = np.zeros_like(arrays[0])

@@ -191,19 +191,16 @@ def prepare(kind: str, card: Mapping[str, Any], options: Mapping[str, Any]) -> N
 
 
 def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> Model:
-    """Fit a model of the same kind, sizes and settings to other samples.
+    """Fit a model of the same kind, sizes and settings to other samples, without a local part.
 
-    Raises
-    ------
-    InputError
-        If the model has networks of several kinds.
+    Of networks of several kinds, those with the most weight in cells without targets of their own.
     """
-    if len(model.components) > 1:
-        raise InputError(
-            f"model {model.name!r} has networks of several kinds: only a model "
-            "of one kind can be fitted again. Fit one with model='dense', or another kind."
-        )
     config, training = model.config, model.card["training"]
+    if len(model.components) > 1:
+        weights = model.regional_weights
+        entry = max(model.card["networks"], key=lambda entry: weights[entry["network"]])
+        size = {"ensemble_size": entry["ensemble_size"]}
+        config, training = entry["config"], training | entry["training"] | size
     row = network(config["kind"])
     common = ("ensemble_size", "fraction", "scaling", "antecedent")
     names = (*common, *applicable_options(row.kind))
@@ -213,8 +210,8 @@ def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> 
         for name, entry in SIZES.items()
         if entry in row.sizes and entry in config
     }
-    target = model.card["target"]
-    departure = {key: target[key] for key in ("location", "scale") if isinstance(target[key], str)}
+    target, predictors = model.card["target"], {row["name"] for row in samples.rows}
+    departure = {key: target[key] for key in ("location", "scale") if target[key] in predictors}
     return fit_ensemble(samples, part, row.kind, seed=seed, **options, **departure)
 
 

@@ -86,11 +86,13 @@ def fit_estimator(
     model : str or sequence of str, optional
         Kind of network, one of ``atlstm``, ``bilstm``, ``lstm``, ``transformer``, ``dense`` and
         ``xgboost``. ``dense`` and ``xgboost`` use the inputs of a single day: they suit antecedent
-        predictors. ``ensemble`` averages ``dense`` networks and a sixth as many ``bilstm``, with
-        weights near 0.7 and 0.3. Several kinds, such as ``("dense", "atlstm")``, are averaged
-        likewise, with nearly equal weights; see
+        predictors. ``ensemble`` averages ``dense`` networks and a quarter as many ``bilstm``, with
+        weights near 0.7 and 0.3, in cells with targets of their own; elsewhere, beside a local
+        part, it is the mean of the ``dense`` networks. Several kinds, such as ``("dense",
+        "atlstm")``, are averaged likewise, with nearly equal weights; see
         :func:`xsm.training.network_choice.ensemble_weights`. Both need months left out. Default:
-        ``dense`` with antecedent predictors, else ``atlstm``.
+        with antecedent predictors ``ensemble``, or ``dense`` if no months are left out; else
+        ``atlstm``.
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
         Default: all numeric variables but the target: known ones by their meaning, the others as
@@ -138,7 +140,7 @@ def fit_estimator(
         Number of models, fitted with different seeds, whose estimates are averaged. Default 12
         where months are left out, each leaving out another twelfth (at least 2 then), else 1. An
         ensemble of several kinds has so many of ``dense`` and ``xgboost``, and beside these a
-        sixth as many of the others, which take longer.
+        quarter as many of the others, which take longer.
     epochs, batch_size, learning_rate, weight_decay, dropout : optional
         Of each kind of network to which they apply.
         Passes over the training data (30; 20 for ``dense``), sequences (days for ``dense``) per
@@ -198,7 +200,7 @@ def fit_estimator(
     from xsm.training.ensemble import check_ranges, drop_predictors, fit_ensemble
     from xsm.training.estimator_card import SCALINGS
     from xsm.training.months_fit import fit_by_months, members
-    from xsm.training.network_choice import choose_networks, total_passes
+    from xsm.training.network_choice import choose_networks, default_model, total_passes
 
     if scaling not in SCALINGS:
         raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
@@ -246,7 +248,7 @@ def fit_estimator(
     _check_samples(samples, location, scale)
     plan = _plan(samples, split, local, location, scale, ensemble_size)
     if model is None:
-        components = choose_networks("dense" if antecedent else "atlstm", options)
+        components = choose_networks(default_model(antecedent, plan.folds is not None), options)
     if len(components) > 1 and plan.folds is None:
         raise InputError(
             f"model={model!r} with split={plan.split!r}: networks of several kinds are weighted by "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -184,9 +185,19 @@ def _covariance(params: dict[str, Any], z: Any, days: Any, repeat_cycle: int) ->
 
 
 def random_frequencies(nonlinear: NDArray[np.floating], seed: int) -> NDArray[np.float32]:
-    """Frequencies (G, M') of the features of a Gaussian covariance with these inverse lengths."""
+    """Frequencies (G, M') of the features of a Gaussian covariance with these inverse lengths.
+
+    Blocks of G frequencies have orthogonal directions and the lengths of Gaussian vectors, so that
+    fewer of them approximate the covariance as well as independent ones (Yu et al., 2016, Advances
+    in Neural Information Processing Systems 29).
+    """
     rng = np.random.default_rng(seed)
-    draws = rng.standard_normal((len(nonlinear), N_FREQUENCIES))
+    count = len(nonlinear)
+    blocks = []
+    for _ in range(math.ceil(N_FREQUENCIES / count)):
+        directions, _ = np.linalg.qr(rng.standard_normal((count, count)))
+        blocks.append(directions * np.sqrt(rng.chisquare(count, count)))
+    draws = np.concatenate(blocks, axis=1)[:, :N_FREQUENCIES]
     return (draws * np.asarray(nonlinear)[:, None]).astype(np.float32)
 
 

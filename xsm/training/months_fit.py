@@ -43,13 +43,16 @@ from xsm.training.local_fit import (
     random_frequencies,
     response_weights,
 )
-from xsm.training.network_choice import Component, ensemble_weights, members_of
+from xsm.training.network_choice import (
+    Component,
+    ensemble_weights,
+    estimates_new_cells,
+    members_of,
+)
 from xsm.training.sequence_fit import Sequences
 from xsm.training.splits import FOLD_GUARD, with_guard
 
 REGIONAL_FRACTION = 0.25  # of the samples that are shown without what is known of their cell
-# The same for sequences beside networks of single days. More makes a Bi-LSTM worse in fitted cells.
-SEQUENCE_REGIONAL_FRACTION = 0.1
 TARGET_SHRINKAGE = 0.3  # of the variance of the target in a cell towards that of all cells
 MIN_CELL_TARGETS = 20  # of a cell with a local part
 RESPONSE_STEPS = 100
@@ -80,7 +83,7 @@ class KindEstimates(NamedTuple):
     """What the members of one kind estimate, (2, P, T): with the cell's own statistics, without.
 
     `left_out` holds the estimates of days that a member left out, NaN on other days; the others are
-    those of all members.
+    those of all members. A kind that is not for cells without statistics has zeros there.
     """
 
     left_out: NDArray[np.float64]
@@ -141,17 +144,18 @@ def fit_by_months(
     card = normalisation(samples, everywhere, location, scale, scaling, antecedent)
     data, card = _cell_data(samples, folds, card, local, repeat_cycle, scaling)
     size = members(folds, ensemble_size)
+    is_regional = [data.regional is None or r for r in estimates_new_cells(components)]
     of_kinds = []
-    for component in components:
+    for component, regional in zip(components, is_regional, strict=True):
         fit = prepare(component.kind, card, component.options)
         count = members_of(component, components, size)
-        is_beside = len(components) > 1 and not fit.row.days_alone
-        regional = SEQUENCE_REGIONAL_FRACTION if is_beside else REGIONAL_FRACTION
-        of_kinds.append(_fit_members(data, card, fit, count, seed, fraction, regional, on_epoch))
+        of_kind = data if regional else data._replace(regional=None)
+        of_kinds.append(_fit_members(of_kind, card, fit, count, seed, fraction, on_epoch))
     weights = ensemble_weights(
         [kind.estimates.left_out[0] for kind in of_kinds],
         data.y,
         [component.weight for component in components],
+        is_regional,
     )
     left_out = combine_kinds([kind.estimates for kind in of_kinds], weights)
     all_members = [member for kind in of_kinds for member in kind.members]
@@ -265,7 +269,6 @@ def _fit_members(
     size: int,
     seed: int,
     fraction: float,
-    regional_fraction: float,
     on_epoch: OnEpoch,
 ) -> FittedKind:
     """Fit the members of one kind, and collect their estimates.
@@ -286,7 +289,7 @@ def _fit_members(
         training = cut(data.x, y, card, fit.row.days_alone)
         if data.regional is not None:
             without = cut(data.regional, y, card, fit.row.days_alone)
-            without = subsample(without, regional_fraction, seed + member)
+            without = subsample(without, REGIONAL_FRACTION, seed + member)
             both = zip(training, without, strict=True)
             training = Sequences(*(np.concatenate(pair) for pair in both))
         training = subsample(training, fraction, seed)
@@ -323,18 +326,23 @@ def fold_of(member: int, size: int, n_folds: int) -> int:
 
 
 def combine_kinds(estimates: Sequence[KindEstimates], weights: NDArray[np.floating]) -> LeftOut:
-    """The weighted mean of all kinds, and its standard deviation.
+    """The mean of all kinds with weights (2, K), and its standard deviation.
 
     On days that no member of a kind left out, the mean of the other kinds.
     """
     of_kinds, *moments = (np.stack(field) for field in zip(*estimates, strict=True))
     has_estimate = np.isfinite(of_kinds)
-    total = np.tensordot(weights, np.where(has_estimate, of_kinds, 0.0), axes=1)
+    total = _weighted(np.where(has_estimate, of_kinds, 0.0), weights)
     with np.errstate(invalid="ignore"):
-        left_out = total / np.tensordot(weights, has_estimate.astype(np.float64), axes=1)
-    mean, mean_square, variance = (np.tensordot(weights, field, axes=1) for field in moments)
+        left_out = total / _weighted(has_estimate.astype(np.float64), weights)
+    mean, mean_square, variance = (_weighted(field, weights) for field in moments)
     between = np.maximum(mean_square - mean**2, 0.0)
     return LeftOut(*left_out, *np.sqrt(variance + between))
+
+
+def _weighted(of_kinds: NDArray[np.float64], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Sum over K kinds (K, 2, P, T) with weights (2, K)."""
+    return np.asarray(np.einsum("kspt,sk->spt", of_kinds, weights))
 
 
 def _network_entries(
@@ -352,9 +360,10 @@ def _network_entries(
             "config": kind.fit.config,
             "ensemble_size": len(kind.members),
             "weight": round(float(weight), 4),
+            "regional_weight": round(float(regional), 4),
             "training": kind.fit.settings,
         }
-        for kind, weight in zip(of_kinds, weights, strict=True)
+        for kind, weight, regional in zip(of_kinds, *weights, strict=True)
     ]
     config = {"kind": ENSEMBLE, "features": fit.config["features"]}
     entries |= {"network": ENSEMBLE, "config": config, "networks": networks}

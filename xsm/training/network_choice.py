@@ -12,7 +12,7 @@ from xsm.errors import InputError
 from xsm.networks.registry import ENSEMBLE, kinds, network
 from xsm.training.ensemble import applicable_options, check_applicable, training_passes
 
-DAYS_PER_SEQUENCE_MEMBER = 6  # networks of single days for each one of sequences, in an ensemble
+DAYS_PER_SEQUENCE_MEMBER = 4  # networks of single days for each one of sequences, in an ensemble
 WEIGHT_SHRINKAGE = 0.5  # of fitted weights of the kinds towards the expected ones
 
 
@@ -69,6 +69,13 @@ def choose_networks(model: str | Sequence[str], options: Mapping[str, Any]) -> l
     return [Component(name, settings[name][1] | of_kind[name], settings[name][0]) for name in names]
 
 
+def default_model(antecedent: bool, months: bool) -> str:
+    """`model` of a fit that names none: of sequences, unless there are antecedent predictors."""
+    if not antecedent:
+        return "atlstm"
+    return ENSEMBLE if months else "dense"
+
+
 def options_of_kinds(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The options that apply to each kind, without those that are None.
 
@@ -102,15 +109,26 @@ def members_of(component: Component, components: Sequence[Component], size: int)
     return max(size // DAYS_PER_SEQUENCE_MEMBER, min(size, 2))
 
 
+def estimates_new_cells(components: Sequence[Component]) -> list[bool]:
+    """Whether each component is for cells without targets of their own, beside a local part.
+
+    A network of sequences beside networks of single days is not: it would have to see samples
+    without what is known of their cell, which makes it worse in the cells that are known.
+    """
+    of_days = [network(component.kind).days_alone for component in components]
+    return of_days if any(of_days) else [True] * len(components)
+
+
 def ensemble_weights(
     estimates: Sequence[NDArray[np.floating]],
     y: NDArray[np.floating],
     expected: Sequence[float],
+    is_regional: Sequence[bool],
 ) -> NDArray[np.float64]:
-    """Weights of the kinds of networks in the estimate; their sum is 1.
+    """Weights (2, K) of K kinds of networks, in cells with targets of their own and in others.
 
     The non-negative least squares of left-out days, `y` less the mean of the cell, averaged with
-    the expected weights: on a short record the fitted ones vary.
+    the expected weights: on a short record the fitted ones vary. The sum of each row is 1.
 
     Parameters
     ----------
@@ -119,10 +137,21 @@ def ensemble_weights(
     y : ndarray, (P, T)
     expected : sequence of float
         Weights with the sum 1.
+    is_regional : sequence of bool
+        From :func:`estimates_new_cells`; the weights in other cells are those of these kinds.
     """
+    own = _fitted_weights(estimates, y, np.asarray(expected, np.float64))
+    regional = np.where(is_regional, own, 0.0)
+    if regional.sum() <= 0:
+        regional = np.where(is_regional, expected, 0.0)
+    return np.stack([own, regional / regional.sum()])
+
+
+def _fitted_weights(
+    estimates: Sequence[NDArray[np.floating]], y: NDArray[np.floating], prior: NDArray[np.float64]
+) -> NDArray[np.float64]:
     from scipy.optimize import nnls
 
-    prior = np.asarray(expected, np.float64)
     complete = np.isfinite(np.stack([*estimates, y])).all(axis=0)
     if len(prior) == 1 or not complete.any():
         return prior

@@ -1,0 +1,99 @@
+"""Scores of estimates of SMAP on days left out: ``python -m benchmarks.skill.smap_left_out``.
+
+Months of the first year of :mod:`benchmarks.skill.smap_conus` are left out of the fit in turn, or
+whole quarters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import binary_dilation
+
+import xsm
+from benchmarks.provenance import RESULTS, provenance, write_result
+from benchmarks.skill.evaluation_records import data_folder
+from benchmarks.skill.retrieval_noise import attainable_correlation
+from benchmarks.skill.smap_conus import FILE, TRAIN, load
+
+FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in days
+ALONE = {"antecedent": False, "local": False}
+VARIANTS: dict[str, dict[str, Any]] = {  # arguments of the fit
+    "default": {},
+    "dense": {"model": "dense"},
+    "no_local_part": {"local": False},
+    "no_antecedent_predictors": {"antecedent": False, "model": "ensemble"},
+    "bilstm": {"model": "bilstm"},
+    "bilstm_alone": {"model": "bilstm", **ALONE},
+    "atlstm": {"model": "atlstm"},
+    "atlstm_alone": {"model": "atlstm", **ALONE},
+}
+
+
+def folds(time: xr.DataArray, unit: str) -> list[tuple[xr.DataArray, xr.DataArray]]:
+    """Days of the first year to use and to leave out, four times."""
+    length, guard = FOLDS[unit]
+    first_year = time <= np.datetime64(TRAIN.stop)
+    part = (time.dt.month - 4) % 12 // length % 4
+    days = [first_year & (part == fold) for fold in range(4)]
+    return [(first_year & ~binary_dilation(out, iterations=guard), out) for out in days]
+
+
+def cross_validate(ds: xr.Dataset, unit: str, variant: str, seed: int) -> dict[str, Any]:
+    """Scores of left-out days of the first year."""
+    begin, parts = time.process_time(), []
+    for used, left_out in folds(ds["time"], unit):
+        part = ds.assign(SMAP_AM=ds["SMAP_AM"].where(used))
+        model = xsm.fit_estimator(part, "SMAP_AM", seed=seed, **VARIANTS[variant])
+        parts.append(xsm.estimate(part, model=model).where(left_out))
+    row = {"left_out": unit, "estimate": variant, **scores(parts, ds["SMAP_AM"])}
+    return row | {"cpu_seconds": round(time.process_time() - begin)}
+
+
+def scores(parts: list[xr.Dataset], observed: xr.DataArray) -> dict[str, float]:
+    """Medians over the cells, the mean of R, and how often the intervals hold."""
+    sm = xr.concat(parts, "fold").max("fold", keep_attrs=True)
+    estimated, std = sm["soil_moisture"], sm["soil_moisture_uncertainty"]
+    names = ("rmsd", "ubrmsd", "pearson_r", "bias")
+    cells = xsm.metrics.scores(estimated, observed, dim="time", metrics=names, min_pairs=1)
+    middle = cells.assign(bias=abs(cells["bias"])).median()
+    result = {"rmse": middle["rmsd"], "ubrmse": middle["ubrmsd"], "r": middle["pearson_r"]}
+    result |= {"r_mean": cells["pearson_r"].mean(), "bias": middle["bias"]}
+    result = {key: float(value) for key, value in result.items()}
+    result["cells"] = int(cells["rmsd"].count())
+    ratio = (abs(estimated - observed) / std).values
+    ratio = ratio[np.isfinite(ratio)]
+    widths = (("within_68", 0.9945), ("within_95", 1.96))
+    return result | {name: float(np.mean(ratio < width)) for name, width in widths}
+
+
+def noise(ds: xr.Dataset) -> dict[str, float]:
+    """Noise of the retrievals of the first year."""
+    cells = ds.sel(time=TRAIN).stack(cell=("lat", "lon"))
+    cells = cells.sel(cell=cells["SMAP_AM"].notnull().any("time"))
+    rain, celsius = 24 * cells["APCP_FORA"], cells["TMP_2_FORA"] - 273.15
+    return attainable_correlation(cells["SMAP_AM"].values, rain.values, celsius.values)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=data_folder() / FILE)
+    parser.add_argument("--units", nargs="+", choices=[*FOLDS], default=["months"])
+    parser.add_argument("--variants", nargs="+", choices=[*VARIANTS], default=["default"])
+    parser.add_argument("--result", type=Path, default=RESULTS / "smap_conus.json")
+    parser.add_argument("--seed", type=int, default=0)
+    parsed = parser.parse_args(arguments)
+    ds = load(parsed.data)
+    runs = [(unit, variant) for unit in parsed.units for variant in parsed.variants]
+    rows = [cross_validate(ds, *run, parsed.seed) for run in runs]
+    write_result(provenance() | {"retrieval_noise": noise(ds), "rows": rows}, parsed.result)
+
+
+if __name__ == "__main__":
+    main()
