@@ -30,6 +30,9 @@ SMAP_ESTIMATES = {
     "bilstm_alone": "Bi-LSTM, no local part, no antecedent predictors",
     "atlstm": "AtLSTM",
     "atlstm_alone": "AtLSTM, no local part, no antecedent predictors",
+    "lstm": "LSTM",
+    "lstm_alone": "LSTM, no local part, no antecedent predictors",
+    "xgboost": "XGBoost",
 }
 Row = dict[str, Any]
 

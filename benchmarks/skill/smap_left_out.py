@@ -1,7 +1,7 @@
-"""Scores of estimates of SMAP on days left out: ``python -m benchmarks.skill.smap_left_out``.
+"""Scores of estimates of SMAP left out of the fit: ``python -m benchmarks.skill.smap_left_out``.
 
 Months of the first year of :mod:`benchmarks.skill.smap_conus` are left out of the fit in turn, or
-whole quarters.
+whole quarters; or cells, in boxes of five degrees.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from benchmarks.provenance import RESULTS, provenance, write_result
 from benchmarks.skill.evaluation_records import data_folder
 from benchmarks.skill.retrieval_noise import attainable_correlation
 from benchmarks.skill.smap_conus import FILE, TRAIN, load
+from xsm.training.splits import split_cells
 
 FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in days
+CELLS = "cells"
+SEEDS_OF_CELLS = 3  # each leaves out other cells
 ALONE = {"antecedent": False, "local": False}
 VARIANTS: dict[str, dict[str, Any]] = {  # arguments of the fit
     "default": {},
@@ -32,6 +35,9 @@ VARIANTS: dict[str, dict[str, Any]] = {  # arguments of the fit
     "bilstm_alone": {"model": "bilstm", **ALONE},
     "atlstm": {"model": "atlstm"},
     "atlstm_alone": {"model": "atlstm", **ALONE},
+    "lstm": {"model": "lstm"},
+    "lstm_alone": {"model": "lstm", **ALONE},
+    "xgboost": {"model": "xgboost"},
 }
 
 
@@ -52,6 +58,26 @@ def cross_validate(ds: xr.Dataset, unit: str, variant: str, seed: int) -> dict[s
         model = xsm.fit_estimator(part, "SMAP_AM", seed=seed, **VARIANTS[variant])
         parts.append(xsm.estimate(part, model=model).where(left_out))
     row = {"left_out": unit, "estimate": variant, **scores(parts, ds["SMAP_AM"])}
+    return row | {"cpu_seconds": round(time.process_time() - begin)}
+
+
+def leave_out_cells(ds: xr.Dataset, variant: str, first_seed: int) -> dict[str, Any]:
+    """Scores of cells that no fit has used, on the days of the first year: means over seeds."""
+    begin, rows = time.process_time(), []
+    has_target = ds["SMAP_AM"].notnull().any("time")
+    lat, lon = (grid.values[has_target.values] for grid in xr.broadcast(ds["lat"], ds["lon"]))
+    for seed in range(first_seed, first_seed + SEEDS_OF_CELLS):
+        options = {"split": "blocked", "seed": seed, **VARIANTS[variant]}
+        model = xsm.fit_estimator(ds, "SMAP_AM", **options)
+        part = split_cells(lat, lon, "blocked", seed)
+        assert np.bincount(part).tolist() == model.card["split"]["cells"]
+        left_out = has_target.copy()
+        left_out.values[has_target.values] = part == 2
+        sm = xsm.estimate(ds, model=model).where(left_out)
+        rows.append(scores([sm], ds["SMAP_AM"]))
+    mean = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    mean["cells"] = sum(row["cells"] for row in rows)
+    row = {"left_out": CELLS, "estimate": variant, **mean}
     return row | {"cpu_seconds": round(time.process_time() - begin)}
 
 
@@ -84,14 +110,19 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=data_folder() / FILE)
-    parser.add_argument("--units", nargs="+", choices=[*FOLDS], default=["months"])
+    parser.add_argument("--units", nargs="+", choices=[*FOLDS, CELLS], default=["months"])
     parser.add_argument("--variants", nargs="+", choices=[*VARIANTS], default=["default"])
     parser.add_argument("--result", type=Path, default=RESULTS / "smap_conus.json")
     parser.add_argument("--seed", type=int, default=0)
     parsed = parser.parse_args(arguments)
     ds = load(parsed.data)
     runs = [(unit, variant) for unit in parsed.units for variant in parsed.variants]
-    rows = [cross_validate(ds, *run, parsed.seed) for run in runs]
+    rows = [
+        leave_out_cells(ds, variant, parsed.seed)
+        if unit == CELLS
+        else cross_validate(ds, unit, variant, parsed.seed)
+        for unit, variant in runs
+    ]
     write_result(provenance() | {"retrieval_noise": noise(ds), "rows": rows}, parsed.result)
 
 

@@ -86,6 +86,19 @@ def test_cross_validation_is_written_with_its_settings(tmp_path, quick):
     assert table(json.loads(result.read_text())).count("\n| ") == 2
 
 
+def test_cells_left_out_are_those_of_the_split(tmp_path, quick, monkeypatch):
+    path, _ = synthetic_file(tmp_path)
+    apart = tmp_path / "apart.nc"
+    with xr.open_dataset(path) as ds:  # in boxes of their own
+        ds.assign_coords(lat=[45.0, 30.0], lon=[-120.0, -110.0, -100.0, -90.0]).to_netcdf(apart)
+    monkeypatch.setattr(smap_left_out, "SEEDS_OF_CELLS", 2)
+    result = tmp_path / "cells.json"
+    smap_left_out.main(["--data", str(apart), "--units", "cells", "--result", str(result)])
+    (row,) = json.loads(result.read_text())["rows"]
+    assert (row["left_out"], row["estimate"], row["cells"]) == ("cells", "default", 2)
+    assert 0 < row["ubrmse"] <= row["rmse"] < 0.2 and -1 <= row["r"] <= 1
+
+
 @pytest.mark.parametrize(("unit", "guard"), [("months", 7), ("quarters", 10)])
 def test_every_day_is_left_out_once_behind_a_guard(unit, guard):
     days = np.datetime64("2015-04-01", "ns") + np.arange(731) * np.timedelta64(1, "D")
