@@ -211,9 +211,11 @@ def smap_conus(result: dict[str, Any]) -> str:
         name = SMAP_ESTIMATES[row["estimate"]]
         inside = [number(100 * row[f"within_{level}"], 1) for level in (68, 95)]
         body.append([row["left_out"], name, *figures, number(row["bias"], 4), *inside])
-    cells, limit = result["rows"][0]["cells"], result["retrieval_noise"]
+    limit = result["retrieval_noise"]
+    cells = {row["left_out"]: row["cells"] for row in result["rows"]}
+    medians = ", ".join(f"{count} ({left_out} left out)" for left_out, count in cells.items())
     note = (
-        f"Medians over {cells} cells, m3 m-3; the first year only. Measured {result['date']}. "
+        f"Medians over cells, m3 m-3: {medians}; the first year only. Measured {result['date']}. "
         f"The noise of successive retrievals in dry spells is {number(limit['std'], 4)} (median of "
         f"{limit['cells']} cells). A perfect estimate would reach an R of {number(limit['r'], 3)}."
     )
