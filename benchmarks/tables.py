@@ -66,17 +66,31 @@ def _note(result: Result, methods: dict[str, dict[str, Result]]) -> str:
 def gapfill(result: Result, reference: str = "retrieval", scope: str = "strict") -> str:
     """RMSE by gap pattern, and the other scores of all gaps."""
     methods = _by_method(result, reference, scope)
-    head = ["RMSE, m3 m-3", *GAP_PATTERNS.values(), "all", "MAE", "bias", "R", "R anomalies"]
+    head = [
+        "RMSE, m3 m-3",
+        *GAP_PATTERNS.values(),
+        "all",
+        "MAE",
+        "CRPS",
+        "bias",
+        "R",
+        "R anomalies",
+    ]
     rows = []
     for name, by_pattern in methods.items():
         overall = by_pattern["all"]
         rows.append(
             [METHODS.get(name, f"`{Path(name).stem}`")]
             + [number(by_pattern[key]["rmsd"], 4) for key in (*GAP_PATTERNS, "all")]
-            + [number(overall["mae"], 4), f"{overall['bias']:+.4f}"]
+            + [number(overall["mae"], 4), number(_crps(overall), 4), f"{overall['bias']:+.4f}"]
             + [number(overall[key], 3) for key in ("r", "r_anomaly")]
         )
     return markdown(head, rows) + "\n\n" + _note(result, methods)
+
+
+def _crps(row: Result) -> float | None:
+    """Continuous ranked probability score; without uncertainty it is the mean absolute error."""
+    return row.get("crps", None if "coverage_68" in row else row["mae"])
 
 
 def intervals(result: Result, reference: str = "retrieval", scope: str = "strict") -> str:
@@ -227,6 +241,11 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     ),
     "intervals-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", intervals),
     "intervals-osse": ("gapfill_osse", "-m benchmarks.skill.gapfill --data osse", intervals),
+    "area-means": (
+        "area_means",
+        "-m benchmarks.skill.area_means",
+        _from("benchmarks.skill.area_means", "table"),
+    ),
     "consistency": ("consistency", "-m benchmarks.skill.consistency", consistency),
     "throughput": ("throughput_amsr2", "-m benchmarks.skill.throughput", throughput),
     **{f"speed-{name}": row for name, row in _CPU.items()},

@@ -17,6 +17,7 @@ from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.conventions.time_axis import gap_days
 from xsm.errors import InputError
 from xsm.options import get_option
+from xsm.sampled_fill import check_samples, samples_of_fill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,8 @@ def gapfill(
     predictors: str | Sequence[str] | xr.Dataset | None = None,
     calibrate: bool | None = None,
     statistics: xr.Dataset | None = None,
+    samples: int | None = None,
+    seed: int = 0,
     backend: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
@@ -94,6 +97,13 @@ def gapfill(
     statistics : Dataset, optional
         Of :func:`xsm.record_statistics`, for a few new days of a long record. Default: those of
         `obj` itself.
+    samples : int, optional
+        Also return so many samples of the filled variable, whose errors are correlated in space and
+        time: the spread of their area means and monthly means is the uncertainty of those. See
+        Notes.
+    seed : int
+        Of the samples. The same seed gives the same samples, whatever the chunks; fewer samples are
+        the first of more.
     backend, device, dtype, progress : optional
         See :class:`xsm.set_options`, which sets them for many calls.
 
@@ -114,7 +124,8 @@ def gapfill(
           filled_by_interpolation (the network has less than half of the weight, see
           `calibrate`; the others are interpolation in time, or in space and time);
           departure_from_background_filled_by_network and ..._by_interpolation, the same two where
-          there is a background; filled_by_background.
+          there is a background; filled_by_background;
+        - ``<var>_samples``, if `samples` are asked for, with a first dimension ``sample``.
 
     Raises
     ------
@@ -137,6 +148,12 @@ def gapfill(
     interpolation the others. The attribute ``gapfill_hidden_rmse`` of the filled variable has the
     errors. The same call on the same values gives the same result (see
     :mod:`xsm.gapfilling.method_weights`).
+    A sample is the filled value plus ``<var>_uncertainty`` times an error of unit variance;
+    observed values are the same in all. The errors are Gaussian fields whose correlation is fitted
+    to the errors at hidden values, see :mod:`xsm.gapfilling.error_correlation`; near the limits of
+    valid values they are rectified, with the same mean and standard deviation. They are those of
+    what the sensor would have retrieved. Samples take as much memory as so many records; on Dask
+    they stay lazy, each in the chunks of the record.
     The network is a 3-D partial convolution after Zhang et al. (2021), doi
     10.5194/essd-13-1385-2021.
 
@@ -148,13 +165,17 @@ def gapfill(
         filled = xsm.gapfill(ds, var="my_moisture")
         filled = ds.sm.gapfill(predictors=weather)
         filled = ds.sm.gapfill(background=reanalysis["swvl1"])
+        filled = ds.sm.gapfill(samples=50)
+        area = numpy.cos(numpy.deg2rad(filled["lat"]))
+        means = filled["soil_moisture_samples"].weighted(area).mean(("lat", "lon"))
+        means.std("sample")
     """
     if isinstance(obj, xr.DataTree):
         arguments = {k: v for k, v in locals().items() if k != "obj"}
         return over_groups(gapfill, obj, soil_moisture_groups(obj, var), **arguments)
     from xsm.blockwise.chunks import chunk_file_backed
     from xsm.conventions.land import land_mask, names_globe
-    from xsm.gapfilling.background import fill_departures
+    from xsm.gapfilling.background import departures, fill_departures
     from xsm.gapfilling.fill import fill
     from xsm.gapfilling.given_statistics import planes_and_cycle
     from xsm.gapfilling.task import GapfillTask
@@ -169,6 +190,8 @@ def gapfill(
             "a background. A field such as a reanalysis may be one of the predictors."
         )
     record = gridded_record(obj, var, consecutive=True)
+    if samples is not None:
+        check_samples(obj, record, samples, seed)
     network = load_model(model)
     settings = {
         "backend": get_option("backend", backend),
@@ -221,6 +244,10 @@ def gapfill(
         arrays, calibrations = fill(values, task)
     else:
         arrays, calibrations = fill_departures(values, field, task)
+    drawn = None
+    if samples is not None:
+        fitted_to = (values, task) if field is None else departures(values, field, task)
+        drawn = samples_of_fill(arrays, calibrations, fitted_to, task, record, (samples, seed))
     filled, std, flag = map(record.to_stored_order, arrays)
     options = {
         "max_gap": max_gap,
@@ -233,6 +260,8 @@ def gapfill(
         "predictors": None if predictors is None else origin,
         "calibrate": calibrate,
         "statistics": None if statistics is None else "given",
+        "samples": samples,
+        "seed": None if samples is None else seed,
     }
     result = filled_dataset(
         obj,
@@ -243,6 +272,7 @@ def gapfill(
         coverage_factors=_coverage_factors(network.card),
         hidden_rmse=_hidden_rmse(calibrations, task, of_departures=field is not None),
         background=origin,
+        samples=drawn,
     )
     if data is not given:  # a file that was read in blocks: the result is in memory, as for others
         names = [n for n in _output_names(record.name) if n in result]
@@ -315,8 +345,8 @@ def _hidden_rmse(
     return "\n".join(dict.fromkeys(texts))
 
 
-def _output_names(name: str) -> tuple[str, str, str]:
-    return name, f"{name}_uncertainty", f"{name}_flag"
+def _output_names(name: str) -> tuple[str, ...]:
+    return name, f"{name}_uncertainty", f"{name}_flag", f"{name}_samples"
 
 
 def _coverage_factors(card: Mapping[str, Any]) -> dict[str, float]:

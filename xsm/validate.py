@@ -127,9 +127,9 @@ def validate(
         can have (bias, rmsd), but no correlation. Several products add ``product``,
         and ``tc_*`` (triple, dataset): see :func:`xsm.metrics.triple_collocation`. Another product
         adds ``summary_*``. Simulated gaps add ``fraction_filled``, ``anomaly_r``, ``coverage_68``,
-        ``coverage_95``, ``edge_discontinuity`` and, for a year or more, the annual harmonic. Lazy
-        for Dask input, except for stations and simulated gaps. The attribute ``settings`` holds
-        the arguments.
+        ``coverage_95``, ``crps``, ``edge_discontinuity`` and, for a year or more, the annual
+        harmonic. Lazy for Dask input, except for stations and simulated gaps. The attribute
+        ``settings`` holds the arguments.
 
     Raises
     ------

@@ -3,7 +3,9 @@
 All methods are scored on exactly the same cells. Where a method gives no estimate, its row uses the
 mean of the cell ("climatology") and counts those cells (``n_unfilled``). Each row also has the
 error on the common cells, those that every method filled (``n_common``, ``rmsd_common``). Coverage
-counts only cells for which the method gave a standard deviation.
+counts only cells for which the method gave a standard deviation. The continuous ranked probability
+score (``crps``) is that of the normal distribution with this standard deviation; of methods without
+one it is the mean absolute error.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.skill.evaluation_records import EvaluationRecord
 from benchmarks.skill.holdout import GAP_PATTERNS, HiddenCells
 from xsm.metrics import scores
+from xsm.metrics.probabilistic import gaussian_crps
 from xsm.training.splits import day_mask
 
 Row = dict[str, object]
@@ -134,6 +137,10 @@ def _score_row(
         "r_anomaly": pair_scores(complete - mean, reference - mean)["r"],
         "n_common": int(filled.sum()),
     }
+    # a cell without a standard deviation of its own has the absolute error
+    certain = np.zeros(reference.shape) if std is None else np.where(np.isfinite(std), std, 0.0)
+    certain = np.where(unfilled, 0.0, certain)
+    row["crps"] = float(np.mean(gaussian_crps(complete - reference, certain)))
     if filled.any():
         row["rmsd_common"] = pair_scores(estimate[filled], reference[filled])["rmsd"]
     if std is not None:

@@ -64,6 +64,11 @@ PROCESSES = {
 
 def made(process: Process, seed: int = 0) -> xr.DataArray:
     """A record of a process."""
+    return made_with_truth(process, seed)[0]
+
+
+def made_with_truth(process: Process, seed: int = 0) -> tuple[xr.DataArray, NDArray[Any]]:
+    """A record of a process, and what it was before noise and gaps."""
     rng = np.random.default_rng(seed)
     days = np.arange(process.shape[0])
     noise = rng.standard_normal(process.shape)
@@ -74,8 +79,8 @@ def made(process: Process, seed: int = 0) -> xr.DataArray:
     for t in days[1:]:
         signal[t] = process.phi * signal[t - 1] + (1 - process.phi**2) ** 0.5 * noise[t]
     values = 0.25 + process.season * np.sin(2 * np.pi * days / 365)[:, None, None]
-    values = values + process.signal * signal
-    values = values + process.noise * rng.standard_normal(process.shape)
+    truth = values + process.signal * signal
+    values = truth + process.noise * rng.standard_normal(process.shape)
     values = np.clip(values, 0, 0.6)
     values[rng.random(process.shape) < process.missing] = np.nan
     coords = {
@@ -84,7 +89,7 @@ def made(process: Process, seed: int = 0) -> xr.DataArray:
         "lon": np.arange(process.shape[2]) / 4,
     }
     da = xr.DataArray(values.astype(np.float32), coords, ("time", "lat", "lon"), name="sm")
-    return da.assign_attrs(units="m3 m-3")
+    return da.assign_attrs(units="m3 m-3"), np.broadcast_to(truth, process.shape)
 
 
 def simulated(name: str) -> xr.DataArray:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.skill.gapfill_scores import HALF_WIDTH, coverage, pair_scores
+from benchmarks.skill.gapfill_scores import HALF_WIDTH, _score_row, coverage, pair_scores
 
 EST = np.array([1.0, 2.0, 4.0], np.float32)
 REF = np.array([1.0, 3.0, 1.0], np.float32)
@@ -48,3 +48,13 @@ def test_coverage_counts():
     sd = np.ones(4)
     assert coverage(np.zeros(4), sd, np.array([0, 0.9, 1.5, 3.0]), 1.0) == 0.5
     assert coverage(np.zeros(4), sd, np.array([0, 0.9, 1.5, 3.0]), 2.0) == 0.75
+
+
+def test_crps_of_a_method_without_uncertainty_is_its_absolute_error():
+    common = np.zeros(3), np.ones(3, bool), np.zeros(3)
+    row = _score_row(EST, REF, *common, None, HALF_WIDTH)
+    assert row["crps"] == pytest.approx(row["mae"])
+    certain = _score_row(EST, REF, *common, np.full(3, 1e-9), HALF_WIDTH)
+    assert certain["crps"] == pytest.approx(row["mae"])
+    uncertain = _score_row(EST, REF, *common, np.full(3, 1.0), HALF_WIDTH)
+    assert uncertain["crps"] < row["crps"]

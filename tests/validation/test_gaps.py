@@ -6,7 +6,7 @@ import pytest
 from tests.validation.samples import NO_NETWORK, gappy
 from xsm.errors import InputError
 from xsm.validate import validate
-from xsm.validation.gaps import HiddenCells, _coverage
+from xsm.validation.gaps import HiddenCells, _coverage, _crps
 
 
 def test_fill_methods_and_gap_patterns_are_scored(network):
@@ -66,6 +66,24 @@ def test_coverage_is_of_the_network(network):
     own = scores.sel(fill_method="default", gap_pattern="all")
     assert 0 < float(own.coverage_68) <= float(own.coverage_95) <= 1
     assert scores.coverage_95.sel(fill_method="linear").isnull().all()
+
+
+def test_crps_is_of_the_distribution_of_the_network(network):
+    scores = validate(gappy(), gaps={"n_realizations": 1, "baselines": ["linear"]})
+    assert scores.crps.dims == ("fill_method", "gap_pattern")
+    assert 0 < scores.crps.sel(fill_method="default", gap_pattern="all").item() < 0.2
+    linear = scores.sel(fill_method="linear")
+    np.testing.assert_allclose(linear.crps, linear.mae, rtol=1e-5)
+
+
+def test_crps_of_the_values_that_all_methods_fill():
+    cells = HiddenCells(
+        pattern=[np.zeros(3, np.int8)], observed=[np.array([0.1, 0.2, 0.3])],
+        filled={"n": [np.array([0.1, 0.2, 0.9])], "b": [np.array([0.2, 0.5, np.nan])]},
+        std={"n": [np.full(3, 0.1)]},
+    )  # fmt: skip
+    at_mean = 0.1 * (np.sqrt(2) - 1) / np.sqrt(np.pi)
+    np.testing.assert_allclose(_crps(cells, ["n", "b"], ["cell"])[:, 0], [at_mean, 0.2])
 
 
 def test_coverage_counts_the_values_inside():

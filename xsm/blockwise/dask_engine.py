@@ -235,6 +235,33 @@ def map_series(
     return da.block(parts)
 
 
+def map_realizations(
+    function: Callable[..., Any],
+    arrays: Sequence[Any],
+    positions: Sequence[Any],
+    number: int,
+    shared_values: Any,
+    dtype: Any,
+) -> Any:
+    """Realizations (number, T, H, W) of arrays (T, H, W), one chunk and realization at a time.
+
+    ``function(*blocks, days, rows, columns, realizations, shared_values)`` gets the `positions`
+    (three arrays, one for each axis) of a block and the numbers of its realizations; it returns an
+    array (1, t, h, w). `shared_values` is an array (P,) in one chunk.
+    """
+    import dask.array as da
+
+    chunks = arrays[0].chunks
+    along = [da.from_array(x, c) for x, c in zip(positions, chunks, strict=True)]
+    blocks = [part for x in arrays for part in (x.rechunk(chunks), "tyx")]
+    axes = [part for x, axis in zip(along, "tyx", strict=True) for part in (x, axis)]
+    realizations = da.arange(number, chunks=1)
+    return da.blockwise(
+        function, "styx", *blocks, *axes, realizations, "s", shared_values, "p",
+        concatenate=True, dtype=dtype, meta=np.empty((0,) * 4, dtype),
+    )  # fmt: skip
+
+
 def pad_cells(x: Any, margins: Sequence[tuple[int, int]]) -> Any:
     """NaN around the last two axes of a Dask array."""
     import dask.array as da
@@ -315,11 +342,11 @@ def _whole_series(da: xr.DataArray, time: str, count: int) -> xr.DataArray:
     return da.chunk(wanted)
 
 
-def stack(arrays: Sequence[Any]) -> Any:
-    """Dask arrays along a new first axis."""
+def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """Dask arrays along a new axis."""
     import dask.array as da
 
-    return da.stack(arrays)
+    return da.stack(arrays, axis)
 
 
 def as_chunk(array: Any) -> Any:

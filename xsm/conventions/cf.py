@@ -43,6 +43,8 @@ FILL_FLAGS = (
     "filled_by_background",
 )
 
+SAMPLE = "sample"  # dimension of the samples of a fill
+
 ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL, REGIONAL = range(6)
 ESTIMATE_FLAGS = (
     "estimated",
@@ -64,6 +66,7 @@ def filled_dataset(
     coverage_factors: Mapping[str, float],
     hidden_rmse: str | None = None,
     background: str | None = None,
+    samples: tuple[Any, Mapping[str, Any]] | None = None,
 ) -> xr.Dataset:
     """The Dataset that ``gapfill`` returns: the input's, with the filled variable and its flags.
 
@@ -84,6 +87,8 @@ def filled_dataset(
         Errors at hidden values, in words.
     background : str, optional
         The background of the fill, in words.
+    samples : (array, attributes), optional
+        Samples of the filled variable, with the dimension ``sample`` before those of the variable.
     """
     from xsm.conventions.encoding import LIMITS, storage_of
 
@@ -126,8 +131,13 @@ def filled_dataset(
     outputs[companions[-1]] = xr.Variable(
         da.dims, flag, flag_attrs(f"origin of {da.attrs.get('long_name', name)}", FILL_FLAGS)
     )
-    _share_grid_mapping(da, [outputs[companion] for companion in companions], ds)
+    if samples is not None:
+        outputs[samples_name(name)] = _samples_variable(samples, variable)
+    _share_grid_mapping(da, [v for key, v in outputs.items() if key != name], ds)
     ds = ds.assign(outputs)
+    if samples is not None:
+        numbers = np.arange(samples[0].shape[0])
+        ds = ds.assign_coords({SAMPLE: (SAMPLE, numbers, {"standard_name": "realization"})})
     ds.attrs.setdefault("Conventions", CONVENTIONS)
     notes = "; ".join([f"{call}, network {identity}", *filter(None, changes)])
     ds.attrs["history"] = history_line(notes, ds.attrs.get("history"))
@@ -312,6 +322,24 @@ def _fill_uncertainty(
     both = both if quantity is None else type(quantity)(both, quantity.units)
     comment = {"comment": "where the value was filled: one standard deviation of it"}
     return xr.Variable(da.dims, both, stored.attrs | comment, stored.encoding), stored.change
+
+
+def samples_name(name: str) -> str:
+    """Name of the samples of a variable."""
+    return f"{name}_samples"
+
+
+def _samples_variable(
+    samples: tuple[Any, Mapping[str, Any]], variable: SoilMoistureVariable
+) -> xr.Variable:
+    da, (array, attrs) = variable.da, samples
+    name = str(da.name or UNNAMED)
+    described = {"long_name": f"samples of filled {da.attrs.get('long_name', name)}"}
+    if "standard_name" in da.attrs:
+        described["standard_name"] = da.attrs["standard_name"]
+    if variable.quantity is None:
+        described["units"] = units_of(da) or _product_units(name)
+    return xr.Variable((SAMPLE, *da.dims), _with_pint(array, variable), described | dict(attrs))
 
 
 def _product_units(name: str) -> str:

@@ -157,16 +157,8 @@ def fill_departures(data: Any, background: Any, task: GapfillTask) -> Any:
         Of any unit.
     task : GapfillTask
     """
-    lazy = hasattr(data, "chunks")
-    if lazy:
-        planes = engine.shared(regression(data, background)).rechunk(-1)
-    else:
-        background = np.asarray(background)
-        planes = regression(data, background)
-    departure = background_departure(background, planes).astype(task.dtype)
-    span = 1.0 / task.to_m3m3_factor
-    departures = replace(task, valid_range=(-span, 2.0 * span))
-    (filled, std, flag), calibrations = fill(data - departure, departures)
+    background, planes, departure, of_departures = _departure(data, background, task)
+    (filled, std, flag), calibrations = fill(data - departure, of_departures)
     low, high = (task.dtype.type(limit) for limit in task.valid_range)
     total = np.clip(filled + departure, low, high)
     filled = np.where(flag == OBSERVED, data.astype(task.dtype), total)
@@ -182,6 +174,24 @@ def fill_departures(data: Any, background: Any, task: GapfillTask) -> Any:
         ),
         calibrations,
     )
+
+
+def departures(data: Any, background: Any, task: GapfillTask) -> tuple[Any, GapfillTask]:
+    """What :func:`fill_departures` fills: departures of the record, and the task for them."""
+    *_, departure, of_departures = _departure(data, background, task)
+    return data - departure, of_departures
+
+
+def _departure(data: Any, background: Any, task: GapfillTask) -> tuple[Any, Any, Any, GapfillTask]:
+    """The background as an array, its regression, its departure, and the task for the rest."""
+    if hasattr(data, "chunks"):
+        planes = engine.shared(regression(data, background)).rechunk(-1)
+    else:
+        background = np.asarray(background)
+        planes = regression(data, background)
+    departure = background_departure(background, planes).astype(task.dtype)
+    span = 1.0 / task.to_m3m3_factor
+    return background, planes, departure, replace(task, valid_range=(-span, 2.0 * span))
 
 
 def _with_background(flag: Any, given: Any) -> Any:

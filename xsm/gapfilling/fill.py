@@ -145,20 +145,20 @@ def _fill_record(
     return calibration
 
 
-def _calibrates(shape: tuple[int, ...], task: GapfillTask) -> bool:
+def calibrates(shape: tuple[int, ...], task: GapfillTask) -> bool:
     return task.calibrate and int(np.prod(shape[-3:])) <= MAX_VALUES
 
 
 def _calibration_in_memory(record: DailyArray, task: GapfillTask) -> Calibration | None:
-    if not _calibrates(record.raw.shape, task):
+    if not calibrates(record.raw.shape, task):
         return None
     chosen = samples(record.shape, part_margin(task), task.wrap, task.first_column)
-    parts = [_read_sample(record, sample) for sample in chosen]
+    parts = [read_sample(record, sample) for sample in chosen]
     predict = partial(predict_hidden, task=task)
     return calibrate(parts, chosen, task.calendar, predict)
 
 
-def _read_sample(record: DailyArray, sample: Sample) -> Floats:
+def read_sample(record: DailyArray, sample: Sample) -> Floats:
     days, rows, columns = sample.window
     present = record.present(days)
     out = np.full([part.stop - part.start for part in sample.window], np.nan, np.float32)

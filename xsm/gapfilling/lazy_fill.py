@@ -130,7 +130,7 @@ def _mixed(data: Any, result: Filled, task: GapfillTask) -> Filled:
     mixture = engine.map_series(
         partial(mixture_of_series, calendar=task.calendar, margin=REACH_CELLS),
         engine.pad_cells(values, beyond),
-        (_lazy_calibration(data, task), "p"),
+        (lazy_calibration(data, task), "p"),
         outputs=4,
         workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
         margin=REACH_CELLS,
@@ -416,8 +416,20 @@ def _long_gaps_of_block(
     return long_gaps(missing, task.max_gap)[days]
 
 
-def _lazy_calibration(data: Any, task: GapfillTask) -> Any:
+def lazy_calibration(data: Any, task: GapfillTask) -> Any:
     """:meth:`Calibration.to_vector` as a Dask array in one chunk."""
+    parts, margins, chosen = lazy_samples(data, task)
+    function = partial(
+        _calibration_of_blocks,
+        margins=margins,
+        chosen=chosen,
+        task=task,
+    )
+    return engine.shared(engine.combine_arrays(function, parts, (VECTOR,)))
+
+
+def lazy_samples(data: Any, task: GapfillTask) -> tuple[list[Any], list[Any], list[Sample]]:
+    """The samples of a Dask array, m3 m-3, the cells beyond its edges, and where they lie."""
     shape = (task.dates.size, *data.shape[1:])
     chosen = samples(shape, part_margin(task), task.wrap, task.first_column)
     values = insert_absent_days(_lazy_m3m3(data, task), task.positions)
@@ -426,13 +438,7 @@ def _lazy_calibration(data: Any, task: GapfillTask) -> Any:
         part, beyond = cut_cells(values[sample.window[0]], *sample.window[1:], task.wrap)
         parts.append(part)
         margins.append(beyond)
-    function = partial(
-        _calibration_of_blocks,
-        margins=margins,
-        chosen=chosen,
-        task=task,
-    )
-    return engine.shared(engine.combine_arrays(function, parts, (VECTOR,)))
+    return parts, margins, chosen
 
 
 def _calibration_of_blocks(

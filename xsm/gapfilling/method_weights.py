@@ -9,7 +9,7 @@ deviation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -159,13 +159,15 @@ def samples(
     return out
 
 
-def hidden_values(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
+def hidden_values(
+    values: Floats, box: Window, seed: Sequence[int], fractions: Mapping[str, float] = FRACTIONS
+) -> Bools:
     """Choose values of a box to hide, in the patterns of real gaps; bool (T, H, W)."""
     valid = np.isfinite(values[box])
     days, *cells = valid.shape
     chosen = np.zeros_like(valid)
     if valid.any():
-        for number, (kind, fraction) in enumerate(FRACTIONS.items()):
+        for number, (kind, fraction) in enumerate(fractions.items()):
             if kind == "long" and days < HIDDEN_DAYS - 5:
                 continue
             if kind in ("block", "swath") and min(cells) < MIN_PATCH:
@@ -260,7 +262,7 @@ VECTOR = CLASSES * len(METHODS) + CLASSES + 2 * len(Covariance._fields) + 2 + le
 @dataclass
 class Hidden:
     """Hidden values so far: estimates (n, M), observed, standard deviation of the network, the
-    temporal and the space-time interpolation, class and fold (n,)."""
+    temporal and the space-time interpolation, class and fold (n,); day, row and column (n, 3)."""
 
     estimates: NDArray[np.float64]
     observed: NDArray[np.float64]
@@ -269,6 +271,7 @@ class Hidden:
     space_time_std: NDArray[np.float64]
     group: NDArray[np.int64]
     fold: NDArray[np.int64]
+    position: NDArray[np.int64]
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -314,7 +317,7 @@ def calibrate(
             hidden = hidden_values(parts[n], box, (number, n))
             if hidden.any():
                 sample = parts[n], hidden, of[n], calendars[n]
-                rounds.append(_estimate(*sample, compared, number, correlation))
+                rounds.append(estimate_hidden(*sample, compared, number, correlation))
         total = _joined(rounds)
         if total is None or total.observed.size >= ENOUGH or _network_is_best(total):
             break
@@ -333,7 +336,7 @@ def _sums_shape() -> tuple[int, int]:
     return len(LAGS) + 1, 2
 
 
-def _estimate(
+def estimate_hidden(
     values: Floats,
     hidden: Bools,
     sample: Sample,
@@ -365,7 +368,7 @@ def _estimate(
     fold = (days // 15 + rows // 8 + columns // 8 + number) % FOLDS
     group = np.searchsorted(LAST_DAYS, days_to_observation(series)[at])
     stds = network[1][hidden], own_std[own], space_time[1]
-    parts = (joined.T, values[hidden], *stds, group, fold)
+    parts = (joined.T, values[hidden], *stds, group, fold, np.argwhere(hidden))
     return Hidden(
         *(np.asarray(x)[usable].astype(np.float64) for x in parts[:5]),
         *(x[usable] for x in parts[5:]),

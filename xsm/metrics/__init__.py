@@ -17,6 +17,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "effective_sample_size": "xsm.metrics.significance:effective_sample_size",
         "interval": "xsm.metrics.intervals:interval",
         "kendall_tau": "xsm.metrics.correlation:kendall_tau",
+        "crps_ensemble": "xsm.metrics.probabilistic:crps_ensemble",
+        "crps_gaussian": "xsm.metrics.probabilistic:crps_gaussian",
         "kge": "xsm.metrics.error:kge",
         "mae": "xsm.metrics.error:mae",
         "mse": "xsm.metrics.error:mse",

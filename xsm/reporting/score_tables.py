@@ -40,6 +40,7 @@ SHORT_NAMES = {
     "fraction_filled": "filled",
     "coverage_68": "inside 68 %",
     "coverage_95": "inside 95 %",
+    "crps": "CRPS",
     "err_std": "error",
     "snr_db": "SNR",
 }

@@ -19,6 +19,8 @@ from xsm.conventions.record import GriddedRecord
 from xsm.conventions.variables import UNITS, to_m3m3
 from xsm.errors import InputError
 from xsm.gapfilling.gap_patterns import sample_gaps
+from xsm.metrics.probabilistic import LONG_NAME as CRPS_LONG_NAME
+from xsm.metrics.probabilistic import gaussian_crps
 from xsm.metrics.table import METRICS
 from xsm.progress import bar
 from xsm.validation.annual_harmonic import annual_cycle
@@ -97,8 +99,9 @@ def validate_gaps(
     -------
     Dataset
         Metrics over the hidden cells that all methods fill; ``fraction_filled`` of each method;
-        ``coverage_68`` and ``coverage_95`` of the networks; ``edge_discontinuity`` and the annual
-        harmonic.
+        ``coverage_68`` and ``coverage_95`` of the networks; ``crps``, of the normal distribution
+        that a network states, and the mean absolute error of the other methods;
+        ``edge_discontinuity`` and the annual harmonic.
     """
     values = _in_memory(record)
     if not np.isfinite(values).any():
@@ -150,6 +153,7 @@ def validate_gaps(
         )
     scores = _scores(record, cells, score_options, patterns, by)
     scores = scores.assign(_coverage(cells, factors, list(methods), patterns))
+    scores = scores.assign(crps=_crps(cells, list(methods), patterns))
     scores = scores.assign(differences.ratios(list(methods)))
     if patch_maps:
         scores = scores.assign(_patch_maps(record, patch_maps, list(methods), patterns))
@@ -378,6 +382,28 @@ def _coverage(
         attrs = {"long_name": f"fraction of values inside the {level} % interval", "units": "1"}
         variables[f"coverage_{level}"] = (DIMS, coverage, attrs)
     return variables
+
+
+def _crps(cells: HiddenCells, methods: Sequence[str], patterns: Sequence[str]) -> Any:
+    """Continuous ranked probability score (fill_method, gap_pattern) of the values that all fill.
+
+    Of a method without uncertainty it is the mean absolute error.
+    """
+    observed = np.concatenate(cells.observed)
+    filled = {name: np.concatenate(parts) for name, parts in cells.filled.items()}
+    filled_by_all = np.isfinite(np.stack(list(filled.values()))).all(axis=0)
+    masks = list(_pattern_masks(np.concatenate(cells.pattern), patterns).values())
+    score = np.full((len(methods), len(masks)), np.nan)
+    for row, name in enumerate(methods):
+        parts = cells.std.get(name)
+        std = np.zeros(observed.size) if parts is None else np.concatenate(parts)
+        own = gaussian_crps(filled[name] - observed, std)
+        for column, mask in enumerate(masks):
+            inside = mask & filled_by_all & np.isfinite(own)
+            if inside.any():
+                score[row, column] = own[inside].mean()
+    attrs = {"long_name": CRPS_LONG_NAME, "units": UNITS}
+    return xr.DataArray(score, dims=DIMS, attrs=attrs)
 
 
 def _pattern_masks(
