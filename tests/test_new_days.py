@@ -147,3 +147,8 @@ def test_days_and_stores_that_do_not_fit(ds, tmp_path):
     xsm.write_zarr(changed, path, mode="overwrite", progress=False)
     with pytest.raises(InputError, match="was filled by the model other"):
         xsm.append_zarr(ds.isel(time=slice(20, 22)), path)
+
+
+def test_samples_are_refused_by_a_store_that_grows(ds, tmp_path):
+    with pytest.raises(InputError, match="samples=3: .* holds no samples"):
+        xsm.append_zarr(ds, tmp_path / "filled.zarr", samples=3)

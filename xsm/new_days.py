@@ -92,7 +92,7 @@ def append_zarr(
     model : str, Path or Model
         The one that filled the store.
     **options
-        Further options of :func:`xsm.gapfill`.
+        Further options of :func:`xsm.gapfill`, other than ``samples``.
 
     Returns
     -------
@@ -118,6 +118,11 @@ def append_zarr(
     """
     from xsm.networks.block_inference import load_model
 
+    if options.get("samples") is not None:
+        raise InputError(
+            f"samples={options['samples']!r}: a store that grows holds no samples, whose "
+            "correlation is that of a whole record. Fill the record with xsm.gapfill(samples=...)."
+        )
     network = load_model(model)
     identity = str(getattr(network, "identity", network.name))
     new = gridded_record(obj, var, consecutive=True)
