@@ -12,7 +12,7 @@ form of a correlation that is valid in any number of dimensions (Schoenberg, 193
 - Random numbers are those of Philox (Salmon et al., 2011, doi 10.1145/2063384.2063405), a function
   of seed, record, sample, field, day and position. Nothing depends on what else is drawn.
 - In space: white noise on nodes L apart is smoothed by a Gaussian of standard deviation L / sqrt 2
-  along columns, then along rows (Oliver, 1995, doi 10.1007/BF02084467).
+  along columns, then along rows (Oliver, 1995, Mathematical Geology 27, 939-960).
 - In time: a day halfway between two others, s days away each, is given by
   ``z = r (z_before + z_after) / (1 + r^2) + sqrt((1 - r^2) / (1 + r^2)) e`` with ``r = phi^s``, the
   conditional distribution of an autoregressive process. So a day needs a few others only, not all

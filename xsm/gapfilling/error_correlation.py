@@ -2,9 +2,9 @@
 
 Filled values near each other are estimated from the same observations, so their errors are alike.
 As for the weights of the methods (:mod:`xsm.gapfilling.method_weights`), some of the
-observations of a sample are hidden and filled, now by the mixture that fills the record. Their
-errors, divided by the standard deviation that the fill states, give an empirical correlogram, and
-a mixture of correlations in space and time is fitted to it:
+observations of a sample are hidden and filled, now by the mixture that fills the record. Products
+of their errors over those of the standard deviations that the fill states give an empirical
+correlogram, and a mixture of correlations in space and time is fitted to it:
 
 ``rho(d, l) = sum_k w_k exp(-d^2 / (2 L_k^2)) phi_k^l``,  ``w_k >= 0``,  ``sum_k w_k = 1``,
 
@@ -118,11 +118,11 @@ def fit_error_correlation(
             network = predict if with_network else None
             sample = part, hidden, of[n], calendars[n]
             estimates = estimate_hidden(*sample, network, turn, calibration.correlation)
-            errors = standardised_errors(estimates, calibration)
+            errors, std = standardised_errors(estimates, calibration)
             rows = of[n].window[1]
             inside = width[np.clip(np.arange(rows.start, rows.stop), 0, width.size - 1)]
             cells = float(np.mean(inside))
-            sums += pair_sums(errors, estimates.position, part.shape, cells)
+            sums += pair_sums(errors, std, estimates.position, cells)
             number += errors.size
         if number >= ENOUGH:
             break
@@ -138,8 +138,11 @@ def _with_large_box(sample: Sample) -> Sample:
     return sample._replace(box_shape=(days, rows, columns))
 
 
-def standardised_errors(hidden: Hidden, calibration: Calibration) -> NDArray[np.float64]:
-    """Errors (n,) of the mixture over the standard deviation that it states; NaN where unknown."""
+def standardised_errors(
+    hidden: Hidden, calibration: Calibration
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Errors (n,) of the mixture over the standard deviation that it states, NaN where unknown, and
+    this standard deviation, m3 m-3."""
     weights = calibration.weights[hidden.group]
     used = weights > 0
     mixture = np.where(used, weights * np.where(used, hidden.estimates, 0), 0).sum(axis=1)
@@ -151,48 +154,50 @@ def standardised_errors(hidden: Hidden, calibration: Calibration) -> NDArray[np.
     std = std * calibration.factor[hidden.group]
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = (mixture - hidden.observed) / std
-    return np.clip(np.where(np.isfinite(errors), errors, np.nan), -LARGEST, LARGEST)
+    return np.clip(np.where(np.isfinite(errors), errors, np.nan), -LARGEST, LARGEST), std
 
 
 def _no_pairs() -> NDArray[np.float64]:
-    return np.zeros((4, len(LAGS), len(DISTANCES)))
+    return np.zeros((5, len(LAGS), len(DISTANCES)))
 
 
 def pair_sums(
     errors: NDArray[np.float64],
+    std: NDArray[np.float64],
     position: NDArray[np.int64],
-    shape: tuple[int, ...],
     width: float,
 ) -> NDArray[np.float64]:
     """Sums over pairs of errors by lag and distance, additive over parts of a record.
 
     Parameters
     ----------
-    errors : ndarray, shape (n,)
+    errors, std : ndarray, shape (n,)
+        :func:`standardised_errors`.
     position : ndarray of int, shape (n, 3)
         Day, row and column.
-    shape : (int, int, int)
-        Days, rows and columns.
     width : float
         Of a cell over its height.
 
     Returns
     -------
-    ndarray, shape (4, L, D)
-        Sum of products, number of pairs, sums of their distances in cells and of their lags, by
+    ndarray, shape (5, L, D)
+        Sum of the products of the errors (not standardised), number of pairs, sums of their
+        distances in cells and of their lags, and of the products of their standard deviations, by
         ``LAGS`` and ``DISTANCES``. At lag 0 each pair counts twice.
     """
     there = np.isfinite(errors)
-    errors, position = errors[there], position[there]
+    errors, std, position = errors[there], std[there], position[there]
     if not errors.size:
         return _no_pairs()
     low, high = position.min(axis=0), position.max(axis=0)
-    sizes = np.minimum(high - low + 1, np.asarray(shape))
-    padded = [next_fast_len(2 * int(n) - 1, real=True) for n in sizes]
-    values, mask = np.zeros(sizes), np.zeros(sizes)
+    padded = [next_fast_len(2 * int(n) - 1, real=True) for n in high - low + 1]
     at = tuple((position - low).T)
-    values[at], mask[at] = errors, 1.0
-    products, pairs = (irfftn(abs(rfftn(field, padded)) ** 2, padded) for field in (values, mask))
+    over_pairs = []
+    for values in (errors * std, np.ones_like(std), std):
+        field = np.zeros(high - low + 1)
+        field[at] = values
+        over_pairs.append(irfftn(abs(rfftn(field, padded)) ** 2, padded))
+    products, pairs, variances = over_pairs
     lags, rows, columns = (np.fft.fftfreq(n, 1.0 / n).round() for n in padded)
     distance = np.hypot(rows[:, None], columns * width)
     lag = np.broadcast_to(lags[:, None, None], pairs.shape)
@@ -203,19 +208,22 @@ def pair_sums(
     bins = np.searchsorted(LAGS, lag[used]) * len(DISTANCES)
     bins += np.searchsorted(DISTANCES, distance[used])
     count = partial(np.bincount, bins, minlength=len(LAGS) * len(DISTANCES))
-    weights = products[used], number, number * distance[used], number * lag[used]
+    means = number * distance[used], number * lag[used]
+    weights = products[used], number, *means, variances[used]
     sums = [np.asarray(count(weights=part), np.float64) for part in weights]
     return np.stack(sums).reshape(_no_pairs().shape)
 
 
 def fit_weights(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights (FIELDS,) by least squares from the sums of pairs (4, L, D).
+    """Weights (FIELDS,) by least squares from the sums of pairs (5, L, D).
 
-    Each bin also counts ``PRIOR_PAIRS`` pairs with the correlation of :func:`standard_weights`. The
-    products are not divided by the variance of the errors, so that the spread of area means is that
-    of their errors, also where the stated standard deviation is not.
+    The covariance of a bin is the sum of the products of errors over that of the products of stated
+    standard deviations, so that the spread of area means is that of their errors: pairs count by
+    their part in it, and where the stated standard deviations are wrong the covariance makes up for
+    them. Each bin also counts ``PRIOR_PAIRS`` pairs with the correlation of
+    :func:`standard_weights`.
     """
-    products, pairs, distances, lags = sums
+    products, pairs, distances, lags, variances = sums
     prior = standard_weights()
     some = np.maximum(pairs, 1)
     distance = np.where(pairs > 0, distances / some, 0.0)
@@ -223,7 +231,8 @@ def fit_weights(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     fields = field_correlations(distance, lag)
     number = pairs + PRIOR_PAIRS
     expected = np.einsum("k,kld->ld", prior, fields)
-    rho = (products + PRIOR_PAIRS * expected) / number
+    own = np.where(pairs > 0, products / np.maximum(variances, 1e-300), 0.0)
+    rho = (pairs * own + PRIOR_PAIRS * expected) / number
     row_weight = np.where(pairs > 0, np.sqrt(number), 0.0)
     row_weight[0, 0] = 0.0  # one by definition
     root = np.sqrt(row_weight).ravel()

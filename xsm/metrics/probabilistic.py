@@ -67,8 +67,8 @@ def crps_ensemble(
     """Continuous ranked probability score of samples, mean over the pairs.
 
     ``mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 m (m - 1))`` of m samples: the unbiased estimate of
-    the score of the distribution that they were drawn from (Ferro, 2014, doi 10.1002/qj.2270, eq.
-    8). With ``fair=False`` the divisor is ``2 m^2``: the score of the samples themselves (Gneiting
+    the score of the distribution that they were drawn from (Ferro, 2014, doi 10.1002/qj.2270).
+    With ``fair=False`` the divisor is ``2 m^2``: the score of the samples themselves (Gneiting
     and Raftery, 2007, doi 10.1198/016214506000001437, eq. 21). 0 to inf, best 0, units of the data;
     the fair score can fall below 0.
 
