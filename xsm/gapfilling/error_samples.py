@@ -307,7 +307,7 @@ def rectified(
     --------
     >>> a, b = rectified(np.array([0.1, 0.02]), np.array([0.02, 0.02]))
     >>> a.round(4), b.round(4)
-    (array([0.1   , 0.0112]), array([0.02  , 0.0293]))
+    (array([0.1   , 0.0157]), array([0.02  , 0.0258]))
     """
     ratio = mean / np.maximum(std, np.finfo(np.float64).tiny)
     known_ratio, ratio_a, ratio_b = _rectified_table()
