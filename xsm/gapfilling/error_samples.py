@@ -21,7 +21,6 @@ from scipy.special import ndtr
 from xsm.blockwise import dask_engine as engine
 from xsm.blockwise.parallel import in_parallel
 from xsm.blockwise.tiling import DailyArray, Window, bounding_box, pad_cells, windows
-from xsm.blockwise.work_blocks import with_fingerprint
 from xsm.blockwise.worker_slots import network_slot
 from xsm.conventions.cf import FILLED
 from xsm.gapfilling.correlated_errors import FIELDS, CellGrid, Stream, correlated_errors
@@ -202,10 +201,9 @@ def _lazily(
     function = partial(_draw_block, task_range=task.valid_range, of=of, record=record)
     rows, columns = (np.arange(n) for n in values.shape[1:])
     positions = np.arange(values.shape[0]), rows, columns
-    drawn = engine.map_realizations(
+    return engine.map_realizations(
         function, filled, positions, of.number, correlations, values.dtype
     )
-    return with_fingerprint([drawn], [])[0]
 
 
 def _draw_block(
