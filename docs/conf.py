@@ -42,7 +42,7 @@ myst_heading_anchors = 3
 # Notebooks are executed when their cells change; results are cached beside the build.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(ROOT / "build" / "jupyter_cache")
-nb_execution_timeout = 120
+nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
