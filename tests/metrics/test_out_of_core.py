@@ -30,12 +30,11 @@ with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()
 limit = used + int(sys.argv[2]) * 1_000_000
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-try:
+scored(ds).to_netcdf(sys.argv[3])
+try:  # last: what was read before it failed may stay in the threads of Zarr
     ds.load()
 except MemoryError:
     print("too large to load")
-ds = xr.open_zarr(sys.argv[1], consolidated=False)
-scored(ds).to_netcdf(sys.argv[3])
 """
 
 
