@@ -30,10 +30,6 @@ with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()
 limit = used + int(allowed) * 1_000_000
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-try:
-    [opened(path).load() for path in (est, ref)]
-except MemoryError:
-    print("too large to load")
 scores = validate(opened(est), opened(ref))
 assert scores.bias.chunks is None
 scores = scores[["bias", "rmsd", "n_obs", "summary_spatial_r"]]
@@ -42,6 +38,10 @@ products = {"a": opened(est).isel(third), "b": opened(ref).isel(third)}
 options = {"metrics": "bias", "several": {"triples": False}}
 both = validate(products, opened(ref).isel(third), **options)
 scores.assign(both=both.bias, n_both=both.n_obs).to_netcdf(out)
+try:  # last: what was read before it failed may stay in the threads of Zarr
+    [opened(path).load() for path in (est, ref)]
+except MemoryError:
+    print("too large to load")
 """
 
 
