@@ -9,13 +9,15 @@ and writes ``benchmarks/results/consistency.json``.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.provenance import RESULTS, provenance, write_result
-from benchmarks.skill.gapfill_methods import fill_with_network
+from xsm.baselines.dctpls import tiles
+from xsm.networks.block_inference import fill_block, load_model, record_statistics
 
 TOLERANCE = 1e-5  # m3 m-3
 
@@ -39,6 +41,51 @@ def simulated(
     return np.where(swath | gaps | sea, np.nan, values).astype(np.float32)
 
 
+def fill_with_network(
+    values: NDArray[np.float32],
+    *,
+    model: str | Path | Any = "default",
+    where: NDArray[np.bool_] | None = None,
+    wrap: bool = False,
+    tile: int = 80,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Estimate a record with a gap-filling network.
+
+    Parameters
+    ----------
+    values : ndarray of float32, (T, H, W)
+        Daily record, m3 m-3, NaN = missing.
+    model : str, Path or Model
+        As for ``xsm.networks.block_inference.load_model``.
+    where : ndarray of bool, (T, H, W), optional
+        Cells to estimate; windows without any are skipped and stay NaN.
+    wrap : bool
+        Whether the last column is the neighbour of the first.
+    tile : int
+        Windows of `tile` x `tile` cells, with the halo the model asks for.
+
+    Returns
+    -------
+    mean, std : ndarray of float32, (T, H, W)
+        m3 m-3, of every cell of the windows computed, observed or not; NaN without an estimate.
+    """
+    loaded = load_model(model)
+    days, rows, columns = loaded.halo
+    margin = (0 if wrap else columns, 0 if wrap else columns)
+    padded = np.pad(values, ((days, days), (rows, rows), margin), constant_values=np.nan)
+    stats = record_statistics(padded[days:-days], wrap=wrap)
+    out = np.full((2, *values.shape), np.nan, dtype=np.float32)
+    for window in tiles(values.shape[1], values.shape[2], tile, 0):
+        inside = (slice(None), window.rows, window.columns)
+        if where is not None and not where[inside].any():
+            continue
+        y = np.arange(window.rows.start, window.rows.stop + 2 * rows)[:, None]
+        x = np.arange(window.columns.start, window.columns.stop + 2 * columns) - columns + margin[0]
+        x %= padded.shape[2]
+        out[(slice(None), *inside)] = fill_block(padded[:, y, x], stats[:, y, x], loaded)
+    return out[0], out[1]
+
+
 def largest(a: NDArray, b: NDArray) -> float:
     """Largest absolute difference; infinite where only one of the two is NaN."""
     if not np.array_equal(np.isnan(a), np.isnan(b)):
@@ -48,8 +95,6 @@ def largest(a: NDArray, b: NDArray) -> float:
 
 def streaming(values: NDArray[np.float32], model: Any) -> float:
     """One stream against one nine-day window per day, with the statistics of the record."""
-    from xsm.networks.block_inference import fill_block, load_model, record_statistics
-
     loaded = load_model(model)
     days, rows, columns = loaded.halo
     padded = np.pad(values, ((days, days), (rows, rows), (0, 0)), constant_values=np.nan)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from benchmarks.skill import holdout
 from benchmarks.skill.evaluation_records import EvaluationRecord
 from benchmarks.skill.gapfill_scores import HALF_WIDTH
 from xsm.baselines import baseline, dctpls, trees
-from xsm.baselines.dctpls import tiles
-from xsm.networks.block_inference import fill_block, load_model, record_statistics
+from xsm.networks.block_inference import load_model
 
 Field = NDArray[np.float32]
 BASELINES = ("linear", "window_mean", "climatology", "dctpls", "dineof", "trees")
@@ -130,48 +128,3 @@ def gapfill(values: Field, record: EvaluationRecord, model: str) -> tuple[Field,
     da = xr.DataArray(values, coords, tuple(coords), name="sm", attrs={"units": "m3 m-3"})
     filled = xsm.gapfill(da, model=model)
     return filled["sm"].values, filled["sm_uncertainty"].values
-
-
-def fill_with_network(
-    values: NDArray[np.float32],
-    *,
-    model: str | Path | Any = "default",
-    where: NDArray[np.bool_] | None = None,
-    wrap: bool = False,
-    tile: int = 80,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Estimate a record with a gap-filling network.
-
-    Parameters
-    ----------
-    values : ndarray of float32, (T, H, W)
-        Daily record, m3 m-3, NaN = missing.
-    model : str, Path or Model
-        As for ``xsm.networks.block_inference.load_model``.
-    where : ndarray of bool, (T, H, W), optional
-        Cells to estimate; windows without any are skipped and stay NaN.
-    wrap : bool
-        Whether the last column is the neighbour of the first.
-    tile : int
-        Windows of `tile` x `tile` cells, with the halo the model asks for.
-
-    Returns
-    -------
-    mean, std : ndarray of float32, (T, H, W)
-        m3 m-3, of every cell of the windows computed, observed or not; NaN without an estimate.
-    """
-    loaded = load_model(model)
-    days, rows, columns = loaded.halo
-    margin = (0 if wrap else columns, 0 if wrap else columns)
-    padded = np.pad(values, ((days, days), (rows, rows), margin), constant_values=np.nan)
-    stats = record_statistics(padded[days:-days], wrap=wrap)
-    out = np.full((2, *values.shape), np.nan, dtype=np.float32)
-    for window in tiles(values.shape[1], values.shape[2], tile, 0):
-        inside = (slice(None), window.rows, window.columns)
-        if where is not None and not where[inside].any():
-            continue
-        y = np.arange(window.rows.start, window.rows.stop + 2 * rows)[:, None]
-        x = np.arange(window.columns.start, window.columns.stop + 2 * columns) - columns + margin[0]
-        x %= padded.shape[2]
-        out[(slice(None), *inside)] = fill_block(padded[:, y, x], stats[:, y, x], loaded)
-    return out[0], out[1]

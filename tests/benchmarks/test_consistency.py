@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.skill import consistency
-from benchmarks.skill.gapfill_methods import fill_with_network
+from benchmarks.skill.consistency import fill_with_network
 from xsm.networks.block_inference import fill_block, record_statistics
 from xsm.networks.model import Model
 from xsm.networks.partial_conv import default, initial_params

@@ -228,8 +228,8 @@ def _write(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> N
 
 def _write_alone(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
     log = _begin(job, store, path)
-    names = [str(name) for name in job.by_region]
-    others = [str(name) for name in job.others]
+    names = _texts(job.by_region)
+    others = _texts(job.others)
     done = log.checksums()
     if done.size != len(job.regions) + 1:
         raise InputError(
@@ -283,7 +283,7 @@ def _write_here(job: _Write, store: Any, missing: Sequence[int]) -> Iterator[tup
         region = job.regions[number]
         part = _region_of(job, number).compute(**job.options)
         part.to_zarr(store, region=region or "auto", consolidated=False)
-        yield number, checksum(store, _names(job), region)
+        yield number, checksum(store, _texts(job.by_region), region)
 
 
 def _write_on_workers(job: _Write, store: Any, missing: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -299,7 +299,7 @@ def _writing(job: _Write, store: Any, number: int) -> Any:
     region = job.regions[number]
     part = _region_of(job, number)
     written = part.to_zarr(store, region=region or "auto", compute=False, consolidated=False)
-    finish = partial(_checksum_after, store=store, names=_names(job), region=region)
+    finish = partial(_checksum_after, store=store, names=_texts(job.by_region), region=region)
     name = f"xsm-region-{number}-{uuid4().hex}"
     return delayed(finish, pure=False)(written, dask_key_name=name)
 
@@ -308,8 +308,8 @@ def _region_of(job: _Write, number: int) -> xr.Dataset:
     return _in_chunks_of(job.obj.drop_vars(job.others).isel(job.regions[number]), job.encoding)
 
 
-def _names(job: _Write) -> list[str]:
-    return [str(name) for name in job.by_region]
+def _texts(names: Iterable[Hashable]) -> list[str]:
+    return [str(name) for name in names]
 
 
 def _checksum_after(_written: Any, **of_region: Any) -> int:
@@ -344,7 +344,7 @@ def _begin(job: _Write, store: Any, path: Any) -> WriteLog:
     if not log.created:
         _remove_half_made(job, store)
         _create(job, store, append=True)
-        others = [str(name) for name in job.others]
+        others = _texts(job.others)
         log.write_checksums([0], [checksum(store, others, {})])
         log.mark(CREATED)
         commit(store, "xsm: arrays created")

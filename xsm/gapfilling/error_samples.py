@@ -10,6 +10,7 @@ are m and s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -78,12 +79,9 @@ def error_correlations(
     """
     lazy = hasattr(data, "chunks")
     if data.ndim > 3:
-        several = len(calibrations or []) > 1
-        each = int(np.prod(data.shape[1:-3])) if several else 1
+        each, of_records = int(np.prod(data.shape[1:-3])), calibrations or []
         parts = [
-            error_correlations(
-                record, task, calibrations[n * each :][:each] if calibrations else calibrations, of
-            )
+            error_correlations(record, task, of_records[n * each :][:each], of)
             for n, record in enumerate(data)
         ]
         return engine.stack(parts) if lazy else np.stack(parts)
@@ -180,10 +178,23 @@ def _draw_window(
     out: NDArray[Any],
 ) -> None:
     block = filled[0][window], filled[1][window], filled[2][window]
-    normal = RectifiedNormal.of_fill(block, task.valid_range)
-    for sample in range(of.number):
-        stream = Stream(of.seed, record, sample)
-        out[(sample, *window)] = normal.sample(weights, of, window, stream)
+    streams = [Stream(of.seed, record, sample) for sample in range(of.number)]
+    _draw(block, task.valid_range, weights, of, window, streams, out[(slice(None), *window)])
+
+
+def _draw(
+    block: Filled,
+    limits: tuple[float, float],
+    weights: NDArray[np.float64],
+    of: SampleTask,
+    window: Window,
+    streams: Sequence[Stream],
+    out: NDArray[Any],
+) -> None:
+    """One sample for each stream of a block that lies in `window` of the record, into `out`."""
+    normal = RectifiedNormal.of_fill(block, limits)
+    for sample, stream in zip(out, streams, strict=True):
+        sample[...] = normal.sample(weights, of, window, stream)
 
 
 def _lazily(
@@ -221,16 +232,15 @@ def _draw_block(
     record: int,
 ) -> NDArray[Any]:
     out = np.empty((numbers.size, *filled.shape), filled.dtype)
+    streams = [Stream(of.seed, record, sample) for sample in numbers.tolist()]
     for tile in windows(filled.shape, BLOCK):  # type: ignore[arg-type]
-        block = filled[tile], std[tile], flag[tile]
-        normal = RectifiedNormal.of_fill(block, task_range)
-        window = tuple(
+        days_of, rows_of, columns_of = (
             slice(int(axis[0]) + part.start, int(axis[0]) + part.stop)
             for axis, part in zip((days, rows, columns), tile, strict=True)
         )
-        for n, sample in enumerate(numbers.tolist()):
-            stream = Stream(of.seed, record, sample)
-            out[(n, *tile)] = normal.sample(weights, of, window, stream)  # type: ignore[arg-type]
+        window = days_of, rows_of, columns_of
+        block = filled[tile], std[tile], flag[tile]
+        _draw(block, task_range, weights, of, window, streams, out[(slice(None), *tile)])
     return out
 
 

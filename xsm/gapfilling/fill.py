@@ -171,13 +171,14 @@ def _mix_in_memory(
     raw: NDArray[Any], outs: Filled, calibration: Calibration, task: GapfillTask
 ) -> None:
     tile = series_tile(raw.shape, (SERIES_WORKSPACE - 1) * raw.shape[0])
-    margin = REACH_CELLS
     for index in windows(raw.shape, tile):
-        rows, columns = (slice(part.start - margin, part.stop + margin) for part in index[1:])
+        rows, columns = (
+            slice(part.start - REACH_CELLS, part.stop + REACH_CELLS) for part in index[1:]
+        )
         series = to_float32(take_cells(raw, rows, columns, task.wrap), task.to_m3m3_factor)
-        if not np.isfinite(inner(series, [margin, margin])).any():
+        if not np.isfinite(inner(series, [REACH_CELLS, REACH_CELLS])).any():
             continue
-        mixture = mixture_of_series(series, calibration.to_vector(), task.calendar, margin)
+        mixture = mixture_of_series(series, calibration.to_vector(), task.calendar, REACH_CELLS)
         filled, std, flag = (out[index] for out in outs)
         _write(outs, index, mix(filled, std, flag, mixture, task))
 
