@@ -1,14 +1,16 @@
 """Antecedent predictors: what past rain, melt and evaporation leave in the soil of today.
 
 A network of single days has no memory, and a recurrent one has to learn how soil, snow and air
-store water. Simple stores compute it. All functions take and return arrays (T, N), consecutive days
-by cells, and step from day to day, so they need the whole series of a cell. Before the first day of
-a series its first year is run through the stores once (:data:`SPIN_UP`).
+store water. Simple stores compute it. Air over dry soil is dry and warm, so that means of its
+humidity and of net longwave radiation over some days tell of the soil below, too. All functions
+take and return arrays (T, N), consecutive days by cells, and step from day to day, so they need the
+whole series of a cell. Before the first day of a series its first year is run through the stores
+once (:data:`SPIN_UP`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ STEFAN_BOLTZMANN = 5.67e-8  # W m-2 K-4
 STANDARD_PRESSURE = 101.3  # kPa
 FREEZING = 273.15  # K
 WATER_DAYS = (1, 2, 4, 8, 16, 32, 64, 128)
+RAIN_LEADS = (-2, -1, 0, 1, 2)  # days of precipitation around the day of the estimate
 BUCKETS = {  # capacity (mm), crop factor, drainage (d-1)
     "bucket_8": (8, 0.8, 0.03),
     "bucket_20": (20, 0.8, 0.03),
@@ -205,10 +208,7 @@ def antecedent_predictors(
         out["snow"] = np.log1p(snow)
     for d in WATER_DAYS:
         out[f"water_{d}"] = np.sqrt(exponential_mean(water, d))
-    # days of weather and overpasses of a satellite differ by up to a day
-    for lead in (-1, 0, 1):
-        out[f"precipitation_{lead:+d}"] = np.sqrt(np.roll(precipitation, -lead, axis=0))
-    out["precipitation_+1"][-1] = out["precipitation_+0"][-1]
+    out |= _days_around("precipitation", np.sqrt(precipitation), RAIN_LEADS)
     demand = evaporative_demand(full, angle, latitude)
     if demand is not None:
         for name, settings in BUCKETS.items():
@@ -217,6 +217,7 @@ def antecedent_predictors(
         balance = water - demand
         out |= {f"water_balance_{d}": exponential_mean(balance, d) for d in (8, 30, 90)}
     if temperature is not None:
+        out |= _days_around("temperature", temperature)
         out |= {f"temperature_{d}": exponential_mean(temperature, d) for d in (1, 5, 20, 60)}
         degrees = np.maximum(temperature - 5.0, 0.0)
         out |= {f"growing_degrees_{d}": exponential_mean(degrees, d) for d in (30, 90)}
@@ -231,22 +232,43 @@ def _air(weather: Mapping[str, Days], temperature: Days | None) -> dict[str, Day
     out: dict[str, Days] = {}
     vapour = vapour_pressure(weather)
     if vapour is not None:
+        out |= _days_around("vapour", np.sqrt(vapour))
         out |= {f"vapour_{d}": np.sqrt(exponential_mean(vapour, d)) for d in (1, 30)}
         if temperature is not None:
             deficit = np.maximum(saturation_pressure(temperature) - vapour, 0.0)
             for d in (1, 5, 20, 60):
                 out[f"vapour_deficit_{d}"] = np.sqrt(exponential_mean(deficit, d))
+            humidity = vapour / saturation_pressure(temperature)
+            for d in (1, 3, 8, 30):
+                out[f"relative_humidity_{d}"] = exponential_mean(humidity, d)
     if "longwave_radiation" in weather:
-        out["longwave"] = weather["longwave_radiation"]
+        longwave = weather["longwave_radiation"]
+        out["longwave"] = longwave
+        if temperature is not None:
+            net = longwave - STEFAN_BOLTZMANN * (temperature + FREEZING) ** 4
+            out |= {f"net_longwave_{d}": exponential_mean(net, d) for d in (1, 5, 20)}
     if "shortwave_radiation" in weather:
-        out["shortwave"] = weather["shortwave_radiation"]
-        out["shortwave_30"] = exponential_mean(weather["shortwave_radiation"], 30)
+        shortwave = weather["shortwave_radiation"]
+        out["shortwave"] = shortwave
+        out |= _days_around("shortwave", shortwave, (-1, 1))
+        out["shortwave_30"] = exponential_mean(shortwave, 30)
     wind = weather.get("wind_speed")
     if wind is None and "eastward_wind" in weather and "northward_wind" in weather:
         wind = np.hypot(weather["eastward_wind"], weather["northward_wind"])
     if wind is not None:
         out["wind"] = np.sqrt(np.maximum(wind, 0.0))
+        out |= {f"wind_{d}": exponential_mean(wind, d) for d in (5, 20)}
     return out
+
+
+def _days_around(name: str, x: Days, leads: Sequence[int] = (-1, 0, 1)) -> dict[str, Days]:
+    """The weather of the day and of days before and after; the last (first) beyond the series.
+
+    Days of the weather begin at midnight UTC, so those of a satellite's overpass differ by up to a
+    day.
+    """
+    day = np.arange(len(x))
+    return {f"{name}_{lead:+d}": x[np.clip(day + lead, 0, len(x) - 1)] for lead in leads}
 
 
 def antecedent_names(available: Collection[str], *, latitude: bool = True) -> list[str]:

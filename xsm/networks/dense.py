@@ -44,7 +44,7 @@ def dense_network(
 def make_config(
     features: list[str],
     *,
-    hidden: int = 192,
+    hidden: int = 256,
     input: int | None = None,  # noqa: A002  (name in the card)
 ) -> dict[str, Any]:
     """Configuration; `input` is the width of the first layer, by default that of the second."""

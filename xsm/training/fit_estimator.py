@@ -129,7 +129,7 @@ def fit_estimator(
         Scale predictors by mean and standard deviation, or by median and quartiles. With
         quartiles, a few extremes, such as the albedo of snow, do not compress the other values.
     hidden_size : int, optional
-        Units of the hidden layer, default 64; 192 for ``dense``. Networks only.
+        Units of the hidden layer, default 64; 256 for ``dense``. Networks only.
     input_size : int, optional
         Units of a layer before the recurrence. Default: no such layer; `hidden_size` for
         ``dense``. Not for ``transformer``.
