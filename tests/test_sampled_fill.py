@@ -8,7 +8,8 @@ import xsm
 from xsm import sampled_fill
 from xsm.conventions.cf import BY_CLIMATOLOGY, FILLED, OBSERVED
 from xsm.errors import InputError
-from xsm.gapfilling.error_samples import NEAR, rectified
+from xsm.gapfilling.correlated_errors import LENGTHS, PHI, CellGrid, Stream
+from xsm.gapfilling.error_samples import NEAR, RectifiedNormal, SampleTask, rectified
 
 pytestmark = pytest.mark.usefixtures("network")
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"
@@ -62,6 +63,20 @@ def test_upper_limit(record):
     record[SM] = (1 - record[SM] * 0.3).assign_attrs(record[SM].attrs)
     out = record.sm.gapfill(samples=20)
     assert 0.95 < float(out[SAMPLES].max()) <= 1
+
+
+def test_errors_of_high_and_low_values_are_alike():
+    """A positive error is a larger value above the middle of the valid range, too."""
+    of = SampleTask(40, 0, np.arange(1), CellGrid((1, 2), False, 0, np.ones(1)))
+    filled = np.array([[[0.3, 0.7]]])
+    block = filled, np.full(filled.shape, 0.02), np.full(filled.shape, FILLED[0], np.int8)
+    normal = RectifiedNormal.of_fill(block, (0.0, 1.0))
+    weights = np.zeros((len(LENGTHS), len(PHI)))
+    weights[LENGTHS.index(16.0), 0] = 1.0
+    window = (slice(0, 1), slice(0, 1), slice(0, 2))
+    drawn = [normal.sample(weights.ravel(), of, window, Stream(0, 0, n))[0, 0] for n in range(40)]
+    low, high = np.array(drawn).T
+    assert np.corrcoef(low, high)[0, 1] > 0.95
 
 
 def test_a_seed_gives_the_same_samples(record):

@@ -93,19 +93,19 @@ def correlation_at(
 
     `weights` (FIELDS,) are those of all pairs of ``LENGTHS`` and ``PHI``.
     """
-    return np.einsum("k,k...->...", weights, field_correlations(distance, lag))
+    in_space, in_time = correlations_in_space_and_time(distance, lag)
+    by_length = np.reshape(weights, (len(LENGTHS), len(PHI)))
+    return np.einsum("sp,s...,p...->...", by_length, in_space, in_time)
 
 
-def field_correlations(
+def correlations_in_space_and_time(
     distance: NDArray[np.floating], lag: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Correlation of each field (FIELDS, ...) at distances and lags."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Correlation of each of ``LENGTHS`` at distances (L, ...), and of each of ``PHI`` at lags."""
     lengths = np.array(LENGTHS[1:]).reshape(-1, *(1,) * distance.ndim)
     in_space = np.exp(-0.5 * (distance / lengths) ** 2)
-    in_space = np.concatenate([(distance == 0)[None], in_space])
     phi = np.array(PHI).reshape(-1, *(1,) * lag.ndim)
-    both = in_space[:, None] * phi**lag
-    return np.asarray(both.reshape(FIELDS, *distance.shape))
+    return np.concatenate([(distance == 0)[None], in_space]), np.asarray(phi**lag)
 
 
 def correlated_errors(

@@ -295,7 +295,7 @@ class RectifiedNormal:
             for outer, part in zip(window, self.box, strict=True)
         )
         errors = correlated_errors(weights, of.days[days], rows, columns, of.grid, stream)
-        z = errors[self.where[self.box]]
+        z = self.sign * errors[self.where[self.box]]  # a large error is a large value everywhere
         values = self.limit + self.sign * np.maximum(self.shift + self.scale * z, 0.0)
         out[self.where] = np.clip(values, *self.limits)
         return out

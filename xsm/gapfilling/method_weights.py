@@ -9,7 +9,7 @@ deviation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -159,15 +159,13 @@ def samples(
     return out
 
 
-def hidden_values(
-    values: Floats, box: Window, seed: Sequence[int], fractions: Mapping[str, float] = FRACTIONS
-) -> Bools:
+def hidden_values(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
     """Choose values of a box to hide, in the patterns of real gaps; bool (T, H, W)."""
     valid = np.isfinite(values[box])
     days, *cells = valid.shape
     chosen = np.zeros_like(valid)
     if valid.any():
-        for number, (kind, fraction) in enumerate(fractions.items()):
+        for number, (kind, fraction) in enumerate(FRACTIONS.items()):
             if kind == "long" and days < HIDDEN_DAYS - 5:
                 continue
             if kind in ("block", "swath") and min(cells) < MIN_PATCH:
