@@ -79,7 +79,9 @@ def covariance_sums(values: Floats, calendar: Calendar) -> NDArray[np.float64]:
 
 def covariances(sums: NDArray[np.float64]) -> tuple[Covariance, Covariance]:
     """Covariance about the mean and about the climatology."""
-    return fit_covariance(sums[0]), fit_covariance(sums[1])
+    about_mean = fit_covariance(sums[0])
+    same = np.array_equal(sums[0], sums[1])
+    return about_mean, about_mean if same else fit_covariance(sums[1])
 
 
 def own_series_estimates(

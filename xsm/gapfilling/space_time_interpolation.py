@@ -131,18 +131,20 @@ def interpolate_in_space_and_time(
     padded = np.pad(scaled, [(r, r) for r in reach], constant_values=np.nan)
     noise = max(1.0 - covariance.fast - covariance.slow, 1e-3)
     offsets = _offsets(*(min(r, n - 1) for r, n in zip(reach, departures.shape, strict=True)))
-    at_offset = _covariance(offsets, covariance, correlation)
+    in_time = _in_time(covariance, np.arange(2 * REACH_DAYS + 1))
+    in_space = _in_space(correlation, 2 * REACH_CELLS + 1)
+    days, rows, columns = abs(offsets.T)
+    at_offset = in_time[days] * in_space[rows, columns]
     order = np.argsort(-at_offset, kind="stable")
     order = order[: max(np.count_nonzero(at_offset > LEAST), 1)]
     offsets, at_offset = offsets[order], at_offset[order]
-    between = _covariance(offsets[:, None] - offsets, covariance, correlation)
     strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
     positions = np.nonzero(needed)
     here = (np.stack(positions, axis=1) + reach) @ strides
     weighted, explained = np.empty((2, here.size))
     run_in_threads(
-        kriging_loop(), here.size, padded.ravel(), here, offsets @ strides, at_offset, between,
-        noise, min(NEIGHBOURS, len(offsets)), weighted, explained,
+        kriging_loop(), here.size, padded.ravel(), here, offsets @ strides, at_offset, offsets,
+        in_time, in_space, noise, min(NEIGHBOURS, len(offsets)), weighted, explained,
     )  # fmt: skip
     scale = std[positions[1:]]
     estimate[positions] = scale * weighted
@@ -153,7 +155,8 @@ def interpolate_in_space_and_time(
 
 @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 def _krige(
-    scaled, here, steps, at_offset, between, noise, most, weighted, explained, start, stop
+    scaled, here, steps, at_offset, offsets, in_time, in_space, noise, most, weighted, explained,
+    start, stop,
 ):  # fmt: skip
     """Best linear estimates from the nearest observations, and the variance that they explain.
 
@@ -164,8 +167,12 @@ def _krige(
     here, steps : ndarray of int64, (n,) and (O,)
         Positions in `scaled` of the values to estimate, and of observations relative to them,
         ordered by covariance.
-    at_offset, between : ndarray of float64, (O,) and (O, O)
-        Covariance of the signal with that at the estimated value, and of pairs.
+    at_offset : ndarray of float64, (O,)
+        Covariance of the signal with that at the estimated value.
+    offsets : ndarray of int64, (O, 3)
+        Days, rows and columns of `steps`.
+    in_time, in_space : ndarray of float64, (days,) and (rows, columns)
+        Factors of the covariance of two observations.
     noise : float
         Variance of the noise of an observation.
     most : int
@@ -192,15 +199,17 @@ def _krige(
         explained[n] = 0.0
         for i in range(count):
             row = lower[i]
+            t, r, c = offsets[used[i]]
             for j in range(i):
-                total = between[used[i], used[j]]
+                day, height, width = offsets[used[j]]
+                total = in_time[abs(t - day)] * in_space[abs(r - height), abs(c - width)]
                 other = lower[j]
                 for k in range(j):
                     total -= row[k] * other[k]
                 row[j] = total / other[j]
                 y[i] -= row[j] * y[j]
                 z[i] -= row[j] * z[j]
-            total = between[used[i], used[i]] + noise
+            total = in_time[0] * in_space[0, 0] + noise
             for k in range(i):
                 total -= row[k] * row[k]
             row[i] = np.sqrt(total)
@@ -215,9 +224,11 @@ def kriging_loop() -> Any:
     """The compiled loop over values to estimate."""
     position, number, values = types.int64, types.float64, types.float64[::1]
     positions = types.Array(types.int64, 1, "C", readonly=True)
+    plane = types.Array(number, 2, "C", readonly=True)
+    line = types.Array(number, 1, "C", readonly=True)
     signature = types.void(
-        types.Array(types.float32, 1, "C", readonly=True), positions, positions,
-        types.Array(number, 1, "C", readonly=True), types.Array(number, 2, "C", readonly=True),
+        types.Array(types.float32, 1, "C", readonly=True), positions, positions, line,
+        types.Array(types.int64, 2, "C", readonly=True), line, plane,
         number, position, values, values, position, position,
     )  # fmt: skip
     return compile_loop(_krige, signature)
@@ -234,15 +245,11 @@ def _in_time(covariance: Covariance, lag: NDArray[np.integer]) -> NDArray[np.flo
     return np.asarray(fast + covariance.slow * covariance.phi_slow**lag)
 
 
-def _covariance(
-    offsets: NDArray[np.integer], covariance: Covariance, correlation: SpatialCorrelation
-) -> NDArray[np.float64]:
-    """Of the signals at offsets (..., 3) in days, rows and columns."""
-    distance = np.hypot(offsets[..., 1], offsets[..., 2])
+def _in_space(correlation: SpatialCorrelation, size: int) -> NDArray[np.float64]:
+    """Correlation of the signals of cells some rows and columns apart, (size, size)."""
+    distance = np.hypot(*np.indices((size, size)))
     between = correlation.common * np.exp(-distance / correlation.length)
-    in_space = np.where(distance == 0, 1.0, between)
-    lags = abs(offsets[..., 0])
-    return np.asarray(_in_time(covariance, np.arange(lags.max() + 1))[lags] * in_space)
+    return np.where(distance == 0, 1.0, between)
 
 
 def _standardised(

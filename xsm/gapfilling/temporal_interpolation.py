@@ -106,29 +106,37 @@ def fit_covariance(sums: NDArray[np.float64]) -> Covariance:
     powers = np.array(PHI)[:, None] ** np.array(LAGS)
     gram = powers * pairs @ powers.T
     aim = powers * pairs @ rho
-    best, lowest = (0.0, PHI[0], 0.0, PHI[-1]), 0.0
-    for i in range(len(PHI)):
-        for j in range(i, len(PHI)):
-            g = _two_fractions(gram, aim, i, j)
-            loss = g @ gram[np.ix_((i, j), (i, j))] @ g - 2 * g @ aim[[i, j]]
-            if loss < lowest - 1e-9:
-                best, lowest = (float(g[0]), PHI[i], float(g[1]), PHI[j]), loss
-    return Covariance(*best, variance)
+    first, second = np.triu_indices(len(PHI))
+    g, loss = _two_fractions(gram, aim, first, second)
+    best = int(np.argmin(loss))
+    if loss[best] > -1e-9:
+        return Covariance(0.0, PHI[0], 0.0, PHI[-1], variance)
+    fast, slow = map(float, g[best])
+    return Covariance(fast, PHI[first[best]], slow, PHI[second[best]], variance)
 
 
 def _two_fractions(
-    gram: NDArray[np.float64], aim: NDArray[np.float64], i: int, j: int
-) -> NDArray[np.float64]:
-    """Fractions of two processes: not negative, and no more than ``MAX_SIGNAL`` together."""
-    (a, b), (_, d) = gram[np.ix_((i, j), (i, j))]
+    gram: NDArray[np.float64],
+    aim: NDArray[np.float64],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fractions (n, 2) of two processes, not negative and no more than ``MAX_SIGNAL`` together, and
+    the loss (n,) of each choice of two."""
+    a, b, d = gram[first, first], gram[first, second], gram[second, second]
+    aims = np.stack([aim[first], aim[second]], axis=1)
     determinant = a * d - b * b
-    g = np.array([d * aim[i] - b * aim[j], a * aim[j] - b * aim[i]])
-    g = g / determinant if determinant > 1e-9 * a * d else np.array([-1.0, 1.0])
-    if g.min() < 0:  # one of them alone
-        alone = np.maximum(aim[[i, j]], 0) / np.array([a, d])
-        first = alone[0] * aim[i] > alone[1] * aim[j]
-        g = np.where([first, not first], alone, 0.0)
-    return g * min(MAX_SIGNAL / max(g.sum(), 1e-9), 1.0)
+    both = np.stack([d * aims[:, 0] - b * aims[:, 1], a * aims[:, 1] - b * aims[:, 0]], axis=1)
+    solvable = determinant > 1e-9 * a * d
+    both /= np.where(solvable, determinant, 1.0)[:, None]
+    alone = np.maximum(aims, 0) / np.stack([a, d], axis=1)
+    better = alone[:, 0] * aims[:, 0] > alone[:, 1] * aims[:, 1]
+    alone = np.where(np.stack([better, ~better], axis=1), alone, 0.0)
+    g = np.where((solvable & (both.min(axis=1) >= 0))[:, None], both, alone)
+    g *= np.minimum(MAX_SIGNAL / np.maximum(g.sum(axis=1), 1e-9), 1.0)[:, None]
+    fast, slow = g.T
+    loss = fast**2 * a + 2 * fast * slow * b + slow**2 * d - 2 * (g * aims).sum(axis=1)
+    return g, loss
 
 
 def _cell_variance(squares: Floats, count: NDArray[np.integer], pooled: float) -> Floats:
