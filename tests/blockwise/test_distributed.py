@@ -127,7 +127,8 @@ def test_blocks_of_two_workers_overlap_in_time(client, months, tmp_path, call):
         (step["start"], step["stop"], row["worker"])
         for row in stream.data
         for step in row["startstops"]
-        if step["action"] == "compute" and "xsm-block-" in str(row["key"])
+        if step["action"] == "compute"
+        and any(name in str(row["key"]) for name in ("xsm-block-", "xsm-region-"))
     ]
     assert len(blocks) > 2
     assert any(a[0] < b[1] and b[0] < a[1] and a[2] != b[2] for a in blocks for b in blocks)
@@ -150,6 +151,34 @@ def small_cluster(**settings):
     ):
         client.wait_for_workers(1)
         yield cluster, client
+
+
+def test_an_input_that_the_workers_hold(months, tmp_path, client):
+    expected = fill(months).compute(scheduler="synchronous")
+    held = months.persist()
+    same_bits(fill(held).compute(), expected)
+    beside = fill(held).assign(raw=held["sm"])
+    path = xsm.write_zarr(beside, tmp_path / "filled.zarr", progress=False)
+    with xr.open_zarr(path) as written:
+        same_bits(written.load()[list(expected.data_vars)], expected)
+
+
+def test_a_region_is_filled_and_written_by_one_task(months, tmp_path, client, monkeypatch):
+    from xsm.blockwise import zarr
+
+    expected, tasks = fill(months).compute(scheduler="synchronous"), []
+
+    def counted(value, sources, original=zarr.as_one_task):
+        value = original(value, sources)
+        graph = dict(value.__dask_graph__())
+        tasks.append([key for key in graph if not str(key).startswith("('xsm-shared-")])
+        return value
+
+    monkeypatch.setattr(zarr, "as_one_task", counted)
+    path = xsm.write_zarr(fill(months), tmp_path / "filled.zarr", progress=False)
+    assert len(tasks) > 1 and {len(keys) for keys in tasks} == {1}
+    with xr.open_zarr(path) as written:
+        same_bits(written.load()[list(expected.data_vars)], expected)
 
 
 def test_values_that_are_spilled_to_disk(months):

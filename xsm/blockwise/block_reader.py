@@ -12,7 +12,7 @@ graph. Values in memory, such as those of a persisted array, stay where they are
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, product
 from typing import Any, NamedTuple
@@ -48,19 +48,27 @@ class BlockReader:
         convert: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
     ) -> NDArray[Any]:
         """Write the chunks, converted, to their places in `out`, and return it."""
-        from dask import get
-
         given = dict(zip(self.names, values, strict=True))
         for graph, names, pieces in self.groups:
             computed = dict.fromkeys(key for key, *_ in pieces)
             if graph:
                 keys = [key for key in computed if key not in given]
                 values_of_group = {name: given[name] for name in names}
-                computed |= dict(zip(keys, get({**graph, **values_of_group}, keys), strict=True))
+                values_of_keys = _compute(graph, values_of_group, keys)
+                computed |= dict(zip(keys, values_of_keys, strict=True))
             for key, source, target in pieces:
                 chunk = given[key] if key in given else computed[key]
                 out[target] = convert(np.asarray(chunk)[source])
         return out
+
+
+def _compute(graph: Mapping[Key, Any], given: Mapping[Key, Any], keys: Sequence[Key]) -> list[Any]:
+    """Values of some keys of a graph; `given` are those of the keys that it refers to."""
+    from dask import get
+
+    if len(graph) == 1 and hasattr(node := graph[keys[0]], "dependencies"):
+        return [node({name: given[name] for name in node.dependencies})]  # a chunk that is read
+    return list(get({**graph, **given}, list(keys)))
 
 
 class RecordGraph:
@@ -107,7 +115,7 @@ class RecordGraph:
                 theirs = users.setdefault(other, set())
                 if theirs is not None:
                     users[other] = None if own is None else theirs | own
-        return {k for k, own in users.items() if own is None and not is_data(self.graph[k])}
+        return {k for k, own in users.items() if own is None and not is_held(self.graph, k)}
 
     def _in_order(self, keys: Iterable[Key]) -> list[Key]:
         """All that some keys depend on, each after what it depends on."""
@@ -123,13 +131,8 @@ class RecordGraph:
                 stack += waiting
         return list(order)
 
-    def _dependencies(self, key: Key) -> Iterable[Key]:
-        from dask.core import get_dependencies
-
-        node = self.graph[key]
-        if hasattr(node, "dependencies"):
-            return node.dependencies
-        return get_dependencies(self.graph, key)
+    def _dependencies(self, key: Key) -> set[Key]:
+        return dependencies_of(self.graph, key)
 
     def _groups(self, block: list[Any], shared: set[Key]) -> list[Any]:
         """The pieces of a block with their graphs; those that share a task are together."""
@@ -162,7 +165,7 @@ class RecordGraph:
             key = stack.pop()
             if key in graph or key in names:
                 continue
-            if key in shared or is_data(self.graph[key]):
+            if key in shared or is_held(self.graph, key):
                 names[key] = None
             else:
                 graph[key] = self.graph[key]
@@ -243,14 +246,27 @@ def block_pieces(
 
 
 # A node of a graph is an object with `dependencies` and `substitute`, or, in the older form, a
-# tuple of a function and its arguments, a key, or a value.
+# tuple of a function and its arguments, a key, or a value. A value that a cluster holds refers to
+# its own key.
 
 
-def is_data(node: Any) -> bool:
-    """Whether a node holds a value in memory."""
-    if hasattr(node, "substitute"):
+def dependencies_of(graph: Mapping[Key, Any], key: Key) -> set[Key]:
+    """The other keys of a graph that a node refers to."""
+    from dask.core import get_dependencies
+
+    own = getattr(graph[key], "dependencies", None)
+    return set(get_dependencies(graph, key) if own is None else own) - {key}
+
+
+def is_held(graph: Mapping[Key, Any], key: Key) -> bool:
+    """Whether the value of a node is there: in memory, or on the workers of a cluster."""
+    from dask.core import get_dependencies
+
+    node = graph[key]
+    if hasattr(node, "dependencies"):
         return hasattr(node, "value") and not node.dependencies
-    return isinstance(node, np.ndarray | np.generic | int | float)
+    values = np.ndarray | np.generic | int | float
+    return isinstance(node, values) or key in get_dependencies(graph, key)
 
 
 def clone_node(node: Any, key: Any, renamed: dict[Any, Any]) -> Any:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from xsm.blockwise.block_reader import dependencies_of, is_held
+
 BLOCK = "xsm-block-"  # begins the names of layers whose tasks are blocks of work
 FINGERPRINT = "xsm-fingerprint-"  # begins the names of layers of checksums of the input
 SAMPLED_CHUNKS = 6  # of an input, for its fingerprint
@@ -83,6 +85,47 @@ def fingerprint(arrays: Iterable[Any], options: Mapping[str, Any]) -> str | None
     return f"{zlib.crc32(text.encode()):08x}"
 
 
+class _Tasks:
+    """Computes a graph of its own; lies in a graph as the function of one task."""
+
+    def __init__(self, graph: Mapping[Any, Any], key: Any, names: Sequence[Any]) -> None:
+        self.graph, self.key, self.names = graph, key, names
+
+    def __call__(self, values: Sequence[Any]) -> Any:
+        from dask import get
+
+        return get({**self.graph, **dict(zip(self.names, values, strict=True))}, self.key)
+
+
+def as_one_task(value: Any, sources: Iterable[Any]) -> Any:
+    """A delayed value as a single task, if it is made of one block that reads its own input.
+
+    Otherwise a worker of a cluster begins the next block before what follows the first one, such as
+    writing it, has been sent to it, and holds the results of both; or another worker fetches them.
+    What is in memory, or on the workers, stays outside of the task; `sources` are Dask arrays whose
+    graphs have it.
+    """
+    from dask import optimize
+    from dask.delayed import Delayed
+
+    (value,) = optimize(value)
+    graph = dict(value.__dask_graph__())
+    blocks = [key for key in graph if _is_block(key)]
+    if len(blocks) != 1:
+        return value
+    held = {key: graph[key] for key in graph if is_held(graph, key)}
+    # a cluster knows by their keys what its workers have: optimised graphs lack it
+    lacking = set().union(*(dependencies_of(graph, key) for key in graph)) - set(graph)
+    for layers in (x.dask.layers for x in sources):
+        for key in lacking:
+            if key in (layer := layers.get(_layer_name(key), {})):
+                held[key] = layer[key]
+    if (lacking | dependencies_of(graph, blocks[0])) - set(held):
+        return value
+    names, inner = list(held), {key: node for key, node in graph.items() if key not in held}
+    return Delayed(value.key, {**held, value.key: (_Tasks(inner, value.key, names), names)})
+
+
 def has_blocks(arrays: Iterable[Any]) -> bool:
     """Whether any of some Dask arrays is made of marked blocks."""
     return any(name.startswith(BLOCK) for x in arrays for name in x.dask.layers)
@@ -127,14 +170,10 @@ def unsplit_edges(
 
 def _blocks_of_chunks(x: Any) -> Iterator[tuple[Key, frozenset[Key]]]:
     """The key of each chunk of `x` and those of the blocks of work that it is made of."""
-    from dask.core import flatten, get_dependencies
+    from dask.core import flatten
 
     graph = dict(x.__dask_graph__())
     blocks: dict[Any, frozenset[Any]] = {}
-
-    def dependencies(key: Any) -> Iterable[Any]:
-        node = graph[key]
-        return node.dependencies if hasattr(node, "dependencies") else get_dependencies(graph, key)
 
     for chunk in flatten(x.__dask_keys__()):
         stack = [chunk]
@@ -145,7 +184,7 @@ def _blocks_of_chunks(x: Any) -> Iterator[tuple[Key, frozenset[Key]]]:
             elif _is_block(key):
                 blocks[key] = frozenset([key])
             else:
-                needed = dependencies(key)
+                needed = dependencies_of(graph, key)
                 waiting = [other for other in needed if other not in blocks]
                 stack += waiting
                 if not waiting:
@@ -154,8 +193,12 @@ def _blocks_of_chunks(x: Any) -> Iterator[tuple[Key, frozenset[Key]]]:
 
 
 def _is_block(key: Any) -> bool:
+    return _layer_name(key).startswith(BLOCK)
+
+
+def _layer_name(key: Any) -> str:
     name = key[0] if isinstance(key, tuple) else key
-    return isinstance(name, str) and name.startswith(BLOCK)
+    return name if isinstance(name, str) else ""
 
 
 def slices_of_edges(edges: Sequence[int]) -> list[slice]:

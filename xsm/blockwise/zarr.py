@@ -18,9 +18,15 @@ from xsm.blockwise.chunks import chunk_slices
 from xsm.blockwise.dask_engine import persist_shared
 from xsm.blockwise.dask_workers import compute_each, one_pool
 from xsm.blockwise.icechunk_store import commit, committing_store, is_repository
-from xsm.blockwise.work_blocks import fingerprint, has_blocks, slices_of_edges, unsplit_edges
+from xsm.blockwise.work_blocks import (
+    as_one_task,
+    fingerprint,
+    has_blocks,
+    slices_of_edges,
+    unsplit_edges,
+)
 from xsm.blockwise.writer_lock import only_writer
-from xsm.blockwise.zarr_encoding import checked_encoding
+from xsm.blockwise.zarr_encoding import checked_encoding, odd_attributes
 from xsm.blockwise.zarr_log import (
     COMPLETE,
     CREATED,
@@ -301,7 +307,8 @@ def _writing(job: _Write, store: Any, number: int) -> Any:
     written = part.to_zarr(store, region=region or "auto", compute=False, consolidated=False)
     finish = partial(_checksum_after, store=store, names=_texts(job.by_region), region=region)
     name = f"xsm-region-{number}-{uuid4().hex}"
-    return delayed(finish, pure=False)(written, dask_key_name=name)
+    value = delayed(finish, pure=False)(written, dask_key_name=name)
+    return as_one_task(value, _lazy(job.obj))
 
 
 def _region_of(job: _Write, number: int) -> xr.Dataset:
@@ -374,26 +381,13 @@ def _create(job: _Write, store: Any, *, append: bool, compute: bool = True) -> N
         )
     except TypeError as error:
         raise InputError(
-            f"obj has an attribute that no file can hold: {_odd_attributes(job.obj)}. Make it text "
+            f"obj has an attribute that no file can hold: {odd_attributes(job.obj)}. Make it text "
             "or a number."
         ) from error
     except (ValueError, NotImplementedError) as error:
         raise InputError(
             f"obj cannot be written in its chunks: {error} Make them regular with .chunk()."
         ) from error
-
-
-def _odd_attributes(obj: xr.Dataset) -> str:
-    """Attributes of other types than Zarr has, in words."""
-    simple = (str, int, float, bool, list, tuple, dict, type(None), np.ndarray, np.number, np.bool_)
-    rows = [("the Dataset", obj.attrs)] + [(str(n), v.attrs) for n, v in obj.variables.items()]
-    odd = [
-        f"{key}={value!r} of {name}"
-        for name, attrs in rows
-        for key, value in attrs.items()
-        if not isinstance(value, simple) or np.asarray(value).dtype.kind in "cMmV"
-    ]
-    return ", ".join(odd) or "one that is nested"
 
 
 def _template(job: _Write, *, compute: bool) -> xr.Dataset:

@@ -31,3 +31,16 @@ def checked_encoding(obj: xr.Dataset, given: Any) -> dict[str, dict[str, Any]]:
                     f"dimensions {obj[name].dims}."
                 )
     return {str(name): dict(entry) for name, entry in options.items()}
+
+
+def odd_attributes(obj: xr.Dataset) -> str:
+    """Attributes of other types than Zarr has, in words."""
+    simple = (str, int, float, bool, list, tuple, dict, type(None), np.ndarray, np.number, np.bool_)
+    rows = [("the Dataset", obj.attrs)] + [(str(n), v.attrs) for n, v in obj.variables.items()]
+    odd = [
+        f"{key}={value!r} of {name}"
+        for name, attrs in rows
+        for key, value in attrs.items()
+        if not isinstance(value, simple) or np.asarray(value).dtype.kind in "cMmV"
+    ]
+    return ", ".join(odd) or "one that is nested"
