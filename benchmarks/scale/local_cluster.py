@@ -29,7 +29,9 @@ def workers(scheduler: str, count: int) -> Iterator[Any]:
         return
     from distributed import Client, LocalCluster
 
+    # the samples of its profiler grow with time, and would be taken for memory of the record
     with (
+        dask.config.set({"distributed.worker.profile.enabled": False}),
         LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):

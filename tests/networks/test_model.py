@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import pickle
 
 import numpy as np
 import pytest
 
 from tests.estimation.worlds import any_model
 from xsm.errors import ModelError
-from xsm.networks.model import SHIPPED, load_model, make_model, models, save_model
+from xsm.networks.model import SHIPPED, Model, load_model, make_model, models, save_model
+from xsm.networks.streamed_features import model_schedule
 
 
 @pytest.mark.parametrize("model", [None, 3, ["atlstm"], "", "."])
@@ -89,3 +91,14 @@ def test_parameters_of_earlier_versions_are_renamed_and_files_stay_the_same(tmp_
 def test_names_that_no_model_has(name):
     with pytest.raises(ModelError, match="model=|there is no file"):
         load_model(name)
+
+
+def test_a_model_equals_its_copy_in_another_process_and_no_other():
+    model = load_model("default")
+    copy = pickle.loads(pickle.dumps(model))
+    assert copy is not model and copy == model and hash(copy) == hash(model)
+    assert model_schedule(copy) is model_schedule(model)  # packed weights are there once
+    name = next(iter(model.params))
+    other = Model(model.card, model.params | {name: model.params[name] + 1})
+    assert other != model and model != "default"
+    assert Model(model.card | {"more": 1}, model.params) != model

@@ -70,7 +70,7 @@ from xsm.gapfilling.method_weights import (
     samples,
 )
 from xsm.gapfilling.plausible_range import hold_within_range
-from xsm.gapfilling.seasonal_cycle import KNOT
+from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
 from xsm.gapfilling.space_time_interpolation import REACH_CELLS
 from xsm.gapfilling.statistics import COUNT, HALO, STATISTICS
 from xsm.gapfilling.stretches import shorten_gaps
@@ -338,7 +338,11 @@ def _fill_block(
     with network_slot():
         raw = reader.read(values, np.full(box.shape, np.nan, dtype))
         margin = part_margin(task)
-        sums, planes, cycle = (pad_cells(x, beyond) for x in (sums, planes, np.concatenate(knots)))
+        cycle, skipped = knots_of_days(
+            np.concatenate(knots), *(day - first_knot for day in box.days)
+        )
+        first_knot += skipped
+        sums, planes, cycle = (pad_cells(x, beyond) for x in (sums, planes, cycle))
         days = task.positions[part] - box.days[0]
         own = inner(raw, margin)
         own = (

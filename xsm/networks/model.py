@@ -34,10 +34,29 @@ CHECKSUMS = ("sha256", "card_sha256")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network: its card and its parameters (float32 arrays, or bytes, by name)."""
+    """A trained network: its card and its parameters (float32 arrays, or bytes, by name).
+
+    Models of the same card and parameters are equal. Each task of a cluster unpickles a model of
+    its own; what is made from one, such as packed weights, is then kept once.
+    """
 
     card: dict[str, Any]
     params: dict[str, np.ndarray]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the card and all parameters, as they are when it is first asked for."""
+        content = hashlib.sha256(card_digest(self.card).encode())
+        for name, value in sorted(self.params.items()):
+            content.update(repr((name, value.dtype.str, value.shape)).encode())
+            content.update(np.ascontiguousarray(value).tobytes())
+        return content.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Model) and self.digest == other.digest)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @property
     def name(self) -> str:
