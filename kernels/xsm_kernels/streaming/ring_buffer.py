@@ -107,6 +107,8 @@ class RingBuffer:
 
     def convolve(self, step: Step, day: int, rows: NDArray[np.integer]) -> None:
         """Compute the `rows` of a layer on a day."""
+        if rows.size == 0:
+            return
         rows = rows.astype(np.int32)
         blocks = -(-rows.size // CELLS)
         window = range(day - step.kernel[0] // 2, day + step.kernel[0] // 2 + 1)
