@@ -15,6 +15,7 @@ from xsm.blockwise.block_reader import (
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
 da = pytest.importorskip("dask.array")
+cull = pytest.importorskip("dask.optimization").cull
 VALUES = np.arange(12 * 5 * 6, dtype=float).reshape(12, 5, 6)
 
 
@@ -35,6 +36,7 @@ def read(x, *blocks, **options):
         shape = tuple(b - a for a, b in block)
         graph[("block", n)] = (reader.read, values, np.full(shape, np.nan))
     keys = [("block", n) for n in range(len(blocks))]
+    graph, _ = cull(graph, keys)  # older versions of Dask compute all tasks of a graph
     return [np.array(block) for block in dask.get(graph, keys)], layer
 
 

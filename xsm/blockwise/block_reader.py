@@ -246,8 +246,8 @@ def block_pieces(
 
 
 # A node of a graph is an object with `dependencies` and `substitute`, or, in the older form, a
-# tuple of a function and its arguments, a key, or a value. A value that a cluster holds refers to
-# its own key.
+# tuple of a function and its arguments, a key, or a value. What the workers of a cluster hold is an
+# object with the key that it has in the graph.
 
 
 def dependencies_of(graph: Mapping[Key, Any], key: Key) -> set[Key]:
@@ -260,13 +260,11 @@ def dependencies_of(graph: Mapping[Key, Any], key: Key) -> set[Key]:
 
 def is_held(graph: Mapping[Key, Any], key: Key) -> bool:
     """Whether the value of a node is there: in memory, or on the workers of a cluster."""
-    from dask.core import get_dependencies
-
     node = graph[key]
     if hasattr(node, "dependencies"):
         return hasattr(node, "value") and not node.dependencies
     values = np.ndarray | np.generic | int | float
-    return isinstance(node, values) or key in get_dependencies(graph, key)
+    return isinstance(node, values) or getattr(node, "key", None) == key
 
 
 def clone_node(node: Any, key: Any, renamed: dict[Any, Any]) -> Any:
