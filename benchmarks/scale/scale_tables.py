@@ -45,7 +45,10 @@ def runs(result: dict[str, Any]) -> str:
     ]
     text = markdown(head, rows) if rows else ""
     if rows:
-        text += "\n\nPeak above the memory at the start, with `MALLOC_TRIM_THRESHOLD_=65536`."
+        text += (
+            "\n\nPeak above the memory at the start, with `MALLOC_TRIM_THRESHOLD_=65536` and "
+            "without the profiler of `dask.distributed`."
+        )
     if "kills" in result:
         kills = result["kills"]
         text += (
