@@ -246,6 +246,11 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
         "-m benchmarks.skill.area_means",
         _from("benchmarks.skill.area_means", "table"),
     ),
+    "learned-methods": (
+        "learned_methods",
+        "-m benchmarks.skill.learned_methods",
+        _from("benchmarks.skill.learned_methods", "table"),
+    ),
     "consistency": ("consistency", "-m benchmarks.skill.consistency", consistency),
     "throughput": ("throughput_amsr2", "-m benchmarks.skill.throughput", throughput),
     **{f"speed-{name}": row for name, row in _CPU.items()},
