@@ -201,7 +201,8 @@ def table(result: dict[str, Any]) -> str:
         f"{result['scored']['cells']:,} cells in {result['scored']['boxes']} test regions of 20 x "
         f"20 degrees, on the last {result['test_days']} days. One fit of each learned method. "
         "Seconds are CPU time on one core: of a fit, and of a realization, for which `gapfill()` "
-        "and linear interpolation fill the globe and the others the values scored. "
+        "and linear interpolation fill the globe and the others the values scored; the weights of "
+        "`gapfill()` come with xsm. "
         f"Measured {result['date']}."
     )
     return markdown(head, body) + "\n\n" + note
