@@ -11,7 +11,12 @@ from xsm.conventions.cf import ESTIMATED, REGIONAL
 from xsm.errors import InputError
 from xsm.networks.model import make_model
 from xsm.training.fit_estimator import fit_estimator
-from xsm.training.months_fit import KindEstimates, combine_kinds
+from xsm.training.months_fit import (
+    KindEstimates,
+    calibration_factor,
+    combine_kinds,
+    scatter_of_few,
+)
 from xsm.training.splits import month_folds, with_guard
 
 pytest.importorskip("torch")
@@ -205,18 +210,43 @@ def test_folds_are_blocks_within_the_days_of_the_target():
 def test_days_that_a_kind_did_not_leave_out_have_the_estimate_of_the_others():
     def constant(value, left_out):
         mean = np.full((2, 1, 3), value)
-        return KindEstimates(np.array([[left_out]] * 2), mean, mean**2 + 0.01, mean * 0 + 0.04)
+        scatter = mean * 0 + value / 100
+        return KindEstimates(
+            np.array([[left_out]] * 2), scatter, mean, mean**2 + 0.01, mean * 0 + 0.04
+        )
 
     dense = constant(0.2, [0.3, 0.1, np.nan])
     recurrent = constant(0.4, [0.1, np.nan, np.nan])
     both = combine_kinds([dense, recurrent], np.array([[0.75, 0.25], [1.0, 0.0]]))
     np.testing.assert_allclose(both.mean, [[0.25, 0.1, np.nan]])
+    scatter = 0.75**2 * 0.002 + 0.25**2 * 0.004
+    np.testing.assert_allclose(both.scatter, [[scatter, 0.002, np.nan]])
     between = 0.75 * 0.2**2 + 0.25 * 0.4**2 - 0.25**2
     np.testing.assert_allclose(both.std, np.sqrt(0.04 + 0.01 + between))
     np.testing.assert_array_equal(both.regional_mean, dense.left_out[1])
     np.testing.assert_allclose(both.regional_std, np.sqrt(0.04 + 0.01))
     alone = combine_kinds([dense], np.ones((2, 1)))
     np.testing.assert_array_equal(alone.mean, dense.left_out[0])
+
+
+def test_scatter_of_the_members_that_left_out_a_day():
+    members = np.random.default_rng(3).normal(0.2, 0.03, (12, 50_000))
+    few = np.repeat([1.0, 3.0], 25_000)
+    left_out = np.where(few == 1, members[0], members[:3].mean(axis=0))
+    scatter = scatter_of_few(members.var(axis=0), few, 12)
+    for n in (1, 3):
+        beyond = left_out[few == n].var() - members.mean(axis=0)[few == n].var()
+        assert scatter[few == n].mean() == pytest.approx(beyond, rel=0.03)
+    np.testing.assert_array_equal(scatter_of_few(np.zeros(2), np.array([1.0, 0.0]), 1), 0.0)
+
+
+def test_the_standard_deviation_is_that_of_the_mean_of_all_members():
+    rng = np.random.default_rng(4)
+    common, scatter = rng.normal(0, 0.03, 200_000), 0.02**2
+    of_one = common + rng.normal(0, np.sqrt(scatter), common.size)
+    std = np.full(common.size, 0.01)
+    assert calibration_factor(of_one, std, np.zeros(common.size)) == pytest.approx(3.606, rel=0.01)
+    assert calibration_factor(of_one, std, np.full(common.size, scatter)) == pytest.approx(3.0, rel=0.01)
 
 
 def test_bad_input():

@@ -57,6 +57,7 @@ TARGET_SHRINKAGE = 0.3  # of the variance of the target in a cell towards that o
 MIN_CELL_TARGETS = 20  # of a cell with a local part
 RESPONSE_STEPS = 100
 ERROR_DAYS = 50  # weight of all cells in the error of a cell, in days
+MOST_SCATTER = 0.5  # of the variance of an error that is taken for the scatter of networks
 
 
 class CellData(NamedTuple):
@@ -82,11 +83,13 @@ class LeftOutEstimates(NamedTuple):
 class KindEstimates(NamedTuple):
     """What the members of one kind estimate, (2, P, T): with the cell's own statistics, without.
 
-    `left_out` holds the estimates of days that a member left out, NaN on other days; the others are
-    those of all members. A kind that is not for cells without statistics has zeros there.
+    `left_out` holds the estimates of days that a member left out, NaN on other days, and `scatter`
+    the variance that these have beyond that of the mean of all members; the others are those of all
+    members. A kind that is not for cells without statistics has zeros there.
     """
 
     left_out: NDArray[np.float64]
+    scatter: NDArray[np.float64]
     mean: NDArray[np.float64]
     mean_square: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -102,10 +105,16 @@ class FittedKind(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """What all networks estimate, (P, T): on days that they left out, and their spread."""
+    """What all networks estimate, (P, T): on days that they left out, and their spread.
+
+    `scatter` is the variance of `mean` beyond that of the estimate of new days, which is of all
+    networks.
+    """
 
     mean: NDArray[np.float64]
     regional_mean: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+    regional_scatter: NDArray[np.float64]
     std: NDArray[np.float64]
     regional_std: NDArray[np.float64]
 
@@ -180,7 +189,7 @@ def fit_by_months(
         card["local"] = part.entry()
         params |= part.params()
     else:
-        factor = _calibration(abs(estimated - data.y) / left_out.std)
+        factor = calibration_factor(estimated - data.y, left_out.std, left_out.scatter)
         card["calibration"] = {"scale": round(factor, 4), "n": int(np.isfinite(data.y).sum())}
     card["scores"] = month_scores(estimated, data.y)
     first = data.first_day - samples.first_day
@@ -308,8 +317,27 @@ def _fit_members(
             unseen[n][:, left_out] += mean[:, left_out]
     with np.errstate(invalid="ignore", divide="ignore"):
         of_left_out = unseen / left_out_by
-    estimates = KindEstimates(of_left_out, total / size, square / size, variance / size)
+    between = np.maximum(square / size - (total / size) ** 2, 0.0)
+    scatter = scatter_of_few(between, left_out_by, size)
+    estimates = KindEstimates(of_left_out, scatter, total / size, square / size, variance / size)
     return FittedKind(fit, params, curves, estimates)
+
+
+def scatter_of_few(
+    variance: NDArray[np.float64], few: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """Variance of the mean of `few` of `size` members beyond that of the mean of all.
+
+    ``s^2 (1 / n - 1 / N)`` with the unbiased variance s^2 of N members, from their `variance`
+    (..., T) about their mean and the number n (T,) of those that left out a day; 0 where none did.
+
+    Examples
+    --------
+    >>> scatter_of_few(np.array([0.9, 0.9]), np.array([1.0, 0.0]), 10)
+    array([0.9, 0. ])
+    """
+    inverse = np.divide(size, few, out=np.ones_like(few), where=few > 0)
+    return variance * (inverse - 1) / max(size - 1, 1)
 
 
 def fold_of(member: int, size: int, n_folds: int) -> int:
@@ -330,14 +358,16 @@ def combine_kinds(estimates: Sequence[KindEstimates], weights: NDArray[np.floati
 
     On days that no member of a kind left out, the mean of the other kinds.
     """
-    of_kinds, *moments = (np.stack(field) for field in zip(*estimates, strict=True))
+    of_kinds, scatters, *moments = (np.stack(field) for field in zip(*estimates, strict=True))
     has_estimate = np.isfinite(of_kinds)
     total = _weighted(np.where(has_estimate, of_kinds, 0.0), weights)
     with np.errstate(invalid="ignore"):
-        left_out = total / _weighted(has_estimate.astype(np.float64), weights)
+        used = _weighted(has_estimate.astype(np.float64), weights)
+        left_out = total / used
+        scatter = _weighted(np.where(has_estimate, scatters, 0.0), weights**2) / used**2
     mean, mean_square, variance = (_weighted(field, weights) for field in moments)
     between = np.maximum(mean_square - mean**2, 0.0)
-    return LeftOut(*left_out, *np.sqrt(variance + between))
+    return LeftOut(*left_out, *scatter, *np.sqrt(variance + between))
 
 
 def _weighted(of_kinds: NDArray[np.float64], weights: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -416,19 +446,32 @@ def _error_factors(
     estimated: NDArray[np.floating], left_out: LeftOut, data: CellData
 ) -> dict[str, Any]:
     """Factors of the standard deviation of the networks, for each fitted cell and for others."""
-    ratio = abs(estimated - data.y) / left_out.std
+    error = estimated - data.y
+    ratio = abs(error) / left_out.std
     observed = np.isfinite(ratio)
     squared = np.where(observed, ratio, 0.0) ** 2
     everywhere = squared.sum() / max(observed.sum(), 1)
     count = observed.sum(axis=1)
     own = np.sqrt((squared.sum(axis=1) + ERROR_DAYS * everywhere) / (count + ERROR_DAYS))
-    factor = own * _calibration(ratio / own[:, None])
-    regional = _calibration(abs(left_out.regional_mean - data.y) / left_out.regional_std)
+    factor = own * calibration_factor(error, left_out.std * own[:, None], left_out.scatter)
+    regional = calibration_factor(
+        left_out.regional_mean - data.y, left_out.regional_std, left_out.regional_scatter
+    )
     return {"error": factor[data.fitted].astype(np.float32), "regional_error": regional}
 
 
-def _calibration(ratio: NDArray[np.floating]) -> float:
-    return interval_factor(ratio[np.isfinite(ratio)])
+def calibration_factor(
+    error: NDArray[np.floating], std: NDArray[np.floating], scatter: NDArray[np.floating]
+) -> float:
+    """Factor of the standard deviation, from errors on days that few networks left out.
+
+    The estimate of a new day is of all networks, so the part of the variance of these errors that
+    is the `scatter` of the few is taken off.
+    """
+    observed = np.isfinite(error)
+    ratio = abs(error[observed]) / std[observed]
+    part = np.mean(scatter[observed] / std[observed] ** 2) / np.mean(ratio**2)
+    return interval_factor(ratio) * float(np.sqrt(1 - min(part, MOST_SCATTER)))
 
 
 def month_scores(
