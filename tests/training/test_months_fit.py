@@ -244,9 +244,9 @@ def test_the_standard_deviation_is_that_of_the_mean_of_all_members():
     rng = np.random.default_rng(4)
     common, scatter = rng.normal(0, 0.03, 200_000), 0.02**2
     of_one = common + rng.normal(0, np.sqrt(scatter), common.size)
-    std = np.full(common.size, 0.01)
-    assert calibration_factor(of_one, std, np.zeros(common.size)) == pytest.approx(3.606, rel=0.01)
-    assert calibration_factor(of_one, std, np.full(common.size, scatter)) == pytest.approx(3.0, rel=0.01)
+    std, none, all_of_it = (np.full(common.size, value) for value in (0.01, 0.0, scatter))
+    assert calibration_factor(of_one, std, none) == pytest.approx(3.606, rel=0.01)
+    assert calibration_factor(of_one, std, all_of_it) == pytest.approx(3.0, rel=0.01)
 
 
 def test_bad_input():
