@@ -67,9 +67,7 @@ SAMPLE_DAYS = 120
 SAMPLE_CELLS = 40  # rows and columns
 SAMPLES = 8
 HIDDEN_DAYS = 20  # at least, in a round
-HIDDEN_VALUES = 2_000, 200_000  # from which a round hides some, of all samples
-PART_HIDDEN = 0.03  # of the values of a record, from which a round hides some
-SMALL_VALUES = 250_000  # of a record, of which half as many: their cost is a large part
+HIDDEN_VALUES = 4_000, 200_000  # from which a round hides some, of all samples
 FRACTIONS = {"cell": 0.08, "long": 0.08, "block": 0.03, "swath": 0.02}
 MIN_PATCH = 24  # rows and columns, for blocks and swaths
 
@@ -142,12 +140,11 @@ def samples(
     low, high = HIDDEN_VALUES
     if total <= WHOLE_VALUES:
         window = slice(0, days), slice(0, rows), slice(first_column, first_column + columns)
-        part = PART_HIDDEN / 2 if total <= SMALL_VALUES else PART_HIDDEN
-        return [Sample(window, (0, 0), _box_shape(shape, max(low, part * total)), wrap)]
+        return [Sample(window, (0, 0), _box_shape(shape, max(low, 0.03 * total)), wrap)]
     sizes = min(days, SAMPLE_DAYS), min(rows, SAMPLE_CELLS), min(columns, SAMPLE_CELLS)
     around = sizes[0] * (sizes[1] + 2 * margin[0]) * (sizes[2] + 2 * margin[1])
     number = int(np.clip(total / (4 * around), 1, SAMPLES))
-    box = _box_shape(sizes, np.clip(PART_HIDDEN * total, low, high) / number)
+    box = _box_shape(sizes, np.clip(0.03 * total, low, high) / number)
     out = []
     for n in range(number):
         t, y, x = _even_point(n, shape, sizes)
