@@ -365,5 +365,5 @@ METHODS: dict[str, Any] = {
 }  # fmt: skip
 # packages that each needs
 PACKAGES = {"saits": "pypots", "brits": "pypots", "convcnp": "deepsensor"}
-# about 3 minutes of CPU time each
-SIZES = {"saits": Size(12, 128), "brits": Size(6, 256, 2e-3), "convcnp": Size(10, 4)}
+# 3 to 6 minutes of CPU time each
+SIZES = {"saits": Size(24, 128), "brits": Size(12, 256, 2e-3), "convcnp": Size(20, 4)}

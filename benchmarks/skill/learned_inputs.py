@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.baselines.gridded_values import cell_mean
+from xsm.baselines.neighbour_features import AREA_SIZES
 
 Field = NDArray[np.float32]
 Index = NDArray[np.intp]
 ANOMALY = np.float32(0.1)  # m3 m-3
 MEAN, MEAN_RANGE = np.float32(0.25), np.float32(0.15)  # m3 m-3, brings means of cells to about 1
-AREAS = (3, 5, 9, 15, 31, 61)  # cells square, as in `xsm.baselines.neighbour_features`
-N_FEATURES = 1 + len(AREAS) + 2
+N_FEATURES = 1 + len(AREA_SIZES) + 2
 CONTEXT_DAYS = 4  # before and after, as many as the networks of xsm see
 CROP = 56  # cells; with the margin of the package a grid of 64 x 64
 
@@ -75,20 +75,20 @@ def series(visible: Anomalies, days: slice, row: Index, column: Index) -> Field:
         counts = _area_sums(observed.astype(float), row, column, visible.wrap)
         means = np.full(totals.shape, np.nan)
         out[:, day, 1:-2] = np.divide(totals, counts, out=means, where=counts > 0.5)
-    for k, grid in enumerate((visible.mean, visible.std), start=1 + len(AREAS)):
+    for k, grid in enumerate((visible.mean, visible.std), start=1 + len(AREA_SIZES)):
         out[:, :, k] = grid[row, column][:, None]
     return out
 
 
 def _area_sums(field: NDArray[np.floating], row: Index, column: Index, wrap: bool) -> NDArray:
     """Sums (N, 6) of a field over the areas around cells, without the cells themselves."""
-    reach = max(AREAS) // 2
+    reach = max(AREA_SIZES) // 2
     rows, columns = (reach + 1, reach), (reach + 1, reach)
     padded = np.pad(field.astype(float), (rows, (0, 0)))
     padded = np.pad(padded, ((0, 0), columns), mode="wrap" if wrap else "constant")
     integral = padded.cumsum(axis=0).cumsum(axis=1)
-    sums = np.empty((row.size, len(AREAS)))
-    for k, size in enumerate(AREAS):
+    sums = np.empty((row.size, len(AREA_SIZES)))
+    for k, size in enumerate(AREA_SIZES):
         y, x = row + reach + 1 - size // 2, column + reach + 1 - size // 2
         below, right = y + size - 1, x + size - 1
         sums[:, k] = (

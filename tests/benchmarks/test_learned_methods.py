@@ -8,7 +8,7 @@ import pytest
 from benchmarks.skill import learned_methods
 from benchmarks.skill.evaluation_records import EvaluationRecord
 from benchmarks.skill.learned_fits import METHODS, PACKAGES, FittingData, Size
-from benchmarks.skill.learned_inputs import ANOMALY, AREAS, CROP, Anomalies, crop, series
+from benchmarks.skill.learned_inputs import ANOMALY, AREA_SIZES, CROP, Anomalies, crop, series
 from xsm.errors import MissingPackageError
 from xsm.training.splits import day_mask, region_mask
 
@@ -43,7 +43,7 @@ def test_series_hold_the_cell_and_the_means_of_its_neighbours(record):
     assert inputs.shape == (3, 15, 9)
     np.testing.assert_array_equal(inputs[:, :, 0], visible.values[3:, row, column].T)
     for i, (y, x) in enumerate(zip(row, column, strict=True)):
-        for k, size in enumerate(AREAS[:3], start=1):
+        for k, size in enumerate(AREA_SIZES[:3], start=1):
             rows = np.arange(max(y - size // 2, 0), min(y + size // 2 + 1, 60))
             columns = np.arange(x - size // 2, x + size // 2 + 1) % 120
             area = visible.values[3:].copy()

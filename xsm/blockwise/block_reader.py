@@ -111,7 +111,7 @@ class RecordGraph:
             own = users[key]
             if own is not None and len(own) > NEIGHBOURS:
                 own = users[key] = None
-            for other in self._dependencies(key):
+            for other in dependencies_of(self.graph, key):
                 theirs = users.setdefault(other, set())
                 if theirs is not None:
                     users[other] = None if own is None else theirs | own
@@ -123,16 +123,13 @@ class RecordGraph:
         stack = list(keys)
         while stack:
             key = stack[-1]
-            waiting = [other for other in self._dependencies(key) if other not in order]
+            waiting = [other for other in dependencies_of(self.graph, key) if other not in order]
             if key in order or not waiting:
                 order[key] = None
                 stack.pop()
             else:
                 stack += waiting
         return list(order)
-
-    def _dependencies(self, key: Key) -> set[Key]:
-        return dependencies_of(self.graph, key)
 
     def _groups(self, block: list[Any], shared: set[Key]) -> list[Any]:
         """The pieces of a block with their graphs; those that share a task are together."""
@@ -169,7 +166,7 @@ class RecordGraph:
                 names[key] = None
             else:
                 graph[key] = self.graph[key]
-                stack += self._dependencies(key)
+                stack += dependencies_of(self.graph, key)
         return graph, names
 
 
