@@ -83,7 +83,9 @@ def test_values_that_run_when_one_fails_are_kept(monkeypatch):
         if n == 1:
             failed.set()
             raise OSError("disk full")
-        return failed.wait(SECONDS)
+        has_failed = failed.wait(SECONDS)
+        time.sleep(0.3)  # the failure is collected before this value
+        return has_failed
 
     ended = []
     with dask.config.set(scheduler="threads", num_workers=2), one_pool() as options:
