@@ -106,6 +106,24 @@ def test_no_estimate_has_seen_its_day(world):
     assert np.isfinite(outside).all() and not np.array_equal(outside, after.values[:, 30:])
 
 
+def test_in_a_gap_all_networks_have_half_of_the_weight(world):
+    from xsm.predicted_background import _estimate_of_record
+    from xsm.training.out_of_sample import fit_out_of_sample
+
+    ds, _ = world
+    weather = ds[["rain", "elevation"]]
+    fitted = fit_out_of_sample(weather, ds[SM])
+    background = _estimate_of_record(weather, ds[SM], None, False)
+    of_all = weather.sm.estimate(model=fitted.model)
+    left_out = of_all[SM].transpose("lat", "lon", "time").copy()
+    left_out.values = fitted.values.reshape(left_out.shape)
+    expected = left_out.where(ds[SM].notnull(), (left_out + of_all[SM]) / 2)
+    difference = (background[SM] - expected).transpose(*ds[SM].dims)
+    np.testing.assert_allclose(difference, 0.0, atol=1e-6)
+    assert not np.allclose(left_out, of_all[SM].transpose(*left_out.dims), atol=1e-3)
+    np.testing.assert_array_equal(background[UNC], of_all[UNC])
+
+
 def test_lazy_on_dask_and_equal(world, filled):
     dask = pytest.importorskip("dask", reason="needs xsm[dask]")
     ds, _ = world

@@ -22,6 +22,7 @@ from xsm.sampled_fill import check_samples, samples_of_fill
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from xsm.gapfilling.background import Background
     from xsm.gapfilling.method_weights import Calibration
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.model import Model
@@ -82,11 +83,14 @@ def gapfill(
         or a gridded object of soil moisture, on the same or other cells. The network fills
         departures from it, brought to the climate of each cell by regression. Days and cells where
         it is missing are filled without it. What the network cannot fill (gaps out of its reach,
-        and cells never observed where `land` allows them) is filled by the background alone.
+        and cells never observed where `land` allows them) is filled by the background alone. If a
+        variable ``<name>_uncertainty`` is beside it in the same Dataset, departures are filled in
+        units of it as far as they follow it, and so does the uncertainty of the fill.
     predictors : Dataset, str or sequence of str, optional
         Weather and constants, as for :func:`xsm.fit_estimator`: a Dataset on the cells of the
         record, or names of variables of `obj`. An estimator is fitted to the record, and its
-        estimates are the background, each by networks that were fitted to other days. Needs torch,
+        estimates are the background, where the record was observed by networks that were fitted to
+        other days. Needs torch,
         the predictors and the record in memory while it is computed, and a record of 20 days and
         500 values or more. Not with `background`.
     calibrate : bool, default True
@@ -246,7 +250,10 @@ def gapfill(
         arrays, calibrations = fill_departures(values, field, task)
     drawn = None
     if samples is not None:
-        fitted_to = (values, task) if field is None else departures(values, field, task)
+        fitted_to = values, task
+        if field is not None:
+            of = departures(values, field, task)
+            fitted_to = of.values, of.task
         drawn = samples_of_fill(arrays, calibrations, fitted_to, task, record, (samples, seed))
     filled, std, flag = map(record.to_stored_order, arrays)
     options = {
@@ -286,21 +293,27 @@ def _background(
     record: GriddedRecord,
     device: str | None,
     progress: bool | None,
-) -> tuple[Any, str | None]:
-    """The background (..., time, y, x) of a record, and what it is; None without one."""
+) -> tuple[Background | None, str | None]:
+    """The background of a record in its working order, and what it is; None without one."""
     if predictors is not None:
         from xsm.predicted_background import predicted_background, predictor_dataset
 
         ds = predictor_dataset(predictors, record)
         names = ", ".join(str(name) for name in ds.data_vars if name != record.name)
-        field = predicted_background(ds, record, device=device, progress=progress)
-        return field, f"estimates from {names}"
+        estimated = predicted_background(ds, record, device=device, progress=progress)
+        return estimated, f"estimates from {names}"
     if background is None:
         return None, None
-    from xsm.conventions.regrid import on_record
+    from xsm.conventions.regrid import has_uncertainty, on_record, uncertainty_on_record
+    from xsm.gapfilling.background import Background
 
     field = on_record(background, record, "background")
-    return field.data, str(background if isinstance(background, str) else field.name)
+    beside: Any = record.ds if isinstance(background, str) else background
+    name = str(background if isinstance(background, str) else field.name)
+    error = None
+    if isinstance(beside, xr.Dataset) and has_uncertainty(beside, name):
+        error = uncertainty_on_record(beside, name, record, "background").data
+    return Background(field.data, error), name
 
 
 def _first_column(record: GriddedRecord) -> int:

@@ -12,10 +12,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.record import GriddedRecord
-from xsm.conventions.regrid import on_record
+from xsm.conventions.regrid import on_record, uncertainty_on_record
 from xsm.conventions.time_axis import daily_axis
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
+from xsm.gapfilling.background import Background
+
+NAME = "soil_moisture"  # of estimates
+OF_ALL = 0.5  # weight of all networks in a gap
 
 Arrays = list[NDArray[Any]]
 
@@ -54,13 +58,15 @@ def predicted_background(
     *,
     device: str | None = None,
     progress: bool | None = None,
-) -> Any:
-    """Estimates of a record from predictors, (..., time, y, x) in its working order, m3 m-3.
+) -> Background:
+    """Estimates of a record from predictors and their errors, (..., time, y, x), m3 m-3.
 
-    On the days from the first to the last observation each value is from networks that were fitted
-    without it, see :mod:`xsm.training.out_of_sample`; on other days and in cells without
-    observations it is from all of them. NaN where there are no predictors, and on days colder than
-    those with observations.
+    Where the record was observed, the estimate is from networks that were fitted without the days
+    around, see :mod:`xsm.training.out_of_sample`. In gaps between the first and the last
+    observation it is the mean of theirs and of all networks': the error of the first resembles
+    that of the days around, from which it is filled, and that of the second is smaller. On other
+    days and in cells without observations it is from all of them. NaN where there are no
+    predictors, and on days colder than those with observations. In the working order of the record.
 
     Parameters
     ----------
@@ -71,8 +77,8 @@ def predicted_background(
 
     Returns
     -------
-    ndarray or dask array
-        A Dask array in one chunk if the record or a predictor is lazy. Each record of further
+    Background
+        Dask arrays in one chunk if the record or a predictor is lazy. Each record of further
         dimensions (orbit, depth) has estimates of its own.
 
     Raises
@@ -88,7 +94,7 @@ def predicted_background(
     target = to_m3m3(record.da, record.variable).rename(record.name)
     lazy = target.chunks is not None or any(v.chunks is not None for v in predictors.values())
     if not lazy:
-        return estimated(predictors, target)
+        return Background(*estimated(predictors, target))
     from xsm.blockwise import dask_engine as engine
     from xsm.conventions.predictors import find_predictors
     from xsm.estimation.predictor_choice import choose_predictors
@@ -99,7 +105,9 @@ def predicted_background(
     coords = predictors.coords.to_dataset().compute(), target.coords.to_dataset().compute()
     function = partial(_of_arrays, estimated, templates=templates, coords=coords)
     arrays = [engine.as_chunk(v.data) for v in variables]
-    return engine.shared(engine.combine_arrays(function, arrays, target.shape, np.float32))
+    shape = (len(Background._fields), *target.shape)
+    both = engine.shared(engine.combine_arrays(function, arrays, shape, np.float32))
+    return Background(*both)
 
 
 def _of_arrays(estimated: Any, arrays: Arrays, *, templates: Any, coords: Any) -> NDArray[Any]:
@@ -120,33 +128,38 @@ def _estimated(
     device: str | None,
     progress: bool | None,
 ) -> NDArray[np.float32]:
-    """The estimates (..., T, H, W) of a record in memory."""
+    """The estimates of a record in memory and their errors, (2, ..., T, H, W)."""
     others = target.dims[:-3]
     single = replace(record, da=record.da.isel(dict.fromkeys(others, 0), drop=True))
-    out = np.empty(target.shape, np.float32)
+    out = np.empty((len(Background._fields), *target.shape), np.float32)
     for index in np.ndindex(target.shape[:-3]):
         own = target.isel(dict(zip(others, index, strict=True)), drop=True)
-        field = _estimate_of_record(predictors, own, device, progress)
-        out[index] = on_record(field, single, "predictors").values
+        estimated = _estimate_of_record(predictors, own, device, progress)
+        out[(0, *index)] = on_record(estimated[NAME], single, "predictors").values
+        out[(1, *index)] = uncertainty_on_record(estimated, NAME, single, "predictors").values
     return out
 
 
 def _estimate_of_record(
     predictors: xr.Dataset, target: xr.DataArray, device: str | None, progress: bool | None
-) -> xr.DataArray:
-    """Estimates on the cells and days of the predictors."""
+) -> xr.Dataset:
+    """Estimates and their uncertainty on the cells and days of the predictors."""
     from xsm.estimate import estimate
     from xsm.training.out_of_sample import fit_out_of_sample
 
     fitted = fit_out_of_sample(predictors, target, device=device, progress=progress)
-    field = estimate(predictors, model=fitted.model, uncertainty=False, progress=False)
-    field = field["soil_moisture"].drop_vars("depth")
+    estimated = estimate(predictors, model=fitted.model, progress=False).drop_vars("depth")
+    field = estimated[NAME]
     time = target.dims[0]  # of the predictors too, or the fit would have refused them
     space = [dim for dim in field.dims if dim != time]
     values = field.transpose(*space, time)
     flat = values.values.reshape(-1, values.sizes[time]).copy()
     present = daily_axis(field[time]).numbers
+    of_all = flat[fitted.cells]
     own = fitted.values[:, present]
-    own = np.where(np.isfinite(own), own, flat[fitted.cells])
+    own = np.where(np.isfinite(own), own, of_all)
+    in_gap = (1 - OF_ALL) * own + OF_ALL * of_all
+    own = np.where(fitted.observed[:, present], own, in_gap)
     flat[fitted.cells] = np.where(fitted.too_cold[:, present], np.nan, own)
-    return values.copy(data=flat.reshape(values.shape)).transpose(*field.dims)
+    values = values.copy(data=flat.reshape(values.shape))
+    return estimated.assign({NAME: values.transpose(*field.dims)})

@@ -14,7 +14,7 @@ from xsm.conventions.cf import (
     OBSERVED,
 )
 from xsm.errors import InputError, TimeAxisError, UnitError
-from xsm.gapfilling.background import STD, background_departure, regression
+from xsm.gapfilling.background import STD, background_departure, regression, relative_error
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +193,85 @@ def test_a_background_with_gaps_on_other_days_and_cells(made):
         record.sm.gapfill(background=elsewhere)
     with pytest.raises(InputError, match="background and predictors are both given"):
         record.sm.gapfill(background=background, predictors=background.to_dataset(name="tp"))
+
+
+@pytest.fixture(scope="module")
+def uneven(made) -> tuple[xr.DataArray, xr.Dataset, xr.DataArray]:
+    """A background whose errors are eight times as large on every other day, and says so."""
+    record, background, truth = made
+    rng = np.random.default_rng(2)
+    std = np.where(np.arange(60) % 2, 0.005, 0.04)[:, None, None] * np.ones(record.shape)
+    error = rng.standard_normal(record.shape)
+    for t in range(1, 60):
+        error[t] = 0.9 * error[t - 1] + 0.19**0.5 * error[t]
+    error *= std
+    field = (truth.where(record.notnull().any("time")) + error).astype(np.float32)
+    ds = field.assign_attrs(background.attrs).to_dataset(name="sm")
+    attrs = {"units": "m3 m-3", "standard_name": "soil_moisture_content standard_error"}
+    ds["sm_uncertainty"] = background.copy(data=std.astype(np.float32)).assign_attrs(attrs)
+    return record.where(record["time"].dt.day % 7 != 0).assign_attrs(record.attrs), ds, truth
+
+
+def test_departures_are_filled_in_units_of_the_error_of_the_background(uneven):
+    record, background, truth = uneven
+    out, without = (record.sm.gapfill(background=b) for b in (background, background["sm"]))
+    gap = np.isfinite(out[UNC].values) & np.isfinite(without[UNC].values)
+    rmse = [np.sqrt(np.mean((o[SM] - truth).values[gap] ** 2)) for o in (out, without)]
+    assert rmse[0] < rmse[1]
+    good = gap & (np.arange(60) % 2 == 1)[:, None, None]
+    poor = gap & ~good
+    assert out[UNC].values[good].mean() < 0.6 * out[UNC].values[poor].mean()
+    for days in (good, poor):
+        covered = abs(out[SM] - truth).values[days] < out[UNC].values[days]
+        assert covered.mean() == pytest.approx(0.68, abs=0.08)
+    observed = record.notnull().values
+    np.testing.assert_array_equal(out[SM].values[observed], record.values[observed])
+
+
+def test_the_error_of_a_background_matters_only_relative_to_other_days(uneven):
+    record, background, _ = uneven
+    expected = record.sm.gapfill(background=background)
+    scaled = background.assign(sm_uncertainty=0.2 * background["sm_uncertainty"])
+    scaled["sm_uncertainty"].attrs = background["sm_uncertainty"].attrs
+    beside = background.assign({SM: record})
+    even = background.assign(sm_uncertainty=xr.full_like(background["sm_uncertainty"], 0.02))
+    for out in (
+        record.sm.gapfill(background=scaled),
+        beside.sm.gapfill(var=SM, background="sm"),
+    ):
+        np.testing.assert_allclose(out[SM], expected[SM], atol=1e-5)
+        np.testing.assert_allclose(out[UNC], expected[UNC], atol=1e-5)
+    np.testing.assert_allclose(
+        record.sm.gapfill(background=even)[SM],
+        record.sm.gapfill(background=background["sm"])[SM],
+        atol=1e-5,
+    )
+    pytest.importorskip("dask", reason="needs xsm[dask]")
+    lazy = record.chunk(time=20).sm.gapfill(background=background.chunk(time=15))
+    for name in (SM, UNC, FLAG):
+        np.testing.assert_allclose(lazy[name], expected[name], atol=1e-5)
+
+
+def test_the_relative_error_is_fitted_to_the_residuals():
+    rng = np.random.default_rng(3)
+    error = rng.uniform(0.5, 1.5, (400, 5, 5))
+    error /= np.sqrt((error**2).mean(axis=0))
+    for beta in (0.0, 0.6, 1.0):  # the part of the variance that follows the error
+        std = np.sqrt(1 - beta + beta * error**2)
+        residual = 0.03 * std * rng.standard_normal(error.shape)
+        np.testing.assert_allclose(relative_error(residual, 7.0 * error), std, atol=0.06)
+
+
+def test_the_relative_error_where_nothing_is_known():
+    rng = np.random.default_rng(4)
+    error = np.where(np.arange(200) % 2, 0.01, 0.09)[:, None, None] * np.ones((1, 1, 4))
+    residual = error * rng.standard_normal(error.shape)
+    residual[:, 0, 1] = np.nan  # a cell without observations: as the others
+    error[:, 0, 2] = 0.0  # says nothing
+    error[::4, 0, 3] = np.nan
+    ratio = relative_error(residual, error)[:, 0]
+    for cell in (0, 1):
+        assert ratio[1::2, cell].max() < 0.3 and ratio[::2, cell].min() > 1.3
+    assert (ratio[:, 2] == 1).all() and (ratio[::4, 3] == 1).all()
+    nothing = relative_error(np.full((3, 1, 1), np.nan), np.full((3, 1, 1), 0.1))
+    assert (nothing == 1).all()

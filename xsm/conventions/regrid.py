@@ -321,3 +321,21 @@ def on_record(field: Any, record: GriddedRecord, argument: str) -> xr.DataArray:
     da = on_grid(other, record, days, "conservative")
     da = da.assign_coords(time=own).reindex(time=np.arange(record.days.size))
     return da.drop_vars("time").transpose("time", *record.space)
+
+
+def has_uncertainty(ds: xr.Dataset, name: str) -> bool:
+    """Whether a variable has ``<name>_uncertainty`` beside it, with the same dimensions."""
+    std = f"{name}_uncertainty"
+    return name in ds and std in ds and set(ds[std].dims) == set(ds[name].dims)
+
+
+def uncertainty_on_record(
+    ds: xr.Dataset, name: str, record: GriddedRecord, argument: str
+) -> xr.DataArray:
+    """The variable ``<name>_uncertainty`` of a Dataset as :func:`on_record`."""
+    std = ds[f"{name}_uncertainty"]
+    units = {"units": std.attrs.get("units", ds[name].attrs.get("units"))}
+    # no soil moisture by its name, but on the same grid
+    std = std.rename(name)
+    std.attrs = {k: v for k, v in (ds[name].attrs | units).items() if v is not None}
+    return on_record(std, record, argument)

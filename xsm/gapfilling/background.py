@@ -1,9 +1,14 @@
-"""A gap-free background, brought to the climate of a record: networks fill departures from it."""
+"""A gap-free background, brought to the climate of a record: networks fill departures from it.
+
+Where the error of the background is known to vary in time, as that of an estimate by a network
+after rain, departures are filled in units of it: then they have the same variance on all days, as
+the covariances of a fill assume, and the uncertainty of the fill follows that of the background.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,11 +32,28 @@ from xsm.gapfilling.task import GapfillTask
 
 PRIOR_DAYS = 20.0  # weight of all cells in the standard deviation of a cell, in days
 MAX_SLOPE = 3.0
+MAX_RELATIVE_ERROR = 4.0  # of a day, and its inverse the least
+LEAST_SQUARE = 0.1  # of a relative error, whose weight is limited
 
 TINY = np.finfo(np.float64).tiny
 TIME = -3  # axis of the days
 SLOPE, BACKGROUND_MEAN, RECORD_MEAN, STD, OBSERVED_CELL, EXPLAINS = range(6)
 MAX_UNEXPLAINED = 0.5  # of the variance of a record, where a background may fill alone
+
+
+class Background(NamedTuple):
+    """A field, and the standard deviation of its error up to a factor of each cell.
+
+    Attributes
+    ----------
+    field : NumPy or Dask array, shape (T, H, W)
+        Of any unit, NaN where there is none.
+    error : NumPy or Dask array, shape (T, H, W), or None
+        Of any unit; NaN where it is unknown. None: the same on all days.
+    """
+
+    field: Any
+    error: Any = None
 
 
 def regression(data: Any, background: Any) -> Any:
@@ -141,57 +163,133 @@ def background_departure(background: Any, planes: Any) -> Any:
     return np.where(there, departure, 0.0).astype(np.float32)
 
 
-def fill_departures(data: Any, background: Any, task: GapfillTask) -> Any:
+def relative_error(residual: Any, error: Any) -> Any:
+    """How the standard deviation of what a background leaves over varies from day to day.
+
+    ``s_t^2 = 1 - beta + beta e_t^2 / mean(e^2)``: a constant part, such as the noise of the record,
+    and one that follows the error e of the background. Means are over the observed days of the
+    cell, or of all cells where it has none. beta, from 0 to 1, is that of all cells, by weighted
+    least squares of the squared residuals: an error that tells nothing changes nothing.
+
+    Parameters
+    ----------
+    residual : NumPy or Dask array, shape (..., T, H, W)
+        What the background leaves over of the record, NaN where missing.
+    error : NumPy or Dask array, shape (T, H, W)
+
+    Returns
+    -------
+    array, shape (..., T, H, W)
+        From 1/4 to 4; 1 where the error is unknown.
+    """
+    common = np.isfinite(residual) & np.isfinite(error)
+    of_error = _relative_square(error, common)
+    of_residual = _relative_square(residual, common)
+    weight = np.where(common, np.maximum(of_error, LEAST_SQUARE) ** -2.0, 0.0)
+    excess = of_error - 1.0
+    both = _over_cells(
+        (weight * np.where(common, of_residual - 1.0, 0.0) * excess).sum(axis=TIME, keepdims=True)
+    )
+    own = _over_cells((weight * excess**2).sum(axis=TIME, keepdims=True))
+    beta = np.clip(both / np.maximum(own, TINY), 0.0, 1.0)
+    if hasattr(beta, "chunks"):
+        beta = engine.shared(beta).rechunk(-1)
+    limit = MAX_RELATIVE_ERROR
+    return np.clip(np.sqrt(1.0 + beta * excess), 1 / limit, limit)
+
+
+def _relative_square(values: Any, common: Any) -> Any:
+    """Squares over their mean in each cell, or in all where it has none; 1 where unknown."""
+    squares = np.where(np.isfinite(values), np.square(values), 0.0)
+    total = np.where(common, squares, 0.0).sum(axis=TIME, keepdims=True, dtype=np.float64)
+    number = common.sum(axis=TIME, keepdims=True)
+    of_all = _over_cells(total) / np.maximum(_over_cells(number), 1)
+    mean = np.where(number > 0, total / np.maximum(number, 1), of_all)
+    if hasattr(mean, "chunks"):
+        mean = engine.shared(mean).rechunk(-1)
+    return np.where(np.isfinite(values) & (mean > 0), squares / np.maximum(mean, TINY), 1.0)
+
+
+class Departures(NamedTuple):
+    """What is filled instead of a record, and how the record follows from it.
+
+    Attributes
+    ----------
+    values : array, shape (..., T, H, W)
+        ``mean + (data - departure - mean) / relative_error``, in the unit of the record.
+    mean : array, shape (..., 1, H, W)
+        Of the record.
+    departure, relative_error : array, shape (..., T, H, W)
+        Of the background; the second is 1 if its error is the same on all days.
+    planes : array, shape (6, ..., 1, H, W)
+        :func:`regression`.
+    task : GapfillTask
+    """
+
+    values: Any
+    mean: Any
+    departure: Any
+    relative_error: Any
+    planes: Any
+    task: GapfillTask
+
+    def to_record(self, filled: Any) -> Any:
+        """Values of the record from those that were filled."""
+        return self.mean + (filled - self.mean) * self.relative_error + self.departure
+
+
+def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any:
     """What :func:`xsm.gapfilling.fill.fill` returns, of a record that departs from a background.
 
     Gaps out of reach of the network, in cells where the background explains half of the variance,
     and cells without observations where `task` has land are filled by the background alone. The
     uncertainty is that of the filled departures, whose variance is the error of the background:
     where nothing nearby was observed it is the standard deviation of what the regression leaves
-    over.
+    over. It varies from day to day as the given error of the background does.
 
     Parameters
     ----------
-    data : NumPy or Dask array, shape (..., T, H, W)
-    background : NumPy or Dask array, shape (T, H, W)
-        Of any unit.
+    data : NumPy or Dask array, shape (..., N, H, W)
+    background : Background
     task : GapfillTask
     """
-    background, planes, departure, of_departures = _departure(data, background, task)
-    (filled, std, flag), calibrations = fill(data - departure, of_departures)
+    of = departures(data, background, task)
+    field, planes = background.field, of.planes
+    (filled, std, flag), calibrations = fill(of.values, of.task)
     low, high = (task.dtype.type(limit) for limit in task.valid_range)
-    total = np.clip(filled + departure, low, high)
+    total = np.clip(of.to_record(filled), low, high).astype(task.dtype)
     filled = np.where(flag == OBSERVED, data.astype(task.dtype), total)
-    given = np.isfinite(background) & np.ones(data.shape, bool)
+    given = np.isfinite(field) & np.ones(data.shape, bool)
     flag = _with_background(flag, given & (planes[OBSERVED_CELL] > 0))
     alone = given & (planes[EXPLAINS] > 0) & _may_be_filled(data, flag, task)
-    estimate = planes[RECORD_MEAN] + planes[SLOPE] * (background - planes[BACKGROUND_MEAN])
+    estimate = planes[RECORD_MEAN] + planes[SLOPE] * (field - planes[BACKGROUND_MEAN])
+    std = np.where(alone, planes[STD], std) * of.relative_error
     return (
         (
             np.where(alone, np.clip(estimate, low, high).astype(task.dtype), filled),
-            np.where(alone, planes[STD].astype(task.dtype), std),
+            std.astype(task.dtype),
             np.where(alone, np.int8(BY_BACKGROUND), flag),
         ),
         calibrations,
     )
 
 
-def departures(data: Any, background: Any, task: GapfillTask) -> tuple[Any, GapfillTask]:
+def departures(data: Any, background: Background, task: GapfillTask) -> Departures:
     """What :func:`fill_departures` fills: departures of the record, and the task for them."""
-    *_, departure, of_departures = _departure(data, background, task)
-    return data - departure, of_departures
-
-
-def _departure(data: Any, background: Any, task: GapfillTask) -> tuple[Any, Any, Any, GapfillTask]:
-    """The background as an array, its regression, its departure, and the task for the rest."""
+    field, error = (x if x is None or hasattr(x, "chunks") else np.asarray(x) for x in background)
+    planes = regression(data, field)
     if hasattr(data, "chunks"):
-        planes = engine.shared(regression(data, background)).rechunk(-1)
-    else:
-        background = np.asarray(background)
-        planes = regression(data, background)
-    departure = background_departure(background, planes).astype(task.dtype)
+        planes = engine.shared(planes).rechunk(-1)
+    departure = background_departure(field, planes).astype(task.dtype)
+    mean = planes[RECORD_MEAN].astype(task.dtype)
+    relative: Any = task.dtype.type(1)
+    values = data - departure
+    if error is not None:
+        relative = relative_error(values - mean, error).astype(task.dtype)
+        values = mean + (values - mean) / relative
     span = 1.0 / task.to_m3m3_factor
-    return background, planes, departure, replace(task, valid_range=(-span, 2.0 * span))
+    of_departures = replace(task, valid_range=(-span, 2.0 * span))
+    return Departures(values, mean, departure, relative, planes, of_departures)
 
 
 def _with_background(flag: Any, given: Any) -> Any:

@@ -44,6 +44,7 @@ class OutOfSample(NamedTuple):
 
     model: Model
     values: NDArray[np.floating]  # (P, T), m3 m-3, on consecutive days; NaN where there is none
+    observed: NDArray[np.bool_]  # (P, T), the record with predictors
     too_cold: NDArray[np.bool_]  # (P, T), colder than the days with observations
     cells: NDArray[np.intp]  # (P,), flat positions among the cells of the predictors
 
@@ -122,7 +123,8 @@ def fit_out_of_sample(
             on_epoch=lambda _epoch, _error: shown.update(),
         )
     values = _on_all_days(left_out.mean, left_out.first, samples)
-    return OutOfSample(model, values, _too_cold(samples), samples.cells)
+    present = np.isfinite(samples.y)
+    return OutOfSample(model, values, present, _too_cold(samples), samples.cells)
 
 
 def _folds(observed: NDArray[np.bool_], span: int) -> NDArray[np.int8]:
