@@ -28,7 +28,9 @@ SMAP_ESTIMATES = {
     "no_antecedent_predictors": "no antecedent predictors",
     "bilstm": "Bi-LSTM",
     "bilstm_alone": "Bi-LSTM, no local part, no antecedent predictors",
+    "bilstm_departures": "Bi-LSTM of departures from the mean of the cell, nothing else",
     "atlstm": "AtLSTM",
+    "atlstm_departures": "AtLSTM of departures from the mean of the cell, nothing else",
     "atlstm_alone": "AtLSTM, no local part, no antecedent predictors",
     "lstm": "LSTM",
     "lstm_alone": "LSTM, no local part, no antecedent predictors",
@@ -202,15 +204,16 @@ def experiment(result: dict[str, Any], name: str) -> str:
 
 def smap_conus(result: dict[str, Any]) -> str:
     """Cross-validation on SMAP: scores of left-out days by estimate and length of the folds."""
-    head = ["left out", "estimate", "RMSE", "ubRMSE", "R", "mean R", "bias", "within 68 %",
-            "within 95 %"]  # fmt: skip
+    head = ["left out", "estimate", "networks", "RMSE", "ubRMSE", "R", "mean R", "bias",
+            "within 68 %", "within 95 %"]  # fmt: skip
     body = []
     for row in result["rows"]:
         figures = [number(row[key], 4) for key in ("rmse", "ubrmse")]
         figures += [number(row[key], 3) for key in ("r", "r_mean")]
         name = SMAP_ESTIMATES[row["estimate"]]
         inside = [number(100 * row[f"within_{level}"], 1) for level in (68, 95)]
-        body.append([row["left_out"], name, *figures, number(row["bias"], 4), *inside])
+        networks = str(row.get("networks") or "default")
+        body.append([row["left_out"], name, networks, *figures, number(row["bias"], 4), *inside])
     limit = result["retrieval_noise"]
     cells = {row["left_out"]: row["cells"] for row in result["rows"]}
     medians = ", ".join(f"{count} ({left_out} left out)" for left_out, count in cells.items())

@@ -92,9 +92,9 @@ def made_with_truth(process: Process, seed: int = 0) -> tuple[xr.DataArray, NDAr
     return da.assign_attrs(units="m3 m-3"), np.broadcast_to(truth, process.shape)
 
 
-def simulated(name: str) -> xr.DataArray:
+def simulated(name: str, **options: Any) -> xr.DataArray:
     """A tutorial record."""
-    da = xsm.tutorial.open_dataset(name, covariates=False)["soil_moisture"]
+    da = xsm.tutorial.open_dataset(name, covariates=False, **options)["soil_moisture"]
     return da.transpose("time", "lat", "lon").rename("sm")
 
 
@@ -129,6 +129,9 @@ RECORDS: Records = {
     **{name: (lambda process=process: made(process)) for name, process in PROCESSES.items()},
     "simulated AMSR2, Iberia": lambda: simulated("amsr2-iberia"),
     "simulated CCI, Europe": lambda: simulated("cci-europe"),
+    "simulated SMAP, United States": lambda: simulated(
+        "smap-conus", start="2015-05-15", days=120, resolution=1.0
+    ),
     "C3S, two cells": c3s,
     "SMAP, 412 cells": smap,
     "AMSR2, a month": amsr2,

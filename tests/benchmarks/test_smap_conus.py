@@ -84,6 +84,13 @@ def test_cross_validation_is_written_with_its_settings(tmp_path, quick):
     assert [row["estimate"] for row in rows] == ["default"]
     assert all(0 < row["ubrmse"] <= row["rmse"] < 0.1 and row["cells"] == 7 for row in rows)
     assert table(json.loads(result.read_text())).count("\n| ") == 2
+    rest = ["--networks", "2", "--variants", "bilstm_departures", "--result"]
+    smap_left_out.main(["--data", str(path), *rest, str(result)])
+    after = json.loads(result.read_text())["rows"]
+    measured = [(row["estimate"], row["networks"]) for row in after]
+    assert measured == [("default", None), ("bilstm_departures", 2)]
+    assert after[0] == rows[0]
+    assert 0 < after[1]["rmse"] < 0.1 and table(json.loads(result.read_text())).count("\n| ") == 3
 
 
 def test_cells_left_out_are_those_of_the_split(tmp_path, quick, monkeypatch):

@@ -219,8 +219,10 @@ class Departures(NamedTuple):
         ``mean + (data - departure - mean) / relative_error``, in the unit of the record.
     mean : array, shape (..., 1, H, W)
         Of the record.
-    departure, relative_error : array, shape (..., T, H, W)
-        Of the background; the second is 1 if its error is the same on all days.
+    departure : array, shape (..., T, H, W)
+        Of the background.
+    relative_error : array, shape (..., T, H, W), or None
+        None, as one, if the error of the background is the same on all days.
     planes : array, shape (6, ..., 1, H, W)
         :func:`regression`.
     task : GapfillTask
@@ -233,9 +235,12 @@ class Departures(NamedTuple):
     planes: Any
     task: GapfillTask
 
-    def to_record(self, filled: Any) -> Any:
-        """Values of the record from those that were filled."""
-        return self.mean + (filled - self.mean) * self.relative_error + self.departure
+    def to_record(self, filled: Any, std: Any) -> tuple[Any, Any]:
+        """Values and standard deviations of the record from those that were filled."""
+        if self.relative_error is None:
+            return filled + self.departure, std
+        filled = self.mean + (filled - self.mean) * self.relative_error
+        return filled + self.departure, std * self.relative_error
 
 
 def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any:
@@ -257,17 +262,19 @@ def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any
     field, planes = background.field, of.planes
     (filled, std, flag), calibrations = fill(of.values, of.task)
     low, high = (task.dtype.type(limit) for limit in task.valid_range)
-    total = np.clip(of.to_record(filled), low, high).astype(task.dtype)
-    filled = np.where(flag == OBSERVED, data.astype(task.dtype), total)
+    total, total_std = of.to_record(filled, std)
+    filled = np.where(flag == OBSERVED, data.astype(task.dtype), np.clip(total, low, high))
     given = np.isfinite(field) & np.ones(data.shape, bool)
     flag = _with_background(flag, given & (planes[OBSERVED_CELL] > 0))
     alone = given & (planes[EXPLAINS] > 0) & _may_be_filled(data, flag, task)
     estimate = planes[RECORD_MEAN] + planes[SLOPE] * (field - planes[BACKGROUND_MEAN])
-    std = np.where(alone, planes[STD], std) * of.relative_error
+    estimate, estimate_std = (x.astype(task.dtype) for x in (estimate, planes[STD]))
+    if of.relative_error is not None:
+        estimate_std = estimate_std * of.relative_error
     return (
         (
-            np.where(alone, np.clip(estimate, low, high).astype(task.dtype), filled),
-            std.astype(task.dtype),
+            np.where(alone, np.clip(estimate, low, high), filled),
+            np.where(alone, estimate_std, total_std),
             np.where(alone, np.int8(BY_BACKGROUND), flag),
         ),
         calibrations,
@@ -282,7 +289,7 @@ def departures(data: Any, background: Background, task: GapfillTask) -> Departur
         planes = engine.shared(planes).rechunk(-1)
     departure = background_departure(field, planes).astype(task.dtype)
     mean = planes[RECORD_MEAN].astype(task.dtype)
-    relative: Any = task.dtype.type(1)
+    relative = None
     values = data - departure
     if error is not None:
         relative = relative_error(values - mean, error).astype(task.dtype)
