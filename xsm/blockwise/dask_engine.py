@@ -11,14 +11,16 @@ Arrays of records are (T, H, W). Nothing is computed by a call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
 
 from xsm.blockwise.chunks import join_chunks
 from xsm.blockwise.tiling import series_tile
-from xsm.blockwise.work_blocks import as_block, with_fingerprint
+from xsm.blockwise.work_blocks import STORED, as_block, with_fingerprint
 
 SHARED = "xsm-shared-"  # begins the names of layers that all regions of a store draw on
 SERIES_BLOCK = 64_000_000  # values of a block of whole series, about; larger ones are split
@@ -35,23 +37,35 @@ def _identity(block: Any) -> Any:
     return block
 
 
-def persist_shared(obj: xr.Dataset, options: Mapping[str, Any]) -> xr.Dataset:
-    """`obj` with the layers of :func:`shared` computed, once for all that is computed of it.
+def persist_shared(
+    obj: xr.Dataset,
+    options: Mapping[str, Any],
+    save: Callable[[str, Any], Any] | None = None,
+) -> xr.Dataset:
+    """`obj` with its shared layers computed, once for all that is computed of it.
 
-    The values stay where Dask holds them: in this process, or on the workers of a cluster.
+    The values stay where Dask holds them: in this process, or on the workers of a cluster. Those of
+    layers whose names begin with ``STORED`` are replaced by what ``save(name, value)`` returns.
     `options` are those of :func:`xsm.blockwise.dask_workers.one_pool`.
     """
     import dask.array as da
-    from dask.base import persist
+    from dask.base import compute, persist
     from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
     lazy = {n: v for n, v in obj.variables.items() if isinstance(v.data, da.Array)}
     graph = HighLevelGraph.merge(*(v.data.dask for v in lazy.values()))
-    layers = {n: layer for n, layer in graph.layers.items() if n.startswith(SHARED)}
-    if not layers:
-        return obj
+    layers = {n: x for n, x in graph.layers.items() if n.startswith((SHARED, STORED))}
     keys = [k for x in layers.values() for k in x.get_output_keys()]
-    (held,) = persist(_Keys(graph, keys), **options)
+    if not keys:
+        return obj
+    wanted, names = (graph, {}) if save is None else _with_saving(graph, save)
+    (held,) = persist(_Keys(wanted, [names.get(key, key) for key in keys]), **options)
+    if names:
+        saved = {key: held[key] for key in names.values()}
+        (values,) = compute(_Keys(saved, list(saved)), **options)
+        # as tasks: small, and part of the task that needs them
+        own = {key: (partial(_identity, value),) for key, value in zip(names, values, strict=True)}
+        held = {**held, **own}
     computed = {
         n: MaterializedLayer({key: held[key] for key in layer.get_output_keys()})
         for n, layer in layers.items()
@@ -66,6 +80,20 @@ def persist_shared(obj: xr.Dataset, options: Mapping[str, Any]) -> xr.Dataset:
             for name, v in lazy.items()
         }
     )
+
+
+def _with_saving(graph: Any, save: Callable[[str, Any], Any]) -> tuple[Any, dict[Any, Any]]:
+    """`graph` with a task for each value of a STORED layer that saves it, and their keys by its."""
+    from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+
+    layers = {name: layer for name, layer in graph.layers.items() if name.startswith(STORED)}
+    keys = [key for layer in layers.values() for key in layer.get_output_keys()]
+    name = f"saved-{uuid4().hex}"  # a cluster would take what another call saved for it
+    tasks = {(name, n): (partial(save, str(n)), key) for n, key in enumerate(keys)}
+    graph = HighLevelGraph(
+        {**graph.layers, name: MaterializedLayer(tasks)}, {**graph.dependencies, name: set(layers)}
+    )
+    return graph, dict(zip(keys, tasks, strict=True))
 
 
 class _Keys:

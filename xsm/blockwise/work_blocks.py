@@ -17,6 +17,7 @@ import numpy as np
 from xsm.blockwise.block_reader import dependencies_of, is_held
 
 BLOCK = "xsm-block-"  # begins the names of layers whose tasks are blocks of work
+STORED = "xsm-stored-"  # begins the names of layers of arrays that a store may hold meanwhile
 FINGERPRINT = "xsm-fingerprint-"  # begins the names of layers of checksums of the input
 SAMPLED_CHUNKS = 6  # of an input, for its fingerprint
 
@@ -103,7 +104,7 @@ def as_one_task(value: Any, sources: Iterable[Any]) -> Any:
     Otherwise a worker of a cluster begins the next block before what follows the first one, such as
     writing it, has been sent to it, and holds the results of both; or another worker fetches them.
     What is in memory, or on the workers, stays outside of the task; `sources` are Dask arrays whose
-    graphs have it.
+    graphs have it. What the store holds meanwhile is read inside of it.
     """
     from dask import optimize
     from dask.delayed import Delayed
@@ -120,7 +121,12 @@ def as_one_task(value: Any, sources: Iterable[Any]) -> Any:
         for key in lacking:
             if key in (layer := layers.get(_layer_name(key), {})):
                 held[key] = layer[key]
-    if (lacking | dependencies_of(graph, blocks[0])) - set(held):
+    in_store = {
+        key
+        for key in graph
+        if _layer_name(key).startswith(STORED) and not dependencies_of(graph, key)
+    }
+    if (lacking | dependencies_of(graph, blocks[0])) - set(held) - in_store:
         return value
     names, inner = list(held), {key: node for key, node in graph.items() if key not in held}
     return Delayed(value.key, {**held, value.key: (_Tasks(inner, value.key, names), names)})

@@ -38,6 +38,7 @@ from xsm.blockwise.zarr_log import (
     form_of,
     identity_of,
 )
+from xsm.blockwise.zarr_values import values_in_store
 from xsm.conventions.encoding import without_layout
 from xsm.conventions.grid import cf_axes, time_dim
 from xsm.conventions.variables import check_chunks, check_names, check_references
@@ -90,8 +91,8 @@ def write_zarr(
     As many regions as there are workers are computed at a time, and none waits for another, so a
     year of the globe needs little memory. Regions are made of whole blocks of work: however small
     the chunks of the store, a block is computed once. A gap-filled record also needs statistics of
-    the whole record: they are computed once, at the start of each call, and held in memory (a tenth
-    of the record).
+    the whole record: they are computed once, at the start of each call. What grows with the record
+    (a tenth of it) is held in the store until the last region is written, the rest in memory.
 
     The group ``xsm_write_log`` of the store lists the regions that are written. The same call after
     a crash, a full disk or a time limit writes the others, and those whose values no longer have
@@ -262,9 +263,9 @@ def _write_alone(job: _Write, store: Any, path: Any, verify: bool, progress: Any
         logger.info("%s is complete: there is nothing to write", path)
         return
     if missing:
-        _write_regions(
-            job._replace(obj=persist_shared(job.obj, job.options)), store, log, missing, progress
-        )
+        with values_in_store(store) as save:
+            obj = persist_shared(job.obj, job.options, save)
+            _write_regions(job._replace(obj=obj), store, log, missing, progress)
     log.mark(COMPLETE)
     consolidate(store)
     commit(store, "xsm: complete")

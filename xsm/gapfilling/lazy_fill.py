@@ -38,7 +38,7 @@ from xsm.blockwise.tiling import (
     windows,
     with_halo,
 )
-from xsm.blockwise.work_blocks import BLOCK, with_fingerprint
+from xsm.blockwise.work_blocks import BLOCK, STORED, with_fingerprint
 from xsm.blockwise.worker_slots import network_slot
 from xsm.conventions.globe_land import is_land
 from xsm.gapfilling.climatology import WORKSPACE, climatology
@@ -93,6 +93,7 @@ class _Record(NamedTuple):
     mask: Any  # land (H, W), lazy, or None
     climatology: bool  # fill with it what the network leaves
     shared: str  # names of the layers
+    stored: str
     temporary: str
     blocks: str
     layers: dict[str, dict[Key, Any]]
@@ -142,7 +143,12 @@ def _mixed(data: Any, result: Filled, task: GapfillTask) -> Filled:
 def _fill_blocks(data: Any, task: GapfillTask, *, climatology: bool) -> Filled:
     """The fill by the network and, if asked for, by climatology."""
     token = engine.token_of(data.name, task, climatology)
-    names = f"{engine.SHARED}{token}", f"statistics-{token}", f"{BLOCK}{token}"
+    names = (
+        f"{engine.SHARED}{token}",
+        f"{STORED}{token}",
+        f"statistics-{token}",
+        f"{BLOCK}{token}",
+    )
     largest_chunk = int(np.prod([max(sizes) for sizes in data.chunks[1:]]))
     fitting = min(max(BLOCK_VALUES // largest_chunk, KNOT), BLOCK_DAYS)
     days = join_sizes(data.chunks[0], fitting, SHORTEST_BLOCK)
@@ -172,7 +178,8 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
     data, task, layer = record.data, record.task, record.layers[record.blocks]
     margin = part_margin(task)
     area = area_around(cells, margin, data.shape[1:], task.wrap)
-    layers = record.layers[record.shared], record.layers[record.temporary]
+    names = record.shared, record.stored, record.temporary
+    layers = tuple(record.layers[name] for name in names)
     if task.statistics is not None:
         keys = _given_statistics(task, area, (record.shared, number), layers[0])
     else:
@@ -184,7 +191,7 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
             graph=record.graph,
             edges=record.edges,
             number=number,
-            names=(record.shared, record.temporary),
+            names=names,
             layers=layers,
             climatology=record.climatology,
         )
@@ -242,7 +249,7 @@ def compute_statistics(
 ) -> tuple[Floats, Floats]:
     """:func:`xsm.gapfilling.fill.statistics_of_record` of a Dask array."""
     task = Days(factor, positions, dates, wrap)
-    names = "statistics", "merged"
+    names = "statistics", "seasonal-cycle", "merged"
     graph, edges = RecordGraph(data), statistic_days(data, task)
     side = int((BLOCK_VALUES / (edges[1] - edges[0])) ** 0.5)
     rows, columns = (
@@ -250,13 +257,13 @@ def compute_statistics(
     )
     out = []
     for number, cells in enumerate(product(rows, columns)):
-        layers: tuple[dict[Key, Any], dict[Key, Any]] = ({}, {})
+        layers: tuple[dict[Key, Any], ...] = ({}, {}, {})
         keys = add_statistics(
             data, cells, (HALO, HALO), task,
             graph=graph, edges=edges, number=number, names=names, layers=layers,
         )  # fmt: skip
         planes, *knots = engine.compute_keys(
-            {**layers[0], **layers[1]}, [keys.planes, *keys.knots], data
+            {**layers[0], **layers[1], **layers[2]}, [keys.planes, *keys.knots], data
         )
         own = (slice(None), *area_around(cells, (HALO, HALO), data.shape[1:], wrap).own)
         out.append((cells, planes[own], np.concatenate(knots)[own]))
@@ -300,8 +307,9 @@ def _cut(record: _Record, rows: list[slice], columns: list[slice]) -> Filled:
         outputs.append((name, layer, dtype))
     dependencies = {
         record.shared: [record.temporary],
+        record.stored: [record.temporary],
         record.temporary: names,
-        blocks: [record.shared, *names],
+        blocks: [record.shared, record.stored, *names],
         **{name: [blocks] for name, *_ in outputs},
     }
     arrays = engine.arrays_of_layers(record.layers, dependencies, outputs, sources, data.chunks)
@@ -322,7 +330,7 @@ def _fill_block(
     gap_values: list[Any],
     sums: NDArray[np.float64],
     planes: NDArray[np.float32],
-    knots: list[NDArray[np.float32]],
+    knots: list[Any],
     first_knot: int,
     mask: Any,
     typical: NDArray[np.float32] | None,
@@ -338,9 +346,8 @@ def _fill_block(
     with network_slot():
         raw = reader.read(values, np.full(box.shape, np.nan, dtype))
         margin = part_margin(task)
-        cycle, skipped = knots_of_days(
-            np.concatenate(knots), *(day - first_knot for day in box.days)
-        )
+        cycle = np.concatenate(knots)  # reads those that are in a store
+        cycle, skipped = knots_of_days(cycle, *(day - first_knot for day in box.days))
         first_knot += skipped
         sums, planes, cycle = (pad_cells(x, beyond) for x in (sums, planes, cycle))
         days = task.positions[part] - box.days[0]

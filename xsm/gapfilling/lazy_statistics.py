@@ -142,8 +142,8 @@ def add_statistics(
     graph: RecordGraph,
     edges: list[int],
     number: int,
-    names: tuple[str, str],
-    layers: tuple[dict[Key, Any], dict[Key, Any]],
+    names: tuple[str, str, str],
+    layers: Sequence[dict[Key, Any]],
     climatology: bool = False,
 ) -> PartKeys:
     """Add the tasks of the statistics of some rows and columns to the layers of a graph.
@@ -162,12 +162,13 @@ def add_statistics(
         :func:`statistic_days`.
     number : int
         Of the part.
-    names, layers : two of each
-        Layer of what is needed until the end, and of what is merged.
+    names, layers : three of each
+        Layer of what is needed until the end, of the part of it that grows with the record, and of
+        what is merged.
     climatology : bool
         Also that of each day of the year.
     """
-    (shared, temporary), (held_layer, merged_layer) = names, layers
+    (shared, stored, temporary), (held_layer, stored_layer, merged_layer) = names, layers
     rows, columns, _, own_cells = area_around(cells, margin, data.shape[1:], task.wrap)
     blocks = list(pairwise(edges))
     dates = task.dates
@@ -269,7 +270,7 @@ def add_statistics(
         hold("sums", 0, sums),
         hold("planes", 0, planes),
         [
-            add(held_layer, shared, "knots", n, _joined, knots[n : n + HELD])
+            add(stored_layer, stored, "knots", n, _joined, knots[n : n + HELD])
             for n in range(0, len(knots), HELD)
         ],
         [*keys.edges[:-1:HELD], keys.edges[-1]],
