@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import xsm
+from xsm.blockwise.work_blocks import BLOCK
 from xsm.gapfilling import lazy_fill
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
@@ -191,6 +192,25 @@ def test_a_part_asks_for_a_part_of_the_blocks(long_record, network, monkeypatch)
     part = network.fill_block
     lazy[SM].compute(scheduler="synchronous")
     assert 0 < part < (network.fill_block - part) / 2
+
+
+def test_the_task_of_a_block_has_neither_the_network_nor_all_days(long_record):
+    """On a cluster each is sent by itself, and they are what the scheduler keeps for a while."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    sizes = {}
+    for repeated in (1, 12):
+        ds = xr.concat([long_record] * repeated, "time")
+        time = long_record["time"].values[0] + np.arange(ds.sizes["time"]) * np.timedelta64(1, "D")
+        ds = ds.assign_coords(time=time).chunk(time=13)
+        land = (ds["lat"] > 0) & (ds["lon"] > 0)
+        graph = lazily(ds, land=land, fallback="climatology")[SM].data.dask
+        statistics, blocks = (
+            next(layer for name, layer in graph.layers.items() if name.startswith(begin))
+            for begin in ("statistics-", BLOCK)
+        )
+        nodes = [blocks[key] for key in blocks if key[0].startswith(BLOCK)] + [*statistics.values()]
+        sizes[repeated] = max(len(cloudpickle.dumps(node)) for node in nodes)
+    assert sizes[12] < sizes[1] + 1000 < 20_000
 
 
 class Source:

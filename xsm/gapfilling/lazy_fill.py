@@ -8,6 +8,7 @@ is filled twice, and no more blocks are in memory than are worked on.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -90,6 +91,7 @@ class _Record(NamedTuple):
     graph: RecordGraph  # of `data`
     days: list[slice]  # blocks, in whole chunks
     edges: list[int]  # of the blocks of the statistics
+    block_task: Key  # the value that the tasks of all blocks share
     mask: Any  # land (H, W), lazy, or None
     climatology: bool  # fill with it what the network leaves
     shared: str  # names of the layers
@@ -158,11 +160,13 @@ def _fill_blocks(data: Any, task: GapfillTask, *, climatology: bool) -> Filled:
         RecordGraph(data),
         chunk_slices(days),
         statistic_days(data, task),
+        (names[0], "task", 0, 0),
         _lazy_land_mask(task),
         climatology,
         *names,
         {name: {} for name in names},
     )
+    record.layers[record.shared][record.block_task] = (partial(_unchanged, _of_blocks(task)),)
     side = int((BLOCK_VALUES / max(days)) ** 0.5)
     rows, columns = (
         chunk_slices(join_sizes(sizes, max(side, 2 * margin)))
@@ -216,7 +220,6 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
         dtype=np.promote_types(data.dtype, np.float32),  # also for absent days
         cells=cells,
         beyond=area.beyond,
-        task=task,
     )
     for n, (part, box) in enumerate(zip(record.days, boxes, strict=True)):
         layer[(record.blocks, number, n)] = (
@@ -228,7 +231,22 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
             *knots_near(keys, box, task.first_position),
             None if record.mask is None else (record.mask.name, 0, 0),
             keys.climatology,
+            record.block_task,
         )
+
+
+def _of_blocks(task: GapfillTask) -> GapfillTask:
+    """What the tasks of blocks need: they are given their part of statistics and land mask.
+
+    A cluster sends each task by itself, and its scheduler keeps the last thousand messages; the
+    network and the days of a long record, a megabyte, go to each worker once.
+    """
+    land = None if task.land is None else True
+    return replace(task, statistics=None, coordinates=None, land=land)
+
+
+def _unchanged(task: GapfillTask) -> GapfillTask:
+    return task
 
 
 def _given_statistics(
@@ -334,13 +352,13 @@ def _fill_block(
     first_knot: int,
     mask: Any,
     typical: NDArray[np.float32] | None,
+    task: GapfillTask,
     *,
     dtype: np.dtype[Any],
     part: slice,
     cells: tuple[slice, slice],
     box: Box,
     beyond: Margins,
-    task: GapfillTask,
 ) -> Filled:
     """Filled values, uncertainty and flags of a block of days of some rows and columns."""
     with network_slot():

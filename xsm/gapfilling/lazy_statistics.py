@@ -250,13 +250,16 @@ def add_statistics(
     if climatology:
         assert isinstance(task, GapfillTask)
         own = [Box(days, *((c.start, c.stop) for c in cells)) for days in blocks]
-        parts = [
-            add_block(
-                "typical", n,
-                partial(_block_climatology, cells=own_cells, task=task), *reading, sums,
+        parts = []
+        for n, (box, reading) in enumerate(zip(own, readings("typical", own), strict=True)):
+            days = slice(*np.searchsorted(task.positions, box.days))
+            function = partial(
+                _block_climatology,
+                cells=own_cells,
+                days=task.positions[days] - box.days[0],
+                day_of_year=task.day_of_year[days],
             )
-            for n, reading in enumerate(readings("typical", own))
-        ]  # fmt: skip
+            parts.append(add_block("typical", n, function, *reading, sums))
         typical = add(
             merged_layer, temporary, "typical_table", 0,
             partial(_climatology_table, cells=own_cells, year_length=task.year_length),
@@ -372,15 +375,17 @@ def _block_climatology(
     sums: NDArray[np.float64],
     *,
     cells: tuple[slice, slice],
-    task: GapfillTask,
+    days: NDArray[np.integer],
+    day_of_year: NDArray[np.integer],
 ) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
-    """Days of the year of a block, and :func:`climatology_sums` of these days."""
-    block = read_m3m3(reader, values, box, factor)
-    present = slice(*np.searchsorted(task.positions, box.days))
-    days, index = np.unique(task.day_of_year[present], return_inverse=True)
+    """Days of the year of a block, and :func:`climatology_sums` of these days.
+
+    `days` are those of the block that the record has, and `day_of_year` says which they are.
+    """
+    block = read_m3m3(reader, values, box, factor)[days]
+    of_year, index = np.unique(day_of_year, return_inverse=True)
     centre = season.cell_level(*sums[(slice(None), *cells)])
-    block = block[task.positions[present] - box.days[0]]
-    return days, climatology_sums(block, centre, index, days.size)
+    return of_year, climatology_sums(block, centre, index, of_year.size)
 
 
 def _merged_climatology(parts: list[Any]) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
