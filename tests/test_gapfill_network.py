@@ -75,7 +75,8 @@ def test_days_alone_equal_the_record_around_them(globe):
     from functools import partial
     from types import SimpleNamespace
 
-    from xsm.blockwise.tiling import DailyArray, take_cells
+    from xsm.blockwise.tiling import DailyArray
+    from xsm.conventions.windows import take_cells
     from xsm.gapfilling.fill import predict_needed, tiled_statistics
     from xsm.networks.block_inference import fill_block, load_model
 

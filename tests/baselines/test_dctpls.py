@@ -5,6 +5,7 @@ import pytest
 
 from tests.baselines.samples import check_contract, error
 from xsm.baselines import dctpls, linear
+from xsm.conventions.windows import take_cells
 from xsm.errors import InputError
 
 
@@ -57,14 +58,15 @@ def test_dctpls_bad_smoothing(smooth):
 def test_tiles_cover_the_array_once(size, margin, wrap):
     array = np.arange(2 * 7 * 11).reshape(2, 7, 11)
     built = np.full_like(array, -1)
-    for tile in dctpls.tiles(7, 11, size, margin, wrap=wrap):
-        part = tile.take(array)[(slice(None), *tile.inner)]
-        assert (built[:, tile.rows, tile.columns] == -1).all()
-        built[:, tile.rows, tile.columns] = part
+    for inside, area in dctpls._areas(array.shape, size, margin, wrap):
+        part = take_cells(array, slice(*area.rows), slice(*area.columns), wrap)
+        assert (built[inside] == -1).all()
+        built[inside] = part[(slice(None), *area.own)]
     np.testing.assert_array_equal(built, array)
 
 
 def test_margins_cross_the_date_line():
-    first = next(iter(dctpls.tiles(1, 10, 4, 2, wrap=True)))
-    assert first.outer_columns.tolist() == [8, 9, 0, 1, 2, 3, 4, 5]
-    assert len(set(next(iter(dctpls.tiles(1, 10, 8, 5, wrap=True))).outer_columns.tolist())) == 10
+    _, first = next(dctpls._areas((1, 1, 10), 4, 2, wrap=True))
+    assert first.columns == (-2, 6) and first.rows == (0, 1)
+    _, narrow = next(dctpls._areas((1, 1, 10), 8, 5, wrap=True))
+    assert narrow.columns == (-1, 9)  # no column twice

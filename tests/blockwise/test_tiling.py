@@ -1,28 +1,8 @@
 """Windows cover an array once, halos close around the globe, absent days are missing."""
 
 import numpy as np
-import pytest
 
-from xsm.blockwise.tiling import (
-    DailyArray,
-    bounding_box,
-    cut_cells,
-    inner,
-    series_tile,
-    take_cells,
-    to_float32,
-    windows,
-    with_halo,
-)
-
-
-@pytest.mark.parametrize("tile", [(1, 1, 1), (3, 4, 2), (7, 100, 3)])
-def test_windows_cover_every_cell_once(tile):
-    count = np.zeros((7, 9, 5), int)
-    for window in windows(count.shape, tile):
-        count[window] += 1
-        assert all(w.stop - w.start <= t for w, t in zip(window, tile, strict=True))
-    assert (count == 1).all()
+from xsm.blockwise.tiling import DailyArray, bounding_box, inner, series_tile, to_float32, with_halo
 
 
 def test_tiles_of_series_shrink_with_the_record():
@@ -40,19 +20,6 @@ def test_bounding_box_and_halo():
     assert box == (slice(1, 3), slice(2, 6), slice(3, 5))
     assert with_halo(box, (4, 1, 0)) == (slice(1, 11), slice(2, 8), slice(3, 5))
     assert inner(np.zeros((2, 7, 9)), [2, 3]).shape == (2, 3, 3)
-
-
-def test_cells_beyond_the_edges():
-    x = np.arange(12.0).reshape(3, 4)
-    out = take_cells(x, slice(-1, 2), slice(2, 6), wrap=False)
-    expected = [[np.nan] * 4, [2, 3, np.nan, np.nan], [6, 7, np.nan, np.nan]]
-    np.testing.assert_array_equal(out, expected)
-    around = take_cells(x, slice(0, 1), slice(-2, 9), wrap=True)
-    np.testing.assert_array_equal(around, [[2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0]])
-    inside = take_cells(x, slice(1, 2), slice(1, 3), wrap=True)
-    assert inside.base is not None  # a view
-    part, margins = cut_cells(x, slice(-1, 5), slice(1, 3), wrap=False)
-    assert part.shape == (3, 2) and margins == [(1, 2), (0, 0)]
 
 
 def test_values_are_converted_once():

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xsm._lazy import optional_import
 from xsm.baselines.gridded_values import cell_mean, check_values, keep_observed, land_cells
+from xsm.conventions.windows import Area, Window, area_around, take_cells, windows
 from xsm.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -87,58 +87,38 @@ def fill(
         gaps &= np.asarray(where, dtype=bool)
     mean = cell_mean(record) if anomalies else None
     estimate = np.full_like(record, np.nan)
-    for window in tiles(record.shape[1], record.shape[2], tile, margin, wrap=wrap):
-        inside = (slice(None), window.rows, window.columns)
-        observed = window.take(record)
+    for inside, area in _areas(record.shape, tile, margin, wrap):
+        outer = slice(*area.rows), slice(*area.columns)
+        observed = take_cells(record, *outer, wrap)
         if not gaps[inside].any() or np.isfinite(observed).sum() < 2:
             continue
-        centre = np.float32(0) if mean is None else window.take(mean)
+        centre = np.float32(0) if mean is None else take_cells(mean, *outer, wrap)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # smoothn warns when it reaches its own bounds
             smooth = module.smoothn(observed - centre, smooth=smoothing, isrobust=robust)[0]
-        part = (smooth + centre)[(slice(None), *window.inner)]
+        part = (smooth + centre)[(slice(None), *area.own)]
         estimate[inside] = np.where(gaps[inside], part, np.float32(np.nan))
     return keep_observed(record, estimate, mask)
 
 
-@dataclass(frozen=True)
-class Tile:
-    """Rows and columns of a window, with and without its margin."""
-
-    rows: slice  # without the margin, in the record
-    columns: slice
-    outer_rows: NDArray[np.intp]  # with the margin, cut at the edges
-    outer_columns: NDArray[np.intp]  # cut at the edges, or beyond them modulo the width
-    inner: tuple[slice, slice]  # `rows` and `columns` in the window with the margin
-
-    def take(self, array: NDArray) -> NDArray:
-        """The window with its margin of an array (..., H, W); a copy."""
-        return array[..., self.outer_rows[:, None], self.outer_columns]
-
-
-def tiles(height: int, width: int, size: int, margin: int, *, wrap: bool = False) -> Iterator[Tile]:
-    """Cover (height, width) with windows of at most `size` x `size` plus `margin` on each side.
+def _areas(
+    shape: tuple[int, int, int], size: int, margin: int, wrap: bool
+) -> Iterator[tuple[Window, Area]]:
+    """Windows of all days and at most `size` x `size` cells, and the area with their margin.
 
     Examples
     --------
-    >>> [t.outer_columns.tolist() for t in tiles(1, 4, 2, 1, wrap=True)]
-    [[3, 0, 1, 2], [1, 2, 3, 0]]
-    >>> [t.outer_columns.tolist() for t in tiles(1, 4, 2, 1)]
-    [[0, 1, 2], [1, 2, 3]]
+    >>> [area.columns for _, area in _areas((3, 1, 4), 2, 1, wrap=True)]
+    [(-1, 3), (1, 5)]
+    >>> [area.columns for _, area in _areas((3, 1, 4), 2, 1, wrap=False)]
+    [(0, 3), (1, 4)]
     """
-    for top in range(0, height, size):
-        bottom = min(top + size, height)
-        first = max(0, top - margin)
-        rows = np.arange(first, min(bottom + margin, height))
-        for left in range(0, width, size):
-            right = min(left + size, width)
-            n_columns = right - left
-            # around the globe: no column twice
-            before = min(margin, (width - n_columns) // 2) if wrap else min(margin, left)
-            end = right + before if wrap else min(right + margin, width)
-            columns = np.arange(left - before, end) % width
-            inner = (slice(top - first, bottom - first), slice(before, before + n_columns))
-            yield Tile(slice(top, bottom), slice(left, right), rows, columns, inner)
+    days, _, width = shape
+    for window in windows(shape, (days, size, size)):
+        rows, columns = window[1:]
+        # around the globe: no column twice
+        beside = min(margin, (width - (columns.stop - columns.start)) // 2) if wrap else margin
+        yield window, area_around((rows, columns), (margin, beside), shape[1:], wrap)
 
 
 def search(

@@ -1,33 +1,23 @@
-"""Windows of (time, lat, lon) arrays, with a halo that closes around the globe; NumPy.
+"""How large windows of (time, lat, lon) arrays are, and what is read with their halo; NumPy.
 
-:mod:`xsm.blockwise.dask_engine` cuts Dask arrays in the same way.
+:mod:`xsm.conventions.windows` cuts arrays. :mod:`xsm.blockwise.dask_engine` does so on Dask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Window = tuple[slice, slice, slice]
+from xsm.conventions.windows import Window, take_cells
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
-Margins = list[tuple[int, int]]  # cells before and after, of rows and columns
 
 SERIES_VALUES = 4_000_000  # float32 values of a tile that holds all days
-
-
-def windows(shape: tuple[int, int, int], tile: tuple[int, int, int]) -> Iterator[Window]:
-    """Windows of at most `tile` that cover `shape`."""
-    axes = [
-        [slice(start, min(start + step, size)) for start in range(0, size, step)]
-        for size, step in zip(shape, tile, strict=True)
-    ]
-    return product(axes[0], axes[1], axes[2])
 
 
 def series_tile(shape: tuple[int, int, int], extra: int = 0) -> tuple[int, int, int]:
@@ -61,43 +51,6 @@ def inner(x: Any, margin: Sequence[int]) -> Any:
     """(..., H, W) without `margin` rows and columns on each side."""
     rows, columns = (slice(m, n - m) for m, n in zip(margin, x.shape[-2:], strict=True))
     return x[..., rows, columns]
-
-
-def take_cells(array: NDArray[Any], rows: slice, columns: slice, wrap: bool) -> NDArray[Any]:
-    """Rows and columns of (..., H, W); beyond the edges NaN, or the other side of the globe."""
-    part, margins = cut_cells(array, rows, columns, wrap)
-    return pad_cells(part, margins) if np.any(margins) else part
-
-
-def cut_cells(array: Any, rows: slice, columns: slice, wrap: bool) -> tuple[Any, Margins]:
-    """The rows and columns that exist, and how many lie beyond the edges; NumPy or Dask."""
-    height, width = array.shape[-2:]
-    inside = slice(max(rows.start, 0), min(rows.stop, height))
-    margins = [(inside.start - rows.start, rows.stop - inside.stop)]
-    if wrap:
-        return _columns_around_globe(array[..., inside, :], columns), [*margins, (0, 0)]
-    within = slice(max(columns.start, 0), min(columns.stop, width))
-    margins.append((within.start - columns.start, columns.stop - within.stop))
-    return array[..., inside, within], margins
-
-
-def pad_cells(part: NDArray[Any], margins: Margins) -> NDArray[Any]:
-    """NaN around the last two dimensions."""
-    part = part.astype(np.result_type(part.dtype, np.float32), copy=False)
-    return np.pad(part, [(0, 0)] * (part.ndim - 2) + margins, constant_values=np.nan)
-
-
-def _columns_around_globe(array: Any, columns: slice) -> Any:
-    """Columns of (..., W), continued beyond the last with the first; a view where possible."""
-    width = array.shape[-1]
-    parts = []
-    column = columns.start
-    while column < columns.stop:
-        first = column % width
-        stop = min(first + columns.stop - column, width)
-        parts.append(array[..., first:stop])
-        column += stop - first
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def to_float32(raw: NDArray[Any], factor: float) -> Floats:

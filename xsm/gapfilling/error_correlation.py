@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfftn, next_fast_len, rfftn
 from scipy.optimize import nnls
 
-from xsm.blockwise.tiling import Window
+from xsm.conventions.windows import Window
 from xsm.gapfilling.correlated_errors import FIELDS, correlations_in_space_and_time
 from xsm.gapfilling.method_weights import (
     CLASSES,

@@ -21,9 +21,10 @@ from scipy.special import ndtr
 
 from xsm.blockwise import dask_engine as engine
 from xsm.blockwise.parallel import in_parallel
-from xsm.blockwise.tiling import DailyArray, Window, bounding_box, pad_cells, windows
+from xsm.blockwise.tiling import DailyArray, bounding_box
 from xsm.blockwise.worker_slots import network_slot
 from xsm.conventions.cf import FILLED
+from xsm.conventions.windows import Window, pad_cells, windows
 from xsm.gapfilling.correlated_errors import FIELDS, CellGrid, Stream, correlated_errors
 from xsm.gapfilling.error_correlation import fit_error_correlation, network_alone
 from xsm.gapfilling.fill import calibrates, predict_hidden, read_sample

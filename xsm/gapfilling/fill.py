@@ -18,13 +18,10 @@ from xsm.blockwise.tiling import (
     Bools,
     DailyArray,
     Floats,
-    Window,
     bounding_box,
     inner,
     series_tile,
-    take_cells,
     to_float32,
-    windows,
     with_halo,
 )
 from xsm.conventions.cf import (
@@ -33,6 +30,7 @@ from xsm.conventions.cf import (
     NOT_LAND,
 )
 from xsm.conventions.globe_land import is_land
+from xsm.conventions.windows import Window, take_cells, windows
 from xsm.gapfilling.climatology import WORKSPACE, climatology
 from xsm.gapfilling.lazy_statistics import part_margin
 from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix

@@ -27,21 +27,19 @@ from xsm.blockwise.chunks import (
     insert_absent_days,
     join_sizes,
 )
-from xsm.blockwise.tiling import (
-    Bools,
-    Floats,
-    Margins,
-    cut_cells,
-    inner,
-    pad_cells,
-    take_cells,
-    to_float32,
-    windows,
-    with_halo,
-)
+from xsm.blockwise.tiling import Bools, Floats, inner, to_float32, with_halo
 from xsm.blockwise.work_blocks import BLOCK, STORED, with_fingerprint
 from xsm.blockwise.worker_slots import network_slot
 from xsm.conventions.globe_land import is_land
+from xsm.conventions.windows import (
+    Area,
+    Margins,
+    area_around,
+    cut_cells,
+    pad_cells,
+    take_cells,
+    windows,
+)
 from xsm.gapfilling.climatology import WORKSPACE, climatology
 from xsm.gapfilling.fill import (
     SERIES_WORKSPACE,
@@ -50,12 +48,10 @@ from xsm.gapfilling.fill import (
     predict_needed,
 )
 from xsm.gapfilling.lazy_statistics import (
-    Area,
     Box,
     Days,
     PartKeys,
     add_statistics,
-    area_around,
     knots_near,
     part_margin,
     pieces_of,

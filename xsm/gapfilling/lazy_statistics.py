@@ -23,8 +23,9 @@ from xsm.blockwise.block_reader import (
     day_pieces,
 )
 from xsm.blockwise.chunks import align_chunks
-from xsm.blockwise.tiling import Floats, Margins, to_float32
+from xsm.blockwise.tiling import Floats, to_float32
 from xsm.blockwise.worker_slots import in_processor_slot
+from xsm.conventions.windows import area_around
 from xsm.gapfilling import seasonal_cycle as season
 from xsm.gapfilling.climatology import climatology_sums, climatology_table
 from xsm.gapfilling.plausible_range import extremes, merge_extremes, plausible_range
@@ -71,37 +72,14 @@ class Days(NamedTuple):
     wrap: bool
 
 
-class Area(NamedTuple):
-    """Some rows and columns with a margin, as far as the record has it."""
-
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-    beyond: Margins  # rows and columns of the margin that the record has not
-    own: tuple[slice, slice]  # without the margin, of this area
-
-
 class PartKeys(NamedTuple):
-    """Keys of the statistics of the :class:`Area` of some rows and columns."""
+    """Keys of the statistics of the area of some rows and columns."""
 
     sums: Key  # (2, H, W): count and sum of the observations
     planes: Key  # (7, H, W), in the order of STATISTICS, then the plausible range
     knots: list[Key]  # of the seasonal cycle, in blocks
     edges: list[int]  # number of the first knot of each block, and how many there are
     climatology: Key = None  # (2, days of the year, H, W), without margin
-
-
-def area_around(
-    cells: tuple[slice, slice], margin: tuple[int, int], shape: Sequence[int], wrap: bool
-) -> Area:
-    """The area of some cells of a record (H, W) that may close around the globe."""
-    spans, beyond, own = [], [], []
-    for part, m, n, closed in zip(cells, margin, shape, (False, wrap), strict=True):
-        first, last = part.start - m, part.stop + m
-        low, high = (first, last) if closed else (max(first, 0), min(last, n))
-        spans.append((low, high))
-        beyond.append((low - first, last - high))
-        own.append(slice(part.start - low, part.stop - low))
-    return Area(spans[0], spans[1], beyond, (own[0], own[1]))
 
 
 def pieces_of(

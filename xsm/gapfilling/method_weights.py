@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from xsm.blockwise.tiling import Window
+from xsm.conventions.windows import Window
 from xsm.gapfilling.gap_patterns import sample_gaps
 from xsm.gapfilling.own_series import (
     LINEAR,
