@@ -1,5 +1,7 @@
 """Each verb of the engine against NumPy, for several chunkings; nothing is computed by a call."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -104,6 +106,21 @@ def test_map_pixels(x, chunks, largest, monkeypatch):
     np.testing.assert_allclose(mean, x - x[0])
     np.testing.assert_array_equal(flag, x > 0.5)
     np.testing.assert_array_equal(mean["time"], np.arange(12))
+
+
+def weighted(daily, static, weights):
+    return weights[0] * (daily - static[..., None])
+
+
+def test_the_tasks_of_pixels_share_their_function(x):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    function = partial(weighted, weights=np.ones(100_000))
+    (out,) = engine.map_pixels(function, arrays(x, {"lat": 1, "lon": 1}), "time", [float])
+    (optimised,) = dask.optimize(out.data)
+    sizes = sorted(len(cloudpickle.dumps(node)) for node in dict(optimised.dask).values())
+    assert len(sizes) > 2 * out.data.npartitions
+    assert sizes[-1] > 800_000 and sizes[-2] < 10_000
+    np.testing.assert_allclose(values_of(out), x - x[0])
 
 
 def test_blocks_of_whole_series_are_limited(x, monkeypatch):

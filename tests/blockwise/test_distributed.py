@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import xsm
-from benchmarks.scale import block_memory
+from benchmarks.scale import block_memory, local_cluster
 from tests.estimation.worlds import any_model, world
 from tests.test_gapfill_fuzz import MODEL
 from xsm.blockwise import worker_slots
@@ -114,7 +114,8 @@ def slowly_read(lazy, seconds=0.1):
 def test_blocks_of_two_workers_overlap_in_time(client, months, tmp_path, call):
     from distributed import get_task_stream
 
-    client.wait_for_workers(2)  # one may be starting again
+    client.wait_for_workers(2)  # one may be starting again, and has to import first
+    client.run(local_cluster.compile_all)
     filled = fill(slowly_read(months))
     with get_task_stream(client) as stream:
         if call == "write_zarr":

@@ -329,6 +329,7 @@ def map_pixels(
     lazy, given = any(da.chunks is not None for da in arrays), arrays
     if lazy:
         arrays = [_whole_series(da, time, len(arrays)) for da in arrays]
+        arrays, function = [xr.DataArray(_shared_object(function)), *arrays], _call
     results = xr.apply_ufunc(
         function,
         *(da.reset_coords(drop=True) for da in arrays),
@@ -350,6 +351,23 @@ def map_pixels(
     sources = [da.data for da in given if da.chunks is not None]
     marked = with_fingerprint([out.data for out in outs], sources)
     return [out.copy(data=data) for out, data in zip(outs, marked, strict=True)]
+
+
+def _shared_object(value: Any) -> Any:
+    """Anything, such as a function with a network, as a Dask array () that all blocks share.
+
+    Otherwise a cluster is sent it with each block.
+    """
+    import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"{SHARED}{token_of(value)}"
+    graph = HighLevelGraph({name: {(name,): (partial(_identity, value),)}}, {name: set()})
+    return da.Array(graph, name, (), meta=np.empty((), object))
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
 
 
 def _whole_series(da: xr.DataArray, time: str, count: int) -> xr.DataArray:
