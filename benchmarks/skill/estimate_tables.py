@@ -202,17 +202,22 @@ def experiment(result: dict[str, Any], name: str) -> str:
     return markdown(head, body) + f"\n\n{note} Measured {result['date']}."
 
 
+def _months_first(row: Row) -> tuple[bool, bool]:
+    """Order of rows: months, then cells; the default number of networks first."""
+    return row["left_out"] == "cells", row["networks"] is not None
+
+
 def smap_conus(result: dict[str, Any]) -> str:
     """Cross-validation on SMAP: scores of left-out days by estimate and length of the folds."""
     head = ["left out", "estimate", "networks", "RMSE", "ubRMSE", "R", "mean R", "bias",
             "within 68 %", "within 95 %"]  # fmt: skip
     body = []
-    for row in result["rows"]:
+    for row in sorted(result["rows"], key=_months_first):
         figures = [number(row[key], 4) for key in ("rmse", "ubrmse")]
         figures += [number(row[key], 3) for key in ("r", "r_mean")]
         name = SMAP_ESTIMATES[row["estimate"]]
         inside = [number(100 * row[f"within_{level}"], 1) for level in (68, 95)]
-        networks = str(row.get("networks") or "default")
+        networks = str(row["networks"] or "default")
         body.append([row["left_out"], name, networks, *figures, number(row["bias"], 4), *inside])
     limit = result["retrieval_noise"]
     cells = {row["left_out"]: row["cells"] for row in result["rows"]}
