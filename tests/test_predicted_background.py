@@ -90,6 +90,14 @@ def test_a_dataset_of_predictors_and_the_record_among_them(world, filled):
     np.testing.assert_array_equal(out[SM].values, filled[SM].values)
 
 
+def test_a_record_in_percent(world, filled):
+    ds, _ = world
+    ds = ds.assign({SM: (100 * ds[SM]).assign_attrs(units="%")})
+    out = ds.sm.gapfill(predictors=["rain", "elevation"], calibrate=False)
+    for name in (SM, UNC):
+        np.testing.assert_allclose(out[name] / 100, filled[name], atol=1e-4)
+
+
 def test_no_estimate_has_seen_its_day(world):
     """Changed observations of a block change no estimate within it."""
     from xsm.training.out_of_sample import BLOCK_DAYS, fit_out_of_sample

@@ -83,8 +83,9 @@ def test_on_dask_on_another_grid_and_in_another_order(iberia):
     out = iberia.sm.gapfill(background=field)
     xr.testing.assert_allclose(out.drop_attrs(), expected.drop_attrs(), atol=1e-6)
     pytest.importorskip("dask", reason="needs xsm[dask]")
-    lazy = iberia.chunk(time=20).sm.gapfill(background=field.chunk(time=15))
-    assert lazy["soil_moisture"].chunks is not None
+    chunked = iberia.chunk(time=20)
+    lazy = chunked.sm.gapfill(background=field.chunk(time=15))
+    assert lazy["soil_moisture"].chunks == chunked["soil_moisture"].chunks
     for name in ("soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"):
         np.testing.assert_allclose(lazy[name], expected[name], atol=1e-5)
     coarse = iberia["swvl1"].coarsen(lat=2, lon=2, boundary="trim").mean(keep_attrs=True)
@@ -168,6 +169,9 @@ def test_a_background_in_other_units_or_constant(made):
     xr.testing.assert_allclose(
         record.sm.gapfill(background=percent).drop_attrs(), expected.drop_attrs(), atol=1e-5
     )
+    in_percent = (100 * record).assign_attrs(units="%").sm.gapfill(background=background)
+    for name in (SM, UNC):
+        np.testing.assert_allclose(in_percent[name] / 100, expected[name], atol=1e-5)
     with pytest.raises(UnitError, match="'K'"):
         record.sm.gapfill(background=(background + 273).assign_attrs(units="K"))
     constant = xr.full_like(background, 0.3).assign_attrs(background.attrs)
@@ -247,8 +251,10 @@ def test_the_error_of_a_background_matters_only_relative_to_other_days(uneven):
         atol=1e-5,
     )
     pytest.importorskip("dask", reason="needs xsm[dask]")
-    lazy = record.chunk(time=20).sm.gapfill(background=background.chunk(time=15))
+    chunked = record.chunk(time=20)
+    lazy = chunked.sm.gapfill(background=background.chunk(time=15))
     for name in (SM, UNC, FLAG):
+        assert lazy[name].chunks == chunked.chunks
         np.testing.assert_allclose(lazy[name], expected[name], atol=1e-5)
 
 

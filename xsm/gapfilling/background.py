@@ -47,7 +47,7 @@ class Background(NamedTuple):
     Attributes
     ----------
     field : NumPy or Dask array, shape (T, H, W)
-        Of any unit, NaN where there is none.
+        m3 m-3, NaN where there is none.
     error : NumPy or Dask array, shape (T, H, W), or None
         Of any unit; NaN where it is unknown. None: the same on all days.
     """
@@ -75,7 +75,7 @@ def regression(data: Any, background: Any) -> Any:
     data : NumPy or Dask array, shape (..., T, H, W)
         The record, NaN where missing.
     background : NumPy or Dask array, shape (T, H, W)
-        Of any unit, NaN where there is none.
+        In the unit of the record, NaN where there is none.
 
     Returns
     -------
@@ -219,6 +219,8 @@ class Departures(NamedTuple):
         ``mean + (data - departure - mean) / relative_error``, in the unit of the record.
     mean : array, shape (..., 1, H, W)
         Of the record.
+    background : array, shape (T, H, W)
+        In the unit of the record and, if it is lazy, in its chunks.
     departure : array, shape (..., T, H, W)
         Of the background.
     relative_error : array, shape (..., T, H, W), or None
@@ -230,6 +232,7 @@ class Departures(NamedTuple):
 
     values: Any
     mean: Any
+    background: Any
     departure: Any
     relative_error: Any
     planes: Any
@@ -259,7 +262,7 @@ def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any
     task : GapfillTask
     """
     of = departures(data, background, task)
-    field, planes = background.field, of.planes
+    field, planes = of.background, of.planes
     (filled, std, flag), calibrations = fill(of.values, of.task)
     low, high = (task.dtype.type(limit) for limit in task.valid_range)
     total, total_std = of.to_record(filled, std)
@@ -283,7 +286,8 @@ def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any
 
 def departures(data: Any, background: Background, task: GapfillTask) -> Departures:
     """What :func:`fill_departures` fills: departures of the record, and the task for them."""
-    field, error = (x if x is None or hasattr(x, "chunks") else np.asarray(x) for x in background)
+    field = _like(data, background.field)
+    field = field / np.float32(task.to_m3m3_factor)  # slopes near one in any unit of the record
     planes = regression(data, field)
     if hasattr(data, "chunks"):
         planes = engine.shared(planes).rechunk(-1)
@@ -291,12 +295,20 @@ def departures(data: Any, background: Background, task: GapfillTask) -> Departur
     mean = planes[RECORD_MEAN].astype(task.dtype)
     relative = None
     values = data - departure
-    if error is not None:
+    if background.error is not None:
+        error = _like(data, background.error)
         relative = relative_error(values - mean, error).astype(task.dtype)
         values = mean + (values - mean) / relative
     span = 1.0 / task.to_m3m3_factor
     of_departures = replace(task, valid_range=(-span, 2.0 * span))
-    return Departures(values, mean, departure, relative, planes, of_departures)
+    return Departures(values, mean, field, departure, relative, planes, of_departures)
+
+
+def _like(data: Any, field: Any) -> Any:
+    """A field as the record is: in memory, or a Dask array in its chunks."""
+    if not hasattr(data, "chunks"):
+        return np.asarray(field)
+    return field.rechunk(data.chunks[TIME:]) if hasattr(field, "chunks") else np.asarray(field)
 
 
 def _with_background(flag: Any, given: Any) -> Any:
