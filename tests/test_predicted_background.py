@@ -162,6 +162,11 @@ def test_land_never_observed_orbits_and_a_tree(world, filled):
     assert abs(out[SM][1, :, 1, 1] - 0.2 - truth[:, 1, 1]).mean() < 0.05
     gap = ds[SM].isnull().values
     assert abs(out[SM][1] - 0.2 - filled[SM]).values[gap].mean() < 0.01
+    pytest.importorskip("dask", reason="needs xsm[dask]")
+    chunked = both.chunk(time=20)
+    lazy = chunked.sm.gapfill(predictors=["rain", "elevation"], land=land, calibrate=False)
+    assert lazy[SM].chunks == chunked[SM].chunks
+    np.testing.assert_allclose(lazy[SM], out[SM], atol=1e-5)
 
 
 def test_predictors_of_some_days_and_with_gaps(world):

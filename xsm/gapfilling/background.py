@@ -305,10 +305,10 @@ def departures(data: Any, background: Background, task: GapfillTask) -> Departur
 
 
 def _like(data: Any, field: Any) -> Any:
-    """A field as the record is: in memory, or a Dask array in its chunks."""
-    if not hasattr(data, "chunks"):
+    """A field as the record is: in memory, or a Dask array in its chunks of days and cells."""
+    if not (hasattr(data, "chunks") and hasattr(field, "chunks")):
         return np.asarray(field)
-    return field.rechunk(data.chunks[TIME:]) if hasattr(field, "chunks") else np.asarray(field)
+    return field.rechunk({axis: data.chunks[axis] for axis in (TIME, TIME + 1, TIME + 2)})
 
 
 def _with_background(flag: Any, given: Any) -> Any:
