@@ -169,3 +169,49 @@ def test_what_holds_of_every_fill(part, made, options):
     second = fill(filled[[name]], name, **options | {"calibrate": False})
     kept = np.isfinite(values)
     assert second[name].values[kept].tobytes() == values[kept].tobytes()
+
+
+@in_parts
+@fuzz(0.15)
+@given(records(), OPTIONS, st.booleans(), st.integers(0, 2**16))
+def test_what_holds_of_a_fill_with_a_background(part, made, options, with_error, seed):
+    da, dims, chunks, _ = made
+    name, percent = da.name, da.attrs["units"] in ("%", "percent")
+    scale = 100.0 if percent else 1.0
+    rng = np.random.default_rng(seed)
+    like, attrs = da.transpose(*rng.permutation(dims)), {"units": "m3 m-3"}
+    fields = {
+        key: (like.dims, values.astype(np.float32), attrs)
+        for key, values in (
+            ("sm", 0.25 + 0.08 * rng.standard_normal(like.shape)),
+            ("sm_uncertainty", rng.uniform(0.01, 0.08, like.shape)),
+        )
+    }
+    background = xr.Dataset(fields, like.coords)
+    background = background if with_error else background["sm"]
+
+    def with_background(obj, field=background):
+        return fill(obj.to_dataset(), name, background=field, **options)
+
+    try:
+        filled = with_background(da)
+    except XsmError as error:
+        assert len(str(error)) > 20
+        return
+    observed = filled[f"{name}_flag"].values == 0
+    assert filled[name].dtype == da.dtype and filled[name].dims == da.dims
+    assert filled[name].values[observed].tobytes() == da.values[observed].tobytes()
+    assert np.isfinite(filled[name].values[np.isfinite(da.values) & observed]).all()
+    with dask.config.set(scheduler="synchronous"):
+        lazy = with_background(da.chunk(chunks), background.chunk({dims[0]: 2, dims[2]: 3}))
+        assert lazy[name].chunks == da.chunk(chunks).chunks
+        close(lazy.compute(), filled, name, scale)
+    flipped = da.isel({dims[1]: slice(None, None, -1)})
+    close(with_background(flipped).isel({dims[1]: slice(None, None, -1)}), filled, name, scale)
+    if da.dtype.itemsize >= 4 and "valid_range" not in da.attrs:
+        factor, units = (0.01, "m3 m-3") if percent else (100.0, "%")
+        other = with_background((factor * da).assign_attrs(da.attrs | {"units": units}))
+        for key in (name, f"{name}_uncertainty"):
+            if key in other:
+                other[key] = other[key] / factor
+        close(other, filled, name, scale)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.provenance import RESULTS, provenance, write_result
-from xsm.baselines.dctpls import tiles
+from xsm.conventions.windows import windows
 from xsm.networks.block_inference import fill_block, load_model, record_statistics
 
 TOLERANCE = 1e-5  # m3 m-3
@@ -75,12 +75,12 @@ def fill_with_network(
     padded = np.pad(values, ((days, days), (rows, rows), margin), constant_values=np.nan)
     stats = record_statistics(padded[days:-days], wrap=wrap)
     out = np.full((2, *values.shape), np.nan, dtype=np.float32)
-    for window in tiles(values.shape[1], values.shape[2], tile, 0):
-        inside = (slice(None), window.rows, window.columns)
+    for inside in windows(values.shape, (len(values), tile, tile)):
+        _, of_rows, of_columns = inside
         if where is not None and not where[inside].any():
             continue
-        y = np.arange(window.rows.start, window.rows.stop + 2 * rows)[:, None]
-        x = np.arange(window.columns.start, window.columns.stop + 2 * columns) - columns + margin[0]
+        y = np.arange(of_rows.start, of_rows.stop + 2 * rows)[:, None]
+        x = np.arange(of_columns.start, of_columns.stop + 2 * columns) - columns + margin[0]
         x %= padded.shape[2]
         out[(slice(None), *inside)] = fill_block(padded[:, y, x], stats[:, y, x], loaded)
     return out[0], out[1]

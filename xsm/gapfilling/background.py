@@ -274,14 +274,11 @@ def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any
     estimate, estimate_std = (x.astype(task.dtype) for x in (estimate, planes[STD]))
     if of.relative_error is not None:
         estimate_std = estimate_std * of.relative_error
-    return (
-        (
-            np.where(alone, np.clip(estimate, low, high), filled),
-            np.where(alone, estimate_std, total_std),
-            np.where(alone, np.int8(BY_BACKGROUND), flag),
-        ),
-        calibrations,
-    )
+    filled = np.where(alone, np.clip(estimate, low, high), filled)
+    std = np.where(alone, estimate_std, total_std)
+    flag = np.where(alone, np.int8(BY_BACKGROUND), flag)
+    # np.where returns the byte order of the machine
+    return (filled.astype(task.dtype), std.astype(task.dtype), flag), calibrations
 
 
 def departures(data: Any, background: Background, task: GapfillTask) -> Departures:
