@@ -191,9 +191,7 @@ def relative_error(residual: Any, error: Any) -> Any:
         (weight * np.where(common, of_residual - 1.0, 0.0) * excess).sum(axis=TIME, keepdims=True)
     )
     own = _over_cells((weight * excess**2).sum(axis=TIME, keepdims=True))
-    beta = np.clip(both / np.maximum(own, TINY), 0.0, 1.0)
-    if hasattr(beta, "chunks"):
-        beta = engine.shared(beta).rechunk(-1)
+    beta = _for_all_blocks(np.clip(both / np.maximum(own, TINY), 0.0, 1.0))
     limit = MAX_RELATIVE_ERROR
     return np.clip(np.sqrt(1.0 + beta * excess), 1 / limit, limit)
 
@@ -204,9 +202,7 @@ def _relative_square(values: Any, common: Any) -> Any:
     total = np.where(common, squares, 0.0).sum(axis=TIME, keepdims=True, dtype=np.float64)
     number = common.sum(axis=TIME, keepdims=True)
     of_all = _over_cells(total) / np.maximum(_over_cells(number), 1)
-    mean = np.where(number > 0, total / np.maximum(number, 1), of_all)
-    if hasattr(mean, "chunks"):
-        mean = engine.shared(mean).rechunk(-1)
+    mean = _for_all_blocks(np.where(number > 0, total / np.maximum(number, 1), of_all))
     return np.where(np.isfinite(values) & (mean > 0), squares / np.maximum(mean, TINY), 1.0)
 
 
@@ -285,9 +281,7 @@ def departures(data: Any, background: Background, task: GapfillTask) -> Departur
     """What :func:`fill_departures` fills: departures of the record, and the task for them."""
     field = _like(data, background.field)
     field = field / np.float32(task.to_m3m3_factor)  # slopes near one in any unit of the record
-    planes = regression(data, field)
-    if hasattr(data, "chunks"):
-        planes = engine.shared(planes).rechunk(-1)
+    planes = _for_all_blocks(regression(data, field))
     departure = background_departure(field, planes).astype(task.dtype)
     mean = planes[RECORD_MEAN].astype(task.dtype)
     relative = None
@@ -299,6 +293,11 @@ def departures(data: Any, background: Background, task: GapfillTask) -> Departur
     span = 1.0 / task.to_m3m3_factor
     of_departures = replace(task, valid_range=(-span, 2.0 * span))
     return Departures(values, mean, field, departure, relative, planes, of_departures)
+
+
+def _for_all_blocks(planes: Any) -> Any:
+    """Planes of the whole record; lazy ones in one chunk that is computed once."""
+    return engine.shared(planes).rechunk(-1) if hasattr(planes, "chunks") else planes
 
 
 def _like(data: Any, field: Any) -> Any:
