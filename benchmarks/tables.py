@@ -107,6 +107,45 @@ def intervals(result: Result, reference: str = "retrieval", scope: str = "strict
     return markdown(["inside the interval, %", *GAP_PATTERNS.values(), "all"], rows)
 
 
+def shared_errors(result: Result, reference: str = "retrieval", scope: str = "region") -> str:
+    """Correlation of the errors with those of the default network, and the best mixture of both."""
+    methods = _by_method(result, reference, scope)
+    alone = [number(methods["default"][key]["rmsd_common"], 4) for key in GAP_PATTERNS]
+    rows = [[METHODS["default"], *(cell for error in alone for cell in ("-", error))]]
+    for name, by_pattern in methods.items():
+        if "error_r" in by_pattern["all"]:
+            figures = [
+                number(by_pattern[pattern][key], digits)
+                for pattern in GAP_PATTERNS
+                for key, digits in (("error_r", 2), ("rmsd_mixed", 4))
+            ]
+            rows.append([f"{METHODS.get(name, f'`{Path(name).stem}`')}, mixed with it", *figures])
+    head = [f"{label}: {what}" for label in GAP_PATTERNS.values() for what in ("R", "RMSE")]
+    return markdown(["", *head], rows) + "\n\n" + _note(result, methods)
+
+
+def latitudes(result: Result) -> str:
+    """Errors of the default network by band of latitude, beside linear interpolation."""
+    rows = []
+    patterns = {key: GAP_PATTERNS[key] for key in ("block", "swath")}
+    cell = {
+        (r["method"], r["gap_pattern"], r["south"], r["north"]): r for r in result["latitudes"]
+    }
+    for south, north in sorted({key[2:] for key in cell}):
+        figures = []
+        for pattern in patterns:
+            network, linear = (cell.get((m, pattern, south, north)) for m in ("default", "linear"))
+            if network is None or linear is None:
+                figures += ["-"] * 4
+                continue
+            figures += [f"{100 * network[k]:.0f}" for k in ("share", "share_of_squared_error")]
+            figures += [number(row["rmsd"], 3) for row in (network, linear)]
+        rows.append([f"{south} to {north}", *figures])
+    columns = ("cells, %", "squared error, %", "RMSE", "linear")
+    head = ["latitude", *(f"{label}: {c}" for label in patterns.values() for c in columns)]
+    return markdown(head, rows)
+
+
 def consistency(result: Result) -> str:
     """Largest differences between ways to split a record."""
     rows = [
@@ -240,6 +279,8 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
         gapfill,
     ),
     "intervals-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", intervals),
+    "latitudes-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", latitudes),
+    "shared-errors-amsr2": ("gapfill_amsr2", "-m benchmarks.skill.gapfill", shared_errors),
     "intervals-osse": ("gapfill_osse", "-m benchmarks.skill.gapfill --data osse", intervals),
     "area-means": (
         "area_means",

@@ -54,7 +54,7 @@ def measure(
     Returns
     -------
     dict
-        ``rows`` of scores; by method, ``seconds`` of a realization (median) and of the first one,
+        ``rows`` of scores, ``latitudes`` of errors by band; by method, ``seconds`` of a realization (median) and of the first one,
         which includes fits and searches; ``skipped`` methods with the reason.
     """
     cells, seconds = ScoredCells(), defaultdict(list)
@@ -76,9 +76,11 @@ def measure(
             _log.info("realization %d, %s: %.1f s", seed, name, duration)
         cells.add(record, hidden, seed, estimates)
     cells.half_widths = {name: methods.half_widths(name) for name in names}
+    cells.compared_to = next((name for name in methods.models if name in names), None)
     median = {name: round(float(np.median(times)), 2) for name, times in seconds.items()}
     first = {name: round(times[0], 2) for name, times in seconds.items()}
-    return {"rows": cells.rows(), "seconds": median, "seconds_first": first, "skipped": skipped}
+    rows = {"rows": cells.rows(), "latitudes": cells.latitude_rows()}
+    return {**rows, "seconds": median, "seconds_first": first, "skipped": skipped}
 
 
 def _estimate(

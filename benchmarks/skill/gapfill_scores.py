@@ -6,12 +6,18 @@ error on the common cells, those that every method filled (``n_common``, ``rmsd_
 counts only cells for which the method gave a standard deviation. The continuous ranked probability
 score (``crps``) is that of the normal distribution with this standard deviation; of methods without
 one it is the mean absolute error.
+
+How much of the errors two methods share: ``error_r`` is the correlation of the errors of a method
+with those of the method that it is compared to, and ``rmsd_mixed`` the error of the best weighted
+mean of the two, with the weight chosen on the scored cells. Near 1 and ``rmsd``, what is left over
+is not in the record, or no method reads it from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -29,6 +35,7 @@ SCOPES = ("strict", "region")
 # half-widths, in standard deviations, of the central 68 and 95 % of a normal distribution
 HALF_WIDTH = {68: 0.994458, 95: 1.959964}
 COVERAGES = ("coverage_68", "coverage_95")
+LATITUDES = (-90, -30, 0, 30, 40, 50, 60, 90)  # edges of the bands, degrees north
 # mean and, where the method gives one, standard deviation of the scored cells, each (N,)
 Estimate = tuple[NDArray[np.float32], NDArray[np.float32] | None]
 Estimates = dict[str, Estimate]
@@ -44,10 +51,12 @@ class ScoredCells:
     gap_pattern: list[NDArray] = field(default_factory=list)
     strict: list[NDArray] = field(default_factory=list)
     seed: list[NDArray] = field(default_factory=list)
+    latitude: list[NDArray] = field(default_factory=list)
     estimate: dict[str, list[NDArray]] = field(default_factory=dict)
     std: dict[str, list[NDArray]] = field(default_factory=dict)
     # by method and level in %: half-width of the interval in standard deviations
     half_widths: dict[str, dict[int, float]] = field(default_factory=dict)
+    compared_to: str | None = None  # method whose errors the others are compared to
 
     def add(
         self, record: EvaluationRecord, hidden: HiddenCells, seed: int, estimates: Estimates
@@ -62,6 +71,7 @@ class ScoredCells:
         self.gap_pattern.append(hidden.gap_pattern[scored])
         self.strict.append(day_mask(scored.shape[0], "test")[day])
         self.seed.append(np.full(day.size, seed))
+        self.latitude.append(np.asarray(record.lat)[row])
         for name, (mean, std) in estimates.items():
             self.estimate.setdefault(name, []).append(mean)
             if std is not None:
@@ -77,6 +87,7 @@ class ScoredCells:
         estimates = {name: np.concatenate(parts) for name, parts in self.estimate.items()}
         stds = {name: np.concatenate(parts) for name, parts in self.std.items()}
         filled = np.isfinite(np.stack(list(estimates.values()))).all(axis=0)
+        other = None if self.compared_to is None else estimates[self.compared_to]
         rows = []
         for reference, values in references.items():
             for scope in SCOPES:
@@ -100,6 +111,43 @@ class ScoredCells:
                                 self.half_widths.get(name, HALF_WIDTH),
                             )
                         )
+                        if other is not None and name != self.compared_to:
+                            both = selected & filled
+                            rows[-1] |= shared_error(estimate[both], other[both], values[both])
+        return rows
+
+
+    def latitude_rows(self) -> list[Row]:
+        """Errors of all days by method, gap pattern and band of latitude, against the retrievals.
+
+        ``share`` is the fraction of the cells of this pattern, ``share_of_squared_error`` that of
+        their squared errors.
+        """
+        values, latitude = np.concatenate(self.retrieval), np.concatenate(self.latitude)
+        gap_pattern, mean = np.concatenate(self.gap_pattern), np.concatenate(self.mean)
+        rows: list[Row] = []
+        for name, parts in self.estimate.items():
+            estimate = np.concatenate(parts)
+            complete = np.where(np.isnan(estimate), mean, estimate)
+            squared = np.subtract(complete, values, dtype=np.float64) ** 2
+            for label in ("all", *GAP_PATTERNS):
+                selected = np.ones(values.shape, bool)
+                if label != "all":
+                    selected = gap_pattern == GAP_PATTERNS.index(label)
+                for south, north in pairwise(LATITUDES):
+                    inside = selected & (latitude >= south) & (latitude < north)
+                    if inside.any():
+                        rows.append(
+                            {
+                                "method": name, "gap_pattern": label,
+                                "south": south, "north": north, "n": int(inside.sum()),
+                                "share": float(inside.sum() / selected.sum()),
+                                "share_of_squared_error": float(
+                                    squared[inside].sum() / squared[selected].sum()
+                                ),
+                                "rmsd": float(np.sqrt(squared[inside].mean())),
+                            }
+                        )  # fmt: skip
         return rows
 
 
@@ -115,6 +163,24 @@ def coverage(estimate: Floats, std: Floats, reference: Floats, half_width: float
     """Fraction of `reference` within `half_width` standard deviations of `estimate`."""
     error = np.subtract(reference, estimate, dtype=np.float64)
     return float(np.mean(np.abs(error) <= half_width * std))
+
+
+def shared_error(estimate: Floats, other: Floats, reference: Floats) -> Row:
+    """Correlation of the errors of two estimates (N,), and the error of their best mixture.
+
+    The weights of the mixture are between 0 and 1 and have the sum 1.
+    """
+    first, second = (np.subtract(e, reference, dtype=np.float64) for e in (estimate, other))
+    if first.size < 2 or not first.std() * second.std():
+        return {}
+    difference = first - second
+    spread = float(np.mean(difference**2))
+    weight = -float(np.mean(second * difference)) / spread if spread else 0.0
+    mixed = second + np.clip(weight, 0.0, 1.0) * difference
+    return {
+        "error_r": float(np.corrcoef(first, second)[0, 1]),
+        "rmsd_mixed": float(np.sqrt(np.mean(mixed**2))),
+    }
 
 
 def _score_row(

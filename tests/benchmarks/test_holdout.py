@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.skill import holdout
 from benchmarks.skill.evaluation_records import EvaluationRecord
-from benchmarks.skill.gapfill_scores import ScoredCells
+from benchmarks.skill.gapfill_scores import ScoredCells, shared_error
 from xsm.training.splits import day_mask, region_mask
 
 
@@ -99,6 +99,41 @@ def test_unfilled_cells_are_counted_and_scored_with_the_mean_of_the_cell(rows):
     assert half["rmsd_common"] == pytest.approx(off["rmsd_common"], abs=1e-6)
     assert half["rmsd"] > off["rmsd"]  # uniform noise: the mean of the cell is worse than 0.1 off
     assert "coverage_68" not in half
+
+
+def test_errors_that_two_methods_share():
+    rng = np.random.default_rng(0)
+    reference, shared, own, others = rng.standard_normal((4, 20_000))
+    row = shared_error(reference + shared + own, reference + shared + others, reference)
+    assert row["error_r"] == pytest.approx(0.5, abs=0.02)
+    # half the sum of both: the shared error remains, that of each is halved
+    assert row["rmsd_mixed"] == pytest.approx(np.sqrt(1 + 0.5), abs=0.02)
+    useless = shared_error(reference + shared, reference + 3 * shared, reference)
+    assert useless["rmsd_mixed"] == pytest.approx(np.std(shared), abs=0.01)
+    assert shared_error(reference, reference, reference) == {}
+
+
+def test_rows_of_errors_that_two_methods_share_and_of_latitudes(record):
+    hidden = holdout.hide_cells(record, 0)
+    scored, rng = hidden.scored, np.random.default_rng(1)
+    noise = rng.standard_normal((2, scored.sum()), np.float32)
+    near, far = record.values[scored] + np.array([[0.1], [0.2]], np.float32) * noise
+    cells = ScoredCells(compared_to="near")
+    cells.add(record, hidden, 0, {"near": (near, None), "far": (far, None)})
+    rows = cells.rows()
+    assert "error_r" not in select(rows, "near")
+    row = select(rows, "far")
+    assert row["error_r"] == pytest.approx(0, abs=0.1)
+    assert row["rmsd_mixed"] == pytest.approx(0.1 * 2 / np.sqrt(5), rel=0.1)
+    bands = [
+        row
+        for row in cells.latitude_rows()
+        if (row["method"], row["gap_pattern"]) == ("far", "all")
+    ]
+    assert sum(row["n"] for row in bands) == scored.sum()
+    assert sum(row["share_of_squared_error"] for row in bands) == pytest.approx(1)
+    assert all(row["south"] < row["north"] for row in bands)
+    assert bands[0]["rmsd"] == pytest.approx(0.2, rel=0.2)
 
 
 def test_gap_patterns_and_scopes_add_up(rows):
