@@ -128,9 +128,7 @@ def latitudes(result: Result) -> str:
     """Errors of the default network by band of latitude, beside linear interpolation."""
     rows = []
     patterns = {key: GAP_PATTERNS[key] for key in ("block", "swath")}
-    cell = {
-        (r["method"], r["gap_pattern"], r["south"], r["north"]): r for r in result["latitudes"]
-    }
+    cell = {(r["method"], r["gap_pattern"], r["south"], r["north"]): r for r in result["latitudes"]}
     for south, north in sorted({key[2:] for key in cell}):
         figures = []
         for pattern in patterns:

@@ -1,6 +1,7 @@
 """Skill of fills with a background: ``python -m benchmarks.skill.fusion [smap] [osse]``.
 
-``smap`` hides single days and spells of the first year of SMAP at 412 cells of the United States.
+``smap`` hides single days and spells of the first year of SMAP at 412 cells of the United States,
+in several draws.
 ``osse`` fills a simulated SMAP record, whose truth is known, of a sensor that pauses for three days
 after every three. It scores gaps on days of rain, and those of them beside which no day was
 observed. Public functions with default arguments. Writes ``benchmarks/results/fusion.json`` and the
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from xsm.baselines import baseline
 RESULT = RESULTS / "fusion.json"
 FIGURE = ROOT / "docs" / "figures" / "fusion_storm.png"
 SINGLE_DAYS, SPELLS_PER_CELL, SPELL_DAYS = 0.15, 3, (7, 14)
+DRAWS = 3  # of hidden values of SMAP
 RAIN = 5.0  # mm day-1
 COLDEST = 276.0  # K; frozen soil is not retrieved, so no fill can be fitted to it
 OSSE = {
@@ -68,19 +70,45 @@ def hidden_masks(values: NDArray[Any], seed: int = 0) -> dict[str, NDArray[np.bo
 
 
 def smap(path: Path) -> list[dict[str, Any]]:
-    """Scores of hidden observations of SMAP."""
+    """Scores of hidden observations of SMAP, pooled over the draws."""
     ds = load(path).sel(time=TRAIN)
     record = ds["SMAP_AM"].transpose("time", "lat", "lon").assign_attrs(units="m3 m-3")
-    values = record.values
-    masks = hidden_masks(values)
-    left = record.copy(data=np.where(masks["single"] | masks["spells"], np.nan, values))
     weather = ds.drop_vars("SMAP_AM")
+    return pooled([_smap_draw(record, weather, seed) for seed in range(DRAWS)])
+
+
+def _smap_draw(record: xr.DataArray, weather: xr.Dataset, seed: int) -> list[dict[str, Any]]:
+    """Scores of one draw of hidden observations."""
+    values = record.values
+    masks = hidden_masks(values, seed)
+    left = record.copy(data=np.where(masks["single"] | masks["spells"], np.nan, values))
     fills: dict[str, Fill] = {
         "linear": lambda: left.copy(data=baseline("linear")(left.values)).to_dataset(),
         "gapfill": lambda: left.sm.gapfill(),
         "predictors": lambda: left.sm.gapfill(predictors=weather),
     }
     return [row for name, fill in fills.items() for row in scores(name, fill, values, masks)[0]]
+
+
+def pooled(draws: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Scores of the values of all draws together; each draw has the same rows.
+
+    ``rmse_of_draws`` holds the errors of the single draws, and ``cpu_seconds`` is their mean.
+    """
+    rows = []
+    for same in zip(*draws, strict=True):
+        first = same[0]
+        weights = [row["n"] for row in same]
+        row = {key: first[key] for key in ("fill", "what")}
+        row["rmse"] = float(np.sqrt(np.average([r["rmse"] ** 2 for r in same], weights=weights)))
+        row["rmse_of_draws"] = [r["rmse"] for r in same]
+        for key in ("bias", *HALF_WIDTHS):
+            if key in first:
+                row[key] = float(np.average([r[key] for r in same], weights=weights))
+        row |= {key: sum(r[key] for r in same) for key in ("n", "hidden")}
+        row["cpu_seconds"] = round(float(np.mean([r["cpu_seconds"] for r in same])), 1)
+        rows.append(row)
+    return rows
 
 
 def osse() -> tuple[list[dict[str, Any]], dict[str, xr.DataArray]]:
@@ -158,7 +186,9 @@ def table(result: dict[str, Any], record: str) -> str:
     counts = ", ".join(
         f"{cell[next(iter(names)), what]['hidden']:,} {WHAT[what]}" for what in whats
     )
-    return markdown(head, body) + f"\n\nValues scored: {counts}. Measured {result['date']}."
+    draws = len(rows[0].get("rmse_of_draws", [0]))
+    of = f" in {draws} draws" if draws > 1 else ""
+    return markdown(head, body) + f"\n\nValues scored{of}: {counts}. Measured {result['date']}."
 
 
 def draw(fields: Mapping[str, xr.DataArray], path: Path) -> None:

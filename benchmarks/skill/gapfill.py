@@ -54,8 +54,9 @@ def measure(
     Returns
     -------
     dict
-        ``rows`` of scores, ``latitudes`` of errors by band; by method, ``seconds`` of a realization (median) and of the first one,
-        which includes fits and searches; ``skipped`` methods with the reason.
+        ``rows`` of scores, and ``latitudes``, of errors by band; by method, ``seconds`` of a
+        realization (median) and of the first one, which includes fits and searches; ``skipped``
+        methods with the reason.
     """
     cells, seconds = ScoredCells(), defaultdict(list)
     names, skipped = list(names), {}

@@ -116,7 +116,6 @@ class ScoredCells:
                             rows[-1] |= shared_error(estimate[both], other[both], values[both])
         return rows
 
-
     def latitude_rows(self) -> list[Row]:
         """Errors of all days by method, gap pattern and band of latitude, against the retrievals.
 

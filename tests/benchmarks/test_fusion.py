@@ -43,6 +43,20 @@ def test_scores_and_table():
     assert "960 single days" in text
 
 
+def test_draws_are_pooled_by_their_numbers_of_values():
+    one = {"fill": "gapfill", "what": "single", "rmse": 0.03, "bias": 0.01, "n": 100, "hidden": 110,
+           "within_68": 0.6, "within_95": 0.9, "cpu_seconds": 1.0}  # fmt: skip
+    other = one | {"rmse": 0.06, "bias": -0.02, "n": 200, "within_68": 0.9, "cpu_seconds": 2.0}
+    (row,) = fusion.pooled([[one], [other]])
+    assert row["rmse"] == pytest.approx(np.sqrt((0.03**2 + 2 * 0.06**2) / 3))
+    assert row["rmse_of_draws"] == [0.03, 0.06]
+    assert (row["bias"], row["within_68"]) == pytest.approx((-0.01, 0.8))
+    assert (row["n"], row["hidden"], row["cpu_seconds"]) == (300, 220, 1.5)
+    assert "within_68" not in fusion.pooled([[{k: one[k] for k in one if "within" not in k}]])[0]
+    text = fusion.table({"smap": [row], "date": "2026-01-01"}, "smap")
+    assert "Values scored in 2 draws: 220 single days." in text
+
+
 def test_the_figure(tmp_path):
     pytest.importorskip("matplotlib", reason="needs xsm[plot]")
     rng = np.random.default_rng(0)
