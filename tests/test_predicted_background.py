@@ -114,21 +114,29 @@ def test_no_estimate_has_seen_its_day(world):
     assert np.isfinite(outside).all() and not np.array_equal(outside, after.values[:, 30:])
 
 
-def test_in_a_gap_all_networks_have_half_of_the_weight(world):
+def test_weight_of_all_networks_in_a_gap_grows_with_the_distance_to_observations(world):
     from xsm.predicted_background import _estimate_of_record
     from xsm.training.out_of_sample import fit_out_of_sample
 
-    ds, _ = world
+    ds = world[0].copy(deep=True)
+    ds[SM][20:31, 1, 2] = np.nan
+    ds[SM][19, 1, 2], ds[SM][31, 1, 2] = 0.2, 0.2
     weather = ds[["rain", "elevation"]]
     fitted = fit_out_of_sample(weather, ds[SM])
     background = _estimate_of_record(weather, ds[SM], None, False)
     of_all = weather.sm.estimate(model=fitted.model)
     left_out = of_all[SM].transpose("lat", "lon", "time").copy()
     left_out.values = fitted.values.reshape(left_out.shape)
-    expected = left_out.where(ds[SM].notnull(), (left_out + of_all[SM]) / 2)
-    difference = (background[SM] - expected).transpose(*ds[SM].dims)
-    np.testing.assert_allclose(difference, 0.0, atol=1e-6)
-    assert not np.allclose(left_out, of_all[SM].transpose(*left_out.dims), atol=1e-3)
+    left_out = left_out.transpose(*ds[SM].dims)
+    of_all_networks = of_all[SM].transpose(*ds[SM].dims)
+    gap = slice(20, 31), 1, 2
+    weight = np.array([0.4, 0.5, 0.6, 0.7, 0.8, 0.8, 0.8, 0.7, 0.6, 0.5, 0.4])
+    expected = (1 - weight) * left_out[gap] + weight * of_all_networks[gap]
+    result = background[SM].transpose(*ds[SM].dims)
+    np.testing.assert_allclose(result[gap], expected, atol=1e-6)
+    observed = ds[SM].notnull().values
+    np.testing.assert_allclose(result.values[observed], left_out.values[observed], atol=1e-6)
+    assert not np.allclose(left_out, of_all_networks, atol=1e-3)
     np.testing.assert_array_equal(background[UNC], of_all[UNC])
 
 

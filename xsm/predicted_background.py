@@ -17,9 +17,10 @@ from xsm.conventions.time_axis import daily_axis
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
 from xsm.gapfilling.background import Background
+from xsm.gapfilling.own_series import days_to_observation
 
 NAME = "soil_moisture"  # of estimates
-OF_ALL = 0.5  # weight of all networks in a gap
+OF_ALL = (1, 0.4), (5, 0.8)  # days to the nearest observation, weight of all networks in a gap
 
 Arrays = list[NDArray[Any]]
 
@@ -63,8 +64,9 @@ def predicted_background(
 
     Where the record was observed, the estimate is from networks that were fitted without the days
     around, see :mod:`xsm.training.out_of_sample`. In gaps between the first and the last
-    observation it is the mean of theirs and of all networks': the error of the first resembles
-    that of the days around, from which it is filled, and that of the second is smaller. On other
+    observation it is a mean of theirs and of all networks': the error of the first resembles that
+    of the days around, from which it is filled, and that of the second is smaller. The weight of
+    the second is 0.4 beside an observation and rises to 0.8 five days away from any. On other
     days and in cells without observations it is from all of them. NaN where there are no
     predictors, and on days colder than those with observations. In the working order of the record.
 
@@ -158,7 +160,11 @@ def _estimate_of_record(
     of_all = flat[fitted.cells]
     own = fitted.values[:, present]
     own = np.where(np.isfinite(own), own, of_all)
-    in_gap = (1 - OF_ALL) * own + OF_ALL * of_all
+    (first, beside), (last, away) = OF_ALL
+    series = np.where(fitted.observed, 0.0, np.nan).T[:, :, None]
+    distance = days_to_observation(series)[..., 0].T[:, present]
+    weight = np.interp(distance, (first, last), (beside, away))
+    in_gap = own + weight * (of_all - own)
     own = np.where(fitted.observed[:, present], own, in_gap)
     flat[fitted.cells] = np.where(fitted.too_cold[:, present], np.nan, own)
     values = values.copy(data=flat.reshape(values.shape))
