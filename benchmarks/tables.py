@@ -136,7 +136,9 @@ def latitudes(result: Result) -> str:
             if network is None or linear is None:
                 figures += ["-"] * 4
                 continue
-            figures += [f"{100 * network[k]:.0f}" for k in ("share", "share_of_squared_error")]
+            figures += [
+                f"{100 * network[k]:.0f}" for k in ("fraction", "fraction_of_squared_error")
+            ]
             figures += [number(row["rmsd"], 3) for row in (network, linear)]
         rows.append([f"{south} to {north}", *figures])
     columns = ("cells, %", "squared error, %", "RMSE", "linear")

@@ -119,7 +119,7 @@ class ScoredCells:
     def latitude_rows(self) -> list[Row]:
         """Errors of all days by method, gap pattern and band of latitude, against the retrievals.
 
-        ``share`` is the fraction of the cells of this pattern, ``share_of_squared_error`` that of
+        ``fraction`` is the fraction of the cells of this pattern, ``fraction_of_squared_error`` that of
         their squared errors.
         """
         values, latitude = np.concatenate(self.retrieval), np.concatenate(self.latitude)
@@ -140,8 +140,8 @@ class ScoredCells:
                             {
                                 "method": name, "gap_pattern": label,
                                 "south": south, "north": north, "n": int(inside.sum()),
-                                "share": float(inside.sum() / selected.sum()),
-                                "share_of_squared_error": float(
+                                "fraction": float(inside.sum() / selected.sum()),
+                                "fraction_of_squared_error": float(
                                     squared[inside].sum() / squared[selected].sum()
                                 ),
                                 "rmsd": float(np.sqrt(squared[inside].mean())),
@@ -173,8 +173,8 @@ def shared_error(estimate: Floats, other: Floats, reference: Floats) -> Row:
     if first.size < 2 or not first.std() * second.std():
         return {}
     difference = first - second
-    spread = float(np.mean(difference**2))
-    weight = -float(np.mean(second * difference)) / spread if spread else 0.0
+    mean_square = float(np.mean(difference**2))
+    weight = -float(np.mean(second * difference)) / mean_square if mean_square else 0.0
     mixed = second + np.clip(weight, 0.0, 1.0) * difference
     return {
         "error_r": float(np.corrcoef(first, second)[0, 1]),

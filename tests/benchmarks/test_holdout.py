@@ -131,7 +131,7 @@ def test_rows_of_errors_that_two_methods_share_and_of_latitudes(record):
         if (row["method"], row["gap_pattern"]) == ("far", "all")
     ]
     assert sum(row["n"] for row in bands) == scored.sum()
-    assert sum(row["share_of_squared_error"] for row in bands) == pytest.approx(1)
+    assert sum(row["fraction_of_squared_error"] for row in bands) == pytest.approx(1)
     assert all(row["south"] < row["north"] for row in bands)
     assert bands[0]["rmsd"] == pytest.approx(0.2, rel=0.2)
 
