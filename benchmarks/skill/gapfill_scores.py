@@ -119,8 +119,8 @@ class ScoredCells:
     def latitude_rows(self) -> list[Row]:
         """Errors of all days by method, gap pattern and band of latitude, against the retrievals.
 
-        ``fraction`` is the fraction of the cells of this pattern, ``fraction_of_squared_error`` that of
-        their squared errors.
+        ``fraction`` is the fraction of the cells of this pattern, and
+        ``fraction_of_squared_error`` that of their squared errors.
         """
         values, latitude = np.concatenate(self.retrieval), np.concatenate(self.latitude)
         gap_pattern, mean = np.concatenate(self.gap_pattern), np.concatenate(self.mean)
