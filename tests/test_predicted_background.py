@@ -129,13 +129,16 @@ def test_weight_of_all_networks_in_a_gap_grows_with_the_distance_to_observations
     left_out.values = fitted.values.reshape(left_out.shape)
     left_out = left_out.transpose(*ds[SM].dims)
     of_all_networks = of_all[SM].transpose(*ds[SM].dims)
-    gap = slice(20, 31), 1, 2
-    weight = np.array([0.4, 0.5, 0.6, 0.7, 0.8, 0.8, 0.8, 0.7, 0.6, 0.5, 0.4])
-    expected = (1 - weight) * left_out[gap] + weight * of_all_networks[gap]
-    result = background[SM].transpose(*ds[SM].dims)
-    np.testing.assert_allclose(result[gap], expected, atol=1e-6)
     observed = ds[SM].notnull().values
-    np.testing.assert_allclose(result.values[observed], left_out.values[observed], atol=1e-6)
+    days = np.arange(len(observed))
+    apart = np.where(observed[None], abs(days[:, None] - days)[..., None, None], len(days))
+    weight = np.where(observed, 0.0, np.clip(0.3 + 0.1 * apart.min(axis=1), 0.4, 0.8))
+    gap = slice(20, 31), 1, 2
+    by_hand = [0.4, 0.5, 0.6, 0.7, 0.8, 0.8, 0.8, 0.7, 0.6, 0.5, 0.4]
+    np.testing.assert_allclose(weight[gap], by_hand)
+    expected = left_out + weight * (of_all_networks - left_out)
+    result = background[SM].transpose(*ds[SM].dims)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
     assert not np.allclose(left_out, of_all_networks, atol=1e-3)
     np.testing.assert_array_equal(background[UNC], of_all[UNC])
 

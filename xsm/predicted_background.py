@@ -20,7 +20,8 @@ from xsm.gapfilling.background import Background
 from xsm.gapfilling.own_series import days_to_observation
 
 NAME = "soil_moisture"  # of estimates
-OF_ALL = (1, 0.4), (5, 0.8)  # days to the nearest observation, weight of all networks in a gap
+GAP_DAYS = 1, 5  # to the nearest observation
+OF_ALL = 0.4, 0.8  # weight of all networks on these days of a gap; linear between, constant beyond
 
 Arrays = list[NDArray[Any]]
 
@@ -160,12 +161,14 @@ def _estimate_of_record(
     of_all = flat[fitted.cells]
     own = fitted.values[:, present]
     own = np.where(np.isfinite(own), own, of_all)
-    (first, beside), (last, away) = OF_ALL
-    series = np.where(fitted.observed, 0.0, np.nan).T[:, :, None]
-    distance = days_to_observation(series)[..., 0].T[:, present]
-    weight = np.interp(distance, (first, last), (beside, away))
-    in_gap = own + weight * (of_all - own)
+    in_gap = own + _weight_of_all(fitted.observed)[:, present] * (of_all - own)
     own = np.where(fitted.observed[:, present], own, in_gap)
     flat[fitted.cells] = np.where(fitted.too_cold[:, present], np.nan, own)
     values = values.copy(data=flat.reshape(values.shape))
     return estimated.assign({NAME: values.transpose(*field.dims)})
+
+
+def _weight_of_all(observed: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Weight of all networks in gaps (P, T), by days to the nearest observation."""
+    distance = days_to_observation(np.where(observed, 0.0, np.nan).T).T
+    return np.interp(distance, GAP_DAYS, OF_ALL)

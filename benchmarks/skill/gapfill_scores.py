@@ -9,8 +9,7 @@ one it is the mean absolute error.
 
 How much of the errors two methods share: ``error_r`` is the correlation of the errors of a method
 with those of the method that it is compared to, and ``rmsd_mixed`` the error of the best weighted
-mean of the two, with the weight chosen on the scored cells. Near 1 and ``rmsd``, what is left over
-is not in the record, or no method reads it from there.
+mean of the two, with the weight chosen on the scored cells.
 """
 
 from __future__ import annotations
@@ -92,9 +91,9 @@ class ScoredCells:
         for reference, values in references.items():
             for scope in SCOPES:
                 for label in ("all", *GAP_PATTERNS):
-                    selected = strict.copy() if scope == "strict" else np.ones_like(strict)
-                    if label != "all":
-                        selected &= gap_pattern == GAP_PATTERNS.index(label)
+                    selected = _of_pattern(gap_pattern, label)
+                    if scope == "strict":
+                        selected &= strict
                     if not selected.any():
                         continue
                     labels = {"reference": reference, "scope": scope, "gap_pattern": label}
@@ -127,12 +126,10 @@ class ScoredCells:
         rows: list[Row] = []
         for name, parts in self.estimate.items():
             estimate = np.concatenate(parts)
-            complete = np.where(np.isnan(estimate), mean, estimate)
+            complete = _complete(estimate, mean)
             squared = np.subtract(complete, values, dtype=np.float64) ** 2
             for label in ("all", *GAP_PATTERNS):
-                selected = np.ones(values.shape, bool)
-                if label != "all":
-                    selected = gap_pattern == GAP_PATTERNS.index(label)
+                selected = _of_pattern(gap_pattern, label)
                 for south, north in pairwise(LATITUDES):
                     inside = selected & (latitude >= south) & (latitude < north)
                     if inside.any():
@@ -148,6 +145,18 @@ class ScoredCells:
                             }
                         )  # fmt: skip
         return rows
+
+
+def _of_pattern(gap_pattern: NDArray, label: str) -> NDArray[np.bool_]:
+    """Cells (N,) of one gap pattern, or of all."""
+    if label == "all":
+        return np.ones(gap_pattern.shape, bool)
+    return gap_pattern == GAP_PATTERNS.index(label)
+
+
+def _complete(estimate: NDArray, mean: NDArray) -> NDArray:
+    """An estimate (N,) with the mean of the cell where the method gives none."""
+    return np.where(np.isnan(estimate), mean, estimate)
 
 
 def pair_scores(estimate: Floats, reference: Floats) -> dict[str, float]:
@@ -193,7 +202,7 @@ def _score_row(
 ) -> Row:
     """One row of scores of cells (N,)."""
     unfilled = np.isnan(estimate)
-    complete = np.where(unfilled, mean, estimate)
+    complete = _complete(estimate, mean)
     row: Row = {
         "n": int(reference.size),
         "n_unfilled": int(unfilled.sum()),

@@ -134,7 +134,7 @@ def _climatology(values: Floats, calendar: Calendar) -> Floats:
 
 
 def days_to_observation(values: Floats) -> NDArray[np.int32]:
-    """Days from each value (T, H, W) to the nearest observation of its cell; T where none is."""
+    """Days from each value (T, ...) to the nearest observation of its cell; T where none is."""
     observed = np.isfinite(values)
     length = len(values)
     out = np.full(values.shape, length, np.int32)
