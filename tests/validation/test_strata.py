@@ -83,6 +83,29 @@ def test_wetness_is_of_the_reference(year):
         validate(ds, ref, by={"wetness": "wet"})
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"anomalies": "moving_window"},
+        {"scaling": {"method": "mean_std", "to": "estimate"}},
+        {"scaling": {"method": "mean_std", "to": "wet"}},
+    ],
+)
+@pytest.mark.parametrize("kind", ["stations", "product"])
+def test_wetness_is_that_of_the_observed_reference(year, options, kind):
+    ds, ref = year
+    if kind == "product":
+        ref = ds.isel(lat=[1, 16])
+        ds = ds.isel(lat=[1, 16]) * 1.2
+        ds.soil_moisture.attrs["units"] = "m3 m-3"
+    if options.get("scaling", {}).get("to") == "wet":
+        ds = {"own": ds, "wet": (ds + 0.3).map(lambda da: da.assign_attrs(units="m3 m-3"))}
+    plain = validate(ds, ref, by={"wetness": 0.3})
+    changed = validate(ds, ref, by={"wetness": 0.3}, **options)
+    assert (plain.n_obs > 100).all()
+    np.testing.assert_array_equal(changed.n_obs, plain.n_obs)
+
+
 def test_winter_is_of_the_north_and_of_many_pairs(year):
     scores = validate(*year, by="winter")
     assert scores.winter.values.tolist() == ["all year", "winter"]

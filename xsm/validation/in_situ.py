@@ -61,14 +61,18 @@ def score_stations(
     *,
     by: Any = None,
     keep_pairs: bool = False,
+    observed: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    """Scores of pairs from :func:`collocate`, (station, strata ...); see `validate_stations`."""
+    """Scores of pairs from :func:`collocate`, (station, strata ...); see `validate_stations`.
+
+    observed : the reference as it was observed, where that of the pairs is scaled already
+    """
     unscaled = pairs["estimate"], pairs["reference"]
     est, ref = scale_and_deseasonalize(*unscaled, score_options, "time")
     context = StratumContext(
         pairs["time"],
         pairs["lat"],
-        ref,
+        unscaled[1] if observed is None else observed,
         lambda name, definition: field_at(name, definition, record, pairs),
     )
     if score_options.across == "space":

@@ -73,10 +73,12 @@ def score_maps(
     regions: Mapping[str, Sequence[float]] | None = None,
     by: Any = None,
     keep_pairs: bool = False,
+    observed: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Scores of two aligned records (time, y, x) on the grid of `target`; see `validate_product`.
 
     records : the two as they were opened, whose variables may define strata
+    observed : the reference as it was observed, where `ref` is scaled already
     """
     area = area_weights(target)
     maps = {"estimate": est, "reference": ref}
@@ -85,7 +87,7 @@ def score_maps(
     context = StratumContext(
         est["time"],
         target.lat,
-        ref,
+        maps["reference"] if observed is None else observed,
         lambda name, definition: _categories(name, definition, target, records),
     )
     if score_options.across == "space":

@@ -55,7 +55,9 @@ def several_at_stations(
     parts = []
     for name, record in records.items():
         ds = pairs[name].assign(estimate=scaled_est[name], reference=scaled_ref[name])
-        scores = score_stations(ds, record, own_options, by=by, keep_pairs=keep_pairs)
+        scores = score_stations(
+            ds, record, own_options, by=by, keep_pairs=keep_pairs, observed=ref[name]
+        )
         if own_options is not score_options and score_options.across == "time":
             before = status_before_scaling(est[name], ref[name], score_options, "time")
             scores = with_status(scores, before)
@@ -111,6 +113,7 @@ def several_maps(
             regions=product_options.regions,
             by=by,
             keep_pairs=keep_pairs,
+            observed=ref[name],
         )
         if own_options is not score_options and score_options.across == "time":
             before = status_before_scaling(est[name], ref[name], score_options, "time")

@@ -26,7 +26,7 @@ class StratumContext:
 
     time : dates of the pairs, along one dimension
     lat : latitudes of the pairs, or None
-    reference : m3 m-3
+    reference : m3 m-3, as it was observed: neither scaled nor an anomaly
     categories : function (name, definition) -> DataArray of categories at the stations or cells, or
         None if the data have none
     """
