@@ -157,6 +157,70 @@ def test_sensors_of_one_station_are_averaged_or_each_for_itself():
     assert each.station.values.tolist() == ["A/one", "A/one #2"]
 
 
+def test_only_sensors_of_one_place_are_one_station(caplog):
+    ds = grid()
+    series = [cell(ds, 2, 0), cell(ds, 2, 0, 0.1), cell(ds, 6, 6, 0.2)]
+    about = {"network": ["A"] * 3, "station_name": ["one"] * 3}
+    # 0.005 degrees are 0.6 km; the third is hundreds of km away
+    ref = stations([43.1, 43.105, 41.0], [-4.8, -4.8, -2.0], ds.time, series, **about)
+    scores = validate(ds, ref)
+    assert scores.station.values.tolist() == ["A/one", "A/one #2"]
+    np.testing.assert_allclose(scores.bias, [-0.05, -0.2], atol=1e-6)
+    assert scores.n_sensors.values.tolist() == [2, 1]
+    assert "more than 1 km apart are scored separately: one (2 places)" in caplog.text
+    # names that are missing are not one name
+    unnamed = ref.assign_coords(station_name=("station", ["", "", "two"]))
+    scores = validate(ds, unnamed)
+    assert scores.station.values.tolist() == ["A/station 1", "A/station 2", "A/two"]
+    np.testing.assert_allclose(scores.bias, [0, -0.1, -0.2], atol=1e-6)
+
+
+def test_sets_of_stations_keep_what_only_one_of_them_tells():
+    ds = grid()
+    about = {"station_name": "one", "depth_from": 0.05, "depth_to": 0.05}
+    first = stations(43.1, -4.8, ds.time, cell(ds, 2, 0, 0.1), network="A", **about)
+    second = stations(41.0, -2.0, ds.time, cell(ds, 6, 6, 0.2), station_name="one")
+    scores = validate(ds, [first, second])
+    assert scores.station.values.tolist() == ["A/one", "one"]
+    np.testing.assert_allclose(scores.bias, [-0.1, -0.2], atol=1e-6)
+    assert scores.network.values.tolist() == ["A", ""]
+    np.testing.assert_array_equal(scores.depth_to, [0.05, np.nan])
+    by_network = validate(ds, [first, second], by="network")
+    assert by_network.network.values.tolist() == ["A"]
+    # sensors of one station in other layers stay apart, though the other set has no depths
+    about |= {"depth_from": 0.2, "depth_to": 0.2}
+    deep = stations(43.1, -4.8, ds.time, cell(ds, 2, 0, 0.3), network="A", **about)
+    scores = validate(ds, [first, deep, second], stations={"depth": None})
+    np.testing.assert_allclose(scores.bias, [-0.1, -0.3, -0.2], atol=1e-6)
+
+
+def test_a_cell_across_the_date_line_has_the_mean_position_of_its_stations():
+    ds = grid(lat=[1.0, 0.0], lon=np.arange(-180.0, 180.0, 1.0))
+    series = [cell(ds, 1, 0), cell(ds, 1, 0)]
+    ref = stations([0.1, 0.1], [179.9, -179.7], ds.time, series, station_name=["a", "b"])
+    scores = validate(ds, ref, stations={"sensors": "cell_mean"})
+    np.testing.assert_allclose((scores.lon + 360) % 360, [180.1])
+
+
+def test_stations_that_are_all_outside_the_grid_are_warned_of(caplog):
+    ds = grid()
+    ref = stations([-105.0, -104.0], [43.0, 42.0], ds.time, [cell(ds, 2, 0)] * 2)
+    assert status(validate(ds, ref)) == ["outside_the_grid"] * 2
+    assert "longitudes of -5 to -0.5: the stations have latitudes of -105 to -104" in caplog.text
+    caplog.clear()
+    validate(ds, stations([43.0, 60.0], [-5.0, -5.0], ds.time, [cell(ds, 2, 0)] * 2))
+    assert "outside" not in caplog.text
+
+
+def test_a_station_without_position_has_a_status_with_an_overpass():
+    ds = grid(days=20)
+    hours = pd.date_range("2015-04-01", periods=20 * 24, freq="h", unit="ns")
+    series = np.repeat(cell(ds, 2, 0), 24)
+    ref = stations([43.1, 43.1], [-4.8, np.nan], hours, [series, series])
+    scores = validate(ds, ref, stations={"overpass": "06:00", "window": "3h"})
+    assert status(scores) == ["ok", "outside_the_grid"]
+
+
 def test_every_trouble_has_a_status():
     ds = grid()
     ds.soil_moisture[:, 0, 0] = np.nan  # the sea

@@ -11,7 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.ancillary import field_at
-from xsm.conventions.nearest_cells import find_cells, read_series
+from xsm.conventions.grid import wrap_longitude
+from xsm.conventions.nearest_cells import (
+    EARTH_RADIUS_KM,
+    find_cells,
+    read_series,
+    unit_vectors,
+)
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.time_axis import days_of, standard_dates
 from xsm.conventions.variables import UNITS
@@ -37,6 +43,8 @@ from xsm.validation.temporal_matching import (
 )
 
 logger = logging.getLogger(__name__)
+
+STATION_EXTENT_KM = 1.0  # the sensors of one station are within this distance
 
 
 def validate_stations(
@@ -113,9 +121,10 @@ def collocate(
     ]
     days = _common_days(record, station_sets)
     parts = [_match_stations(record, stations, days, options) for stations in station_sets]
-    shared_coords = set.intersection(*(set(part.coords) for part in parts))
-    parts = [part.drop_vars(set(part.coords) - shared_coords) for part in parts]
+    parts = _with_equal_coordinates(parts)
     pairs = xr.concat(parts, dim=STATION, data_vars="all", coords="minimal", join="exact")
+    if pairs.sizes[STATION] and (pairs["matching_status"] == OUTSIDE_THE_GRID).all():
+        _warn_of_outside(record, pairs)
     if options.sensors == "cell_mean":
         pairs = _mean_of_cells(pairs, separate_layers=options.depth is None)
     if options.sensors == "mean":
@@ -123,6 +132,42 @@ def collocate(
     dropped = [str(text) for stations in station_sets if (text := stations.attrs.get(DROPPED))]
     pairs.attrs = {DROPPED: "; ".join(dropped)} if dropped else {}
     return pairs.assign_coords({STATION: _station_labels(pairs)})
+
+
+def _warn_of_outside(record: GriddedRecord, pairs: xr.Dataset) -> None:
+    """Log where the grid and the stations are, none of which is in it."""
+    lat, lon = record.coordinates()
+    ends = [
+        float(end) for c in (lat, lon, pairs["lat"], pairs["lon"]) for end in (c.min(), c.max())
+    ]
+    logger.warning(
+        "all %d stations are outside the grid of %s, which has latitudes of %g to %g and "
+        "longitudes of %g to %g: the stations have latitudes of %g to %g and longitudes of %g to "
+        "%g. Check whether the two are exchanged",
+        pairs.sizes[STATION],
+        record.name,
+        *ends,
+    )
+
+
+def _with_equal_coordinates(parts: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Sets of stations with the coordinates of any: empty texts and NaN where a set lacks one."""
+    columns = {
+        name: c.variable
+        for part in parts
+        for name, c in part.coords.items()
+        if c.dims == (STATION,)
+    }
+    filled = []
+    for part in parts:
+        size = part.sizes[STATION]
+        blank = {
+            name: (STATION, np.full(size, "" if c.dtype.kind in "OUST" else np.nan), c.attrs)
+            for name, c in columns.items()
+            if name not in part.coords
+        }
+        filled.append(part.assign_coords(blank))
+    return filled
 
 
 def _common_days(record: GriddedRecord, station_sets: Sequence[xr.DataArray]) -> NDArray[np.intp]:
@@ -166,7 +211,8 @@ def _match_stations(
         ref = np.empty(est.shape, np.float32)
         observed_at = observation_times(record, days, options.overpass)
         window, time = time_span("window", options.window), np.asarray(stations["time"].values)
-        for i in range(lat.size):
+        ref[~cells.inside] = np.nan
+        for i in np.flatnonzero(cells.inside):
             times = observed_at if options.overpass is None else solar_to_utc(observed_at, lon[i])
             ref[i] = match_series(values[i], time, times, window=window, pairing=options.pairing)
     status = np.full(lat.size, OK, np.int8)
@@ -191,14 +237,43 @@ def _match_stations(
 def _mean_of_sensors(pairs: xr.Dataset, *, separate_layers: bool) -> xr.Dataset:
     """The sensors of each station as one series: the mean of the values of a day.
 
+    A station has one network, name and place; sensors without a name are stations of their own.
     `separate_layers`: sensors in different layers are not averaged.
     """
     if "station_name" not in pairs.coords:
         return pairs
-    keys = ["network", "station_name"]
+    keys = ["network"]
     keys += ["depth_from", "depth_to"] if separate_layers else []
     columns = [pairs[key].values.tolist() for key in keys if key in pairs.coords]
-    return _mean_of_groups(pairs, _groups(columns))
+    names = pairs["station_name"].values.astype(str).tolist()
+    columns.append([name or (i,) for i, name in enumerate(names)])
+    return _mean_of_groups(pairs, _split_by_place(pairs, _groups(columns)))
+
+
+def _split_by_place(pairs: xr.Dataset, groups: dict[Any, list[int]]) -> dict[Any, list[int]]:
+    """Groups of rows, divided where places are more than `STATION_EXTENT_KM` apart."""
+    position = EARTH_RADIUS_KM * unit_vectors(pairs["lat"].values, pairs["lon"].values)
+    split: dict[Any, list[int]] = {}
+    repeated = {}
+    for key, group in groups.items():
+        places: list[list[int]] = []
+        for i in group:
+            distance = [np.linalg.norm(position[i] - position[members[0]]) for members in places]
+            near = [k for k, km in enumerate(distance) if not km > STATION_EXTENT_KM]
+            if near:
+                places[near[0]].append(i)
+            else:
+                places.append([i])
+        if len(places) > 1:
+            repeated[str(pairs["station_name"].values[group[0]])] = len(places)
+        split |= {(key, k): members for k, members in enumerate(places)}
+    if repeated:
+        logger.warning(
+            "stations of one name that are more than %g km apart are scored separately: %s",
+            STATION_EXTENT_KM,
+            ", ".join(f"{name} ({number} places)" for name, number in [*repeated.items()][:8]),
+        )
+    return split
 
 
 def _groups(columns: list[list[Any]]) -> dict[Any, list[int]]:
@@ -222,13 +297,15 @@ def _mean_of_cells(pairs: xr.Dataset, *, separate_layers: bool) -> xr.Dataset:
         ]
     groups = _groups(columns)
     means = _mean_of_groups(pairs, groups)
-    for name in ("lat", "lon"):
-        values = [pairs[name].values[group].mean() for group in groups.values()]
-        means[name] = (STATION, np.array(values), pairs[name].attrs)
+    lat, lon = pairs["lat"].values, pairs["lon"].values
+    means["lat"] = (STATION, np.array([lat[g].mean() for g in groups.values()]), pairs["lat"].attrs)
+    # relative to the first: longitudes of a cell may be on both sides of the date line
+    east = [lon[g[0]] + wrap_longitude(lon[g] - lon[g[0]]).mean() for g in groups.values()]
+    means["lon"] = (STATION, np.array(east), pairs["lon"].attrs)
     for name in ("network", "station_name"):
         if name in pairs.coords:
             texts = [
-                " + ".join(dict.fromkeys(pairs[name].values[group].astype(str)))
+                " + ".join(filter(None, dict.fromkeys(pairs[name].values[group].astype(str))))
                 for group in groups.values()
             ]
             means[name] = (STATION, np.array(texts, dtype=object), pairs[name].attrs)
@@ -261,12 +338,13 @@ def _mean_of_groups(pairs: xr.Dataset, groups: dict[Any, list[int]]) -> xr.Datas
 
 def _station_labels(pairs: xr.Dataset) -> NDArray[Any]:
     """A unique text for each station: "network/station_name", numbered where it repeats."""
-    count = pairs.sizes[STATION]
-    parts = [pairs[n].values.astype(str) for n in ("network", "station_name") if n in pairs.coords]
+    texts = [f"station {i + 1}" for i in range(pairs.sizes[STATION])]
     if "station_name" in pairs.coords:
-        texts = ["/".join(words) for words in zip(*parts, strict=True)]
-    else:
-        texts = [f"station {i + 1}" for i in range(count)]
+        names = pairs["station_name"].values.astype(str)
+        texts = [str(name) or text for name, text in zip(names, texts, strict=True)]
+        if "network" in pairs.coords:
+            networks = pairs["network"].values.astype(str)
+            texts = [f"{n}/{text}" if n else text for n, text in zip(networks, texts, strict=True)]
     occurrences: dict[str, int] = {}
     labels = []
     for text in texts:

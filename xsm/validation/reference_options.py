@@ -47,9 +47,9 @@ class StationOptions:
     flags : str, sequence of str, or None
         Quality flags of valid values, if the stations have flags. None: all values.
     sensors : {"mean", "each", "cell_mean"}
-        Sensors of one station (same network and station_name) in the layer: their daily mean, with
-        their number in ``n_sensors``, or each sensor separately. "cell_mean": the daily mean of all
-        sensors in a cell, whatever their station.
+        Sensors of one station (same network and station_name, within 1 km) in the layer: their
+        daily mean, with their number in ``n_sensors``, or each sensor separately. "cell_mean": the
+        daily mean of all sensors in a cell, whatever their station.
 
     Raises
     ------
