@@ -54,6 +54,15 @@ def test_finds_errors_that_are_known():
     np.testing.assert_allclose(found.snr_db, 20 * np.log10(signal / ERROR), atol=0.15)
 
 
+def test_intervals_need_two_blocks():
+    records = three(1, 50)
+    options = {"dim": "time", "ci": "moving_block", "n": 50}
+    short = metrics.triple_collocation(*records, block=30, **options)
+    assert short.err_std.notnull().all() and short.err_std_low.isnull().all()
+    enough = metrics.triple_collocation(*records, block=25, **options)
+    assert (enough.err_std_high > enough.err_std_low).all()
+
+
 def test_r2_is_the_squared_correlation_with_the_truth():
     rng = np.random.default_rng(5)
     truth = rng.standard_normal((1, 100_000))

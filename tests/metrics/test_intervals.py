@@ -94,6 +94,19 @@ def test_blocks_of_one_day_are_single_days(osse):
     xr.testing.assert_identical(single, blocks)
 
 
+def test_series_of_less_than_two_blocks_have_no_interval():
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((3, 60))
+    y = x + rng.standard_normal(x.shape)
+    x[0, 20:], x[1, 40:] = np.nan, np.nan  # 20, 40 and 60 pairs
+    options = {"dim": "time", "method": "moving_block", "block": 20, "n": 50}
+    for name in ("bias", "pearson_r", "spearman_rho"):
+        found = metrics.interval(series(x), series(y), metric=name, **options)
+        width = found[f"{name}_high"] - found[f"{name}_low"]
+        assert np.isfinite(width).values.tolist() == [False, True, True]
+        assert (width[1:] > 0.05).all()
+
+
 def test_seed_decides(osse):
     est, ref = (da[:2] for da in osse)
     first, again, other = (
@@ -142,6 +155,7 @@ def test_anomaly_r_has_an_interval_around_it(osse):
         ({"level": 95}, "level=95: expected a fraction"),
         ({"n": 1}, "n=1: expected a whole number, 2 or more"),
         ({"block": 0}, "block=0"),
+        ({"block": 20}, "block=20 does not apply to the intervals 'bca'"),
         ({"seed": -1}, "seed=-1"),
     ],
 )

@@ -111,7 +111,7 @@ def triple_collocation(
         raise InputError(f"ci={ci!r}: expected None or one of {expected}.")
     if reference not in (0, 1, 2):
         raise InputError(f"reference={reference!r}: expected 0, 1 or 2.")
-    check_resampling(level, n, block, seed)
+    check_resampling(ci, level, n, block, seed)
     series = (x, y, z)
     labels = _labels(names, series)
     triplets = pair(*series, dim=dim, any_units=True, names=("x", "y", "z"))
@@ -202,6 +202,7 @@ def _collocate(
 
     run_in_threads(fill_rows, len(batches))
     out[:, compressed.length < max(min_pairs, 2)] = np.nan
+    out[n_statistics:, plan.too_short(compressed.length)] = np.nan
     status = pair_status(
         compressed.length,
         compressed.n_valid,

@@ -72,7 +72,8 @@ def interval(
     n : int
         Number of resamples.
     block : int, optional
-        Pairs of a block, for ``moving_block``; default the cube root of their number.
+        Pairs of a block, for ``moving_block``; default the cube root of their number. Series with
+        fewer than two blocks have no interval.
     seed : int
         The same seed gives the same interval, whatever the chunks, threads and other points.
 
@@ -85,7 +86,8 @@ def interval(
     Raises
     ------
     InputError
-        If metric, method, level, n, block or seed is not one of these.
+        If metric, method, level, n, block or seed is not one of these, or block is given for
+        another method than ``moving_block``.
     """
     names = [metric] if isinstance(metric, str) else list(dict.fromkeys(metric))
     for name in names:
@@ -133,7 +135,7 @@ def _check(metric: str, method: str, level: Any, n: Any, block: Any, seed: Any) 
             f"metric={metric!r} has no analytic interval: expected one of "
             f"{', '.join(ANALYTIC_METRICS)}, or a resampling method such as 'bca'."
         )
-    check_resampling(level, n, block, seed)
+    check_resampling(method, level, n, block, seed)
 
 
 def _intervals(
@@ -161,7 +163,7 @@ def _intervals(
         for group in _sharing_groups(metrics):
             rows = [2 * metrics.index(name) + side for name in group for side in (0, 1)]
             bounds[rows] = _resampled_bounds(compressed, group, plan)
-    bounds[:, compressed.length < MIN_PAIRS] = np.nan
+    bounds[:, (compressed.length < MIN_PAIRS) | plan.too_short(compressed.length)] = np.nan
     return (*bounds, status)
 
 

@@ -47,6 +47,12 @@ class ResamplingPlan:
         self.block_length, self.seed = block_length, np.uint64(seed)
         self.jackknife = method == "bca"
 
+    def too_short(self, length: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which series (P,) have less than two blocks of pairs: their resamples hardly differ."""
+        if self.method != "moving_block" or self.block_length is None:
+            return np.zeros(length.shape, bool)
+        return np.asarray((self.block_length > 1) & (length < 2 * self.block_length))
+
     def n_columns(self, longest: int) -> int:
         """Length of a distribution of series of up to `longest` pairs: 1 + B + J."""
         return 1 + self.n_resamples + (longest if self.jackknife else 0)
@@ -72,14 +78,19 @@ class ResamplingPlan:
                 yield rows[first : first + n_rows], int(block_length)
 
 
-def check_resampling(level: Any, n: Any, block: Any, seed: Any) -> None:
-    """Raise InputError where an argument of a plan cannot be used."""
+def check_resampling(method: str | None, level: Any, n: Any, block: Any, seed: Any) -> None:
+    """Raise InputError where an argument of a plan cannot be used, or would be ignored."""
     if not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
         raise InputError(f"level={level!r}: expected a fraction between 0 and 1, such as 0.95.")
     integers = {"n": (n, 2), "seed": (seed, 0)} | ({} if block is None else {"block": (block, 1)})
     for name, (value, minimum) in integers.items():
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < minimum:
             raise InputError(f"{name}={value!r}: expected a whole number, {minimum} or more.")
+    if block is not None and method != "moving_block":
+        raise InputError(
+            f"block={block!r} does not apply to the intervals {method!r}, which resample single "
+            "pairs: leave it out, or choose 'moving_block'."
+        )
 
 
 def resample_deviations(
