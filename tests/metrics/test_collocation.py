@@ -54,6 +54,20 @@ def test_finds_errors_that_are_known():
     np.testing.assert_allclose(found.snr_db, 20 * np.log10(signal / ERROR), atol=0.15)
 
 
+@pytest.mark.parametrize("reference", [0, 1, 2])
+def test_anticorrelated_records_have_a_positive_error(reference):
+    records = three(4, 500)
+    turned = [records[0], 0.5 - records[1], records[2]]
+    options = {"dim": "time", "reference": reference, "ci": "percentile", "n": 100}
+    plain = metrics.triple_collocation(*records, **options)
+    found = metrics.triple_collocation(*turned, **options)
+    for name in ("err_std", "err_std_low", "err_std_high", "snr_db", "r2", "sensitivity"):
+        np.testing.assert_allclose(found[name], plain[name], rtol=1e-5, err_msg=name)
+    assert (found.err_std > 0.005).all()
+    sign = np.where(np.arange(3) == 1, -1, 1) * (-1 if reference == 1 else 1)
+    np.testing.assert_allclose(found.beta, sign * plain.beta, rtol=1e-5)
+
+
 def test_intervals_need_two_blocks():
     records = three(1, 50)
     options = {"dim": "time", "ci": "moving_block", "n": 50}
@@ -112,6 +126,7 @@ def test_intervals_are_quantiles_of_the_collocation_of_each_resample(error):
     values = np.concatenate([da.values for da in records])
     drawn = [tcol.tcol_metrics(*np.repeat(values, c, axis=1)) for c in counts.astype(int)]
     expected = dict(zip(("snr_db", "err_std", "beta"), np.swapaxes(drawn, 0, 1), strict=True))
+    expected["err_std"] = np.abs(expected["err_std"])  # pytesmo gives it the sign of beta
     for name, rows in expected.items():
         limits = np.nanquantile(rows, [0.1, 0.9], axis=0)
         limits[:, found[name][0].isnull()] = np.nan

@@ -86,10 +86,11 @@ def triple_collocation(
         records, r the reference:
 
         - ``err_var``: ``Q_ii - Q_ij Q_ik / Q_jk`` (Stoffelen, 1998, doi 10.1029/97JC03180), and
-          ``err_std``: its root times ``beta``; NaN where negative;
+          ``err_std``: its root times the size of ``beta``; NaN where the variance is negative;
         - ``snr_db``: ``-10 log10 |abs(Q_ii Q_jk / (Q_ij Q_ik)) - 1|`` (Gruber et al., 2016,
           doi 10.1016/j.jag.2015.09.002; absolute values as in pytesmo);
-        - ``beta``: ``Q_rk / Q_ik``; scaled record = record times beta;
+        - ``beta``: ``Q_rk / Q_ik``; scaled record = record times beta; negative where the record is
+          anticorrelated with the reference;
         - ``sensitivity``: ``sqrt(Q_ij Q_ik / Q_jk)``; NaN where negative;
         - ``r2``: ``Q_ij Q_ik / (Q_ii Q_jk)``, the extended collocation of McColl et al. (2014,
           doi 10.1002/2014GL061322); NaN outside 0 to 1;
@@ -295,7 +296,8 @@ def _statistics(q_ij, q_ik, q_jk, noise, beta, scale, count, out, row, c):
     signal = q_ij * q_ik
     noise_to_signal = noise / signal
     r2 = signal / (signal + noise)
-    out[row, c] = np.sqrt(noise / (q_jk * count)) * scale * beta
+    # a record may be anticorrelated with the reference: beta is negative, a deviation is not
+    out[row, c] = np.sqrt(noise / (q_jk * count)) * scale * abs(beta)
     # abs(abs(1 / r2) - 1)
     out[row + 1, c] = abs(noise_to_signal if r2 > 0 else -2.0 - noise_to_signal)
     out[row + 2, c] = beta
