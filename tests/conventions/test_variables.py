@@ -65,6 +65,25 @@ def test_nothing_found_says_what_was_tried_and_what_there_is():
         assert part in message
 
 
+@pytest.mark.parametrize(
+    "argument, advice",
+    [
+        ("obj", "choose with var='name'."),
+        ("obj['a']", "choose with var='name' or the DataArray, ds['name'], as obj['a']."),
+        (
+            "reference",
+            "choose with reference_var='name' or the DataArray, ds['name'], as reference.",
+        ),
+        ("background", "choose with the DataArray, ds['name'], as background."),
+    ],
+)
+def test_the_advice_is_of_the_argument(argument, advice):
+    with pytest.raises(VariableNotFoundError) as caught:
+        find_variable(dataset(moist={}), argument=argument)
+    assert str(caught.value).endswith(advice)
+    assert str(caught.value).startswith("no variable" if argument == "obj" else f"{argument}: no")
+
+
 def test_points_and_swaths_are_no_missing_variable():
     ds = xr.Dataset(
         {n: ("cell", np.arange(5.0)) for n in ("latitude", "longitude", "soil_moisture")}

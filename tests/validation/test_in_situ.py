@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from tests.validation.samples import UNITS, cell, grid, stations
-from xsm.errors import InputError, TimeAxisError, UnitError
+from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
 from xsm.validate import validate
 
 STATUS = ["ok", "no_overlap_in_time", "outside_the_grid", "too_few_pairs", "constant_series"]
@@ -309,6 +309,14 @@ def test_what_is_wrong_with_stations_is_said():
     ref = stations(43.1, -4.8, ds.time, cell(ds, 2, 0))
     with pytest.raises(InputError, match="no coordinates of the stations"):
         validate(ds, ref.drop_vars("lat"))
+    with pytest.raises(InputError, match="reference is or holds a single series.*isel"):
+        validate(ds, ref.isel(station=0))
+    with pytest.raises(InputError, match="reference: soil_moisture has no values.*'station': 0"):
+        validate(ds, ref.isel(station=[]))
+    with pytest.raises(VariableNotFoundError, match="^reference: .*reference_var='name'"):
+        validate(ds, ref.rename(soil_moisture="theta"))
+    with pytest.raises(VariableNotFoundError, match="^reference: reference_var='x' is no data"):
+        validate(ds, ref, reference_var="x")
     with pytest.raises(TimeAxisError, match="repeated or unsorted"):
         validate(ds, ref.isel(time=[0, 1, 1, 2]))
     with pytest.raises(TimeAxisError, match="has 1 repeated day"):

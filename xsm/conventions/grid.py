@@ -187,7 +187,7 @@ def no_grid_message(
         return (
             f"{da.name} has the dimensions {da.dims}: expected rows and columns (such as lat and "
             "lon) beside time. A network fills from the neighbours of a cell; a single series has "
-            "none."
+            "none. Lists keep the dimensions of a selection, such as ds.isel(lat=[0], lon=[0])."
         )
     dim = along[0]
     names = [str(c.name) for c in (lat, lon) if c is not None] or ["lat", "lon"]

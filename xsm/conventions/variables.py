@@ -65,17 +65,36 @@ def choose(
         If `obj` is neither, or `var` is not the name of the DataArray.
     """
     if isinstance(obj, xr.Dataset):
-        return obj[find_variable(obj, var)], obj
+        return obj[find_variable(obj, var, argument)], obj
     if not isinstance(obj, xr.DataArray):
         raise InputError(
             f"{argument} is a {type(obj).__name__}: expected an xarray Dataset or DataArray."
         )
     if var is not None and var != obj.name:
-        raise InputError(f"var={var!r}, but the DataArray is called {obj.name!r}: leave var out.")
+        option = _option(argument) or "var"
+        raise InputError(
+            f"{option}={var!r}, but the DataArray is called {obj.name!r}: leave {option} out."
+        )
     return obj, None
 
 
-def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
+def _option(argument: str) -> str:
+    """The option that names the variable of `argument`, for messages; empty if there is none."""
+    if argument == "reference":
+        return "reference_var"
+    return "var" if argument.startswith("obj") else ""
+
+
+def _advice(argument: str, name: str = "name") -> str:
+    """How the variable of `argument` is chosen."""
+    option = _option(argument)
+    ways = [f"{option}={name!r}"] if option else []
+    # an option is for all references or products
+    ways += [] if argument == "obj" else [f"the DataArray, ds[{name!r}], as {argument}"]
+    return " or ".join(ways)
+
+
+def find_variable(ds: xr.Dataset, var: str | None = None, argument: str = "obj") -> str:
     """Name of the soil-moisture variable.
 
     Parameters
@@ -84,6 +103,8 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
     var : str, optional
         The answer, where the user gives it; otherwise by standard name, then by the names of the
         known products (``xsm.conventions.products.PRODUCTS``).
+    argument : str
+        The name that `ds` was passed as, for messages.
 
     Raises
     ------
@@ -91,10 +112,13 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
         If there is none, or several with the same right; says what was tried.
     """
     gridded = [str(name) for name, da in ds.data_vars.items() if da.ndim >= 2]
+    of_ds = "" if argument == "obj" else f"{argument}: "
     if var is not None:
         if var not in ds.data_vars:
             raise VariableNotFoundError(
-                f"var={var!r} is no data variable; expected one of {_listed(gridded)}."
+                f"{of_ds}{_option(argument) or 'var'}={var!r} is no data variable; expected one of "
+                f"{_listed(gridded)}."
+                + (f" Or give {_advice(argument).split(' or ')[-1]}." if of_ds else "")
             )
         return var
     product_names = list(dict.fromkeys(name for row in PRODUCTS for name in row.names))
@@ -104,15 +128,15 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
             preferred = [n for n in product_names if n in named]
             if not preferred:
                 raise VariableNotFoundError(
-                    f"var was not given, and {_listed(named)} all have the standard_name "
-                    f"{standard_name!r}. Choose one: var={named[0]!r}."
+                    f"{of_ds}no variable was chosen, and {_listed(named)} all have the "
+                    f"standard_name {standard_name!r}. Choose one: {_advice(argument, named[0])}."
                 )
             named = preferred
         if named:
-            return _chosen(named, f"standard_name {standard_name!r}")
+            return _chosen(named, f"standard_name {standard_name!r}", argument)
     if names := [name for name in product_names if name in gridded]:
         row = product_of(names[0])
-        return _chosen(names, "" if row is None else f"known from {row.title}")
+        return _chosen(names, "" if row is None else f"known from {row.title}", argument)
     names_tried = (*product_names, *STANDARD_NAMES)
     for name, da in ds.data_vars.items():
         if da.ndim == 1 and (name in names_tried or da.attrs.get("standard_name") in names_tried):
@@ -125,19 +149,20 @@ def find_variable(ds: xr.Dataset, var: str | None = None) -> str:
             "tree['group'].to_dataset()."
         )
     raise VariableNotFoundError(
-        f"var was not given and no soil moisture was found. Tried the standard names "
+        f"{of_ds}no variable was chosen and no soil moisture was found. Tried the standard names "
         f"{_listed(STANDARD_NAMES)} and the product names {_listed(product_names)}. "
-        f"The Dataset has {_listed(gridded)}: choose with var='name'."
+        f"The Dataset has {_listed(gridded)}: choose with {_advice(argument)}."
     )
 
 
-def _chosen(names: list[str], why: str) -> str:
+def _chosen(names: list[str], why: str, argument: str) -> str:
     if names[1:]:  # a user has to see which one it was
         logger.warning(
-            "variable %s is taken (%s), not %s: choose another with var='name'",
+            "variable %s is taken (%s), not %s: choose another with %s",
             names[0],
             why,
             _listed(names[1:]),
+            _advice(argument),
         )
     else:
         logger.info("variable %s (%s)", names[0], why)

@@ -198,9 +198,21 @@ def _as_list(reference: Any) -> list[Any]:
                 f"reference is or holds a {type(item).__name__}: expected None, a Dataset of "
                 "stations or a list of them, a gridded Dataset or DataArray, or two of these."
             )
+        if station_dim(item) is None and max((len(d) for d in _dims_of(item)), default=2) < 2:
+            raise InputError(
+                "reference is or holds a single series: expected stations along a dimension, or "
+                "rows and columns. Select one station or cell with a list, which keeps its "
+                "dimension, such as stations.isel(station=[0])."
+            )
     if not references:
         raise InputError("reference is empty: expected None, or at least one reference.")
     return references
+
+
+def _dims_of(obj: xr.Dataset | xr.DataArray) -> list[tuple[Any, ...]]:
+    """Dimensions of each variable."""
+    arrays = obj.data_vars.values() if isinstance(obj, xr.Dataset) else [obj]
+    return [da.dims for da in arrays]
 
 
 def _kind_of(references: list[Any]) -> str:

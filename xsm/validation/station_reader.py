@@ -97,14 +97,14 @@ def read_stations(
         If there are no coordinates of the stations, no time, no sensor in the layer, no value with
         one of the flags, a depth of unknown unit or direction, or values that are no soil moisture.
     """
-    da, ds = choose(obj, var)
+    da, ds = choose(obj, var, "reference")
     dim = station_dim(obj)
     if dim is None or dim not in da.dims:
         raise InputError(f"reference: {da.name} has no station dimension ({da.dims}).")
     flag = _flag_variable(da, ds)
     ds = da.coords.to_dataset() if ds is None else ds
     time = _time_dim(da, dim)
-    if da.sizes[time] == 0:
+    if da.size == 0:
         raise InputError(
             f"reference: {da.name} has no values: {dict(da.sizes)}. Check the selection made "
             "before."
