@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.cf import CONVENTIONS, history_line
+from xsm.conventions.cf import CONVENTIONS, estimate_name, history_line
 from xsm.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _attrs(a: xr.Dataset, b: xr.Dataset, names: Sequence[str] | None) -> dict[st
     """Kind of result, names of both and of the reference, and history."""
     if names is not None and (isinstance(names, str) or len({*names}) != 2 or len(names) != 2):
         raise InputError(f"names={names!r}: expected two different names, of a and of b.")
-    estimates = [str(scores.attrs.get("estimate_name", "")) for scores in (a, b)]
+    estimates = [estimate_name(scores) for scores in (a, b)]
     if names is None:
         names = estimates if all(estimates) and estimates[0] != estimates[1] else ("a", "b")
     attrs = {"Conventions": CONVENTIONS, "xsm_scores": "comparison"}

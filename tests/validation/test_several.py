@@ -6,9 +6,12 @@ import xarray as xr
 
 from tests.validation.samples import UNITS, cell, grid, stations
 from xsm import metrics
+from xsm.compare import compare
 from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundError
 from xsm.metrics.status import NOT_IN_THE_TRIPLE
+from xsm.reporting.score_provenance import identity
 from xsm.validate import validate
+from xsm.validation import stability, to_qa4sm
 
 
 def noisy(ds, seed, *, std=0.02, lost=0.2):
@@ -130,6 +133,24 @@ def test_scaling_to_a_product_of_the_run(products, sites):
     np.testing.assert_allclose(scores.reference.mean("time"), [level] * 3, rtol=1e-4)
     with pytest.raises(InputError, match="to='z': expected one of 'reference', 'estimate', 'a'"):
         validate(products, sites, scaling={"method": "cdf", "to": "z"})
+
+
+def test_a_selected_product_keeps_its_name(products, sites, tmp_path):
+    scores = validate(products, sites)
+    a, b = (scores.sel(product=name) for name in "ab")
+    comparison = compare(a, b, metric="rmsd")
+    assert (comparison.attrs["name_a"], comparison.attrs["name_b"]) == ("a", "b")
+    comparison = compare(b, a, metric="rmsd")  # the defaults of unknown names are a and b too
+    assert (comparison.attrs["name_a"], comparison.attrs["name_b"]) == ("b", "a")
+    assert ("Estimate", "b") in identity(b) and ("Estimate", "a, b, c") in identity(scores)
+    with xr.open_dataset(to_qa4sm(b, tmp_path / "b.nc")) as written:
+        assert written.attrs["val_dc_dataset_pretty_name1"] == "b"
+        assert "R_between_0-ISMN_and_1-b" in written
+    years = {"metrics": "bias", "by": {"period": [2015, 2016, 2017]}}
+    times = np.datetime64("2015-11-01") + np.arange(120) * np.timedelta64(5, "D")
+    long = {n: ds.assign_coords(time=times.astype("M8[ns]")) for n, ds in products.items()}
+    of_years = validate(long, sites.assign_coords(time=times.astype("M8[ns]")), **years)
+    assert stability(of_years.sel(product="b"), min_years=3).attrs["estimate_name"] == "b"
 
 
 def test_names_of_a_list_are_those_of_the_records_and_differ(products, sites):

@@ -264,6 +264,20 @@ def history_line(call: str, earlier: Any = None) -> str:
     return f"{line}\n{earlier}" if earlier else line
 
 
+def estimate_name(scores: xr.Dataset | xr.DataArray) -> str:
+    """Name of the record that was scored; of one of several products its label; empty if unknown.
+
+    Examples
+    --------
+    >>> scores = xr.Dataset(coords={"product": ["a", "b"]}, attrs={"estimate_name": "a, b"})
+    >>> estimate_name(scores), estimate_name(scores.sel(product="b"))
+    ('a, b', 'b')
+    """
+    if "product" in scores.coords and scores["product"].ndim == 0:
+        return str(scores["product"].item())
+    return str(scores.attrs.get("estimate_name", ""))
+
+
 def call_text(function: str, first: str, options: Mapping[str, Any]) -> str:
     """A call as text; options that are None or True, the defaults, are left out."""
     shown = "".join(f", {k}={v!r}" for k, v in options.items() if v not in (None, True))

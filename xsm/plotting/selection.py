@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import estimate_name
 from xsm.errors import InputError
 from xsm.metrics.table import METRICS
 from xsm.plotting.style import lower_is_better
@@ -257,7 +258,6 @@ def comparison_title(scores: xr.Dataset | xr.DataArray) -> str | None:
 def role_names(scores: xr.Dataset | xr.DataArray) -> list[str]:
     """Names of estimate and reference; the role is added where both have the same name."""
     roles = ["estimate", "reference"]
-    names = [str(scores.attrs.get(f"{role}_name", role)) for role in roles]
-    if "product" in scores.coords and scores["product"].ndim == 0:
-        names[0] = str(scores["product"].item())  # one of several
+    names = [estimate_name(scores) or "estimate"]
+    names += [str(scores.attrs.get("reference_name", "reference"))]
     return names if names[0] != names[1] else [f"{names[0]} ({role})" for role in roles]

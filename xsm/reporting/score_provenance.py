@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xsm._version import __version__
+from xsm.conventions.cf import estimate_name
 
 PACKAGES = ("xarray", "numpy", "pandas", "scipy", "numba", "dask", "netCDF4", "matplotlib")
 
@@ -54,9 +55,10 @@ def identity(ds: xr.Dataset) -> Facts:
     """Names, shape, period, area, history and hash of a scores Dataset."""
     kind = str(ds.attrs.get("xsm_scores", "experiment")).replace("_", " ")
     facts = [("Kind of validation", kind)]
-    for role in ("estimate", "reference"):
-        if f"{role}_name" in ds.attrs:
-            facts.append((role.capitalize(), str(ds.attrs[f"{role}_name"])))
+    if name := estimate_name(ds):
+        facts.append(("Estimate", name))
+    if "reference_name" in ds.attrs:
+        facts.append(("Reference", str(ds.attrs["reference_name"])))
     facts.append(("Shape", ", ".join(f"{n:,} {dim}" for dim, n in ds.sizes.items())))
     facts.append(("Variables", ", ".join(map(str, ds.data_vars))))
     if "time" in ds.coords and ds["time"].size:

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm._version import __version__
+from xsm.conventions.cf import estimate_name
 from xsm.errors import InputError
 from xsm.metrics import status as flags
 
@@ -165,7 +166,7 @@ def _check_scores(scores: xr.Dataset, argument: str) -> list[str]:
 def _product_names(scores: xr.Dataset) -> list[str]:
     if "product" in scores.dims:
         return [str(name) for name in scores["product"].values]
-    return [str(scores.attrs.get("estimate_name", "estimate"))]
+    return [estimate_name(scores) or "estimate"]
 
 
 def _short(name: str, number: int) -> str:

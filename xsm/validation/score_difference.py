@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.cf import CONVENTIONS, history_line, with_attrs
+from xsm.conventions.cf import CONVENTIONS, estimate_name, history_line, with_attrs
 from xsm.errors import InputError
 from xsm.metrics.table import METRICS
 from xsm.validation.scoring import chosen_metrics
@@ -121,11 +121,7 @@ def _names(a: xr.Dataset, b: xr.Dataset, names: Sequence[str] | None) -> tuple[s
         if isinstance(names, str) or len(names) != 2 or names[0] == names[1]:
             raise InputError(f"names={names!r}: expected two different names, of a and of b.")
         return str(names[0]), str(names[1])
-    own = [
-        str(ds["product"].item()) if "product" in ds.coords and ds["product"].ndim == 0
-        else str(ds.attrs.get("estimate_name", ""))
-        for ds in (a, b)
-    ]  # fmt: skip
+    own = [estimate_name(ds) for ds in (a, b)]
     return (own[0], own[1]) if all(own) and own[0] != own[1] else ("a", "b")
 
 

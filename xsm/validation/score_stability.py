@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 import xsm.metrics as statistics
-from xsm.conventions.cf import CONVENTIONS, history_line, with_attrs
+from xsm.conventions.cf import CONVENTIONS, estimate_name, history_line, with_attrs
 from xsm.errors import InputError
 from xsm.metrics.status import OK, STATUS_ATTRS, TOO_FEW_PAIRS
 from xsm.validation.scoring import chosen_metrics
@@ -93,7 +93,8 @@ def stability(
     status = xr.where(n_years >= min_years, np.int8(OK), np.int8(TOO_FEW_PAIRS)).astype(np.int8)
     variables["n_years"] = with_attrs(n_years, long_name="years with a score", units="1")
     variables["status"] = with_attrs(status, **STATUS_ATTRS)
-    attrs = {k: scores.attrs[k] for k in ("estimate_name", "reference_name") if k in scores.attrs}
+    attrs = {k: scores.attrs[k] for k in ("reference_name",) if k in scores.attrs}
+    attrs |= {"estimate_name": name} if (name := estimate_name(scores)) else {}
     call = f"stability(min_years={min_years})"
     history = history_line(call, str(scores.attrs.get("history", "")))
     return xr.Dataset(variables).assign_attrs(
