@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.plotting.scores_made_up import stations
 from xsm import plotting
@@ -87,6 +88,17 @@ def test_the_station_taken_is_the_median_one():
     assert r[median_station(scores)] == np.sort(r[np.isfinite(r)])[12]
     bare = scores[["estimate", "reference"]]
     assert median_station(bare) == int(bare["estimate"].notnull().sum("time").values.argmax())
+
+
+def test_pairs_of_several_products_are_not_one_cloud():
+    both = xr.concat([stations(6), stations(6, shift=0.2)], "product")
+    both = both.assign_coords(product=["a", "b"])
+    with pytest.raises(InputError, match="estimate has a value per product .a, b.: select one"):
+        plotting.scatter(both)
+    legend = plotting.scatter(both.sel(product="b")).get_legend().get_title().get_text()
+    own = both["estimate"].sel(product="b") - both["reference"].sel(product="b")
+    assert f"n = {int(own.notnull().sum())}" in legend
+    assert f"bias = {own.mean().item():+.3f}" in legend
 
 
 @pytest.mark.parametrize("draw", [plotting.scatter, plotting.series])

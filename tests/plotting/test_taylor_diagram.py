@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.collections import PathCollection
 
 from tests.plotting.scores_made_up import simulated, stations
@@ -69,6 +70,23 @@ def test_what_lies_beyond_is_counted_and_not_drawn():
 def test_several_datasets_are_labelled_by_name():
     points_of = groups(plotting.taylor({"new": stations(8), "old": stations(8, seed=4)}))
     assert {name: len(points) for name, points in points_of.items()} == {"new": 7, "old": 7}
+
+
+def test_strata_of_maps_and_products_are_not_mixed():
+    rng = np.random.default_rng(0)
+    shape = ("season", "lat", "lon")
+    scores = xr.Dataset(
+        {"pearson_r": (shape, rng.random((2, 3, 4))), "std_ratio": (shape, rng.random((2, 3, 4)))},
+        {"season": ["DJF", "JJA"], "lat": np.arange(3.0), "lon": np.arange(4.0)},
+    )
+    with pytest.raises(InputError, match="a value per season .DJF, JJA.: select one first"):
+        plotting.taylor(scores)
+    (points,) = groups(plotting.taylor(scores.sel(season="JJA"))).values()
+    assert len(points) == 12
+    by_season = groups(plotting.taylor(scores, by="season"))
+    assert {label: len(points) for label, points in by_season.items()} == {"DJF": 12, "JJA": 12}
+    row = groups(plotting.taylor(scores.sel(season="JJA", lat=1.0)))
+    assert [len(points) for points in row.values()] == [4]
 
 
 def test_without_ratio_and_pairs_the_message_says_what_to_request():

@@ -10,7 +10,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.plotting.selection import matched_pairs, role_names, station_index, station_label
+from xsm.plotting.selection import (
+    label_dims,
+    matched_pairs,
+    role_names,
+    select_stratum,
+    station_index,
+    station_label,
+)
 from xsm.plotting.style import (
     CMAP_SKILL,
     COLOURS,
@@ -60,11 +67,16 @@ def scatter(
     Raises
     ------
     InputError
-        If `scores` holds no pairs or no such station.
+        If `scores` holds no pairs or no such station, or the pairs of several products or layers.
     MissingPackageError
         If matplotlib is not installed.
     """
     estimate, reference = matched_pairs(scores, station)
+    # several products or layers would be drawn as one record
+    estimate, reference = (
+        select_stratum(da, {str(d) for d in da.dims} - set(label_dims(da)))
+        for da in (estimate, reference)
+    )
     est, ref = (da.transpose(*reference.dims).values.ravel() for da in (estimate, reference))
     both = np.isfinite(est) & np.isfinite(ref)
     est, ref = est[both].astype(float), ref[both].astype(float)

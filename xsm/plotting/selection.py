@@ -122,9 +122,17 @@ def sample_dims(da: xr.DataArray) -> set[str]:
     for candidates in ({"station"}, {*GAP_DIMS}, {"time"}):
         if dims := {str(dim) for dim in da.dims} & candidates:
             return dims
-    # strata have text labels
-    unlabelled = {str(d) for d in da.dims if d not in da.coords or da[d].dtype.kind in "fiu"}
-    return unlabelled if len(unlabelled) > 1 else set()
+    others = {str(dim) for dim in da.dims} - set(label_dims(da))
+    return others if len(others) > 1 else set()
+
+
+def label_dims(da: xr.DataArray) -> list[str]:
+    """Dimensions with text labels, such as strata and products, without the stations."""
+    return [
+        str(dim)
+        for dim in da.dims
+        if dim not in ("station", "time") and dim in da.coords and da[dim].dtype.kind not in "fiu"
+    ]
 
 
 def values_by_group(

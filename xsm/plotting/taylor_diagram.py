@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.plotting.selection import (
     datasets_by_name,
+    label_dims,
     matched_pairs,
     select_metric,
     select_stratum,
@@ -116,13 +117,12 @@ def _points_by_group(scores: xr.Dataset, by: str | None) -> dict[str, NDArray[np
     """Correlation and ratio (2, n) of each group."""
     r, ratio = correlation_and_ratio(scores)
     sample = {str(dim) for dim in ("station", "fill_method") if dim in r.dims}
+    sample = sample or {str(dim) for dim in r.dims} - set(label_dims(r))
     if by is None:
         groupings = [n for n in ("fill_method", "network") if n in r.coords and r[n].ndim == 1]
         by = next(iter(groupings), "")
     keep = {*sample, by}
-    r, ratio = (
-        select_stratum(da, keep | (set() if sample else {*map(str, da.dims)})) for da in (r, ratio)
-    )
+    r, ratio = (select_stratum(da, keep) for da in (r, ratio))
     r, ratio = xr.broadcast(r, ratio)
     if not by:
         return {"": _finite_points(r, ratio)}

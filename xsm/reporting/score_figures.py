@@ -13,7 +13,7 @@ import xarray as xr
 
 import xsm.plotting as plotting
 from xsm._lazy import optional_import
-from xsm.plotting.selection import DEFAULT_METRICS, TOTALS, metric_names, sample_dims
+from xsm.plotting.selection import DEFAULT_METRICS, TOTALS, label_dims, metric_names, sample_dims
 from xsm.plotting.style import COLOURS, axes_for, axis_label, name_with_units, style_axes
 from xsm.plotting.timeseries import format_dates
 from xsm.reporting.html_page import Figure
@@ -57,8 +57,8 @@ def station_figures(
         yield Figure(caption, draw_svg(plotting.taylor, total))
     if has_pairs:
         wet = WET if (scores["reference"] > WET).any() else None
-        caption = "All pairs of all stations."
-        yield Figure(caption, draw_svg(plotting.scatter, scores, wet=wet))
+        caption = f"All pairs of all stations{note if label_dims(scores['estimate']) else ''}."
+        yield Figure(caption, draw_svg(plotting.scatter, total, wet=wet))
         caption = "The station of the median score."
         yield Figure(caption, draw_svg(plotting.series, total), wide=True)
         if np.ptp(scores["time"].dt.dayofyear.values) > 300:
