@@ -91,6 +91,46 @@ def test_what_has_another_form_is_refused(data, written, tmp_path):
         to_qa4sm(written[0], tmp_path / "no" / "a.nc")
 
 
+def test_windows_and_trends_are_matched_by_their_labels(data, tmp_path):
+    _, products, sites = data
+    scores = validate(products, sites, metrics=METRICS, several={"triples": False})
+    seasons = validate(products, sites, metrics=METRICS, by="season", several={"triples": False})
+    years = xr.concat([scores[["bias"]]] * 5, "period")
+    years = years.assign_coords(period=[str(2010 + i) for i in range(5)])
+    years["bias"] = years.bias * xr.DataArray(np.arange(5.0), dims="period")
+    turned = {"product": [1, 0], "station": [1, 0]}
+    same, other = (
+        to_qa4sm(
+            scores,
+            tmp_path / f"{i}.nc",
+            windows=seasons.isel(index),
+            stability=stability(years.isel(index)),
+        )
+        for i, index in enumerate(({}, turned))
+    )
+    with xr.open_dataset(same) as expected, xr.open_dataset(other) as found:
+        xr.testing.assert_equal(found, expected)
+        bias = "between_0-ISMN_and_2-model"
+        np.testing.assert_allclose(
+            found[f"BIAS_{bias}"].sel(tsw="S3"),
+            seasons.bias.sel(product="model", season="JJA"),
+            rtol=1e-5,
+        )
+        np.testing.assert_allclose(
+            found[f"slopeBIAS_{bias}"].sel(tsw="bulk"),
+            10 * scores.bias.sel(product="model"),
+            rtol=1e-5,
+        )
+    elsewhere = seasons.assign_coords(station=["N/x", "M/z"])
+    with pytest.raises(InputError, match="windows has other labels of 'station'.*M/z"):
+        to_qa4sm(scores, tmp_path / "a.nc", windows=elsewhere)
+    one = stability(years.sel(product="model"))
+    with pytest.raises(InputError, match="stability: expected the products of scores"):
+        to_qa4sm(scores, tmp_path / "a.nc", stability=one)
+    with pytest.raises(InputError, match="stability: expected the products of scores"):
+        to_qa4sm(scores.sel(product="model"), tmp_path / "a.nc", stability=stability(years))
+
+
 def test_the_reader_of_qa4sm_opens_it(written):
     if importlib.util.find_spec("qa4sm_reader") is None:
         pytest.skip("the package qa4sm-reader is not installed (it needs Python 3.12)")

@@ -88,7 +88,7 @@ def read_table(path: Path, columns: Mapping[str, Any] | None = None) -> Table:
         raise InputError(
             f"table: no line of {path.name} names a time and soil moisture: it begins with "
             f"{lines[0][:120]!r}. State the columns, such as columns={{'time': 'Date', "
-            "'soil_moisture': 'Theta'}}."
+            "'soil_moisture': 'Theta'}."
         )
     data = [line for line in lines[at + 1 :] if line.strip()]
     decimal = "," if separator != "," and any(re.search(r"\d,\d", line) for line in data) else "."

@@ -192,11 +192,34 @@ def _windows(
     own = {d: scores.sizes[d] for d in scores["n_obs"].dims}
     if sizes != own:
         raise InputError(f"windows has the sizes {sizes}, scores {own}: expected equal ones.")
+    windows = _in_order_of(windows, scores, "windows")
     labels = [str(label) for label in windows[stratum].values]
     return {
         SEASONS.get(label, label): windows.isel({stratum: i}).drop_vars(stratum)
         for i, label in enumerate(labels)
     }
+
+
+def _in_order_of(ds: xr.Dataset, scores: xr.Dataset, argument: str) -> xr.Dataset:
+    """`ds` with the products, stations or cells in the order of `scores`."""
+    for dim in map(str, scores["n_obs"].dims):
+        if dim not in ds.indexes or dim not in scores.indexes:
+            continue
+        own, wanted = ds.indexes[dim], scores.indexes[dim]
+        if own.equals(wanted):
+            continue
+        positions = own.get_indexer(wanted) if own.is_unique else np.full(wanted.size, -1)
+        if own.size != wanted.size or (positions < 0).any():
+            raise InputError(
+                f"{argument} has other labels of {dim!r} than scores ({_few(own)}; "
+                f"{_few(wanted)}): expected the same products, stations or cells."
+            )
+        ds = ds.isel({dim: positions})
+    return ds
+
+
+def _few(labels: Any) -> str:
+    return ", ".join(map(str, labels[:3])) + (", ..." if labels.size > 3 else "")
 
 
 def _variables(
@@ -257,6 +280,12 @@ def _stability(
     """Slopes per decade; they are those of the whole period, the first window."""
     if any(stability.sizes.get(d) != scores.sizes[d] for d in space):
         raise InputError("stability: expected the stations or cells of scores.")
+    if ("product" in scores.dims) != ("product" in stability.dims):
+        raise InputError(
+            "stability: expected the products of scores; select one of both, such as "
+            "scores.sel(product=...), or none."
+        )
+    stability = _in_order_of(stability, scores, "stability")
     out = {}
     for i, label in enumerate(labels[1:], start=1):
         ds = stability.isel(product=i - 1) if "product" in stability.dims else stability
