@@ -12,7 +12,7 @@ import xarray as xr
 import xsm
 from xsm.blockwise.zarr_log import WriteLog
 from xsm.command_line import commands, files
-from xsm.command_line.program import chunk_sizes, main
+from xsm.command_line.program import SCALING_METHODS, chunk_sizes, main
 
 DAYS = np.datetime64("2015-04-01", "ns") + np.arange(12) * np.timedelta64(1, "D")
 AXES = {"lat": 44 - 0.25 * np.arange(7.0), "lon": -6 + 0.25 * np.arange(9.0)}
@@ -120,6 +120,12 @@ def test_validate_at_stations_prints_medians_and_writes_scores(folder, filled, c
     assert main([*arguments, "--metrics", "bias", "rmsd", "-o", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "bias" in printed and "pairs" in printed
+    # one line for each network, with the quartiles beside the median
+    caption, head, row, _ = printed.strip().splitlines()
+    with xr.open_dataset(out) as scores:
+        low, median, high = np.round(np.nanpercentile(scores["rmsd"], [25, 50, 75]), 3)
+    assert caption.startswith("Median (quartiles)") and head.split()[0] == "network"
+    assert row.endswith(f" {median:.3f} ({low:.3f}, {high:.3f})")
     with xr.open_dataset(out) as scores:
         assert scores.sizes["station"] == 3 and np.isfinite(scores["rmsd"]).any()
 
@@ -130,6 +136,10 @@ def test_validate_against_a_product_and_by_simulated_gaps(folder, filled, capsys
     scores = xr.open_dataset(folder / "record.nc").sm.validate(gaps={"n_realizations": 1})
     tables = commands._tables(scores)
     assert [table.head[0] for table in tables] == ["fill method"] * 2
+
+
+def test_every_scaling_is_an_argument():
+    assert SCALING_METHODS == xsm.metrics.scaling.SCALING_METHODS
 
 
 def test_two_references_make_a_triple(folder, filled):

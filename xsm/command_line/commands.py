@@ -179,11 +179,12 @@ def _tables(scores: xr.Dataset) -> list[score_tables.Table]:
 
 
 def _columns(rows: list[list[str]]) -> str:
-    """Rows of text in columns, two blanks apart; the last column may be long.
+    """Rows of text in columns, two blanks apart; a row is one line, the last column may be long.
 
     >>> _columns([["a", "bb"], ["ccc", "d"]])
     'a    bb\\nccc  d'
     """
+    rows = [[" ".join(cell.split("\n")) for cell in row] for row in rows]
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -16,6 +16,8 @@ Exit codes: 0 done; 1 the input was refused, and the message says why; 2 wrong a
 130 interrupted. Run an interrupted command again: a Zarr store is resumed.
 XSM_DEBUG=1 logs which kernel runs each operation. Site: https://xsm.readthedocs.io
 """
+# those of xsm.metrics.scaling, which is not imported for the help
+SCALING_METHODS = ("mean_std", "min_max", "linear", "cdf", "cdf_linear_tails", "cdf_beta")
 DEVICE = "device of torch, such as cuda (default: this CPU, without torch)"
 
 
@@ -112,7 +114,7 @@ def _validate(commands) -> None:
     one.add_argument("--reference", nargs="+", metavar="FILES", help="another product, on a grid")
     one.add_argument("--metrics", nargs="+", help="such as bias ubrmsd pearson_r")
     one.add_argument("--by", nargs="+", help="strata, such as season network")
-    one.add_argument("--scaling", choices=["mean_std", "min_max", "linear", "cdf"])
+    one.add_argument("--scaling", choices=SCALING_METHODS)
     one.add_argument("--anomalies", choices=["moving_window", "climatology"])
     one.add_argument("--ci", action="store_true", help="confidence intervals")
     one.add_argument("-o", "--output", type=Path, help="scores as .nc")
