@@ -141,6 +141,45 @@ def test_categories_from_stations_record_and_arrays(year):
         validate(ds, ref, by="climate_zone")
 
 
+def test_categories_are_any_coordinate_of_the_stations(year):
+    ds, ref = year
+    codes = ("station", [2, 1], {"flag_values": [1, 2], "flag_meanings": "sand clay"})
+    ref = ref.assign_coords(mine=("station", ["x", "y"]), soil_texture=codes)
+    scores = validate(ds, ref, by={"land_cover": "mine"})
+    assert scores.land_cover.values.tolist() == ["x", "y"]
+    assert scores.n_obs.values.tolist() == [[731, 0], [0, 731]]
+    assert scores.mine.values.tolist() == ["x", "y"]
+    several = validate({"a": ds, "b": ds}, [ref], by={"land_cover": "mine"})
+    assert several.n_obs.sel(product="b").values.tolist() == [[731, 0], [0, 731]]
+    texture = validate(ds, ref, by="soil_texture")
+    assert texture.soil_texture.values.tolist() == ["clay", "sand"]
+    assert texture.n_obs.sel(soil_texture="sand").values.tolist() == [0, 731]
+    with pytest.raises(InputError, match="land_cover='igb': neither the data nor the reference"):
+        validate(ds, ref, by={"land_cover": "igb"})
+
+
+@pytest.mark.parametrize("labels", [["p", "q"], [7, 8], [7.0, 8.0]])
+def test_arrays_of_the_stations_are_matched_by_their_labels(year, labels):
+    ds, ref = year
+    ref = ref.assign_coords(station=labels)
+    turned = xr.DataArray(["south", "north"], {"station": labels[::-1]}, dims="station")
+    scores = validate(ds, ref, by={"land_cover": turned})
+    assert scores.lat.values.tolist() == [42.0, 12.0]
+    assert scores.n_obs.sel(land_cover="north").values.tolist() == [731, 0]
+    assert scores.n_obs.sel(land_cover="south").values.tolist() == [0, 731]
+    # one more than is scored; without labels values are in the order of the stations
+    more = xr.DataArray(["a", "b", "c"], {"station": [*labels, labels[0] * 9]}, dims="station")
+    scores = validate(ds, ref, by={"land_cover": more})
+    assert scores.n_obs.sel(land_cover="b").values.tolist() == [0, 731]
+    plain = turned.drop_vars("station")
+    scores = validate(ds, ref, by={"land_cover": plain})
+    assert scores.n_obs.sel(land_cover="south").values.tolist() == [731, 0]
+    with pytest.raises(InputError, match="land_cover has the stations u, v: expected"):
+        validate(ds, ref, by={"land_cover": turned.assign_coords(station=["u", "v"])})
+    with pytest.raises(InputError, match="for each of the 2 stations that are scored"):
+        validate(ds, ref, by={"land_cover": more.drop_vars("station")})
+
+
 def test_unknown_strata_are_named(year):
     with pytest.raises(InputError, match="'weekday' is no stratum.*season.*winter"):
         validate(*year, by="weekday")

@@ -32,13 +32,14 @@ def field_at(name: str, spec: Any, record: GriddedRecord, pairs: xr.Dataset) -> 
     if spec is not None and not isinstance(spec, str):
         field = spec if isinstance(spec, xr.DataArray) else None
         if field is None or STATION in field.dims:
-            values = np.asarray(spec)
+            values = np.asarray(spec if field is None else _by_label(name, field, pairs))
             if values.shape == (pairs.sizes[STATION],):
                 return xr.DataArray(values, dims=STATION, attrs=getattr(spec, "attrs", {}))
-            if field is None and values.shape != record.shape:
+            if field is not None or values.shape != record.shape:
                 raise InputError(
                     f"by: {name} has the shape {values.shape}: expected one value for each of the "
-                    f"{pairs.sizes[STATION]} stations, or {record.shape}."
+                    f"{pairs.sizes[STATION]} stations that are scored, or {record.shape}. A "
+                    f"coordinate of the stations is matched with them: by={{{name!r}: 'its name'}}."
                 )
         grid = grid_field(name, spec, record)
     else:
@@ -50,6 +51,34 @@ def field_at(name: str, spec: Any, record: GriddedRecord, pairs: xr.Dataset) -> 
     missing = "" if values.dtype.kind in "OUT" else np.nan
     values = np.where(cell >= 0, values, missing)
     return xr.DataArray(values, dims=STATION, attrs=grid.attrs)
+
+
+def _by_label(name: str, field: xr.DataArray, pairs: xr.Dataset) -> xr.DataArray:
+    """An array along station in the order of the stations; without labels as it came.
+
+    Raises
+    ------
+    InputError
+        If its labels are not those of the stations.
+    """
+    if STATION not in field.indexes or field.ndim != 1:
+        return field
+    index = field.indexes[STATION]
+    whole = index.dtype.kind == "f" and bool((index.to_numpy() % 1 == 0).all())
+    index = (index.astype(np.int64) if whole else index).astype(str)
+    labels = [
+        pairs[key].values.astype(str)
+        for key in (STATION, "station_id", "station_name")
+        if key in pairs.coords
+    ]
+    for own in labels if index.is_unique else []:
+        if (positions := index.get_indexer(own)).min(initial=0) >= 0:
+            return field.isel({STATION: positions})
+    expected = ", ".join(labels[0][:3]) if labels else "none"
+    raise InputError(
+        f"by: {name} has the stations {', '.join(index[:3])}: expected {expected}. Give it these "
+        "labels, or none for values in their order."
+    )
 
 
 def grid_field(name: str, spec: Any, record: GriddedRecord) -> xr.DataArray | None:

@@ -32,7 +32,7 @@ from xsm.validation.scoring import (
     with_status,
 )
 from xsm.validation.station_reader import DROPPED, STATION, read_stations
-from xsm.validation.strata import StratumContext, build_strata
+from xsm.validation.strata import StratumContext, build_strata, column_names
 from xsm.validation.temporal_matching import (
     daily_index,
     match_daily,
@@ -58,7 +58,7 @@ def validate_stations(
     keep_pairs: bool = False,
 ) -> xr.Dataset:
     """Scores of a record at stations, (station, strata ...)."""
-    pairs = collocate(record, references, station_options, var=var)
+    pairs = collocate(record, references, station_options, var=var, columns=column_names(by))
     return score_stations(pairs, record, score_options, by=by, keep_pairs=keep_pairs)
 
 
@@ -104,8 +104,9 @@ def collocate(
     options: StationOptions,
     *,
     var: str | None = None,
+    columns: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Pairs of a record and stations on the days of the record.
+    """Pairs of a record and stations on the days of the record; `columns`: see `read_stations`.
 
     Returns
     -------
@@ -116,7 +117,7 @@ def collocate(
         ``stations_dropped`` counts what depth and flags left out, if anything.
     """
     station_sets = [
-        read_stations(reference, var, depth=options.depth, flags=options.flags)
+        read_stations(reference, var, depth=options.depth, flags=options.flags, columns=columns)
         for reference in references
     ]
     days = _common_days(record, station_sets)

@@ -22,6 +22,7 @@ from xsm.validation.joined_scores import join_scores
 from xsm.validation.product import align_records, common_grid, in_input_order, score_maps
 from xsm.validation.reference_options import ProductOptions, SeveralOptions, StationOptions
 from xsm.validation.scoring import ScoreOptions, status_before_scaling, with_status
+from xsm.validation.strata import column_names
 from xsm.validation.triple import unique_labels
 
 PRODUCT, TRIPLE, DATASET = "product", "triple", "dataset"
@@ -45,7 +46,9 @@ def several_at_stations(
 ) -> xr.Dataset:
     """Scores of several records at the same stations, (product, station, strata ...)."""
     pairs = {
-        name: _with_dates(collocate(record, references, station_options, var=var))
+        name: _with_dates(
+            collocate(record, references, station_options, var=var, columns=column_names(by))
+        )
         for name, record in records.items()
     }
     if several_options.pairs == "common":

@@ -19,6 +19,7 @@ from xsm.conventions.variables import SoilMoistureVariable, choose, read_variabl
 from xsm.errors import InputError
 from xsm.insitu.sensor_depth import depth_in_metres, within_layer
 from xsm.insitu.station_dataset import text_column
+from xsm.validation.strata import labels_of
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def read_stations(
     *,
     depth: tuple[float, float] | None = (0.0, 0.05),
     flags: Sequence[str] | None = ("G",),
+    columns: Sequence[str] = (),
 ) -> xr.DataArray:
     """Read the series of stations in a layer and of a quality.
 
@@ -83,6 +85,8 @@ def read_stations(
         kept.
     flags : sequence of str or None
         Keep values with one of these flags; None: all. Without a flag variable all are kept.
+    columns : sequence of str
+        Further variables along station to keep as coordinates, where there are such.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def read_stations(
             f"reference: {da.name} has no values: {dict(da.sizes)}. Check the selection made "
             "before."
         )
-    metadata = _metadata(da, ds, dim, time)
+    metadata = _metadata(da, ds, dim, time, columns)
     series, flag = da.transpose(dim, ..., time), None if flag is None else flag.transpose(dim, ...)
     if "depth" in da.dims:
         series, flag, metadata = _stack_depths(series, flag, metadata, dim)
@@ -145,7 +149,8 @@ def read_stations(
 def _attrs(name: str, ds: xr.Dataset) -> dict[Any, Any]:
     """Attributes of a column of :func:`_metadata`: as they came, but in its unit."""
     units = {"units": COLUMN_UNITS[name]} if name in COLUMN_UNITS else {}
-    return units | (dict(ds[name].attrs) if name in ds and name not in DEPTHS else {})
+    attrs = dict(ds[name].attrs) if name in ds and name not in DEPTHS else {}
+    return units | {k: v for k, v in attrs.items() if k not in ("flag_values", "flag_meanings")}
 
 
 def _time_dim(da: xr.DataArray, dim: str) -> str:
@@ -182,7 +187,9 @@ def _stack_depths(
     return stacked(series).rename(series.name), flag, metadata
 
 
-def _metadata(da: xr.DataArray, ds: xr.Dataset, dim: str, time: str) -> dict[str, NDArray[Any]]:
+def _metadata(
+    da: xr.DataArray, ds: xr.Dataset, dim: str, time: str, others: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Columns (N,) that describe the stations: lat and lon, depths in m, and texts."""
     first = da.isel({d: 0 for d in da.dims if d != dim}, drop=True)
     columns: dict[str, NDArray[Any]] = {}
@@ -196,7 +203,8 @@ def _metadata(da: xr.DataArray, ds: xr.Dataset, dim: str, time: str) -> dict[str
         columns[name] = _numbers(position)
     if "elevation" in ds and ds["elevation"].dims == (dim,):
         columns["elevation"] = _numbers(ds["elevation"])
-    columns |= {n: text_column(ds[n].values) for n in TEXTS if n in ds and ds[n].dims == (dim,)}
+    texts = [n for n in dict.fromkeys((*TEXTS, *others)) if n in ds and ds[n].dims == (dim,)]
+    columns |= {n: text_column(_decoded(ds[n])) for n in texts if n not in columns}
     ids = _station_ids(da, ds, dim)
     if ids is not None and "station_name" not in columns:
         columns["station_name"] = ids
@@ -209,6 +217,11 @@ def _metadata(da: xr.DataArray, ds: xr.Dataset, dim: str, time: str) -> dict[str
         own = [ends[name] for name in DEPTHS if name in ends] or [ends["depth"]]
         columns["depth_from"], columns["depth_to"] = np.fmin.reduce(own), np.fmax.reduce(own)
     return columns
+
+
+def _decoded(da: xr.DataArray) -> NDArray[Any]:
+    """Values of a category; codes that have flag_meanings as these."""
+    return labels_of(da).values if "flag_meanings" in da.attrs else da.values
 
 
 def _numbers(da: xr.DataArray) -> NDArray[np.float64]:

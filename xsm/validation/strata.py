@@ -88,6 +88,17 @@ def stratum_definitions(by: Any) -> dict[str, Any]:
     return definitions
 
 
+def column_names(by: Any) -> list[str]:
+    """Names of variables that define strata.
+
+    Examples
+    --------
+    >>> column_names({"land_cover": "igbp", "season": None})
+    ['igbp']
+    """
+    return [text for text in stratum_definitions(by).values() if isinstance(text, str)]
+
+
 def _season(context: StratumContext, definition: Any) -> Stratum:
     overlap = _overlap("season", definition)
     spans = {
@@ -262,6 +273,12 @@ def _category(name: str) -> Callable[[StratumContext, Any], Stratum]:
     def build(context: StratumContext, definition: Any) -> Stratum:
         categories = context.categories(name, definition)
         if categories is None:
+            if isinstance(definition, str):
+                raise InputError(
+                    f"by: {name}={definition!r}: neither the data nor the reference has a variable "
+                    f"or coordinate {definition!r} on its cells or stations. Check the name, or "
+                    f"give an array with by={{{name!r}: array}}."
+                )
             raise InputError(
                 f"by: no {name} was found. Expected a variable or coordinate {name!r} of the "
                 f"data or of the reference; name another with by={{{name!r}: 'its name'}}, or give "
