@@ -328,6 +328,31 @@ def test_times_in_several_columns():
         assert series(open_stations(table, **HERE))[0] == ["2015-04-01T06:30", "2015-04-01T07:30"]
 
 
+@pytest.mark.parametrize(
+    "dates, clocks, options, minutes",
+    [
+        ([20150101] * 3, [0, 30, 1330], {}, [0, 30, 810]),
+        ([20150101] * 3, [0.0, 30.0, 2400.0], {}, [0, 30, 1440]),
+        ([20150101] * 3, ["0000", "0030", "2400"], {}, [0, 30, 1440]),
+        (["2015-01-01"] * 3, [1, 6, 24], {}, [60, 360, 1440]),
+        (["2015-01-01"] * 3, ["01:00", "06:30", "24:00"], {}, [60, 390, 1440]),
+        ([20150101] * 3, [0, 30, 1330], {"time_format": "%Y%m%d %H%M"}, [0, 30, 810]),
+        (["01/01/2015"] * 2, ["6:00", "24:00"], {"time_format": "%d/%m/%Y %H:%M"}, [360, 1440]),
+        (["2015-01-01T23:00", "2015-01-01T24:00:00"], None, {}, [1380, 1440]),
+        (["31.01.2015 23:00", "31.01.2015 24:00"], None, {}, [44580, 44640]),
+        # all at the end of the day: daily values, of the days that end
+        (["2015-01-01 24:00", "2015-01-02 24:00"], None, {}, [0, 1440]),
+    ],
+)
+def test_clocks_are_hours_and_minutes_up_to_24(dates, clocks, options, minutes):
+    table = pd.DataFrame({"date": dates, "soil_moisture": 0.2})
+    if clocks is not None:
+        table["time"] = clocks
+    ds = open_stations(table, lat=40.0, lon=-5.0, depth=0.05, **options)
+    found = (ds.time.values - np.datetime64("2015-01-01")) / np.timedelta64(1, "m")
+    assert found.tolist() == minutes
+
+
 def test_what_is_no_date_is_an_error():
     for times, message in (
         (["03/04/2015", "04/04/2015"], "month is ambiguous.*time_format"),

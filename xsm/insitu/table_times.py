@@ -12,6 +12,8 @@ import pandas as pd
 from xsm.errors import InputError, TimeAxisError
 
 DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+LAST_HOUR = 24
+MIDNIGHT = re.compile(r"(?<=[ T])24:00(?=$|:00|Z|[+-])")  # the end of a day
 _DAY_AND_MONTH = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}"
 _OFFSET = re.compile(r"^(?:UTC|GMT)?\s*([+-])\s*(\d{1,2})(?::?(\d{2}))?$", re.I)
 
@@ -89,10 +91,13 @@ def _local_times(
     if "time" in roles:
         column = frame[roles["time"]]
         if "clock" in roles:
-            clock = frame[roles["clock"]].astype(str)
-            column = _digits(column).astype(str) + " " + clock
-            # 20150401 and 00:30
-            column = column.str.replace(r"^(\d{4})(\d{2})(\d{2}) ", r"\1-\2-\3 ", regex=True)
+            clock, column = frame[roles["clock"]], _digits(column).astype(str)
+            if time_format is None:  # 20150401 and 00:30
+                column = column.str.replace(r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3", regex=True)
+                column = column + " " + _clock(clock)
+            else:  # 30 minutes after midnight are 0030
+                width = 4 if "%H%M" in time_format and clock.dtype.kind in "iuf" else 0
+                column = column + " " + _digits(clock).astype(str).str.zfill(width)
         return _parsed(column, str(roles["time"]), time_format)
     if len(parts) == 3 or {"year", "doy"} <= {*roles}:
         numbers = {n: pd.to_numeric(frame[roles[n]]) for n in roles
@@ -112,6 +117,24 @@ def _local_times(
     )
 
 
+def _clock(column: pd.Series) -> pd.Series:
+    """Times of day as texts such as "00:30"; numbers are hours up to 24, or hours and minutes.
+
+    Examples
+    --------
+    >>> _clock(pd.Series([0, 30, 1330])).tolist(), _clock(pd.Series([0, 6, 24])).tolist()
+    (['00:00', '00:30', '13:30'], ['00:00', '06:00', '24:00'])
+    """
+    texts = column.astype(str).str.strip()
+    numbers = texts.str.extract(r"^(\d{1,4})(?:\.0)?$")[0]
+    if numbers.isna().any() or not len(texts):
+        return texts
+    if (numbers.str.len() <= 2).all() and (numbers.astype(int) <= LAST_HOUR).all():
+        return numbers.str.zfill(2) + ":00"
+    numbers = numbers.str.zfill(4)
+    return numbers.str[:2] + ":" + numbers.str[2:]
+
+
 def _digits(column: pd.Series) -> pd.Series:
     """Whole numbers as texts without decimals."""
     if pd.api.types.is_float_dtype(column.dtype) and column.notna().all():
@@ -128,6 +151,8 @@ def _parsed(column: pd.Series, name: str, time_format: str | None) -> pd.Series:
     texts = _digits(column).astype(str).str.strip()
     missing = column.isna() | texts.isin(("", "nan", "NaT", "None"))
     texts = texts[~missing]
+    midnight = texts.str.contains(MIDNIGHT)
+    texts = texts.str.replace(MIDNIGHT, "00:00", regex=True)
     try:
         dates = _from_texts(texts, name, time_format)
     except (ValueError, TypeError) as error:
@@ -137,6 +162,8 @@ def _parsed(column: pd.Series, name: str, time_format: str | None) -> pd.Series:
             f"table: the column {name!r} holds {texts.iloc[0]!r} and the like, which are no dates "
             f"({error}). State their form, such as time_format='%d.%m.%Y %H:%M'."
         ) from error
+    if not midnight.all():  # values that are all of 24:00 are daily, of the day that ends
+        dates = dates + pd.to_timedelta(midnight.astype(int), unit="D")
     return dates.reindex(column.index)
 
 
