@@ -16,6 +16,7 @@ from tests.plotting.test_experiment_curves import made_curve, made_importance
 from tests.reporting.html_reader import Reader
 from xsm.compare import compare
 from xsm.errors import InputError
+from xsm.plotting.selection import select_metric
 from xsm.report import report
 from xsm.reporting.score_provenance import digest
 from xsm.validation import difference, stability
@@ -219,6 +220,40 @@ def test_triple_collocation_and_scores_with_little_in_them(tmp_path):
     bare = bare.drop_vars(["network", "station_name"]).drop_dims("time")
     read = Reader(report(bare, tmp_path / "bare.html").read_text(encoding="utf-8"))
     assert read.row("s03")[1:3] == [f"{bare[n].values[3]:.3f}".rstrip("0") for n in ("lat", "lon")]
+
+
+def test_the_section_of_a_triple_has_its_errors_and_only_settings_that_apply(tmp_path):
+    rng = np.random.default_rng(0)
+    dims = ("station", "dataset")
+    attrs = {"err_std": "m3 m-3", "snr_db": "dB", "r2": "1"}
+    ds = xr.Dataset(
+        {"err_var": (dims, rng.random((8, 3)), {"long_name": "variance of the error"})}
+        | {n: (dims, rng.random((8, 3)), {"units": u}) for n, u in attrs.items()},
+        {
+            "dataset": ["a", "b", "in situ"],
+            "station": [f"s{i}" for i in range(8)],
+            "lat": ("station", 40 + np.arange(8.0)),
+            "lon": ("station", np.arange(8.0)),
+        },
+        {
+            "xsm_scores": "triple_collocation",
+            "settings": '{"metrics": ["bias"], "across": "time", "ci": "bca", "seed": 0}',
+        },
+    )
+    ds["r2"].attrs["long_name"] = "squared correlation with the truth"
+    ds["err_std"].attrs["long_name"] = "standard deviation of the error"
+    ds["snr_db"].attrs["long_name"] = "signal-to-noise ratio"
+    read = Reader(report(ds, tmp_path / "triple.html").read_text(encoding="utf-8"))
+    text = "".join(read.words).replace("\N{NO-BREAK SPACE}", " ")
+    assert "R² with the truth" in read.row("dataset")
+    assert "Standard deviation of the error (m³ m⁻³), in situ." in text
+    assert "Signal-to-noise ratio (dB) over stations" in text
+    assert "Variance of the error, a." not in text and "over cells" not in text
+    assert read.row("ci")[1] == "bca" and ["across", "time"] not in read.rows
+    assert "metrics" not in [row[0] for row in read.rows]
+    # p_values do not apply
+    assert read.row("Account for autocorrelation.")[1:] == ["not done", "ci='moving_block'"]
+    assert select_metric(ds, None).name == "err_std"
 
 
 def test_scores_without_any_number_still_give_a_page(tmp_path):

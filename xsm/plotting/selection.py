@@ -16,6 +16,7 @@ from xsm.plotting.style import lower_is_better
 
 GAP_DIMS = ("fill_method", "gap_pattern")  # of the scores of simulated gaps
 DEFAULT_METRICS = ("pearson_r", "ubrmsd", "rmsd", "bias")  # in order of preference
+TRIPLE_METRICS = ("err_std", "snr_db")  # of triple collocation, ditto
 TOTALS = ("all", "all year")  # labels of a stratum that holds all values
 _NOT_METRICS = ("n_obs", "status", "estimate", "reference", "land")
 _NOT_METRIC_PREFIXES = (
@@ -74,7 +75,9 @@ def select_metric(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.D
             "Dataset that validate returns."
         )
     if metric is None:
-        metric = next((name for name in (*DEFAULT_METRICS, *names) if name in names), None)
+        metric = next(
+            (name for name in (*DEFAULT_METRICS, *TRIPLE_METRICS, *names) if name in names), None
+        )
         if metric is None:
             raise InputError(
                 f"scores has no metric: its variables are {list(scores.data_vars)}. Expected the "

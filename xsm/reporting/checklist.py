@@ -208,7 +208,8 @@ def _autocorrelation(call: _Call) -> State:
         return DONE, "blocks of successive days are resampled"
     if call.settings.get("p_values"):
         return DONE, "p values of the effective sample size"
-    return NOT_DONE, "ci='moving_block', p_values=True"
+    only_intervals = call.kind == "triple_collocation"
+    return NOT_DONE, "ci='moving_block'" + ("" if only_intervals else ", p_values=True")
 
 
 def _triple(call: _Call) -> State:

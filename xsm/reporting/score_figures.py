@@ -13,7 +13,14 @@ import xarray as xr
 
 import xsm.plotting as plotting
 from xsm._lazy import optional_import
-from xsm.plotting.selection import DEFAULT_METRICS, TOTALS, label_dims, metric_names, sample_dims
+from xsm.plotting.selection import (
+    DEFAULT_METRICS,
+    TOTALS,
+    TRIPLE_METRICS,
+    label_dims,
+    metric_names,
+    sample_dims,
+)
 from xsm.plotting.style import COLOURS, axes_for, axis_label, name_with_units, style_axes
 from xsm.plotting.timeseries import format_dates
 from xsm.reporting.html_page import Figure
@@ -25,11 +32,15 @@ MAX_MAPS = 6  # strata per metric
 
 
 def metrics_to_draw(scores: xr.Dataset, metrics: tuple[str, ...] | None) -> list[str]:
-    """The metrics asked for, else the default ones, else the first two; with a finite value."""
+    """The metrics asked for, else the default ones, else the first two; with a finite value.
+
+    Of triple collocation the default ones are the error and the signal-to-noise ratio.
+    """
     names = metric_names(scores)
     wanted = [name for name in (metrics or DEFAULT_METRICS) if name in names]
     if not metrics and "ubrmsd" in wanted:
         wanted = [name for name in wanted if name != "rmsd"]
+    wanted = wanted or [name for name in TRIPLE_METRICS if name in names]
     return [name for name in wanted or names[:2] if np.isfinite(scores[name].values).any()]
 
 
@@ -108,7 +119,8 @@ def grid_figures(
                 yield Figure(caption, draw_svg(plotting.map, ds, name, land=land, title=""))
     if len(strata) > 1:
         for name in metrics:
-            yield _box_figure(strata, name, f"{_sentence_label(scores, name)} over cells.")
+            places = "stations" if "station" in scores.dims else "cells"
+            yield _box_figure(strata, name, f"{_sentence_label(scores, name)} over {places}.")
     for da in scores.data_vars.values():
         if str(da.name).startswith("summary_") and da.dims == ("time",) and da.notnull().any():
             caption = f"{_sentence_label(scores, str(da.name))}, daily."

@@ -22,6 +22,9 @@ LISTED_SEPARATELY = (
     "xsm_scores", "estimate_name", "reference_name", "settings", "history", "Conventions",
 )  # fmt: skip
 
+# Arguments that do not apply to triple collocation, whose statistics are fixed.
+NOT_OF_TRIPLES = ("metrics", "across", "p_values", "keep_pairs")
+
 Facts = list[tuple[str, str]]
 
 
@@ -90,7 +93,12 @@ def settings(ds: xr.Dataset) -> Facts:
         return [("settings", str(text))]
     if not isinstance(values, Mapping):
         return [("settings", _text(values))]
-    return [(str(key), _text(value)) for key, value in values.items() if value is not None]
+    unused = NOT_OF_TRIPLES if ds.attrs.get("xsm_scores") == "triple_collocation" else ()
+    return [
+        (str(key), _text(value))
+        for key, value in values.items()
+        if value is not None and key not in unused
+    ]
 
 
 def versions() -> Facts:

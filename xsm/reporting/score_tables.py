@@ -453,6 +453,8 @@ def _head(scores: xr.Dataset, name: str) -> str:
     text = short or name.replace("_", " ")
     if name not in scores:
         return text
+    if name == "r2" and "truth" in str(scores[name].attrs.get("long_name", "")):
+        return f"{text} with the truth"  # of triple collocation
     if short is None:
         text = str(scores[name].attrs.get("long_name", text))
     units = format_units(str(scores[name].attrs.get("units", "1")))

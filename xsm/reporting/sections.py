@@ -62,7 +62,7 @@ def _add_details(page: Page, ds: xr.Dataset) -> None:
     """What was compared and how, and the checklist of good practice, folded."""
     page.facts("What was compared.", score_provenance.identity(ds), folded=True)
     if settings := score_provenance.settings(ds):
-        text = "Settings; arguments at their default are not listed."
+        text = "Settings; arguments that are None are not listed."
         page.facts(text, settings, folded=True)
     if "settings" in ds.attrs and kind_of(ds) in CHECKED:
         items = checklist(ds)

@@ -75,11 +75,12 @@ def difference(
     variables: dict[str, xr.DataArray] = {}
     for name in wanted:
         row, x, y = METRICS[name], a[name], b[name]
-        attrs = {"long_name": f"{row.long_name}, {name_a} minus {name_b}"}
+        long_name = str(x.attrs.get("long_name", row.long_name))
+        attrs = {"long_name": f"{long_name}, {name_a} minus {name_b}"}
         attrs |= {"units": str(x.attrs["units"])} if "units" in x.attrs else {}
         variables[f"{name}_difference"] = with_attrs(x - y, **attrs)
         if np.isfinite(row.best):
-            attrs = {"long_name": f"better {row.long_name}: a is {name_a}, b is {name_b}"}
+            attrs = {"long_name": f"better {long_name}: a is {name_a}, b is {name_b}"}
             better = xr.apply_ufunc(
                 _better,
                 x,
@@ -97,7 +98,7 @@ def difference(
                 dask="parallelized",
                 output_dtypes=[np.int8],
             )
-            attrs = {"long_name": f"intervals of the {row.long_name}"}
+            attrs = {"long_name": f"intervals of the {long_name}"}
             variables[f"{name}_intervals"] = with_attrs(overlap, **attrs, **OVERLAP_ATTRS)
     history = "; ".join(str(ds.attrs["history"]) for ds in (a, b) if "history" in ds.attrs)
     result = xr.Dataset(variables)
