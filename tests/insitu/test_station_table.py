@@ -317,6 +317,19 @@ def test_times_are_utc(times, options, expected):
     assert series(open_stations(table, **HERE, **options))[0][0] == expected
 
 
+def test_values_without_a_time_are_counted(caplog):
+    hours = ["2015-10-25 01:00", "2015-10-25 02:00", "2015-10-25 03:00", None, None]
+    values = [0.1, 0.2, 0.3, 0.4, np.nan]  # 2:00 occurs twice in Berlin
+    table = pd.DataFrame({"time": hours, "soil_moisture": values})
+    with caplog.at_level(logging.WARNING, "xsm"):
+        ds = open_stations(table, timezone="Europe/Berlin", **HERE)
+    text = "2 values whose time is missing, or occurs twice or never in its time zone"
+    assert ds.attrs["values_removed"] == text and text in caplog.text
+    assert series(ds)[0] == ["2015-10-24T23:00", "2015-10-25T02:00"]
+    ds = open_stations(table[:3], **HERE)
+    assert "values_removed" not in ds.attrs and ds.sizes["time"] == 3
+
+
 def test_times_in_several_columns():
     for columns in (
         {"year": [2015, 2015], "month": 4, "day": 1, "hour": [6, 7], "minute": 30},

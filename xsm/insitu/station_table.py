@@ -91,9 +91,9 @@ def open_stations(
     Dataset
         As of :func:`xsm.open_ismn`: ``soil_moisture`` (station, time) in m3 m-3, times in UTC, and
         ``flag`` if the table has flags. An entry of ``station`` is a sensor. The attribute
-        ``values_removed`` counts what became missing: codes such as -9999, and values outside
-        0..1 m3 m-3. Tables that cannot be read are left out, if others can be; ``skipped_files``
-        names them.
+        ``values_removed`` counts what became missing: codes such as -9999, values outside
+        0..1 m3 m-3, and those at hours of local time that occur twice or never. Tables that cannot
+        be read are left out, if others can be; ``skipped_files`` names them.
 
     Raises
     ------

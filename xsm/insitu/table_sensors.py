@@ -35,6 +35,10 @@ FILLED = {0: GOOD_FLAG, 1: "filled_good", 2: "filled_medium", 3: "filled_poor"}
 LEAST_MEASURED = 0.75
 
 
+# an hour of local time occurs twice, and another never, where clocks change
+WITHOUT_TIME = "values whose time is missing, or occurs twice or never in its time zone"
+
+
 @dataclass(frozen=True)
 class TableOptions:
     """Arguments of :func:`xsm.open_stations` that concern each table."""
@@ -91,6 +95,7 @@ def read_sensors(
     sensors = []
     for column in values:
         numbers = _in_m3m3(frame[column.name], column, table, options, removed)
+        removed[WITHOUT_TIME] += int((np.isnat(time) & np.isfinite(numbers)).sum())
         flags = _flags(frame, column, daily, options)
         for index in groups.values():
             about = _about(frame.iloc[index], columns, column, str(names[index[0]]), options)
