@@ -147,9 +147,20 @@ def test_smap_by_hand():
     assert "screen(soil_moisture, product='smap_l3'" in out.attrs["history"]
 
 
+def test_a_record_that_says_its_product():
+    """Names and titles of C3S alone are those of ESA CCI."""
+    ds = made("c3s").drop_attrs(deep=False)
+    assert recognise(ds).key == "esa_cci"
+    assert recognise(ds.assign_attrs(xsm_product="c3s")).key == "c3s"
+    assert recognise(ds.assign_attrs(xsm_product="of a later version")).key == "esa_cci"
+
+
 def test_counts_of_a_selection():
     out = xsm.screen(smap())
     assert screening_counts(out.isel(lat=2), "soil_moisture")["frozen"] == 1
+    masked = out.where(out["lat"] == out["lat"][2])  # flags become floating point
+    row = screening_counts(out.isel(lat=2), "soil_moisture")
+    assert screening_counts(masked, "soil_moisture") == row and sum(row.values()) > 0
     with pytest.raises(VariableNotFoundError, match="not screened"):
         screening_counts(smap(), "soil_moisture")
 

@@ -370,12 +370,15 @@ def product_row(product: str | Product) -> Product:
 
 
 # names that many datasets give their soil moisture: no evidence against a title of another origin
+RECORD_OF = "xsm_product"  # attribute of a record of open_record: the product that it is from
 GENERIC_NAMES = ("soil_moisture", "sm")
 _IDENTIFYING = ("title", "product", "id", "project", "source", "institution", "summary", "mip_era")
 
 
 def recognise(ds: xr.Dataset, var: str | None = None) -> Product | None:
     """The product that `ds` is of: by variable, then by global attributes, then by the others.
+
+    A record of ``open_record`` says its product itself.
 
     Parameters
     ----------
@@ -392,7 +395,8 @@ def recognise(ds: xr.Dataset, var: str | None = None) -> Product | None:
     texts.append(str(ds.encoding.get("source", "")).rsplit("/", 1)[-1])
     text = "\n".join(texts)
     best, best_rank = None, (False, 0, False)
-    for row in PRODUCTS:
+    written = [row for row in PRODUCTS if row.key == ds.attrs.get(RECORD_OF)]
+    for row in written or PRODUCTS:
         exact = any(name in row.names for name in names)
         begins = bool(row.stem) and any(name.startswith(f"{row.stem}_") for name in names)
         named = bool(row.pattern) and re.search(row.pattern, text, re.IGNORECASE) is not None

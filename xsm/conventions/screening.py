@@ -308,4 +308,6 @@ def _meanings(flag: xr.DataArray | None) -> list[str]:
 
 
 def _counts(bits: Any, meanings: Sequence[str]) -> dict[str, int]:
+    if bits.dtype.kind == "f":  # cells or days were inserted or masked since
+        bits = np.nan_to_num(bits).astype(np.int64)
     return {name: int(np.count_nonzero(bits & 2**i)) for i, name in enumerate(meanings)}

@@ -21,7 +21,6 @@ _STORAGE = (
     "NAME",
     "coordinates",
     "bounds",
-    "ancillary_variables",
     "fullnamepath",
     "origname",
 )

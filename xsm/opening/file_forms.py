@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from xsm.conventions.products import RECORD_OF
 from xsm.errors import InputError, VariableNotFoundError
 from xsm.opening.file_contents import FileContents
 
@@ -323,7 +324,8 @@ def form_of(product: str) -> FileForm:
 def recognise(contents: FileContents, product: str | None = None) -> FileForm:
     """The form of a file: that of `product`, else the row that most of its features match.
 
-    A name counts most, then attributes, then variables and groups that one form alone has.
+    A record that was opened here and written says its product itself. Else a name counts
+    most, then attributes, then variables and groups that one form alone has.
     ``GENERIC`` if none match.
 
     Raises
@@ -339,6 +341,9 @@ def recognise(contents: FileContents, product: str | None = None) -> FileForm:
                 f"{', '.join(map(repr, form.variables))}. It has {describe(contents)}."
             )
         return form
+    written = contents.attrs.get(RECORD_OF)
+    if written in PRODUCT_KEYS and soil_moisture_groups(contents, form_of(written)):
+        return form_of(written)
     scores = [_score(contents, form) for form in FILE_FORMS]
     best = max(scores)
     return FILE_FORMS[scores.index(best)] if best > 0 else GENERIC

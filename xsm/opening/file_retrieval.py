@@ -12,7 +12,7 @@ import xarray as xr
 
 from xsm.conventions.cf import STANDARD_NAME
 from xsm.conventions.grid import TIME_NAMES, X_NAMES, Y_NAMES
-from xsm.conventions.products import product_of, product_row
+from xsm.conventions.products import RECORD_OF, product_of, product_row
 from xsm.conventions.variables import find_variable
 from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.file_contents import FileContents, VariableHeader
@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 POSITIONS = ("lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "long")
 BESIDE = ("time", "valid_time", "time_utc", "expver", "number", "depth", "depth_bnds", "row_size")
+RESULTS = ("{var}_uncertainty", "{var}_flag", "{var}_screening")  # of xsm, in a file that it wrote
 LARGE_FILE = 128 * 2**20  # bytes of a variable that is split into chunks
 
 
@@ -98,13 +99,16 @@ def retrievals(contents: FileContents, form: FileForm, var: str | None) -> list[
             preferred = (n for pattern in form.variables for n in plain if matches((pattern,), n))
             name = next(preferred, None)
             if name is not None:
-                overpass = "PM" if ending else _overpass(form, group, contents.source.name)
+                overpass = "PM" if ending else _overpass(form, group, contents)
                 listed.append(Retrieval(group, name + ending, overpass))
     return listed
 
 
-def _overpass(form: FileForm, group: str, file_name: str) -> str:
-    for text in (file_name, group):
+def _overpass(form: FileForm, group: str, contents: FileContents) -> str:
+    written = contents.attrs.get("overpass")
+    if RECORD_OF in contents.attrs and written in ("AM", "PM"):
+        return str(written)
+    for text in (contents.source.name, group):
         for pattern, overpass in form.overpasses:
             if re.search(pattern, text):
                 return overpass
@@ -181,7 +185,7 @@ def _wanted(
     evening = retrieval.variable.endswith(EVENING)
     companions = tuple(
         text.replace("{var}", re.escape(retrieval.variable.removesuffix(EVENING)))
-        for text in form.companions
+        for text in (*form.companions, *RESULTS)
     )
     plain_variable = retrieval.variable.removesuffix(EVENING)
     flags = _screening_variables(plain_variable, form, options.quality)
@@ -239,7 +243,7 @@ def _is_coordinate(name: str, header: VariableHeader, of: VariableHeader) -> boo
 
 def _squeezed(ds: xr.Dataset, name: str) -> xr.Dataset:
     """`ds` without dimensions of one element that are neither time nor place."""
-    keep = {*TIME_NAMES, *Y_NAMES, *X_NAMES}
+    keep = {*TIME_NAMES, *Y_NAMES, *X_NAMES, "overpass"}
     single = [d for d in ds[name].dims if ds.sizes[d] == 1 and str(d).lower() not in keep]
     dates = [d for d in single if d in ds.variables and ds[d].dtype.kind in "MO"]
     return ds.squeeze([d for d in single if d not in dates and ds[name].ndim > 2], drop=True)

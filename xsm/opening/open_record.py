@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from xsm.conventions.cf import CONVENTIONS, call_text, history_line
-from xsm.conventions.products import product_row
+from xsm.conventions.products import RECORD_OF, product_row
 from xsm.conventions.products import recognise as recognise_product
 from xsm.conventions.screening import RECOMMENDED, is_filled, screen
 from xsm.errors import InputError, UnitError, VariableNotFoundError
@@ -232,9 +232,12 @@ def _described(
     paths: Any,
     options: dict[str, Any],
 ) -> xr.Dataset:
+    listed = str(ds[name].attrs.pop("ancillary_variables", "")).split()
+    if present := [beside for beside in listed if beside in ds.variables]:
+        ds[name].attrs["ancillary_variables"] = " ".join(present)
     ds["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
     if form.product:
-        ds.attrs["xsm_product"] = form.product
+        ds.attrs[RECORD_OF] = form.product
     if len(records) == 1 and (key := next(iter(records))):
         ds.attrs["overpass"] = key
     ds.attrs["Conventions"] = CONVENTIONS

@@ -1,0 +1,81 @@
+"""Records that were opened here and written are opened again as they were."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from tests.opening.made_files import MAKERS
+from tests.opening.test_open_record import CASES, options, with_flags
+
+TWO_OVERPASSES = ("smap_l3", "smap_l2", "smos_l3", "smos_ic", "lprm")
+
+
+def without_history(ds):
+    """`ds` without its log of calls, its attributes as NetCDF returns them."""
+    ds = ds.copy()
+    ds.attrs = {k: v for k, v in ds.attrs.items() if k != "history"}
+    for variable in ds.variables.values():
+        single = {k: v for k, v in variable.attrs.items() if np.size(v) == 1}
+        variable.attrs |= {k: np.ravel(v)[0] for k, v in single.items()}
+    return ds
+
+
+def assert_opened_as_written(ds, path):
+    ds.to_netcdf(path)
+    opened = xsm.open_record(path, chunks=None)
+    xr.testing.assert_identical(without_history(opened), without_history(ds))
+
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_a_record_and_its_fill(form, tmp_path):
+    """Product, screening, uncertainty and flag are kept, under a name that tells nothing."""
+    made = MAKERS[form](tmp_path)
+    record = xsm.open_record(made.paths, chunks=None, **options(made))
+    record = record.isel(lat=slice(0, 8), lon=slice(0, 8))  # of global grids a corner
+    assert_opened_as_written(record, tmp_path / "a.nc")
+    filled = record.sm.gapfill(var=made.variable)
+    assert f"{made.variable}_flag" in filled
+    assert_opened_as_written(filled, tmp_path / "b.nc")
+
+
+@pytest.mark.parametrize("form", TWO_OVERPASSES)
+def test_overpasses(form, tmp_path):
+    made = MAKERS[form](tmp_path)
+    both = xsm.open_record(made.paths, overpass="both", chunks=None)
+    assert_opened_as_written(both, tmp_path / "both.nc")
+    assert_opened_as_written(both.isel(overpass=[0]), tmp_path / "one.nc")
+
+
+def test_overpasses_written_apart(tmp_path):
+    made = MAKERS["smap_l3"](tmp_path)
+    expected = xsm.open_record(made.paths, overpass="both", chunks=None)
+    paths = []
+    for overpass in ("AM", "PM"):
+        paths.append(tmp_path / f"{overpass}.nc")
+        record = expected.sel(overpass=overpass, drop=True)
+        record.assign_attrs(overpass=overpass).to_netcdf(paths[-1])
+    both = xsm.open_record(paths, overpass="both")["soil_moisture"]
+    np.testing.assert_array_equal(both, expected["soil_moisture"])
+    evening = xsm.open_record(paths, overpass="PM")["soil_moisture"]
+    np.testing.assert_array_equal(evening, expected["soil_moisture"].sel(overpass="PM"))
+
+
+@pytest.mark.parametrize("form", CASES)
+def test_what_screening_removed_and_gapfill_filled(form, tmp_path):
+    """Values filled where a flag removed the retrieval stay, and the rule that removed it too."""
+    made = MAKERS[form](tmp_path)
+    group, name, value = CASES[form]
+    row, column = np.argwhere(np.isfinite(made.values[0]))[5]
+    with_flags(made, group, name, (..., row, column), value)
+    record = xsm.open_record(made.paths, chunks=None)
+    assert np.isnan(record[made.variable][0, row, column])
+    filled = record.assign({made.variable: record[made.variable].fillna(0.2)})
+    flag = xr.zeros_like(record[made.variable], dtype="int8").assign_attrs(
+        flag_meanings="observed filled_by_network", flag_values=np.array([0, 1], "int8")
+    )
+    for number, ds in enumerate((record, filled.assign({f"{made.variable}_flag": flag}))):
+        ds.to_netcdf(path := tmp_path / f"{number}.nc")
+        opened = xsm.open_record(path)
+        assert sum(xsm.screening_counts(opened, made.variable).values()) == 1
+        np.testing.assert_array_equal(opened[made.variable], ds[made.variable])
