@@ -324,6 +324,67 @@ def test_tiles_lie_beside_each_other(tmp_path):
     np.testing.assert_allclose(ds["lon"], made.lon, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_a_value_comes_with_its_own_flags(dtype, tmp_path):
+    """Two files of a day on the same cells: the flag of one does not screen what the other saw."""
+    made = made_files.cci(tmp_path)
+    day = xr.load_dataset(made.paths[0])
+    west = day["lon"] < day["lon"][3]
+    clear = xr.zeros_like(day["flag"]).astype(dtype)
+    frozen = xr.full_like(clear, 1)
+    pieces = [
+        day.assign(sm=day["sm"].where(west), flag=clear.where(west, frozen)),
+        day.assign(sm=day["sm"].where(~west), flag=clear.where(~west, frozen)),
+    ]
+    ds = xsm.open_record(pieces)
+    np.testing.assert_allclose(ds["sm"], made.values[:1], rtol=1e-6)
+    assert set(np.unique(ds["flag"].where(ds["sm"].notnull()).fillna(0))) == {0}
+
+
+def test_a_field_that_one_tile_has(tmp_path):
+    made = made_files.cci(tmp_path)
+    whole = xr.load_dataset(made.paths[0])
+    elevation = ("lat", "lon"), np.ones(made.values.shape[1:])
+    for with_it in (0, 1):
+        tiles = [whole.isel(lon=slice(0, 3)), whole.isel(lon=slice(3, None))]
+        columns = (slice(0, 3), slice(3, None))[with_it]
+        part = elevation[1][:, columns]
+        tiles[with_it] = tiles[with_it].assign(elevation=(elevation[0], part))
+        ds = xsm.open_record(tiles, quality=None, variables="all")
+        np.testing.assert_allclose(ds["sm"], made.values[:1], rtol=1e-6)
+        expected = np.full(made.values.shape[1:], np.nan)
+        expected[:, columns] = 1.0
+        np.testing.assert_array_equal(ds["elevation"], expected)
+
+
+def test_of_a_long_file_the_days_in_common_are_compared(tmp_path):
+    made = made_files.cci(tmp_path)
+    day = xr.load_dataset(made.paths[0])
+    year = xr.concat([day] * 6, "time").assign_coords(
+        time=day["time"].values + np.arange(6) * np.timedelta64(1, "D")
+    )
+
+    def read(block, block_info=None):
+        number = block_info[0]["chunk-location"][0]
+        assert number == 2, "a day was read that one file alone has"
+        return block
+
+    chunked = year.chunk(time=1)
+    read_once = chunked["sm"].data.map_blocks(read, dtype="float32")
+    third = year.isel(time=[2]).assign(sm=year["sm"].isel(time=[2]) + 0.01)
+    with pytest.raises(TimeAxisError, match="different values.*2016-02-01"):
+        xsm.open_record([chunked.assign(sm=(chunked["sm"].dims, read_once)), third])
+
+
+def test_rows_of_time_series_cells_are_not_chunks_of_their_own(tmp_path):
+    made = made_files.c3s_cells(tmp_path)
+    one = xsm.open_record(made.paths[0], quality=None)["sm"]
+    assert one.chunks == ((3,), (5,), (4,))
+    da = xsm.open_record(made.paths, quality=None)["sm"]
+    assert da.chunks[:2] == ((3,), (5,))
+    np.testing.assert_allclose(da, made.values, rtol=1e-6)
+
+
 def test_days_on_other_cells_get_the_union(tmp_path):
     made = made_files.cci(tmp_path)
     first, second = (xr.load_dataset(path) for path in made.paths)

@@ -133,10 +133,21 @@ def _on_one_grid(pieces: list[Piece], name: str) -> list[Piece]:
             attrs = ds[dim].attrs
             ds = ds.assign_coords({dim: (dim, axis[index], attrs)})
             if index.size != axis.size or (index != np.arange(axis.size)).any():
-                ds = ds.reindex({dim: axis})
+                ds = _widened(ds, dim, axis, index)
                 ds[dim].attrs = attrs
         out.append(Piece(ds, piece.source))
     return out
+
+
+def _widened(
+    ds: xr.Dataset, dim: str, axis: NDArray[np.float64], index: NDArray[np.int64]
+) -> xr.Dataset:
+    """`ds`, whose rows or columns are those with this index, on the whole of an axis."""
+    if (np.diff(index) != 1).any():
+        return ds.reindex({dim: axis})
+    # of a chunk, reindex makes as many as the axis is longer, in each dimension
+    beyond = int(index[0]), axis.size - 1 - int(index[-1])
+    return ds.pad({dim: beyond}).assign_coords({dim: axis})
 
 
 def _union(labels: list[NDArray[Any]], dim: str, grids: str) -> NDArray[np.float64]:
@@ -210,31 +221,38 @@ def _merged(group: list[Piece], boxes: list[Box], name: str) -> xr.Dataset:
             )
     if len(group) == 1:
         return group[0].ds
+    for k, piece in enumerate(group):
+        for earlier in range(k):
+            if not _apart(boxes[earlier], boxes[k]):
+                _check_equal(group[earlier], piece, name)
     if not all(np.array_equal(own, times[0]) for own in times):
         union = np.unique(np.concatenate(times))
         group = [Piece(p.ds.reindex(time=union), p.source) for p in group]
     every = {n: v for piece in group for n, v in piece.ds.data_vars.items()}
     ds = _with_variables(group[0].ds, every, name)
-    for k, piece in enumerate(group[1:], 1):
-        for earlier in range(k):
-            if not _apart(boxes[earlier], boxes[k]):
-                _check_equal(group[earlier], piece, name)
+    for piece in group[1:]:
         other = _with_variables(piece.ds, every, name)
+        only_there = ds[name].isnull() & other[name].notnull()  # its flags are those of its value
         merged = {}
         for n, v in ds.data_vars.items():
+            if n not in other.data_vars:
+                continue
+            if v.dims == ds[name].dims:
+                v = v.where(~only_there, other[n])
             merged[n] = v.fillna(other[n]) if _can_be_missing(v) else v
-            merged[n].attrs = v.attrs
+            merged[n].attrs = ds[n].attrs
         ds = ds.assign(merged)
     return ds
 
 
 def _check_equal(one: Piece, other: Piece, name: str) -> None:
-    """Refuse two pieces of the same cells and times with different values; reads them."""
-    here, there = one.ds[name], other.ds[name]
+    """Refuse two pieces of the same cells and times with different values; reads these."""
+    times = np.intersect1d(one.ds["time"].values, other.ds["time"].values)
+    here, there = (piece.ds[name].sel(time=times) for piece in (one, other))
     differ = here.notnull() & there.notnull() & (here != there)
     days = differ.any([dim for dim in differ.dims if dim != "time"]).values
     if days.any():
-        at = str(one.ds["time"].values[days][0])[:19]
+        at = str(times[days][0])[:19]
         raise TimeAxisError(
             f"{one.source} and {other.source} give different values for the same cells at {at}: "
             "expected each time once. Leave one out (another version, another orbit), or choose "
@@ -257,6 +275,8 @@ def _with_variables(ds: xr.Dataset, every: dict[Any, xr.DataArray], like: str) -
                 dtype = np.dtype(np.result_type(da.dtype, np.float32))
             absent[name] = xr.full_like(ds[like], blank, dtype=dtype).drop_attrs()
             absent[name].attrs = da.attrs
+        elif name not in ds.data_vars and set(da.dims) <= set(ds[like].dims) - {"time"}:
+            absent[name] = da  # of the place alone
     return ds.assign(absent)
 
 

@@ -105,7 +105,10 @@ def _at(ds: xr.Dataset, dim: str, index: NDArray[np.int64]) -> xr.Dataset:
     at = xr.DataArray(np.maximum(index, 0), dims=("y", "x"))
     inside = xr.DataArray(index >= 0, dims=("y", "x"))
     moved = ds[[name for name, v in ds.data_vars.items() if dim in v.dims]]
-    placed = moved.isel({dim: at}).where(inside)
+    placed = moved.isel({dim: at})
+    if placed.chunks:  # one of each row and a few columns
+        placed = placed.chunk(y=-1, x=-1)
+    placed = placed.where(inside)
     for name in moved.data_vars:
         placed[name].attrs = dict(ds[name].attrs)
     return placed.assign({n: v for n, v in ds.data_vars.items() if dim not in v.dims})
