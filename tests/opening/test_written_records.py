@@ -7,6 +7,7 @@ import xarray as xr
 import xsm
 from tests.opening.made_files import MAKERS
 from tests.opening.test_open_record import CASES, options, with_flags
+from xsm.errors import InputError
 
 TWO_OVERPASSES = ("smap_l3", "smap_l2", "smos_l3", "smos_ic", "lprm")
 
@@ -79,3 +80,45 @@ def test_what_screening_removed_and_gapfill_filled(form, tmp_path):
         opened = xsm.open_record(path)
         assert sum(xsm.screening_counts(opened, made.variable).values()) == 1
         np.testing.assert_array_equal(opened[made.variable], ds[made.variable])
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_store_of_write_zarr(zarr_format, tmp_path):
+    """The group with the log of writing is no obstacle, neither here nor for xarray."""
+    zarr = pytest.importorskip("zarr")
+    made = MAKERS["c3s_cells"](tmp_path)  # of two files on other cells: in even chunks
+    filled = xsm.open_record(made.paths).sm.gapfill()
+    path = tmp_path / "filled.zarr"
+    xsm.write_zarr(filled, path, zarr_format=zarr_format, progress=False)
+    assert zarr.open_group(path, mode="r").metadata.zarr_format == zarr_format
+    opened = xsm.open_record(path).load()
+    xr.testing.assert_identical(without_history(opened), without_history(filled.load()))
+    xr.testing.assert_equal(xr.open_datatree(path, engine="zarr").to_dataset().load(), filled)
+
+
+def test_a_store_that_is_not_complete_is_refused(tmp_path):
+    pytest.importorskip("zarr")
+    made = MAKERS["c3s_cells"](tmp_path)
+    record = xsm.open_record(made.paths)
+
+    def break_off(block, block_info=None):
+        if block_info[0]["chunk-location"][-1] > 0:
+            raise OSError("disk full")
+        return block
+
+    broken = record["sm"].chunk(lon=4).data.map_blocks(break_off, dtype="float32")
+    ds = record[["sm"]].assign(sm=(record["sm"].dims, broken, record["sm"].attrs))
+    path = tmp_path / "broken.zarr"
+    with pytest.raises(OSError, match="disk full"):
+        xsm.write_zarr(ds, path, progress=False)
+    with pytest.raises(InputError, match="broken.zarr is not complete.*Repeat the call"):
+        xsm.open_record(path)
+
+
+@pytest.mark.parametrize("form", ["smap_points", "c3s_cells", "smap_l2"])
+def test_files_on_other_cells_give_even_chunks(form, tmp_path):
+    """Zarr takes chunks of one size, but for the last."""
+    made = MAKERS[form](tmp_path)
+    da = xsm.open_record(made.paths, quality=None)[made.variable]
+    for sizes in (da.chunksizes["lat"], da.chunksizes["lon"]):
+        assert len(set(sizes[:-1])) <= 1 and sizes[-1] <= sizes[0]

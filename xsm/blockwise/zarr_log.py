@@ -98,7 +98,20 @@ def _new_checksums(group: Any, count: int) -> Any:
         fill_value=0,
         overwrite=True,
         compressors=None,
+        **with_dimensions(group, "region"),
     )
+
+
+def with_dimensions(group: Any, *names: str) -> dict[str, Any]:
+    """Arguments that name the dimensions of a new array: without, xarray opens no tree."""
+    if group.metadata.zarr_format == 2:
+        return {"attributes": {"_ARRAY_DIMENSIONS": list(names)}}
+    return {"dimension_names": names}
+
+
+def is_incomplete(groups: Mapping[Any, Mapping[Any, Any]]) -> bool:
+    """Whether a store, by the attributes of its groups, lacks regions."""
+    return LOG in groups and not groups[LOG].get(COMPLETE)
 
 
 def checksum(store: Any, names: Iterable[str], region: Region) -> int:

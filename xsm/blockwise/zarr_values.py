@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.blockwise.zarr_log import LOG
+from xsm.blockwise.zarr_log import LOG, with_dimensions
 
 VALUES = "values"  # name of their group, in the log
 
@@ -53,7 +53,8 @@ def values_in_store(store: Any) -> Iterator[Callable[[str, Any], StoredValue] | 
 
 
 def _save(store: Any, name: str, value: NDArray[Any]) -> StoredValue:
-    array = _log(store).create_array(
+    log = _log(store)
+    array = log.create_array(
         f"{VALUES}/{name}",
         shape=value.shape,
         chunks=value.shape,
@@ -61,6 +62,7 @@ def _save(store: Any, name: str, value: NDArray[Any]) -> StoredValue:
         fill_value=np.nan,  # a chunk of zeros is written too: some may be negative
         compressors=None,
         overwrite=True,
+        **with_dimensions(log, *(f"{name}_{axis}" for axis in range(value.ndim))),
     )
     array[...] = value
     return StoredValue(store, name)

@@ -125,6 +125,7 @@ def _on_one_grid(pieces: list[Piece], name: str) -> list[Piece]:
         axes[dim] = _union(labels, dim, _grids(pieces, name))
     if not axes:
         return pieces
+    chunk = {dim: max(_largest_chunk(piece.ds[name], dim) for piece in pieces) for dim in axes}
     out = []
     for piece in pieces:
         ds = piece.ds
@@ -135,8 +136,16 @@ def _on_one_grid(pieces: list[Piece], name: str) -> list[Piece]:
             if index.size != axis.size or (index != np.arange(axis.size)).any():
                 ds = _widened(ds, dim, axis, index)
                 ds[dim].attrs = attrs
+        lazy = {n: v for n, v in ds.data_vars.items() if v.chunks is not None}
+        ds = ds.copy()
+        for n, v in lazy.items():
+            ds[n] = v.chunk({dim: size for dim, size in chunk.items() if dim in v.dims})
         out.append(Piece(ds, piece.source))
     return out
+
+
+def _largest_chunk(da: xr.DataArray, dim: str) -> int:
+    return max(da.chunksizes.get(dim, (da.sizes[dim],)))
 
 
 def _widened(

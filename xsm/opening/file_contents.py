@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
+from xsm.blockwise.zarr_log import is_incomplete
 from xsm.errors import InputError
 from xsm.opening.sources import Source
 
@@ -92,7 +93,14 @@ def read_contents(source: Source) -> FileContents:
             options: dict[str, Any] = {"decode_timedelta": False, "chunks": None}
             if "://" not in source.location:
                 options["consolidated"] = False
-            return _of_tree(source, xr.open_datatree(source.location, engine="zarr", **options))
+            tree = xr.open_datatree(source.location, engine="zarr", **options)
+            if is_incomplete({name: node.attrs for name, node in tree.children.items()}):
+                raise InputError(
+                    f"{source.name} is not complete: xsm.write_zarr was interrupted, and values "
+                    "of the regions that it lacks would be missing. Repeat the call that wrote it, "
+                    "which goes on where it ended."
+                )
+            return _of_tree(source, tree)
         return _of_netcdf(source)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise InputError(
