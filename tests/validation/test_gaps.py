@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.validation.samples import NO_NETWORK, gappy
 from xsm.errors import InputError
@@ -31,6 +32,17 @@ def test_fill_methods_and_gap_patterns_are_scored(network):
     # the mean of the cell has no departure from it
     assert np.isnan(scores.anomaly_r.sel(fill_method="climatology", gap_pattern="all"))
     assert float(scores.anomaly_r.sel(fill_method="window_mean", gap_pattern="all")) > 0.8
+
+
+@pytest.mark.parametrize("order", [("time", "lat", "lon"), ("lon", "time", "lat")])
+def test_of_a_filled_record_the_observed_values_are_scored(order, network):
+    """Values that a method filled would be hidden, and scored as if they were observed."""
+    ds = gappy()
+    filled = ds.sm.gapfill(calibrate=False)
+    assert int((filled.soil_moisture_flag == 1).sum()) > 100
+    expected = validate(ds, gaps={"n_realizations": 1})
+    scores = validate(filled.transpose(*order), gaps={"n_realizations": 1})
+    xr.testing.assert_equal(scores, expected)
 
 
 def test_fill_methods_do_not_get_the_hidden_values(network, monkeypatch):
