@@ -369,8 +369,8 @@ def product_row(product: str | Product) -> Product:
     return row
 
 
-# names that many datasets give their soil moisture: no evidence against a title of another origin
 RECORD_OF = "xsm_product"  # attribute of a record of open_record: the product that it is from
+# names that many datasets give their soil moisture: no evidence against a title of another origin
 GENERIC_NAMES = ("soil_moisture", "sm")
 _IDENTIFYING = ("title", "product", "id", "project", "source", "institution", "summary", "mip_era")
 
