@@ -58,7 +58,8 @@ def stream_network(
     available : ndarray of bool, shape (H, W)
         Cells at which the inputs may have values.
     halo : (days, rows, columns)
-        Input beyond the outputs on each side.
+        Input beyond the outputs on each side. At least as many days as the layers look ahead: the
+        lag of the last layer of the schedule. Cells beyond the grid are missing.
     wrap_longitude : bool
         Whether the last column is the neighbour of the first; the halo then has no columns.
 
@@ -90,6 +91,11 @@ def stream_network(
         raise ArgumentError(f"halo={halo}: expected no columns where the longitude wraps.")
     length = wanted.shape[0] + 2 * days
     last = schedule.steps[-1].name
+    if days < schedule.lag[last]:
+        raise ArgumentError(
+            f"halo={halo}: {days} days; the layers look {schedule.lag[last]} days ahead. Give a "
+            "halo of so many days; the inputs may be missing there."
+        )
     output = np.zeros((schedule.channels[last], *wanted.shape), np.float32)
     mask = np.zeros(wanted.shape, np.bool_)
     if wanted.size == 0:
@@ -115,12 +121,13 @@ def stream_network(
             if day >= 0:
                 buffer.convolve(step, day, np.flatnonzero(needed[step.name][day]))
         done = newest - schedule.lag[last]
-        if done >= days:
-            finished = np.flatnonzero(needed[last][done])
+        if days <= done < length - days:
             values, observed = buffer.rows(last, done)
+            # a skip is added to cells without an observed one as well
+            finished = np.flatnonzero(needed[last][done] & observed)
             for channel, row in zip(output[:, done - days], values[finished].T, strict=True):
                 channel.reshape(-1)[output_cell[finished]] = row
-            mask[done - days].reshape(-1)[output_cell[finished]] = observed[finished]
+            mask[done - days].reshape(-1)[output_cell[finished]] = True
     return output, mask
 
 

@@ -37,10 +37,12 @@ RECORDS = {
 class WholeRecord:
     """Inputs from arrays of the whole record; the second channel of the features is static."""
 
-    def __init__(self, record: dict[str, Any]) -> None:
-        self.record = record
+    def __init__(self, record: dict[str, Any], static: bool = True) -> None:
+        self.record, self.static = record, static
 
     def write_static(self, buffer: RingBuffer) -> None:
+        if not self.static:
+            return
         static = self.record["features"][0][1, 0].reshape(-1)[buffer.cells.flat]
         for slot in range(buffer.slots["features"]):
             buffer.rows("features", slot)[0][:, 1] = static
@@ -84,7 +86,9 @@ def make_params(seed: int = 1) -> dict[str, np.ndarray]:
 PARAMS = make_params()
 
 
-def layer_by_layer(record: Any, active: Any, wrap: bool = False) -> tuple[Any, Any]:
+def layer_by_layer(
+    record: Any, active: Any, wrap: bool = False, halo: tuple[int, ...] = HALO
+) -> tuple[Any, Any]:
     """Each layer over the whole record; output and mask without the halo."""
     results = {name: (x[None], mask[None, None]) for name, (x, mask) in record.items()}
     for layer in LAYERS:
@@ -97,7 +101,7 @@ def layer_by_layer(record: Any, active: Any, wrap: bool = False) -> tuple[Any, A
             padding=tuple(size // 2 for size in kernel), wrap_longitude=wrap, active=active,
         )  # fmt: skip
         results[name] = y + (results[layer["skip"]][0] if "skip" in layer else 0), mask
-    inner = [slice(h, -h) for h in HALO[: 2 if wrap else 3]]
+    inner = [slice(h, -h or None) for h in halo[: 2 if wrap else 3]]
     y, mask = results["output"]
     return y[(0, slice(None), *inner)], mask[(0, 0, *inner)]
 
@@ -178,6 +182,34 @@ def test_masks_in_any_memory_order() -> None:
             np.testing.assert_array_equal(result, other)
 
 
+@pytest.mark.parametrize("halo", [(3, 2, 2), (5, 0, 1)])
+def test_any_halo_that_is_long_enough(halo: tuple[int, int, int]) -> None:
+    record, active = make_record(12, 15, 17, 0.3)
+    grid = active.shape
+    wanted = np.ones((16 - 2 * halo[0], grid[0] - 2 * halo[1], grid[1] - 2 * halo[2]), bool)
+    result = stream_network(
+        make_schedule(LAYERS, PARAMS, INPUTS), WholeRecord(record), wanted,
+        active=active, available=np.ones_like(active), halo=halo,
+    )  # fmt: skip
+    y, mask = layer_by_layer(record, active, halo=halo)
+    agree(result, (y, mask), wanted)
+
+
+def test_outputs_without_an_observed_cell_are_zero() -> None:
+    rng = np.random.default_rng(0)
+    mask = rng.random((3, 5, 6)) < 0.5
+    x = np.where(mask, rng.standard_normal((3, 5, 6), np.float32), np.nan)
+    layer = {"name": "output", "inputs": ["x"], "kernel": (1, 1, 1), "channels": 1, "skip": "x"}
+    params = {"output.weight": np.ones((1,) * 5, "f4"), "output.bias": np.ones(1, "f4")}
+    whole = np.ones((5, 6), bool)
+    output, observed = stream_network(
+        make_schedule([layer], params, {"x": 1}), WholeRecord({"x": (x[None], mask)}, static=False),
+        np.ones(mask.shape, bool), active=whole, available=whole, halo=(0, 0, 0),
+    )  # fmt: skip
+    np.testing.assert_array_equal(observed, mask)
+    np.testing.assert_allclose(output[0], np.where(mask, 2 * x + 1, 0), rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(0, 15, 17), (4, 0, 17), (4, 15, 0)])
 def test_nothing_wanted_gives_an_empty_result(shape: tuple[int, int, int]) -> None:
     record, active = make_record(*shape, 0.3)
@@ -193,6 +225,7 @@ def test_nothing_wanted_gives_an_empty_result(shape: tuple[int, int, int]) -> No
         ({"active": np.ones((19, 21), "u1")}, "active: .*uint8; expected bool"),
         ({"available": np.ones((19, 20), bool)}, "wanted, active, available: shapes"),
         ({"halo": (2, 2)}, "halo=.*: give three integers >= 0"),
+        ({"halo": (1, 2, 2)}, r"halo=\(1, 2, 2\): 1 days; the layers look 2 days ahead"),
         ({"wrap_longitude": True}, "expected no columns where the longitude wraps"),
     ],
 )
