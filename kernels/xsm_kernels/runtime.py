@@ -13,8 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, wraps
+from operator import index
 from threading import RLock
 from typing import Any, TypeVar
+
+from xsm_kernels.errors import ArgumentError
 
 CHUNKS_PER_THREAD = 8
 
@@ -76,8 +79,20 @@ def _all_threads() -> int:
 
 @contextmanager
 def limit_threads(count: int) -> Iterator[None]:
-    """Let the kernels that this thread calls use no more than `count` threads."""
-    token = _limit.set(max(count, 1))
+    """Let the kernels that this thread calls use no more than `count` threads, 1 or more.
+
+    Raises
+    ------
+    ArgumentError
+        `count` is no whole number, or below 1.
+    """
+    try:
+        threads = index(count)
+    except TypeError:
+        threads = 0
+    if threads < 1:
+        raise ArgumentError(f"count={count!r}: give a number of threads, 1 or more.")
+    token = _limit.set(threads)
     try:
         yield
     finally:

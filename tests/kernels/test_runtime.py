@@ -7,7 +7,13 @@ from time import sleep
 import numpy as np
 import pytest
 
-from xsm_kernels import compile_once, run_in_threads, thread_count
+from xsm_kernels import (
+    ArgumentError,
+    compile_once,
+    limit_threads,
+    run_in_threads,
+    thread_count,
+)
 
 
 def test_one_call_for_all_threads():
@@ -60,3 +66,19 @@ def test_an_error_in_a_thread_reaches_the_caller():
     with pytest.raises(ValueError, match="in a thread"):
         run_in_threads(fail, 100)
     assert thread_count() >= 1
+
+
+def test_limits_of_threads_end_with_their_block():
+    before = thread_count()
+    with limit_threads(np.int64(1)):
+        assert thread_count() == 1
+    with limit_threads(before + 1):
+        assert thread_count() == before
+    assert thread_count() == before
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, None, "2"])
+def test_limits_that_are_no_number_of_threads_are_refused(count):
+    with pytest.raises(ArgumentError, match="count=.*: give a number of threads"):
+        with limit_threads(count):
+            pass
