@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from xsm_kernels.disk_cache import cache_folder, read_checked, write_checked
+from xsm_kernels.errors import BackendError
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,19 @@ def compile_loop(function: Any, *signatures: Any) -> Any:
     -------
     Dispatcher
         The same function.
+
+    Raises
+    ------
+    BackendError
+        NUMBA_DISABLE_JIT is set: the vector code of the loops cannot run as Python.
     """
+    from numba import config
+
+    if config.DISABLE_JIT:
+        raise BackendError(
+            "NUMBA_DISABLE_JIT is set, and the loops run only when compiled; unset it and start "
+            "Python again."
+        )
     function._cache = LoopCache(function.py_func)
     collecting = gc.isenabled()
     gc.disable()  # a compiler makes millions of objects: collecting takes a tenth of its time

@@ -247,6 +247,20 @@ def test_where_the_folder_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert cache_folder() is None and works(built())
 
 
+def test_without_compilation_the_next_step_is_named() -> None:
+    code = (
+        "import numpy as np, xsm_kernels\n"
+        "x = np.ones((1, 1, 1, 3, 3), 'f4')\n"
+        "xsm_kernels.masked_mean(x, x > 0, 3)\n"
+    )
+    env = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    process = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    last = process.stderr.splitlines()[-1]
+    assert last.startswith("xsm_kernels.errors.BackendError: NUMBA_DISABLE_JIT is set")
+    assert "unset it" in last
+
+
 def test_functions_with_variables_of_others_are_not_stored(folder: Path) -> None:
     loops = []
     for factor in (2.0, 5.0):
