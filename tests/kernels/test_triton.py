@@ -9,15 +9,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 triton = pytest.importorskip("triton")
+import torch  # noqa: E402
 from triton import knobs  # noqa: E402
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
 from xsm_kernels.masked_conv3d import _triton as convolution  # noqa: E402
+from xsm_kernels.self_attention import _triton as attention  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 INTERPRETED = [
@@ -62,6 +65,33 @@ PRODUCTS = [
     ("bf16", "ieee", "wgmma.mma_async.*bf16.bf16"),
     ("fp16", "ieee", "wgmma.mma_async.*f16.f16"),
 ]
+
+
+def attention_of(batch: int) -> None:
+    x, weight, bias = torch.zeros(batch, 70, 1), torch.zeros(4, 2, 1), torch.zeros(4, 2)
+    attention.self_attention(x, weight, bias, window=3)
+
+
+def transposition_of(batch: int) -> None:
+    mask = torch.ones(batch, 1, 1, 1, 1, dtype=torch.bool)
+    convolution.channel_rows(torch.zeros(batch, 5, 1, 1, 1), mask)
+
+
+@pytest.mark.parametrize(
+    ("module", "kernel", "call"),
+    [
+        (attention, "attention_kernel", attention_of),
+        (convolution, "transpose_kernel", transposition_of),
+    ],
+)
+def test_batches_of_any_size_are_launched(
+    module: Any, kernel: str, call: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = MagicMock()
+    monkeypatch.setattr(module, kernel, launch)
+    call(70_000)
+    grid = launch.__getitem__.call_args.args[0]
+    assert grid[0] >= 70_000 and max(grid[1:], default=1) <= 65_535  # limits of CUDA
 
 
 @pytest.fixture

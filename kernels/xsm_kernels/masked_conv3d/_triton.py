@@ -176,7 +176,8 @@ def channel_rows(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     cells = x[0, 0].numel()
     observed = mask.contiguous().view(torch.uint8)
     with on_device(x):
-        transpose_kernel[(triton.cdiv(cells, TRANSPOSED_CELLS), x.shape[0])](
+        # one axis: CUDA allows 2^31 programs along the first, 65,535 along the others
+        transpose_kernel[(triton.cdiv(cells, TRANSPOSED_CELLS) * x.shape[0],)](
             x, observed, rows, cells, *x.stride()[:2], C=channels, DEPTH=depth,
             BLOCK_C=triton.next_power_of_2(depth), CELLS=TRANSPOSED_CELLS,
         )  # fmt: skip
@@ -276,8 +277,9 @@ def transpose_kernel(
     C: tl.constexpr, DEPTH: tl.constexpr, BLOCK_C: tl.constexpr, CELLS: tl.constexpr,
 ):  # fmt: skip
     """CELLS flat cells of a batch element, from (C, n) to (n, DEPTH); none if all are missing."""
-    b = tl.program_id(1).to(tl.int64)
-    cell = tl.program_id(0).to(tl.int64) * CELLS + tl.arange(0, CELLS)
+    programs = tl.cdiv(n, CELLS)  # of a batch element
+    b = (tl.program_id(0) // programs).to(tl.int64)
+    cell = (tl.program_id(0) % programs).to(tl.int64) * CELLS + tl.arange(0, CELLS)
     observed = tl.load(mask_ptr + b * n + cell, mask=cell < n, other=0) != 0
     if tl.max(observed.to(tl.int32), axis=0) > 0:
         c = tl.arange(0, BLOCK_C)

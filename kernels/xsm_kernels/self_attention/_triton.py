@@ -69,7 +69,8 @@ def self_attention(
     configs = configurations(width, precision, x.dtype == torch.float32)
 
     def launch(config: Config) -> None:
-        attention_kernel[(triton.cdiv(days, config.days), batch)](
+        # one axis: CUDA allows 2^31 programs along the first, 65,535 along the others
+        attention_kernel[(triton.cdiv(days, config.days) * batch,)](
             joined, y, days, min(window, days), LOG2_E / math.sqrt(hidden),
             H=hidden, WIDTH=width, TANH=ACTIVATIONS.index("tanh"), PRECISION=precision,
             # the interpreter multiplies the bit patterns of bfloat16
@@ -108,9 +109,10 @@ def attention_kernel(
     WIDEN: tl.constexpr, DAYS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """DAYS days of a sequence; exponents are of 2."""
-    first = tl.program_id(0) * DAYS
+    programs = tl.cdiv(days, DAYS)  # of a sequence
+    first = tl.program_id(0) % programs * DAYS
     # 64 bits: sequences times days times units overflow 32
-    row = tl.program_id(1).to(tl.int64) * days
+    row = (tl.program_id(0) // programs).to(tl.int64) * days
     t = first + tl.arange(0, DAYS)
     query = part(joined_ptr, row, t, days, H, WIDTH, 0)
     highest = tl.full((DAYS,), -float("inf"), tl.float32)
