@@ -90,7 +90,7 @@ def rounded(v, PRECISION: tl.constexpr):
 def activated(v, ACTIVATION: tl.constexpr):
     """Activation by its index in ``arguments.ACTIVATIONS``, in float32."""
     if ACTIVATION == 1:
-        v = tl.maximum(v, 0.0)
+        v = tl.where(v < 0, 0.0, v)  # NaN stays; the maximum would be 0
     elif ACTIVATION == 2:
         v = tl.where(v > 0, v, 0.01 * v)
     elif ACTIVATION == 3:

@@ -198,6 +198,7 @@ def test_layers_of_one_cell_compile(
     )
     ptx = compiled_for_h100(module.layers_kernel, constants, types, num_warps=module.WARPS)
     assert re.search(instruction, ptx)
+    assert not re.search(r"max\.f(16|32)", ptx)  # it would turn a NaN under relu into 0
 
 
 @compiled_only
