@@ -4,11 +4,14 @@ import ast
 import builtins
 import inspect
 import re
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import xsm
+import xsm_kernels
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a reader brings along.
@@ -55,3 +58,54 @@ def test_calls_fit_their_signatures(page):
             taken = inspect.signature(function).parameters
             given = {word.arg for word in node.keywords if word.arg}
             assert given <= set(taken) or any(p.kind is p.VAR_KEYWORD for p in taken.values())
+
+
+def rows_of(page: str, head: str) -> list[list[str]]:
+    """Cells of the table that has this head."""
+    _, _, after = (ROOT / page).read_text().partition(head + "\n")
+    table = re.match(r"(\|.*\n)+", after)
+    assert table, f"no table with this head in {page}"
+    lines = table[0].splitlines()[1:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_backends_of_the_operations_of_networks():
+    head = "| operation | `numba` | `reference` | `torch` | `triton` | used by |"
+    rows = rows_of("docs/explanation/networks.md", head)
+    assert len(rows) == 3
+    for names, *has, _ in rows:
+        for op in re.findall(r"`(\w+)`", names):
+            backends = xsm_kernels.backends(op)
+            for backend, word in zip(("numba", "reference", "torch", "triton"), has, strict=True):
+                assert word == ("yes" if backend in backends else "no"), (op, backend)
+
+
+def test_operations_of_the_backends():
+    rows = rows_of("kernels/README.md", "| name | arrays | dtypes | gradients |")
+    operations = {op for op, _ in xsm_kernels.dispatch.TABLE}
+    assert {re.match(r"`(\w+)`", name)[1] for name, *_ in rows} == {
+        backend for _, backend in xsm_kernels.dispatch.TABLE
+    }
+    for name, *_ in rows:
+        backend, *listed = re.findall(r"`(\w+)`", name)
+        has = {op for op in operations if backend in xsm_kernels.backends(op)}
+        assert has == (set(listed) or operations), backend
+
+
+def test_names_of_the_kernels_are_in_their_table():
+    text = (ROOT / "kernels/README.md").read_text().partition("## Semantics")[0]
+    types = {"Schedule", "RingBuffer", "ArgumentError", "BackendError", "KernelError"}
+    assert set(xsm_kernels.__all__) - types <= set(re.findall(r"`(\w+)", text))
+
+
+def test_layers_are_those_that_are_checked():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(c["layers"] for c in contracts["contracts"] if c["type"] == "layers")
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("```\ncommand_line")
+    line_of: dict[str, int] = {}
+    for number, line in enumerate("".join(text[1:]).splitlines()):
+        for name in re.findall(r"\w+", line.split("   ")[0] or line):
+            line_of.setdefault(name, number)
+    lines = [[line_of[name] for name in re.findall(r"\w+", layer)] for layer in layers]
+    for upper, lower in pairwise(lines):
+        assert max(upper) < min(lower)
