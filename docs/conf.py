@@ -88,4 +88,4 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["version"],
 }
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "gallery": []}  # they have no pages beside them
