@@ -136,7 +136,8 @@ def page(row: Product) -> str:
             "",
             "```python",
             'filled = record.sm.gapfill(max_gap="10D")',
-            "scores = filled.sm.validate(record)",
+            "other = record  # stands for a reanalysis, or another product of these days",
+            "scores = filled.sm.validate(other)",
             "```",
             "",
             "[Filling gaps](../gapfill.md) has the options, [Validation](../validate.md) stations "
