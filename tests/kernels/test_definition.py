@@ -93,6 +93,18 @@ def test_a_mean_by_hand() -> None:
     torch.testing.assert_close(fraction.flatten(), torch.tensor([3, 3, 2] * 2).double() / 9)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_a_mean_of_many_cells_in_half_precision(kind: torch.dtype) -> None:
+    x = torch.full((1, 1, 1, 260, 300), 0.01, dtype=kind)
+    mask = torch.ones(x.shape, dtype=torch.bool)
+    mean, fraction = xsm_kernels.masked_mean(x, mask, 257)  # 66,049 cells; float16 ends at 65,504
+    assert torch.equal(mean, x) and fraction.dtype == kind
+    assert 0.25 < float(fraction.min()) and float(fraction.max()) == 1
+    mask[:] = False
+    mask[..., 130, 150] = True
+    assert torch.equal(xsm_kernels.masked_mean(x, mask, 601)[0], x)
+
+
 def test_mask_update_by_hand() -> None:
     mask = torch.zeros(1, 1, 1, 1, 6, dtype=torch.bool)
     mask[..., 0] = True
