@@ -70,6 +70,8 @@ def masked_conv3d(
     float16 and bfloat16 are multiplied as they are and summed in float32; float32 is IEEE under
     ``torch.set_float32_matmul_precision("highest")`` (the default of PyTorch), else tf32.
     `y`, and without a copy `x` and `residual`, are ``torch.channels_last_3d`` in memory.
+    Where two days are computed together (:class:`Config`), an observed NaN or Inf also makes the
+    result of the other day NaN, outside its own windows.
     """
     outputs, _, *kernel = weight.shape
     shape = output_shape(x.shape, (kernel[0], kernel[1], kernel[2]), padding, dilation)
