@@ -112,6 +112,22 @@ def triple(name: str, value: Any, minimum: int) -> Triple:
     return sizes[0], sizes[1], sizes[2]
 
 
+def switch(name: str, value: Any) -> bool:
+    """`value` as a bool, if it is one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name}={value!r}: give True or False.")
+    return bool(value)
+
+
+def listed(name: str, value: Any) -> list[Any]:
+    """The elements of a list or tuple; an array or a string is no such sequence."""
+    if not isinstance(value, (list, tuple)):
+        raise ArgumentError(
+            f"{name}: {type(value).__name__}; expected a list or tuple, with an element for each."
+        )
+    return list(value)
+
+
 def odd(name: str, sizes: Triple) -> Triple:
     """Require odd `sizes`, so that a window has a centre cell."""
     if any(size % 2 == 0 for size in sizes):

@@ -81,8 +81,18 @@ def implementation(
 
 
 def backends(op: str) -> list[str]:
-    """Names of the backends that have a row for `op`."""
-    return [backend for name, backend in TABLE if name == op]
+    """Names of the backends that have a row for `op`.
+
+    Raises
+    ------
+    ArgumentError
+        There is no operation of this name.
+    """
+    names = [backend for name, backend in TABLE if name == op]
+    if not names:
+        operations = ", ".join(dict.fromkeys(name for name, _ in TABLE))
+        raise ArgumentError(f"op={op!r}: use one of {operations}.")
+    return names
 
 
 def load(op: str, backend: str) -> Any:
@@ -119,10 +129,12 @@ def choose_backend(op: str, backend: str, arrays: Sequence[Any]) -> str:
     Raises
     ------
     ArgumentError
-        There is no backend of this name.
+        There is no operation or backend of this name, or no array.
     BackendError
         The operation has no row for the backend, or the backend does not support the arrays.
     """
+    if not arrays:
+        raise ArgumentError("arrays: none of them; expected those of a call.")
     if backend != "auto":
         _require_row(op, backend)
         if reason := unsupported_reason(op, backend, arrays):
@@ -141,6 +153,7 @@ def choose_backend(op: str, backend: str, arrays: Sequence[Any]) -> str:
 
 def auto_order(op: str, arrays: Sequence[Any]) -> list[str]:
     """Backends that have a row for `op`, in the order in which "auto" tries them."""
+    rows = backends(op)
     if not is_tensor(arrays[0]):
         names = AUTO_ORDER["NumPy arrays"]
     elif needs_gradient(arrays):
@@ -151,7 +164,7 @@ def auto_order(op: str, arrays: Sequence[Any]) -> list[str]:
         names = AUTO_ORDER["tensors on a GPU"]
         if dtype_name(arrays[0].dtype) in TORCH_FIRST_ON_GPU.get(op, ()):
             names = ("torch", *(name for name in names if name != "torch"))
-    return [name for name in (*names, "reference") if (op, name) in TABLE]
+    return [name for name in (*names, "reference") if name in rows]
 
 
 def run(op: str, backend: str, arrays: Sequence[Any], **options: Any) -> Any:
@@ -198,10 +211,10 @@ def flatten(arrays: Sequence[Any]) -> Iterator[Any]:
 
 
 def _require_row(op: str, backend: str) -> None:
-    if (op, backend) in TABLE:
-        return
     rows = backends(op)
-    if backend in {name for _, name in TABLE}:
+    if backend in rows:
+        return
+    if backend in [name for _, name in TABLE]:
         raise BackendError(
             f"backend={backend!r}: {op} has no implementation for it, only {', '.join(rows)}; "
             f'use one of these for {op}, or "auto".'

@@ -54,6 +54,7 @@ def flags_of(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 GRID, ONE = (2, 3, 4, 5, 7), (2, 1, 4, 5, 7)
+W_LSTM, B_LSTM = numbers_of(1, 28, 7), numbers_of(1, 28)
 OPERATIONS = {
     "masked_conv3d": Operation(
         {
@@ -311,6 +312,31 @@ def test_a_gradient_is_not_lost_beside_numpy_values() -> None:
         (lambda m, x, w: xsm_kernels.masked_conv3d(x, m, w, padding=None), "padding=None: give"),
         (lambda m, x, w: xsm_kernels.masked_conv3d(x, m, w, activation=1), "activation=1: use"),
         (lambda m, x, w: xsm_kernels.masked_conv3d(x, m, w, activation=[]), "activation=.*: use"),
+        (
+            lambda m, x, w: xsm_kernels.masked_conv3d(x, m, w, wrap_longitude="no"),
+            "wrap_longitude='no': give True or False",
+        ),
+        (
+            lambda m, x, w: xsm_kernels.update_mask(m, 3, wrap_longitude=1),
+            "wrap_longitude=1: give True or False",
+        ),
+        (
+            lambda m, x, w: xsm_kernels.masked_mean(x, m, 3, wrap_longitude=[True]),
+            "wrap_longitude=.*: give True or False",
+        ),
+        (
+            lambda m, x, w: xsm_kernels.pointwise_layers(x, m, [w], [w], activations=(None,)),
+            "sources: ndarray; expected a list or tuple",
+        ),
+        (
+            lambda m, x, w: xsm_kernels.pointwise_layers([x], m, [w], [w], activations="relu"),
+            "activations: str; expected a list or tuple",
+        ),
+        (
+            lambda m, x, w: xsm_kernels.lstm(x[0, 0], W_LSTM, W_LSTM, B_LSTM, initial=(x,) * 3),
+            r"initial: 3 arrays; expected two, \(h, c\)",
+        ),
+        (lambda m, x, w: xsm_kernels.masked_mean(x, m, 3, backend=["numba"]), "use one of these"),
     ],
 )
 def test_options_of_wrong_types_are_refused(call: Callable[..., Any], words: str) -> None:

@@ -102,6 +102,24 @@ def test_each_implementation_says_which_arrays_it_supports(row: tuple[str, str])
     assert reason is None or row[1] != "reference"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda op: dispatch.backends(op),
+        lambda op: dispatch.choose_backend(op, "auto", [np.zeros(1, "f4")]),
+        lambda op: dispatch.choose_backend(op, "numba", [np.zeros(1, "f4")]),
+    ],
+)
+def test_operations_that_are_not_there_are_named(call) -> None:
+    with pytest.raises(ArgumentError, match="op='conv3d': use one of masked_conv3d, update_mask"):
+        call("conv3d")
+
+
+def test_a_choice_needs_arrays() -> None:
+    with pytest.raises(ArgumentError, match="arrays: none of them"):
+        dispatch.choose_backend("lstm", "auto", [])
+
+
 def test_arrays_in_tuples_are_flattened() -> None:
     flat = list(dispatch.flatten((x, (mask, (weight,)), None)))
     assert [id(array) for array in flat] == [id(array) for array in (x, mask, weight, None)]

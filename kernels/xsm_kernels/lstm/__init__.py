@@ -72,7 +72,7 @@ def lstm(
             "gates, hidden units."
         )
     directions, _, hidden = weight_hh.shape
-    h, c = (None, None) if initial is None else initial
+    h, c = (None, None) if initial is None else _pair(initial)
     state = directions, batch, hidden
     weight_hh = arguments.parameter("weight_hh", weight_hh, x, (directions, 4 * hidden, hidden))
     weight_ih = arguments.parameter("weight_ih", weight_ih, x, (directions, 4 * hidden, channels))
@@ -85,3 +85,10 @@ def lstm(
             raise ArgumentError(f"mask: shape {tuple(mask.shape)}; expected {(batch, days)}.")
     y, h, c = dispatch.run("lstm", backend, (x, weight_ih, weight_hh, bias, h, c, mask))
     return y, (h, c)
+
+
+def _pair(initial: Any) -> State:
+    pair = arguments.listed("initial", initial)
+    if len(pair) != 2:
+        raise ArgumentError(f"initial: {len(pair)} arrays; expected two, (h, c).")
+    return pair[0], pair[1]

@@ -95,5 +95,5 @@ def masked_conv3d(
         activation=arguments.activation_name("activation", activation),
         padding=padding,
         dilation=dilation,
-        wrap_longitude=bool(wrap_longitude),
+        wrap_longitude=arguments.switch("wrap_longitude", wrap_longitude),
     )

@@ -50,6 +50,5 @@ def masked_mean(
     cells = arguments.integer(size)
     if cells is None or cells < 1 or cells % 2 == 0:
         raise ArgumentError(f"size={size!r}: give an odd number of cells, 1 or more.")
-    return dispatch.run(
-        "masked_mean", backend, (x, mask), size=cells, wrap_longitude=bool(wrap_longitude)
-    )
+    wrap = arguments.switch("wrap_longitude", wrap_longitude)
+    return dispatch.run("masked_mean", backend, (x, mask), size=cells, wrap_longitude=wrap)

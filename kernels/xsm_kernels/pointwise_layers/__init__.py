@@ -52,6 +52,9 @@ def pointwise_layers(
     BackendError
         The requested backend does not support this call.
     """
+    sources, weights = arguments.listed("sources", sources), arguments.listed("weights", weights)
+    biases = arguments.listed("biases", biases)
+    activations = arguments.listed("activations", activations)
     if not sources:
         raise ArgumentError("sources: none of them; expected one array (B, C, T, H, W) or more.")
     first = arguments.values(sources[0], "sources[0]")

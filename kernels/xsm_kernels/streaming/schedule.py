@@ -14,8 +14,21 @@ from typing import Any
 import numpy as np
 
 from xsm_kernels._numba_common import pack, pack_bias, ratios
-from xsm_kernels.arguments import ACTIVATIONS, Triple, activation_name, odd, parameter, triple
+from xsm_kernels.arguments import (
+    ACTIVATIONS,
+    Triple,
+    activation_name,
+    integer,
+    listed,
+    odd,
+    parameter,
+    triple,
+)
 from xsm_kernels.errors import ArgumentError
+
+# entries of a layer
+REQUIRED = {"name", "inputs", "channels", "kernel"}
+OPTIONAL = {"mask", "activation", "residual", "skip"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +133,15 @@ def _step(
     layer: Mapping[str, Any], params: Mapping[str, np.ndarray], channels: Mapping[str, int]
 ) -> Step:
     """A layer whose inputs and parameters fit each other; `channels` of all before it."""
-    name, sources = layer["name"], tuple(layer["inputs"])
+    if missing := REQUIRED - set(layer):
+        raise ArgumentError(f"layer {dict(layer)}: {', '.join(sorted(missing))} missing; give it.")
+    if unknown := set(layer) - REQUIRED - OPTIONAL:
+        raise ArgumentError(
+            f"layer {layer['name']!r}: unknown entry {', '.join(sorted(unknown))}; expected some "
+            f"of {', '.join(sorted(REQUIRED | OPTIONAL))}."
+        )
+    name = layer["name"]
+    sources = tuple(listed(f"inputs of {name!r}", layer["inputs"]))
     if name in channels or not sources:
         raise ArgumentError(f"layer {name!r}: expected a new name and one input or more.")
     mask: str = layer.get("mask", sources[0])
@@ -130,7 +151,9 @@ def _step(
             raise ArgumentError(
                 f"layer {name!r} reads {source!r}; expected some of {list(channels)}."
             )
-    outputs = layer["channels"]
+    outputs = integer(layer["channels"])
+    if outputs is None or outputs < 1:
+        raise ArgumentError(f"channels of {name!r}: {layer['channels']!r}; give 1 or more.")
     for source in (residual, skip):
         if source is not None and channels[source] != outputs:
             raise ArgumentError(

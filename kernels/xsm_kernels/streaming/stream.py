@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from xsm_kernels.arguments import Triple, flags, triple
+from xsm_kernels.arguments import Triple, flags, switch, triple
 from xsm_kernels.errors import ArgumentError
 from xsm_kernels.streaming.ring_buffer import Bools, CellIndex, Floats, RingBuffer
 from xsm_kernels.streaming.schedule import Schedule
@@ -87,7 +87,7 @@ def stream_network(
             f"{available.shape}; expected (T, *{grid}) and twice (H, W), which includes "
             f"the halo of {rows} rows and {columns} columns on each side."
         )
-    if wrap_longitude and columns:
+    if switch("wrap_longitude", wrap_longitude) and columns:
         raise ArgumentError(f"halo={halo}: expected no columns where the longitude wraps.")
     length = wanted.shape[0] + 2 * days
     last = schedule.steps[-1].name

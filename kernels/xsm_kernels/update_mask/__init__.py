@@ -53,5 +53,5 @@ def update_mask(
         kernel_size=kernel,
         padding=padding,
         dilation=dilation,
-        wrap_longitude=bool(wrap_longitude),
+        wrap_longitude=arguments.switch("wrap_longitude", wrap_longitude),
     )

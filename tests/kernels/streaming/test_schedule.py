@@ -70,6 +70,10 @@ def test_parameters_of_any_float_dtype(kind: str) -> None:
         (2, {"name": "head"}, "layer 'head': expected a new name"),
         (4, {"skip": "trunk"}, "'output' has 2 channels and adds 'trunk', which has 5"),
         (4, {"activation": "relu6"}, "activation of 'output'='relu6': use one of"),
+        (2, {"channels": 0}, "channels of 'trunk': 0; give 1 or more"),
+        (2, {"channels": "5"}, "channels of 'trunk': '5'; give 1 or more"),
+        (2, {"inputs": "head"}, "inputs of 'trunk': str; expected a list or tuple"),
+        (4, {"activaton": "relu"}, "layer 'output': unknown entry activaton; expected some of"),
     ],
 )
 def test_layers_that_do_not_fit_their_parameters(
@@ -84,5 +88,8 @@ def test_parameters_that_are_not_there() -> None:
     params = {key: array for key, array in PARAMS.items() if key != "trunk.bias"}
     with pytest.raises(ArgumentError, match="trunk.bias: NoneType; expected a NumPy array"):
         make_schedule(LAYERS, params, INPUTS)
+    layers = [{"name": "head", "inputs": ["anomaly"], "channels": 5}]
+    with pytest.raises(ArgumentError, match="layer .*'head'.*: kernel missing; give it"):
+        make_schedule(layers, PARAMS, INPUTS)
     with pytest.raises(ArgumentError, match="layers: none of them"):
         make_schedule([], PARAMS, INPUTS)

@@ -227,6 +227,7 @@ def test_nothing_wanted_gives_an_empty_result(shape: tuple[int, int, int]) -> No
         ({"halo": (2, 2)}, "halo=.*: give three integers >= 0"),
         ({"halo": (1, 2, 2)}, r"halo=\(1, 2, 2\): 1 days; the layers look 2 days ahead"),
         ({"wrap_longitude": True}, "expected no columns where the longitude wraps"),
+        ({"wrap_longitude": "no"}, "wrap_longitude='no': give True or False"),
     ],
 )
 def test_wrong_arguments_are_named(changes: dict[str, Any], words: str) -> None:
