@@ -109,3 +109,18 @@ def test_layers_are_those_that_are_checked():
     lines = [[line_of[name] for name in re.findall(r"\w+", layer)] for layer in layers]
     for upper, lower in pairwise(lines):
         assert max(upper) < min(lower)
+
+
+def test_options_of_validate_are_on_their_page():
+    page = "docs/how-to/validate.md"
+    _, _, text = (ROOT / page).read_text().partition("## Common options")
+    names = {name for row in re.findall(r"^\| (`.*?) \|", text, re.M) for name in row.split("`")}
+    taken = set(inspect.signature(xsm.validate).parameters)
+    assert taken - names == {
+        "obj", "reference", "stations", "product", "gaps", "several", "progress"
+    }  # fmt: skip
+    cells = re.findall(r"^\| (`.*?) \|", (ROOT / page).read_text(), re.M)
+    listed = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    for kind in ("Station", "Product", "Gap", "Several"):
+        options = getattr(xsm.validation, f"{kind}Options")
+        assert set(inspect.signature(options).parameters) <= listed
