@@ -17,12 +17,13 @@ from xsm.gapfilling.method_weights import (
     VECTOR,
     Calibration,
     _std_factor,
+    calibrate,
     choose_weights,
     hidden_values,
     mixture_weights,
     samples,
 )
-from xsm.gapfilling.own_series import Calendar, days_to_observation
+from xsm.gapfilling.own_series import LINEAR, Calendar, days_to_observation
 from xsm.gapfilling.space_time_interpolation import SpatialCorrelation
 from xsm.gapfilling.temporal_interpolation import Covariance
 
@@ -51,6 +52,7 @@ RECORDS = {
     "season": ((450, 4, 4), 0.0, 0, 0.0, 0.03, 0.1, 0.5),
     "slow": ((150, 8, 8), 0.99, 0, 0.07, 0.002, 0.0, 0.4),
     "ordinary": ((60, 24, 24), 0.9, 2, 0.07, 0.02, 0.0, 0.4),
+    "several seasons": ((400, 10, 10), 0.9, 2, 0.07, 0.02, 0.0, 0.4),
 }
 
 
@@ -304,6 +306,41 @@ def test_cells_without_observations_change_nothing():
     assert (wide[[0, 2]][:, :, 0] == 1).all() and (wide[[1, 3]][:, :, 0] == 0).all()
 
 
+def calibration_of(record: xr.DataArray, error) -> Calibration:
+    """Of a network with given errors (T, H, W)."""
+    truth = record.values
+    days = np.arange(len(truth))
+    calendar = Calendar(days, days, days % 365 + 1, 366)
+
+    def predict(values, hidden, _sample):
+        assert not np.isfinite(values[hidden]).any()
+        return np.stack([truth + error, np.full_like(truth, 0.02)])
+
+    return calibrate([truth], samples(truth.shape, (4, 4), False), calendar, predict)
+
+
+def test_the_network_is_judged_by_several_seasons():
+    """One that is right on the days hidden first, and wrong on others, is not used alone."""
+    record = made("several seasons")
+    days = np.arange(len(record))[:, None, None]
+    noise = 0.1 * np.random.default_rng(5).standard_normal(record.shape)
+    near = abs(days - len(record) / 2) < 25
+    calibration = calibration_of(record, np.where(near, 0.01, 1.0) * noise)
+    assert calibration.rmse[NETWORK] > 1.5 * calibration.rmse[1 + LINEAR]
+    assert calibration.weights[:, NETWORK].max() < 0.3
+    alone = calibration_of(record, 0.01 * noise)
+    assert alone.network_alone and alone.number > 1000
+
+
+def test_a_season_without_observations_is_passed_over():
+    """The first days that would be hidden have none; others are hidden instead."""
+    record = made("several seasons")
+    empty = record.copy()
+    empty[150:250] = np.nan
+    calibration = calibration_of(empty, np.zeros(record.shape))
+    assert calibration.number > 1000 and calibration.rmse[NETWORK] < 1e-6
+
+
 def test_samples_lie_within_the_record_but_for_their_margin():
     for shape in ((30, 720, 1440), (400, 60, 60), (5000, 15, 15)):
         for sample in samples(shape, (44, 44), False):
@@ -316,6 +353,29 @@ def test_samples_lie_within_the_record_but_for_their_margin():
                 assert 0 <= t.start < t.stop <= days.stop - days.start
                 assert 44 <= y.start < y.stop <= rows.stop - rows.start - 44
                 assert 44 <= x.start < x.stop <= columns.stop - columns.start - 44
+
+
+@pytest.mark.parametrize(
+    ("shape", "windows", "boxes"),
+    [
+        ((400, 1, 1), 1, 1),  # a box is the record
+        ((100, 20, 20), 1, 2),  # a quarter of the record at most
+        ((365, 20, 40), 1, 8),
+        ((400, 60, 60), 2, 2),
+        ((730, 100, 100), 2, 1),
+        ((30, 720, 1440), 8, 1),
+    ],
+)
+def test_boxes_lie_in_several_seasons_and_places(shape, windows, boxes):
+    of = samples(shape, (44, 44), False)
+    assert (len(of), of[0].boxes) == (windows, boxes)
+    assert len({str(sample.window) for sample in of}) == windows
+    first = of[0]
+    days = [first.box(number)[0].start for number in range(boxes)]
+    if boxes == 8:
+        assert len(days) == len(set(days)) and max(days) - min(days) > shape[0] / 2
+    hidden = boxes * np.prod(first.box_shape)
+    assert hidden <= max(0.25 * np.prod(shape), np.prod(first.box_shape))
 
 
 def test_hidden_values_are_observations_of_the_box():

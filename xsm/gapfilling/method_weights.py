@@ -9,6 +9,7 @@ deviation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -65,7 +66,9 @@ Predict = Callable[[Floats, Bools, "Sample"], Floats]
 WHOLE_VALUES = 1_000_000  # of a record that is its own sample
 SAMPLE_DAYS = 120
 SAMPLE_CELLS = 40  # rows and columns
-SAMPLES = 8
+SAMPLES = 2, 8  # windows of a larger record
+BOXES = 8  # in a round: one season or place says little about a record
+BOXES_FRACTION = 0.25  # of a window, at most
 HIDDEN_DAYS = 20  # at least, in a round
 HIDDEN_VALUES = 4_000, 200_000  # from which a round hides some, of all samples
 FRACTIONS = {"cell": 0.08, "long": 0.08, "block": 0.03, "swath": 0.02}
@@ -77,17 +80,19 @@ class Sample(NamedTuple):
 
     window : days, rows and columns of the record, with the neighbourhood; may reach beyond it
     margin : rows and columns of the neighbourhood on each side
-    box_shape : days, rows and columns of which some values are hidden in a round
+    box_shape : days, rows and columns of a box, of which some values are hidden
     wrap : whether the last column is the neighbour of the first
+    boxes : number of boxes in a round
     """
 
     window: Window
     margin: tuple[int, int]
     box_shape: tuple[int, int, int]
     wrap: bool
+    boxes: int = 1
 
     def box(self, number: int) -> Window:
-        """Days, rows and columns, within the window, of which round `number` hides some."""
+        """Days, rows and columns of a box within the window; the boxes cover it evenly."""
         days, rows, columns = (part.stop - part.start for part in self.window)
         inside = days, rows - 2 * self.margin[0], columns - 2 * self.margin[1]
         first = _even_point(number, inside, self.box_shape)
@@ -132,7 +137,7 @@ def samples(
     Returns
     -------
     list of Sample
-        A record of up to a million values is its own sample. Of a larger one up to eight windows
+        A record of up to a million values is its own sample. Of a larger one two to eight windows
         of 120 days x 40 x 40 cells, spread over it by the R3 sequence (Roberts, 2018).
     """
     days, rows, columns = shape
@@ -140,11 +145,11 @@ def samples(
     low, high = HIDDEN_VALUES
     if total <= WHOLE_VALUES:
         window = slice(0, days), slice(0, rows), slice(first_column, first_column + columns)
-        return [Sample(window, (0, 0), _box_shape(shape, max(low, 0.03 * total)), wrap)]
+        return [_sample(window, (0, 0), shape, max(low, 0.03 * total), wrap)]
     sizes = min(days, SAMPLE_DAYS), min(rows, SAMPLE_CELLS), min(columns, SAMPLE_CELLS)
     around = sizes[0] * (sizes[1] + 2 * margin[0]) * (sizes[2] + 2 * margin[1])
-    number = int(np.clip(total / (4 * around), 1, SAMPLES))
-    box = _box_shape(sizes, np.clip(0.03 * total, low, high) / number)
+    number = int(np.clip(total / (2 * around), *SAMPLES))
+    of_box = np.clip(0.03 * total, low, high) / number
     out = []
     for n in range(number):
         t, y, x = _even_point(n, shape, sizes)
@@ -155,8 +160,22 @@ def samples(
             slice(y - margin[0], y + sizes[1] + margin[0]),
             slice(x - margin[1], x + sizes[2] + margin[1]),
         )
-        out.append(Sample(window, margin, box, False))
+        out.append(_sample(window, margin, sizes, of_box, False, number))
     return out
+
+
+def _sample(
+    window: Window,
+    margin: tuple[int, int],
+    sizes: tuple[int, int, int],
+    of_box: float,
+    wrap: bool,
+    windows: int = 1,
+) -> Sample:
+    """A window, of these sizes without its neighbourhood, with boxes of about so many values."""
+    box = _box_shape(sizes, of_box)
+    most = BOXES_FRACTION * math.prod(sizes) / math.prod(box)
+    return Sample(window, margin, box, wrap, int(np.clip(most, 1, max(BOXES // windows, 1))))
 
 
 def hidden_values(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
@@ -311,13 +330,16 @@ def calibrate(
     compared: Predict | None = predict
     for number in range(ROUNDS):
         for n in used:
-            box = of[n].box(number)
-            hidden = hidden_values(parts[n], box, (number, n))
+            hidden = np.zeros(parts[n].shape, bool)
+            for box in range(number * of[n].boxes, (number + 1) * of[n].boxes):
+                hidden |= hidden_values(parts[n], of[n].box(box), (box, n))
             if hidden.any():
                 sample = parts[n], hidden, of[n], calendars[n]
                 rounds.append(estimate_hidden(*sample, compared, number, correlation))
         total = _joined(rounds)
-        if total is None or total.observed.size >= ENOUGH or _network_is_best(total):
+        if total is None:
+            continue
+        if total.observed.size >= ENOUGH or _network_is_best(total):
             break
         if _network_is_worst(total):
             compared = None  # the others are cheap
