@@ -12,7 +12,8 @@ import xsm
 from tests.estimation.worlds import any_model, world
 from xsm.blockwise import zarr as writing
 from xsm.blockwise.work_blocks import as_block, with_fingerprint
-from xsm.blockwise.zarr_log import LOG, WriteLog
+from xsm.blockwise.zarr_log import WriteLog
+from xsm.conventions.write_log import LOG
 from xsm.errors import InputError, MissingPackageError
 from xsm.gapfilling import lazy_statistics
 

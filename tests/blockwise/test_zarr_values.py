@@ -12,8 +12,9 @@ import xsm
 from benchmarks.scale import block_memory
 from tests.test_gapfill_fuzz import MODEL
 from xsm.blockwise import zarr as writing
-from xsm.blockwise.zarr_log import LOG, WriteLog
+from xsm.blockwise.zarr_log import WriteLog
 from xsm.blockwise.zarr_values import VALUES, StoredValue, values_in_store
+from xsm.conventions.write_log import LOG
 from xsm.gapfilling import lazy_fill, lazy_statistics
 
 zarr = pytest.importorskip("zarr")

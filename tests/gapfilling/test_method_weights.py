@@ -296,7 +296,7 @@ def test_cells_without_observations_change_nothing():
     weights = np.full((4, len(METHODS)), 1 / len(METHODS))
     days = np.arange(len(series))
     calendar = Calendar(days, days, days % 365 + 1, 366)
-    alone, rmse = SpatialCorrelation(0.0, 1.0), np.full(len(METHODS) + 1, np.nan)
+    alone, rmse = SpatialCorrelation(), np.full(len(METHODS) + 1, np.nan)
     vector = Calibration(weights, np.ones(4), (about, about), alone, rmse, 50).to_vector()
     both = mixture_of_series(series, vector, calendar)
     beside = np.full((len(series), 3, 2), np.nan, np.float32)
@@ -396,7 +396,7 @@ def test_days_to_the_nearest_observation():
 def test_a_calibration_goes_into_one_vector():
     rng = np.random.default_rng(0)
     about = Covariance(0.1, 0.5, 0.2, 0.9, 0.01), Covariance(0.3, 0.65, 0.1, 0.98, 0.02)
-    between, rmse = SpatialCorrelation(0.7, 2.0), rng.random(len(METHODS) + 1)
+    between, rmse = SpatialCorrelation(0.7, 2.0, 0.8, 3.0), rng.random(len(METHODS) + 1)
     before = Calibration(rng.random((4, len(METHODS))), rng.random(4), about, between, rmse, 17)
     vector = before.to_vector()
     assert vector.shape == (VECTOR,)

@@ -13,7 +13,7 @@ from xsm.gapfilling.space_time_interpolation import (
 from xsm.gapfilling.temporal_interpolation import Covariance, autocovariance_sums, fit_covariance
 
 COVARIANCE = Covariance(0.3, 0.65, 0.5, 0.96, 0.002)
-BETWEEN = SpatialCorrelation(0.8, 2.0)
+BETWEEN = SpatialCorrelation(0.8, 2.0, 0.9, 5.0)
 
 
 def correlated(shape, phi, length, rng):
@@ -25,6 +25,12 @@ def correlated(shape, phi, length, rng):
     for t in range(1, shape[0]):
         out[t] = phi * out[t - 1] + (1 - phi**2) ** 0.5 * out[t]
     return out
+
+
+def at_one_cell(between: SpatialCorrelation) -> tuple[float, float]:
+    """Correlation of the fast and of the slow signals of neighbours."""
+    fast = between.fast * np.exp(-1 / between.fast_length)
+    return fast, between.slow * np.exp(-1 / between.slow_length)
 
 
 def test_it_is_the_best_linear_estimate():
@@ -41,8 +47,9 @@ def test_it_is_the_best_linear_estimate():
     points = np.concatenate([points, [[4, 1, 1]]])
     lag, *cells = np.moveaxis(points[:, None] - points, -1, 0)
     distance = np.hypot(*cells)
-    signal = 0.3 * 0.65 ** abs(lag) + 0.5 * 0.96 ** abs(lag)
-    signal = signal * np.where(distance == 0, 1.0, 0.8 * np.exp(-distance / 2.0))
+    fast = 0.3 * 0.65 ** abs(lag) * np.where(distance == 0, 1.0, 0.8 * np.exp(-distance / 2.0))
+    slow = 0.5 * 0.96 ** abs(lag) * np.where(distance == 0, 1.0, 0.9 * np.exp(-distance / 5.0))
+    signal = fast + slow
     weights = np.linalg.solve(signal[:-1, :-1] + 0.2 * np.eye(len(points) - 1), signal[:-1, -1])
     squares, count = np.nansum(y**2, axis=0), np.isfinite(y).sum(axis=0)
     cell_std = np.sqrt((squares + 3 * 0.002) / (count + 3))
@@ -62,25 +69,41 @@ def test_the_fit_finds_the_correlation_and_the_error_is_the_stated_one():
     left = np.where(hidden, np.nan, y)
     covariance = fit_covariance(autocovariance_sums(left))
     between = fit_spatial_correlation(cross_covariance_sums(left), covariance)
-    at_one = between.common * np.exp(-1 / between.length)
-    assert at_one == pytest.approx(np.exp(-1 / 2.0), abs=0.1)
+    fast, slow = at_one_cell(between)
+    of_slow = covariance.slow / (covariance.fast + covariance.slow)
+    assert (1 - of_slow) * fast + of_slow * slow == pytest.approx(np.exp(-1 / 2.0), abs=0.1)
     needed = hidden.copy()
     needed[100:] = False
     needed[:, :2] = needed[:, 4:] = needed[:, :, :2] = needed[:, :, 4:] = False
     estimate, std = interpolate_in_space_and_time(left, needed, covariance, between)
     error = (estimate - y)[needed]
     assert np.mean(abs(error) < std[needed]) == pytest.approx(0.68, abs=0.05)
-    alone, _ = interpolate_in_space_and_time(left, needed, covariance, SpatialCorrelation(0, 1))
+    alone, _ = interpolate_in_space_and_time(left, needed, covariance, SpatialCorrelation())
     assert np.std(error) < 0.9 * np.std((alone - y)[needed])
+
+
+def test_fast_and_slow_signals_have_distances_of_their_own():
+    rng = np.random.default_rng(3)
+    shape = (1500, 7, 7)
+    fast, slow = correlated(shape, 0.5, 0.8, rng), correlated(shape, 0.96, 6.0, rng)
+    y = 0.04 * fast + 0.04 * slow + 0.02 * rng.standard_normal(shape)
+    y[rng.random(shape) < 0.5] = np.nan
+    departures = y - np.nanmean(y, axis=0)
+    covariance = fit_covariance(autocovariance_sums(departures))
+    between = fit_spatial_correlation(cross_covariance_sums(departures), covariance)
+    of_fast, of_slow = at_one_cell(between)
+    assert of_fast == pytest.approx(np.exp(-1 / 0.8), abs=0.08)
+    assert of_slow == pytest.approx(np.exp(-1 / 6.0), abs=0.08)
 
 
 def test_independent_cells_and_no_observation():
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((400, 4, 4))
     between = fit_spatial_correlation(cross_covariance_sums(noise), COVARIANCE)
-    assert between.common * np.exp(-1 / between.length) < 0.1
+    assert max(at_one_cell(between)) < 0.1
     empty = np.full((5, 1, 2), np.nan)
-    assert fit_spatial_correlation(cross_covariance_sums(empty), COVARIANCE).common == 0
+    nothing = fit_spatial_correlation(cross_covariance_sums(empty), COVARIANCE)
+    assert at_one_cell(nothing) == (0, 0)
     estimate, std = interpolate_in_space_and_time(
         empty, np.ones(empty.shape, bool), COVARIANCE, BETWEEN
     )

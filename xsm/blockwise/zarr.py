@@ -28,9 +28,6 @@ from xsm.blockwise.work_blocks import (
 from xsm.blockwise.writer_lock import only_writer
 from xsm.blockwise.zarr_encoding import checked_encoding, odd_attributes
 from xsm.blockwise.zarr_log import (
-    COMPLETE,
-    CREATED,
-    LOG,
     WriteLog,
     checksum,
     differing_form,
@@ -42,6 +39,7 @@ from xsm.blockwise.zarr_values import values_in_store
 from xsm.conventions.encoding import without_layout
 from xsm.conventions.grid import cf_axes, time_dim
 from xsm.conventions.variables import check_chunks, check_names, check_references
+from xsm.conventions.write_log import COMPLETE, CREATED, LOG
 from xsm.errors import InputError, MissingPackageError, TimeAxisError
 from xsm.options import get_option
 from xsm.progress import bar

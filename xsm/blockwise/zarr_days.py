@@ -12,7 +12,8 @@ import xarray as xr
 
 from xsm.blockwise.writer_lock import only_writer
 from xsm.blockwise.zarr import consolidate, open_store
-from xsm.blockwise.zarr_log import LOG, dimension_names
+from xsm.blockwise.zarr_log import dimension_names
+from xsm.conventions.write_log import LOG
 from xsm.errors import InputError
 
 APPENDING = "xsm_append_log"  # group whose attribute has the days that the store had before

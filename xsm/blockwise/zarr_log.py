@@ -18,9 +18,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-LOG = "xsm_write_log"  # name of the group
+from xsm.conventions.write_log import COMPLETE, CREATED, LOG
+
 CHECKSUMS = "checksums"
-CREATED, COMPLETE = "created", "complete"
 
 Region = Mapping[Any, slice]
 
@@ -107,11 +107,6 @@ def with_dimensions(group: Any, *names: str) -> dict[str, Any]:
     if group.metadata.zarr_format == 2:
         return {"attributes": {"_ARRAY_DIMENSIONS": list(names)}}
     return {"dimension_names": names}
-
-
-def is_incomplete(groups: Mapping[Any, Mapping[Any, Any]]) -> bool:
-    """Whether a store, by the attributes of its groups, lacks regions."""
-    return LOG in groups and not groups[LOG].get(COMPLETE)
 
 
 def checksum(store: Any, names: Iterable[str], region: Region) -> int:

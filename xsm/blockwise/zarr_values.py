@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.blockwise.zarr_log import LOG, with_dimensions
+from xsm.blockwise.zarr_log import with_dimensions
+from xsm.conventions.write_log import LOG
 
 VALUES = "values"  # name of their group, in the log
 

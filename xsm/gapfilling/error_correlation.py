@@ -92,7 +92,7 @@ def network_alone() -> Calibration:
     weights[:, NETWORK] = 1.0
     none = Covariance(0.0, 0.0, 0.0, 0.0, 0.0)
     rmse = np.full(len(METHODS) + 1, np.nan)
-    between = SpatialCorrelation(0.0, 1.0)
+    between = SpatialCorrelation()
     return Calibration(weights, np.ones(CLASSES), (none, none), between, rmse, 0)
 
 

@@ -67,7 +67,7 @@ WHOLE_VALUES = 1_000_000  # of a record that is its own sample
 SAMPLE_DAYS = 120
 SAMPLE_CELLS = 40  # rows and columns
 SAMPLES = 2, 8  # windows of a larger record
-BOXES = 8  # in a round: one season or place says little about a record
+BOXES = 8  # one season or place says little about a record
 BOXES_FRACTION = 0.25  # of a window, at most
 HIDDEN_DAYS = 20  # at least, in a round
 HIDDEN_VALUES = 4_000, 200_000  # from which a round hides some, of all samples
@@ -234,8 +234,8 @@ class Calibration:
     @classmethod
     def from_vector(cls, vector: NDArray[np.float64]) -> Calibration:
         """The inverse of :meth:`to_vector`."""
-        size, fields = len(METHODS), len(Covariance._fields)
-        ends = np.cumsum([CLASSES * size, CLASSES, fields, fields, 2, size + 1])
+        size = len(METHODS)
+        ends = np.cumsum([CLASSES * size, CLASSES, *FIELDS, size + 1])
         weights, factor, first, second, between, rmse, number = np.split(np.asarray(vector), ends)
         about = Covariance(*map(float, first)), Covariance(*map(float, second))
         correlation = SpatialCorrelation(*map(float, between))
@@ -273,7 +273,8 @@ class Calibration:
 
 
 NAMES = {"temporal_climatology": "temporal on climatology", "space_time": "space-time"}
-VECTOR = CLASSES * len(METHODS) + CLASSES + 2 * len(Covariance._fields) + 2 + len(METHODS) + 2
+FIELDS = [len(kind._fields) for kind in (Covariance, Covariance, SpatialCorrelation)]
+VECTOR = CLASSES * len(METHODS) + CLASSES + sum(FIELDS) + len(METHODS) + 2
 
 
 @dataclass
@@ -322,11 +323,12 @@ def calibrate(
         (covariance_sums(parts[n], calendars[n]) for n in used), np.zeros((2, *_sums_shape()))
     )
     about = covariances(sums)
-    correlation = SpatialCorrelation(0.0, 1.0)
+    correlation = SpatialCorrelation()
     if used:
         between = [cross_covariance_sums(parts[n] - cell_mean(parts[n])) for n in used]
         correlation = fit_spatial_correlation(np.sum(between, axis=0), about[0])
     rounds: list[Hidden] = []
+    boxes = sum(of[n].boxes for n in used)
     compared: Predict | None = predict
     for number in range(ROUNDS):
         for n in used:
@@ -339,7 +341,8 @@ def calibrate(
         total = _joined(rounds)
         if total is None:
             continue
-        if total.observed.size >= ENOUGH or _network_is_best(total):
+        several = (number + 1) * boxes >= BOXES
+        if total.observed.size >= ENOUGH or (several and _network_is_best(total)):
             break
         if _network_is_worst(total):
             compared = None  # the others are cheap

@@ -7,30 +7,39 @@ Their best linear estimate uses both (simple kriging; Gandin, 1963; Cressie and 
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from xsm.gapfilling.temporal_interpolation import PRIOR_DAYS, Covariance
 from xsm_kernels import compile_loop, compile_once, run_in_threads
 
 REACH_DAYS, REACH_CELLS = 12, 2  # of observations from the value that they estimate
-NEIGHBOURS = 20  # observations, those with the largest covariance
+NEIGHBOURS = 48  # observations, those with the largest covariance
 OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))  # rows and columns between two cells
 LAGS = (0, 1, 2, 3, 4, 6, 8)  # days, of the covariance between two cells
 LENGTHS = (0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)  # cells
+MOST_COMMON = 0.99  # correlation of cells without a distance; the rest is of each alone
 LEAST = 0.01  # covariance of an observation that is used, as a fraction of the variance
 
 Floats = NDArray[np.floating]
 
 
 class SpatialCorrelation(NamedTuple):
-    """Correlation of the signals of two cells: ``common * exp(-d / length)`` at d cells."""
+    """Correlation between two cells of the fast and of the slow part of their signals.
 
-    common: float
-    length: float
+    ``fast * exp(-d / fast_length)`` at d > 0 cells, and so for the slow part. By default cells are
+    independent.
+    """
+
+    fast: float = 0.0
+    fast_length: float = 1.0
+    slow: float = 0.0
+    slow_length: float = 1.0
 
 
 def cross_covariance_sums(departures: Floats) -> NDArray[np.float64]:
@@ -68,7 +77,11 @@ def cross_covariance_sums(departures: Floats) -> NDArray[np.float64]:
 def fit_spatial_correlation(
     sums: NDArray[np.float64], covariance: Covariance
 ) -> SpatialCorrelation:
-    """Fit the correlation between cells, by weighted least squares.
+    """Fit the correlations between cells, by weighted least squares.
+
+    Rain differs over shorter distances than the climate of a month, so each part of the signal has
+    a correlation of its own: the covariance is a sum of products (De Iaco et al., 2001, doi
+    10.1016/S0167-7152(00)00200-5).
 
     Parameters
     ----------
@@ -79,20 +92,21 @@ def fit_spatial_correlation(
     """
     pairs = sums[..., 1]
     if not pairs.any():
-        return SpatialCorrelation(0.0, LENGTHS[0])
-    rho = sums[..., 0] / np.maximum(pairs, 1)
-    in_time = _in_time(covariance, np.array(LAGS))
+        return SpatialCorrelation()
+    weight = np.sqrt(pairs).ravel()
+    rho = weight * (sums[..., 0] / np.maximum(pairs, 1)).ravel()
     distance = np.hypot(*np.array(OFFSETS).T)
-    best, lowest = SpatialCorrelation(0.0, LENGTHS[0]), float((pairs * rho**2).sum())
-    for length in LENGTHS:
-        shape = np.exp(-distance / length)[:, None] * in_time
-        norm = float((pairs * shape**2).sum())
-        if norm <= 0:
-            continue
-        common = float(np.clip((pairs * shape * rho).sum() / norm, 0.0, 0.99))
-        loss = float((pairs * (rho - common * shape) ** 2).sum())
+    fast, slow = (
+        [weight * np.outer(np.exp(-distance / length), part).ravel() for length in LENGTHS]
+        for part in _in_time(covariance, np.array(LAGS))
+    )
+    best, lowest = SpatialCorrelation(), float(rho @ rho)
+    for (i, one), (j, other) in product(enumerate(fast), enumerate(slow)):
+        shapes = np.stack([one, other], axis=1)
+        common = np.minimum(nnls(shapes, rho)[0], MOST_COMMON)
+        loss = float(np.sum((rho - shapes @ common) ** 2))
         if loss < lowest - 1e-9:
-            best, lowest = SpatialCorrelation(common, length), loss
+            best, lowest = SpatialCorrelation(common[0], LENGTHS[i], common[1], LENGTHS[j]), loss
     return best
 
 
@@ -120,10 +134,10 @@ def interpolate_in_space_and_time(
 
     Notes
     -----
-    With the covariance ``k = (g_fast phi_fast^l + g_slow phi_slow^l) c(d)`` of standardised signals
-    l days and d cells apart, c(0) = 1, and white noise of variance ``n = 1 - g_fast - g_slow``, the
-    estimate from the observations y is ``k' (K + n I)^-1 y``. The observations are the 20 with the
-    largest covariance within 12 days and 2 rows and columns.
+    With the covariance ``k = g_fast phi_fast^l c_fast(d) + g_slow phi_slow^l c_slow(d)`` of
+    standardised signals l days and d cells apart, c(0) = 1, and white noise of variance
+    ``n = 1 - g_fast - g_slow``, the estimate from the observations y is ``k' (K + n I)^-1 y``. The
+    observations are the 48 with the largest covariance within 12 days and 2 rows and columns.
     """
     scaled, std = _standardised(departures, covariance.variance)
     estimate, error = (np.full(departures.shape, np.nan, np.float32) for _ in range(2))
@@ -131,10 +145,8 @@ def interpolate_in_space_and_time(
     padded = np.pad(scaled, [(r, r) for r in reach], constant_values=np.nan)
     noise = max(1.0 - covariance.fast - covariance.slow, 1e-3)
     offsets = _offsets(*(min(r, n - 1) for r, n in zip(reach, departures.shape, strict=True)))
-    in_time = _in_time(covariance, np.arange(2 * REACH_DAYS + 1))
-    in_space = _in_space(correlation, 2 * REACH_CELLS + 1)
-    days, rows, columns = abs(offsets.T)
-    at_offset = in_time[days] * in_space[rows, columns]
+    of_signal = _covariance(covariance, correlation, 2 * REACH_DAYS + 1, 2 * REACH_CELLS + 1)
+    at_offset = of_signal[tuple(abs(offsets.T))]
     order = np.argsort(-at_offset, kind="stable")
     order = order[: max(np.count_nonzero(at_offset > LEAST), 1)]
     offsets, at_offset = offsets[order], at_offset[order]
@@ -144,7 +156,7 @@ def interpolate_in_space_and_time(
     weighted, explained = np.empty((2, here.size))
     run_in_threads(
         kriging_loop(), here.size, padded.ravel(), here, offsets @ strides, at_offset, offsets,
-        in_time, in_space, noise, min(NEIGHBOURS, len(offsets)), weighted, explained,
+        of_signal, noise, min(NEIGHBOURS, len(offsets)), weighted, explained,
     )  # fmt: skip
     scale = std[positions[1:]]
     estimate[positions] = scale * weighted
@@ -153,10 +165,16 @@ def interpolate_in_space_and_time(
     return estimate, error
 
 
-@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+# sums in any order, so that they are vectors
+@njit(
+    nogil=True,
+    error_model="numpy",
+    no_cfunc_wrapper=True,
+    fastmath={"contract", "nsz", "reassoc"},
+)
 def _krige(
-    scaled, here, steps, at_offset, offsets, in_time, in_space, noise, most, weighted, explained,
-    start, stop,
+    scaled, here, steps, at_offset, offsets, of_signal, noise, most, weighted, explained, start,
+    stop,
 ):  # fmt: skip
     """Best linear estimates from the nearest observations, and the variance that they explain.
 
@@ -171,8 +189,8 @@ def _krige(
         Covariance of the signal with that at the estimated value.
     offsets : ndarray of int64, (O, 3)
         Days, rows and columns of `steps`.
-    in_time, in_space : ndarray of float64, (days,) and (rows, columns)
-        Factors of the covariance of two observations.
+    of_signal : ndarray of float64, (days, rows, columns)
+        Covariance of two observations so far apart, without noise.
     noise : float
         Variance of the noise of an observation.
     most : int
@@ -202,14 +220,14 @@ def _krige(
             t, r, c = offsets[used[i]]
             for j in range(i):
                 day, height, width = offsets[used[j]]
-                total = in_time[abs(t - day)] * in_space[abs(r - height), abs(c - width)]
+                total = of_signal[abs(t - day), abs(r - height), abs(c - width)]
                 other = lower[j]
                 for k in range(j):
                     total -= row[k] * other[k]
                 row[j] = total / other[j]
                 y[i] -= row[j] * y[j]
                 z[i] -= row[j] * z[j]
-            total = in_time[0] * in_space[0, 0] + noise
+            total = of_signal[0, 0, 0] + noise
             for k in range(i):
                 total -= row[k] * row[k]
             row[i] = np.sqrt(total)
@@ -224,12 +242,12 @@ def kriging_loop() -> Any:
     """The compiled loop over values to estimate."""
     position, number, values = types.int64, types.float64, types.float64[::1]
     positions = types.Array(types.int64, 1, "C", readonly=True)
-    plane = types.Array(number, 2, "C", readonly=True)
+    table = types.Array(number, 3, "C", readonly=True)
     line = types.Array(number, 1, "C", readonly=True)
     signature = types.void(
         types.Array(types.float32, 1, "C", readonly=True), positions, positions, line,
-        types.Array(types.int64, 2, "C", readonly=True), line, plane,
-        number, position, values, values, position, position,
+        types.Array(types.int64, 2, "C", readonly=True), table, number, position, values, values,
+        position, position,
     )  # fmt: skip
     return compile_loop(_krige, signature)
 
@@ -240,16 +258,26 @@ def _offsets(*reach: int) -> NDArray[np.intp]:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def _in_time(covariance: Covariance, lag: NDArray[np.integer]) -> NDArray[np.float64]:
-    fast = covariance.fast * covariance.phi_fast**lag
-    return np.asarray(fast + covariance.slow * covariance.phi_slow**lag)
+def _in_time(
+    covariance: Covariance, lag: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Autocovariance of the fast and of the slow part of the signal."""
+    days = np.asarray(lag, np.float64)
+    fast = covariance.fast * covariance.phi_fast**days
+    return fast, covariance.slow * covariance.phi_slow**days
 
 
-def _in_space(correlation: SpatialCorrelation, size: int) -> NDArray[np.float64]:
-    """Correlation of the signals of cells some rows and columns apart, (size, size)."""
-    distance = np.hypot(*np.indices((size, size)))
-    between = correlation.common * np.exp(-distance / correlation.length)
-    return np.where(distance == 0, 1.0, between)
+def _covariance(
+    covariance: Covariance, correlation: SpatialCorrelation, days: int, cells: int
+) -> NDArray[np.float64]:
+    """Covariance of two signals some days, rows and columns apart, (days, cells, cells)."""
+    distance = np.hypot(*np.indices((cells, cells)))
+    fast, slow = (
+        np.where(distance == 0, 1.0, common * np.exp(-distance / length))
+        for common, length in (correlation[:2], correlation[2:])
+    )
+    of_fast, of_slow = _in_time(covariance, np.arange(days))
+    return of_fast[:, None, None] * fast + of_slow[:, None, None] * slow
 
 
 def _standardised(

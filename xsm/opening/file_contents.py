@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from xsm.blockwise.zarr_log import is_incomplete
+from xsm.conventions.write_log import is_incomplete
 from xsm.errors import InputError
 from xsm.opening.sources import Source
 
