@@ -244,8 +244,13 @@ def test_unfit_uncertainty_in_the_way_is_an_error(record):
 
 
 def test_filled_twice_is_an_error_that_says_so(record):
-    with pytest.raises(InputError, match=f"already has a variable '{FLAG}'.*drop_vars"):
-        record.sm.gapfill().sm.gapfill()
+    filled = record.sm.gapfill()
+    with pytest.raises(InputError, match=f"is filled already.*'{FLAG}'") as error:
+        filled.sm.gapfill()
+    advised = eval(str(error.value).partition("alone: ")[2][:-1], {"ds": filled})
+    xr.testing.assert_equal(advised.sm.gapfill(), filled)
+    with pytest.raises(InputError, match=f"already has a variable '{FLAG}'.*Drop or rename"):
+        record.assign({FLAG: xr.zeros_like(record[SM])}).sm.gapfill()
 
 
 # bad input

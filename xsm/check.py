@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.cf import check_unfilled
 from xsm.conventions.grid import coordinate, layout_of, time_of
 from xsm.conventions.groups import soil_moisture_groups
 from xsm.conventions.products import recognise
@@ -182,14 +183,11 @@ def _check_screening(da: xr.DataArray, ds: xr.Dataset | None, table: _Table) -> 
 
 
 def _check_output(da: xr.DataArray, ds: xr.Dataset | None, table: _Table) -> None:
-    flag = f"{da.name}_flag"
-    if ds is not None and flag in ds:
-        table.add(
-            "output",
-            REFUSED,
-            f"the Dataset already has a variable {flag!r}, which gapfill writes",
-            f'It looks filled. Drop or rename it first: ds.drop_vars("{flag}").',
-        )
+    if ds is not None:
+        try:
+            check_unfilled(ds, str(da.name))
+        except XsmError as error:
+            table.refuse("output", error)
 
 
 def _check_chunks(da: xr.DataArray, table: _Table) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.cf import call_text, filled_dataset
+from xsm.conventions.cf import call_text, check_unfilled, filled_dataset
+from xsm.conventions.filled import warn_without_flag
 from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.conventions.time_axis import gap_days
@@ -194,6 +195,8 @@ def gapfill(
             "a background. A field such as a reanalysis may be one of the predictors."
         )
     record = gridded_record(obj, var, consecutive=True)
+    check_unfilled(obj, record.name)  # before any work
+    warn_without_flag(record.da, record.ds)
     if samples is not None:
         check_samples(obj, record, samples, seed)
     network = load_model(model)

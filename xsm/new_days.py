@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from xsm.blockwise.zarr_days import GrowingStore
-from xsm.conventions.cf import OBSERVED
+from xsm.conventions.cf import FILL_MODEL
+from xsm.conventions.filled import observed_values
 from xsm.conventions.record import gridded_record
 from xsm.errors import InputError
 from xsm.gapfill import gapfill
@@ -27,8 +28,8 @@ def record_statistics(obj: xr.Dataset | xr.DataArray, *, var: str | None = None)
     Parameters
     ----------
     obj : Dataset or DataArray
-        As for :func:`xsm.gapfill`, without other dimensions than time and space. Dask arrays are
-        read four times, block by block.
+        As for :func:`xsm.gapfill`, without other dimensions than time and space; of a filled record
+        the observed values. Dask arrays are read four times, block by block.
     var : str, optional
         The variable, where neither a standard name nor a known product tells.
 
@@ -56,7 +57,7 @@ def record_statistics(obj: xr.Dataset | xr.DataArray, *, var: str | None = None)
             "element, such as .isel."
         )
     positions, dates = positions_and_dates(record.axis.numbers)
-    values: Any = record.variable.valid(record.da.data)
+    values: Any = record.variable.valid(observed_values(record.da, record.ds).data)
     planes, cycle = statistics_of_record(
         values, record.variable.to_m3m3_factor, positions, dates, record.layout.wrap
     )
@@ -130,20 +131,21 @@ def append_zarr(
     store = GrowingStore(path, name, time)
     days = network.halo[0]
     with store.open() as stored:
-        if (by := stored[name].attrs.get("gapfill_model")) != identity:
+        if (by := stored[name].attrs.get(FILL_MODEL)) != identity:
             raise InputError(
                 f"path={str(path)!r} was filled by the model {by}, not by {identity}: choose "
                 "model=, or fill the whole record anew."
             )
         store.check_new(new.variable.da)
-        observed = stored[name].where(stored[f"{name}_flag"] == OBSERVED)
+        observed = observed_values(stored[name], stored)
         if statistics is None:
             statistics = record_statistics(observed.to_dataset(), var=name)
         before = observed.isel({time: slice(-2 * days, None)}).load()
         redone = min(days, stored.sizes[time])
     units = new.variable.da.attrs.get("units", before.attrs.get("units"))
+    added = observed_values(new.variable.da, obj if isinstance(obj, xr.Dataset) else None)
     joined = xr.concat(
-        [before, new.variable.da.drop_encoding().astype(before.dtype)],
+        [before, added.drop_encoding().astype(before.dtype)],
         time,
         join="exact",
         coords="minimal",

@@ -43,6 +43,7 @@ FILL_FLAGS = (
     "filled_by_background",
 )
 
+FILL_MODEL = "gapfill_model"  # attribute of a filled variable
 SAMPLE = "sample"  # dimension of the samples of a fill
 
 ESTIMATED, MISSING_INPUT, FROZEN, NO_INPUT, NOT_SOIL, REGIONAL = range(6)
@@ -96,12 +97,8 @@ def filled_dataset(
     name = str(da.name or UNNAMED)
     filled, uncertainty, flag = arrays
     companions = _companions(name, uncertainty is not None)
+    check_unfilled(obj, name)
     ds = obj.copy(deep=False) if isinstance(obj, xr.Dataset) else da.coords.to_dataset()
-    if isinstance(obj, xr.Dataset) and companions[-1] in ds:
-        raise InputError(
-            f"the Dataset already has a variable {companions[-1]!r}, which gapfill writes: it "
-            f'looks filled. Drop or rename it first: ds.drop_vars("{companions[-1]}").'
-        )
     unused_range = declared_values(da)[:2] != variable.declared[:2]  # of another unit
     stored = storage_of(
         name,
@@ -116,7 +113,7 @@ def filled_dataset(
     ancillary = [n for n in str(da.attrs.get("ancillary_variables", "")).split() if n in ds]
     ancillary += [c for c in companions if c not in ancillary]
     values.attrs["ancillary_variables"] = " ".join(ancillary)
-    values.attrs["gapfill_model"] = identity
+    values.attrs[FILL_MODEL] = identity
     if hidden_rmse is not None:
         values.attrs["gapfill_hidden_rmse"] = hidden_rmse
     if background is not None:
@@ -284,8 +281,37 @@ def call_text(function: str, first: str, options: Mapping[str, Any]) -> str:
     return f"{function}({first}{shown})"
 
 
+def flag_name(name: str) -> str:
+    """Name of the flag that says where the values of a variable are from."""
+    return f"{name}_flag"
+
+
+def is_filled(ds: xr.Dataset | None, name: str) -> bool:
+    """Whether the variable `name` is the result of ``gapfill``, by its flag."""
+    flag = None if ds is None else ds.get(flag_name(name))
+    return flag is not None and FILL_FLAGS[1] in str(flag.attrs.get("flag_meanings", "")).split()
+
+
+def check_unfilled(obj: xr.Dataset | xr.DataArray, name: str) -> None:
+    """Raise an InputError if `obj` has a variable of the name of the flag of a fill."""
+    flag = flag_name(name)
+    if not isinstance(obj, xr.Dataset) or flag not in obj.variables:
+        return
+    if is_filled(obj, name):
+        raise InputError(
+            f"{name} is filled already: the Dataset has a variable {flag!r}, which gapfill writes. "
+            "To fill it anew, keep its observed values alone: "
+            f'ds.assign({{"{name}": ds["{name}"].where(ds["{flag}"] == 0)}}).drop_vars("{flag}").'
+        )
+    raise InputError(
+        f"the Dataset already has a variable {flag!r}, which gapfill writes. Drop or rename it "
+        f'first: ds.drop_vars("{flag}").'
+    )
+
+
 def _companions(name: str, uncertainty: bool) -> list[str]:
-    return [f"{name}_uncertainty", f"{name}_flag"] if uncertainty else [f"{name}_flag"]
+    flag = flag_name(name)
+    return [f"{name}_uncertainty", flag] if uncertainty else [flag]
 
 
 def _with_pint(array: Any, variable: SoilMoistureVariable) -> Any:

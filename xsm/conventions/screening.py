@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.cf import FILL_FLAGS, call_text, history_line, with_attrs
+from xsm.conventions.cf import call_text, history_line, is_filled, with_attrs
 from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.products import PRODUCTS, Product, product_row, recognise
 from xsm.conventions.quality_rules import QualityRule
@@ -154,11 +154,6 @@ def _check_object(ds: Any) -> None:
             "Dataset that it is from."
         )
     raise InputError(f"obj is a {type(ds).__name__}: expected an xarray Dataset.")
-
-
-def is_filled(ds: xr.Dataset, name: str) -> bool:
-    """Whether the variable `name` is the result of ``gapfill``."""
-    return FILL_FLAGS[1] in _meanings(ds.get(f"{name}_flag"))
 
 
 def _rules(row: Product, quality: str | Sequence[str]) -> tuple[QualityRule, ...]:

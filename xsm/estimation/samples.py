@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.align import coordinate_of_cells, match_labels, on_days
 from xsm.conventions.daily import daily_values
+from xsm.conventions.filled import observed_values
 from xsm.conventions.grid import time_of
 from xsm.conventions.predictors import find_predictors
 from xsm.conventions.products import POSITION, predictor_spec, repeat_cycle_of
@@ -169,18 +170,18 @@ def check_whole(numbers: Mapping[str, tuple[Any, int]]) -> None:
 
 
 def _find_target(ds: xr.Dataset, target: str | xr.DataArray) -> tuple[xr.DataArray, xr.Dataset]:
-    """The target, and the Dataset without it."""
+    """The target, of a filled one its observed values, and the Dataset without it."""
     if not isinstance(ds, xr.Dataset):
         raise InputError(f"the predictors are a {type(ds).__name__}: expected a Dataset.")
     if isinstance(target, xr.DataArray):
-        return target.rename(target.name or "target"), ds
+        return observed_values(target.rename(target.name or "target"), None), ds
     if not isinstance(target, str) or target not in ds.data_vars:
         shown = repr(target) if isinstance(target, str) else f"<{type(target).__name__}>"
         raise InputError(
             f"target={shown} is no variable of the predictors; expected one of "
             f"{[str(n) for n in ds.data_vars]}, or a DataArray."
         )
-    return ds[target], ds.drop_vars(target)
+    return observed_values(ds[target], ds), ds.drop_vars(target)
 
 
 def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:

@@ -8,10 +8,10 @@ from typing import Any
 
 import xarray as xr
 
-from xsm.conventions.cf import CONVENTIONS, call_text, history_line
+from xsm.conventions.cf import CONVENTIONS, call_text, history_line, is_filled
 from xsm.conventions.products import RECORD_OF, product_row
 from xsm.conventions.products import recognise as recognise_product
-from xsm.conventions.screening import RECOMMENDED, is_filled, screen
+from xsm.conventions.screening import RECOMMENDED, screen
 from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.daily_record import Piece, join, to_days
 from xsm.opening.file_contents import read_contents

@@ -79,8 +79,8 @@ def fit_estimator(
         with every `stride`-th cell only.
     target : str or DataArray
         Soil moisture with a unit, on the same cells; NaN where missing. Its name if it is a
-        variable of `predictors`. It may cover only some of the days. A cell that is there twice
-        counts twice, and excludes a local part.
+        variable of `predictors`; of a filled one, with its flags, the observed values. It may cover
+        only some of the days. A cell that is there twice counts twice, and excludes a local part.
     path : str or Path, optional
         Where to save the model, for ``estimate(model=path)``.
     model : str or sequence of str, optional

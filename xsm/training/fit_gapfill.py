@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.blockwise.tiling import DailyArray
+from xsm.conventions.filled import observed_values
 from xsm.conventions.record import gridded_record
 from xsm.errors import InputError
 from xsm.estimation.samples import check_whole
@@ -51,7 +52,7 @@ def fit_gapfill(
     Parameters
     ----------
     obj : Dataset or DataArray
-        As for :func:`xsm.gapfill`. Loaded into memory.
+        As for :func:`xsm.gapfill`; of a filled one the observed values. Loaded into memory.
     path : str or Path, optional
         Where to save the model (``.safetensors`` and ``.json``), for ``gapfill(model=path)``.
     var : str, optional
@@ -143,7 +144,8 @@ def fit_gapfill(
 def _records(obj: Any, var: str | None) -> tuple[list[NDArray[np.float32]], str, bool]:
     """Records (T, H, W) with all days, m3 m-3; their title; whether columns go around the globe."""
     record = gridded_record(obj, var, consecutive=True)
-    data, factor = record.variable.valid(record.da.values), record.variable.to_m3m3_factor
+    observed = observed_values(record.da, record.ds)
+    data, factor = record.variable.valid(observed.values), record.variable.to_m3m3_factor
     records = []
     for index in np.ndindex(data.shape[:-3]):
         every_day = DailyArray(data[index], factor, record.axis.numbers, record.layout.wrap)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,9 +14,9 @@ import xsm.metrics as statistics
 from xsm.baselines import baseline
 from xsm.baselines.gridded_values import cell_mean
 from xsm.conventions.ancillary import grid_field
-from xsm.conventions.cf import OBSERVED, with_attrs
+from xsm.conventions.cf import with_attrs
+from xsm.conventions.filled import observed_values
 from xsm.conventions.record import GriddedRecord
-from xsm.conventions.screening import is_filled
 from xsm.conventions.variables import UNITS, to_m3m3
 from xsm.errors import InputError
 from xsm.gapfilling.gap_patterns import sample_gaps
@@ -30,8 +29,6 @@ from xsm.validation.edge_discontinuity import EdgeDifferences
 from xsm.validation.reference_options import GapOptions
 from xsm.validation.scoring import ScoreOptions, score_pairs
 from xsm.validation.strata import Stratum, StratumContext, build_strata
-
-logger = logging.getLogger(__name__)
 
 # fraction of the observed cells that a realization hides
 FRACTIONS = {"block": 0.025, "swath": 0.02, "cell": 0.005}
@@ -191,11 +188,7 @@ def _patch_maps(
 
 def _in_memory(record: GriddedRecord) -> Values:
     """The observations of the record (T, H, W) as float32 in m3 m-3."""
-    da = record.da
-    if record.ds is not None and is_filled(record.ds, record.name):
-        flag = record.ds[f"{record.name}_flag"]
-        logger.info("%s is filled: its observed values alone are hidden and scored", record.name)
-        da = da.where(flag == OBSERVED).transpose(*da.dims).assign_attrs(da.attrs)
+    da = observed_values(record.da, record.ds)
     values = np.asarray(to_m3m3(da, record.variable).values, np.float32)
     return np.where(np.isfinite(values), values, np.float32(np.nan))
 

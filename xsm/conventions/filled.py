@@ -1,0 +1,50 @@
+"""A filled record as input: which of its values were observed."""
+
+from __future__ import annotations
+
+import logging
+
+import xarray as xr
+
+from xsm.conventions.cf import FILL_MODEL, OBSERVED, flag_name, is_filled, with_attrs
+from xsm.conventions.variables import UNNAMED
+
+logger = logging.getLogger(__name__)
+
+
+def observed_values(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray:
+    """The record with missing values where ``gapfill`` filled it; as lazy as it came.
+
+    Parameters
+    ----------
+    da : DataArray
+    ds : Dataset or None
+        Which it belongs to, and which holds the flags of the fill.
+
+    Returns
+    -------
+    DataArray
+        `da` itself if it is not filled. A warning of the logger ``xsm`` says if the flags of a
+        filled record are missing: then all values count as observed.
+    """
+    name = str(da.name or UNNAMED)
+    if ds is None or not is_filled(ds, name):
+        warn_without_flag(da, ds)
+        return da
+    logger.info("%s is filled: its observed values alone are used", name)
+    flag = ds[flag_name(name)]
+    flag = flag.squeeze([dim for dim in flag.dims if dim not in da.dims], drop=True)
+    observed = da.where(flag == OBSERVED).transpose(*da.dims)
+    return with_attrs(observed, **{k: v for k, v in da.attrs.items() if k != FILL_MODEL})
+
+
+def warn_without_flag(da: xr.DataArray, ds: xr.Dataset | None) -> None:
+    """Warn of a record that was filled and has lost the flags that tell which values were."""
+    name = str(da.name or UNNAMED)
+    if FILL_MODEL in da.attrs and not is_filled(ds, name):
+        logger.warning(
+            "%s was filled (attribute %s), and %r is not beside it: all its values count as "
+            "observed. Unless the filled ones were set to missing, pass the Dataset that gapfill "
+            "returned.",
+            *(name, FILL_MODEL, flag_name(name)),
+        )
