@@ -90,6 +90,15 @@ def test_a_dataset_of_predictors_and_the_record_among_them(world, filled):
     np.testing.assert_array_equal(out[SM].values, filled[SM].values)
 
 
+def test_what_belongs_to_the_record_is_no_predictor(world, filled):
+    ds, _ = world
+    belonging = ds.assign({UNC: ds[SM] / 10, FLAG: ds[SM] * 0 + 1, "quality": ds[SM] + 1})
+    belonging[SM].attrs["ancillary_variables"] = "quality"
+    out = belonging[SM].sm.gapfill(predictors=belonging, calibrate=False)
+    np.testing.assert_array_equal(out[SM].values, filled[SM].values)
+    assert out[SM].attrs["gapfill_background"] == "estimates from rain, elevation"
+
+
 def test_a_record_in_percent(world, filled):
     ds, _ = world
     ds = ds.assign({SM: (100 * ds[SM]).assign_attrs(units="%")})
@@ -208,7 +217,8 @@ BAD = {
     "a number": (lambda ds: 5, InputError, "predictors is a int"),
     "unknown name": (lambda ds: ["snow"], InputError, r"\['snow'\] are no variables"),
     "the record": (lambda ds: SM, InputError, "are no variables beside soil_moisture"),
-    "nothing": (lambda ds: [], InputError, "expected a Dataset, or names"),
+    "nothing": (lambda ds: [], InputError, "predictors is empty: expected a Dataset, or names"),
+    "numbers": (lambda ds: ["rain", 3], InputError, r"predictors holds \[3\]: expected a Dataset"),
 }  # fmt: skip
 
 

@@ -299,14 +299,23 @@ def _background(
 ) -> tuple[Background | None, str | None]:
     """The background of a record in its working order, and what it is; None without one."""
     if predictors is not None:
-        from xsm.predicted_background import predicted_background, predictor_dataset
+        from xsm.predicted_background import (
+            predicted_background,
+            predictor_dataset,
+            used_variables,
+        )
 
         ds = predictor_dataset(predictors, record)
-        names = ", ".join(str(name) for name in ds.data_vars if name != record.name)
+        names = ", ".join(used_variables(ds, record))
         estimated = predicted_background(ds, record, device=device, progress=progress)
         return estimated, f"estimates from {names}"
     if background is None:
         return None, None
+    if isinstance(background, str) and background == record.name:
+        raise InputError(
+            f"background={background!r} is the record itself: expected a field without gaps that "
+            "is independent of it, such as a reanalysis, or leave it out."
+        )
     from xsm.conventions.regrid import has_uncertainty, on_record, uncertainty_on_record
     from xsm.gapfilling.background import Background
 

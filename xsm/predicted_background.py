@@ -39,9 +39,11 @@ def predictor_dataset(predictors: Any, record: GriddedRecord) -> xr.Dataset:
     names = [predictors] if isinstance(predictors, str) else predictors
     listed = isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
     if not listed or not names:
+        what = f"is a {type(predictors).__name__}"
+        if isinstance(names, Sequence):
+            what = "is empty" if not names else f"holds {[n for n in names if type(n) is not str]}"
         raise InputError(
-            f"predictors is a {type(predictors).__name__}: expected a Dataset, or names of "
-            "variables of the record's Dataset."
+            f"predictors {what}: expected a Dataset, or names of variables of the record's Dataset."
         )
     own = [] if record.ds is None else [str(name) for name in record.ds.data_vars]
     others = [name for name in own if name != record.name]
@@ -52,6 +54,23 @@ def predictor_dataset(predictors: Any, record: GriddedRecord) -> xr.Dataset:
         )
     assert record.ds is not None
     return record.ds[list(names)]
+
+
+def used_variables(predictors: xr.Dataset, record: GriddedRecord) -> list[str]:
+    """Names of the variables of a Dataset that become predictors."""
+    from xsm.conventions.predictors import recognised_variables
+    from xsm.estimation.predictor_choice import choose_predictors
+
+    recognised = recognised_variables(predictors)
+    used = {recognised.get(n, n) for n in choose_predictors(predictors, _target(record), None)}
+    return [str(name) for name in predictors.data_vars if str(name) in used]
+
+
+def _target(record: GriddedRecord) -> xr.DataArray:
+    """A record as the target of a fit, with the names of the variables that belong to it."""
+    target = to_m3m3(record.da, record.variable).rename(record.name)
+    belonging = {k: v for k, v in record.da.attrs.items() if k == "ancillary_variables"}
+    return target.assign_attrs(belonging)
 
 
 def predicted_background(
@@ -94,7 +113,7 @@ def predicted_background(
 
     network("dense").import_for_training()  # before any work, also on Dask
     estimated = partial(_estimated, record=record, device=device, progress=progress)
-    target = to_m3m3(record.da, record.variable).rename(record.name)
+    target = _target(record)
     lazy = target.chunks is not None or any(v.chunks is not None for v in predictors.values())
     if not lazy:
         return Background(*estimated(predictors, target))

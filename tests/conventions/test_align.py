@@ -98,3 +98,15 @@ def test_a_pixel_keeps_its_place():
     whole = estimate(ds, model=model).isel(lat=1, lon=2)
     pixel = estimate(ds.isel(lat=1, lon=2), model=model)
     np.testing.assert_allclose(pixel.soil_moisture, whole.soil_moisture, atol=1e-6)
+
+
+def test_names_of_stations_are_matched_in_any_order():
+    ds = world().stack(station=("lat", "lon")).reset_index("station")
+    ds = ds.assign_coords(station=[f"site {n}" for n in range(ds.sizes["station"])])
+    shuffled = ds["lst"].isel(station=np.random.default_rng(0).permutation(ds.sizes["station"]))
+    for regrid in (None, "linear"):
+        found = find_predictors(ds, ["precipitation", "lst"], {"lst": shuffled}, regrid=regrid)
+        np.testing.assert_array_equal(found.arrays["lst"], ds["lst"])
+        some = {"lst": shuffled[:, :7]}
+        with pytest.raises(GridError, match=r"other station \(site .*, 7\).*\.sel\(station="):
+            find_predictors(ds, ["precipitation", "lst"], some, regrid=regrid)

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from tests.estimation.worlds import world
-from xsm.errors import InputError
+from xsm.errors import GridError, InputError
 from xsm.estimation.samples import check_whole, read_samples
 
 
@@ -106,3 +106,48 @@ def test_a_target_of_its_own_is_matched_by_its_labels_and_read_like_any_record()
     undecoded = ds["soil"].assign_attrs(_FillValue=-9999.0)
     with pytest.raises(InputError, match="soil is not decoded: _FillValue"):
         read_samples(ds.drop_vars("soil"), undecoded, ["lst", "sand"])
+
+
+def test_stations_are_matched_by_their_labels():
+    """In any order, also by names; a target without labels could be of other cells."""
+    ds = world().stack(station=("lat", "lon")).reset_index("station")
+    names = [f"site {n}" for n in range(ds.sizes["station"])]
+    order = np.random.default_rng(0).permutation(len(names))
+    for labelled in (ds.assign_coords(station=names), world().stack(station=("lat", "lon"))):
+        expected = read_samples(labelled, "soil", ["lst", "sand"])
+        x, y = labelled.drop_vars("soil"), labelled["soil"].isel(station=order)
+        found = read_samples(x, y, ["lst", "sand"])
+        np.testing.assert_array_equal(found.y, expected.y)
+        np.testing.assert_array_equal(found.x, expected.x)
+    named = ds.assign_coords(station=names)
+    with pytest.raises(InputError, match=r"predictors.sel\(station=target"):
+        read_samples(named.drop_vars("soil"), named["soil"].isel(station=order[:9]), None)
+
+
+@pytest.mark.parametrize("rows", [slice(None, None, -1), slice(0, 3)])
+def test_a_target_without_labels_is_refused(rows):
+    ds = world()
+    with pytest.raises(GridError, match="target 'soil'.*no coordinate 'lat'.*by their order"):
+        read_samples(ds.drop_vars("soil"), ds["soil"].isel(lat=rows).drop_vars("lat"), None)
+    if rows.step is None:
+        bare = ds.drop_vars(["lat", "lon"])
+        with pytest.raises(GridError, match="target 'soil' has 3 lat, 'lst' has 4"):
+            read_samples(bare.drop_vars("soil"), bare["soil"].isel(lat=rows), None)
+
+
+def test_a_target_of_other_dimensions_is_refused():
+    ds = world()
+    members = xr.concat([ds.drop_vars("soil")] * 2, "member")
+    for x, y in ((members, ds["soil"]), (ds.drop_vars("soil"), ds["soil"].isel(lat=0, lon=0))):
+        with pytest.raises(InputError, match="target 'soil' has the dimensions .* expected the s"):
+            read_samples(x, y, None)
+
+
+def test_a_predictor_that_is_mostly_missing_is_told(caplog):
+    """Such as a constant with the date of its file."""
+    ds = world()
+    dated = ds["sand"].expand_dims(time=ds.time[:1])
+    read_samples(ds, "soil", None)
+    assert "predictor" not in caplog.text
+    read_samples(ds.drop_vars("sand").merge(dated, join="outer"), "soil", None)
+    assert "predictor 'sand' has values on" in caplog.text and "isel(time=0" in caplog.text

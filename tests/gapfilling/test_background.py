@@ -100,10 +100,30 @@ def test_a_background_that_does_not_fit_is_refused(iberia):
         iberia.sm.gapfill(background=later)
 
 
-def test_a_background_with_nothing_in_it_changes_nothing(iberia):
+def test_a_background_with_nothing_in_it_changes_nothing(iberia, caplog):
     nothing = iberia["swvl1"].where(False).assign_attrs(iberia["swvl1"].attrs)
     out, plain = iberia.sm.gapfill(background=nothing), iberia.sm.gapfill()
     np.testing.assert_allclose(out["soil_moisture"], plain["soil_moisture"], atol=1e-6)
+    assert caplog.text.count("background: it has no value on the days and cells") == 1
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 20}])
+def test_a_background_that_is_the_record_is_told(made, caplog, chunks):
+    """Its departures are 0, and so would be the uncertainty."""
+    record, background, _ = made
+    filled = record.to_dataset().sm.gapfill(calibrate=False)
+    ds = record.to_dataset() if chunks is None else record.to_dataset().chunk(chunks)
+    caplog.clear()
+    for given in (filled, 1.5 * filled[SM] + 0.02, record):
+        ds.sm.gapfill(background=given.assign_attrs(units="m3 m-3"), calibrate=False).load()
+        assert caplog.text.count("background: it equals the record wherever") == 1
+        caplog.clear()
+    ds.sm.gapfill(background=background, calibrate=False).load()
+    constant = record.where(record.isnull(), 0.2).to_dataset()
+    constant.sm.gapfill(background=background, calibrate=False)
+    assert "background" not in caplog.text
+    with pytest.raises(InputError, match="background='soil_moisture' is the record itself"):
+        ds.sm.gapfill(background=SM)
 
 
 SM, UNC, FLAG = "soil_moisture", "soil_moisture_uncertainty", "soil_moisture_flag"

@@ -174,7 +174,7 @@ def test_more_bad_input():
         fit_estimator(ds["lst"], "soil", **SMALL)
     with pytest.raises(InputError, match="target=<ndarray>"):
         fit_estimator(bare, ds["soil"].values, **SMALL)
-    with pytest.raises(InputError, match="expected 'time' and no others"):
+    with pytest.raises(InputError, match="expected the same. Rename or select"):
         fit_estimator(bare, ds["soil"][0].assign_attrs(units="1"), **SMALL)
     with pytest.raises(InputError, match="features='lst': expected a list"):
         fit_estimator(ds, "soil", features="lst", **SMALL)

@@ -17,8 +17,9 @@ def match_labels(
 ) -> xr.DataArray | None:
     """`da` at the labels of ``like[dim]``, in their order; None if it lacks some of them.
 
-    Longitudes are compared around the globe. Without labels on either side, `da` itself. With
-    `same_spacing`, labels picked out of a finer grid do not match.
+    Longitudes are compared around the globe, labels that are no numbers, such as names of stations,
+    as they are. Without labels on either side, `da` itself. With `same_spacing`, labels picked out
+    of a finer grid do not match.
     """
     if (
         dim not in da.indexes
@@ -26,6 +27,10 @@ def match_labels(
         or da.indexes[dim].equals(like.indexes[dim])
     ):
         return da
+    if not (_numeric(da, dim) and _numeric(like, dim)):
+        own = da.indexes[dim]
+        index = own.get_indexer(like.indexes[dim]) if own.is_unique else np.array([-1])
+        return None if (index < 0).any() else da.isel({dim: index})
     want = np.asarray(like.indexes[dim], np.float64)
     if is_longitude(like[dim]):
         da = roll_longitude(da, dim, 0.5 * float(want.min() + want.max()))
@@ -39,6 +44,43 @@ def match_labels(
     if np.array_equal(index, np.arange(have.size)):
         return da.assign_coords({dim: like[dim]})
     return da.isel({dim: index}).assign_coords({dim: like[dim]})
+
+
+def check_unlabelled(da: xr.DataArray, dim: str, like: xr.DataArray, what: str) -> None:
+    """Raise a GridError if one of two arrays has no labels, or none has and their sizes differ.
+
+    Parameters
+    ----------
+    da, like : DataArray
+    dim : str
+        One of the dimensions of both, along which one of them has no labels.
+    what : str
+        The name of `da` in the message, such as "predictor 'sand'".
+    """
+    if dim in da.indexes or dim in like.indexes:
+        lacking, labelled = (da, like) if dim in like.indexes else (like, da)
+        raise GridError(
+            f"{what}: {lacking.name!r} has no coordinate {dim!r} and "
+            f"{labelled.name!r} has one: rows and columns are not matched by their order. "
+            f'Assign it, such as .assign_coords({dim}=other["{dim}"]) if they agree.'
+        )
+    if da.sizes[dim] != like.sizes[dim]:
+        raise GridError(
+            f"{what} has {da.sizes[dim]} {dim}, {like.name!r} has "
+            f"{like.sizes[dim]}, and coordinates that tell which is which are lacking: "
+            "bring them on one grid."
+        )
+
+
+def _numeric(da: xr.DataArray, dim: str) -> bool:
+    return da.indexes[dim].dtype.kind in "iuf"
+
+
+def _range_of(da: xr.DataArray, dim: str) -> str:
+    """First and last label and their number, for messages."""
+    index = da.indexes[dim]
+    first, last = (f"{index[n]:g}" if _numeric(da, dim) else str(index[n]) for n in (0, -1))
+    return f"{first} ... {last}, {len(index)}"
 
 
 def coordinate_of_cells(base: xr.DataArray, ds: xr.Dataset, kind: str) -> xr.DataArray | None:
@@ -116,27 +158,16 @@ def on_cells(
         if dim == time:
             continue
         if dim not in da.indexes or dim not in base.indexes:
-            if dim in da.indexes or dim in base.indexes:
-                lacking, labelled = (da, base) if dim in base.indexes else (base, da)
-                raise GridError(
-                    f"predictor {name!r}: {lacking.name!r} has no coordinate {dim!r} and "
-                    f"{labelled.name!r} has one: rows and columns are not matched by their order. "
-                    f'Assign it, such as .assign_coords({dim}=other["{dim}"]) if they agree.'
-                )
-            if da.sizes[dim] != base.sizes[dim]:
-                raise GridError(
-                    f"predictor {name!r} has {da.sizes[dim]} {dim}, {base.name!r} has "
-                    f"{base.sizes[dim]}, and coordinates that tell which is which are lacking: "
-                    "bring them on one grid."
-                )
+            check_unlabelled(da, dim, base, f"predictor {name!r}")
             continue
         matched = match_labels(da, dim, base, same_spacing=True)
-        if matched is None and regrid is None:
-            have, want = da.indexes[dim], base.indexes[dim]
+        numeric = _numeric(da, dim) and _numeric(base, dim)
+        if matched is None and (regrid is None or not numeric):
+            ask = 'bring them on one grid, or ask for it with regrid="linear" or "nearest".'
+            select = f'select those of both, such as .sel({dim}=other["{dim}"]).'
             raise GridError(
-                f"predictor {name!r} has other {dim} ({have[0]:g} ... {have[-1]:g}, {len(have)}) "
-                f"than {base.name!r} ({want[0]:g} ... {want[-1]:g}, {len(want)}): bring them on "
-                'one grid, or ask for it with regrid="linear" or "nearest".'
+                f"predictor {name!r} has other {dim} ({_range_of(da, dim)}) than {base.name!r} "
+                f"({_range_of(base, dim)}): {ask if numeric else select}"
             )
         if matched is None:
             if is_longitude(base[dim]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.align import coordinate_of_cells, match_labels, on_days
+from xsm.conventions.align import check_unlabelled, coordinate_of_cells, match_labels, on_days
 from xsm.conventions.daily import daily_values
 from xsm.conventions.filled import observed_values
 from xsm.conventions.grid import time_of
@@ -29,6 +30,10 @@ from xsm.estimation.predictor_choice import (
     choose_predictors,
     present_position,
 )
+
+logger = logging.getLogger(__name__)
+
+MOSTLY = 0.5  # of the days and cells of the target
 
 
 class Samples(NamedTuple):
@@ -108,10 +113,10 @@ def read_samples(
     predictors = find_predictors(ds, names, mapping)
     base, time = predictors.base, predictors.time
     space = [dim for dim in base.dims if dim != time]
-    if not {time} <= set(y.dims) <= set(base.dims):
+    if set(y.dims) != set(base.dims):
         raise InputError(
             f"target {y.name!r} has the dimensions {y.dims}, the predictors {base.dims}: expected "
-            f"{time!r} and no others. Rename or select."
+            "the same. Rename or select."
         )
     thin = {dim: slice(None, None, stride) for dim in space}
     cells = base.isel(thin).isel({time: 0}, drop=True)
@@ -143,6 +148,7 @@ def read_samples(
     lat, lon = _cell_coordinates(base.isel(thin), ds, space)
     dates = time_of(base, time).values
     check_precipitation(x, rows, predictors.arrays)
+    _warn_of_missing(x, names)
     for f, row in enumerate(rows):
         if row["static"] and predictor_spec(row["name"]) is None and row["name"] not in POSITION:
             if (classes := classes_of(x[:, 0, f])) is not None:
@@ -159,6 +165,19 @@ def read_samples(
         repeat_cycle=repeat_cycle_of(str(y.name), y.attrs),
         cells=with_target,
     )
+
+
+def _warn_of_missing(x: NDArray[np.float32], names: Sequence[str]) -> None:
+    """Warn of predictors (P, T, F) that are missing on most days: a constant with a date is one."""
+    for f, name in enumerate(names):
+        there = float(np.isfinite(x[:, :, f]).mean()) if x.size else 1.0
+        if 0 < there < MOSTLY:
+            logger.warning(
+                "predictor %r has values on %.2g %% of the days and cells of the target, after "
+                "interpolation too: the fit sees it there alone. If it is a constant, drop its "
+                "time: .isel(time=0, drop=True). Or leave it out: features=[...].",
+                *(name, 100 * there),
+            )
 
 
 def check_whole(numbers: Mapping[str, tuple[Any, int]]) -> None:
@@ -190,11 +209,14 @@ def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:
         if dim == time:
             y = on_days(daily_values(y, time), base, time)
             continue
+        if dim not in y.indexes or dim not in base.indexes:
+            check_unlabelled(y, str(dim), base, f"target {y.name!r}")
         matched = match_labels(y, str(dim), base, same_spacing=True)
         if matched is None:
+            numeric = all(da.indexes[dim].dtype.kind in "iuf" for da in (y, base))
             raise InputError(
                 f"target {y.name!r} has other {dim} than the predictors: bring them on one grid, "
-                f'such as predictors.interp({dim}=target["{dim}"]).'
+                f'such as predictors.{"interp" if numeric else "sel"}({dim}=target["{dim}"]).'
             )
         y = matched
     return y

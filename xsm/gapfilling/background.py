@@ -7,7 +7,10 @@ the covariances of a fill assume, and the uncertainty of the fill follows that o
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +33,8 @@ from xsm.gapfilling.merge import long_gaps
 from xsm.gapfilling.stretches import shorten_gaps
 from xsm.gapfilling.task import GapfillTask
 
+logger = logging.getLogger(__name__)
+
 PRIOR_DAYS = 20.0  # weight of all cells in the standard deviation of a cell, in days
 MAX_SLOPE = 3.0
 MAX_RELATIVE_ERROR = 4.0  # of a day, and its inverse the least
@@ -38,6 +43,7 @@ LEAST_SQUARE = 0.1  # of a relative error, whose weight is limited
 TINY = np.finfo(np.float64).tiny
 TIME = -3  # axis of the days
 SLOPE, BACKGROUND_MEAN, RECORD_MEAN, STD, OBSERVED_CELL, EXPLAINS = range(6)
+EQUAL = 1e-4  # m3 m-3; no background that is independent of a record comes so near
 MAX_UNEXPLAINED = 0.5  # of the variance of a record, where a background may fill alone
 
 
@@ -281,7 +287,7 @@ def departures(data: Any, background: Background, task: GapfillTask) -> Departur
     """What :func:`fill_departures` fills: departures of the record, and the task for them."""
     field = _like(data, background.field)
     field = field / np.float32(task.to_m3m3_factor)  # slopes near one in any unit of the record
-    planes = _for_all_blocks(regression(data, field))
+    planes = _for_all_blocks(_with_warnings(regression(data, field), task.to_m3m3_factor))
     departure = background_departure(field, planes).astype(task.dtype)
     mean = planes[RECORD_MEAN].astype(task.dtype)
     relative = None
@@ -293,6 +299,37 @@ def departures(data: Any, background: Background, task: GapfillTask) -> Departur
     span = 1.0 / task.to_m3m3_factor
     of_departures = replace(task, valid_range=(-span, 2.0 * span))
     return Departures(values, mean, field, departure, relative, planes, of_departures)
+
+
+def _with_warnings(planes: Any, to_m3m3_factor: float) -> Any:
+    """The same planes, with a warning of a background that is of no use or is the record itself."""
+    # the list keeps the planes of a Dask array, which are made several times, to one warning
+    check = partial(_warn_of_background, equal=EQUAL / to_m3m3_factor, given=[])
+    if not hasattr(planes, "chunks"):
+        return check([planes])
+    return engine.combine_arrays(check, [planes], planes.shape, planes.dtype)
+
+
+def _warn_of_background(arrays: Sequence[Any], *, equal: float, given: list[str]) -> Any:
+    (planes,) = arrays
+    observed = planes[OBSERVED_CELL] > 0
+    left, slope = planes[STD][observed], planes[SLOPE][observed]
+    text = ""
+    if not observed.any():
+        text = (
+            "background: it has no value on the days and cells that were observed, and is not used "
+            "there. Check its dates, its cells and its valid range."
+        )
+    elif (left < equal).all() and (slope > 0).all():
+        text = (
+            "background: it equals the record wherever that was observed. Is it the record itself, "
+            "or a fill of it? Then its errors in the gaps are unknown, and the uncertainty of the "
+            "fill, near 0, is wrong: give a background that is independent of the record."
+        )
+    if text and not given:
+        given.append(text)
+        logger.warning(text)
+    return planes
 
 
 def _for_all_blocks(planes: Any) -> Any:
