@@ -69,3 +69,20 @@ def test_what_cannot_be_compared_says_why(maps):
         difference(a, b, names=["x", "x"])
     gaps = a.assign(bias=a.bias.where(a.lat > 43))
     assert (difference(gaps, b).bias_better.isel(lat=-1) == 0).all()
+
+
+def test_errors_of_triple_collocation_are_compared():
+    """A smaller error, a larger ratio and a larger correlation are better."""
+    ds = grid(200)
+    others = shifted(ds, noise=0.02, seed=1), shifted(ds, noise=0.02, seed=2)
+    good, bad = (validate(shifted(ds, noise=n, seed=3), others, ci=True) for n in (0.01, 0.04))
+    result = difference(good, bad, names=("good", "bad")).isel(dataset=0)
+    for name, sign in (("err_std", -1), ("snr_db", 1), ("r2", 1)):
+        expected = good[name].isel(dataset=0) - bad[name].isel(dataset=0)
+        np.testing.assert_array_equal(result[f"{name}_difference"], expected)
+        assert (sign * expected > 0).all()
+        assert (result[f"{name}_better"] == 1).all()
+        assert (result[f"{name}_intervals"] == 2).all()
+    assert result["snr_db_difference"].attrs["units"] == "dB"
+    swapped = difference(bad, good, names=("bad", "good"), metrics="snr_db").isel(dataset=0)
+    assert (swapped["snr_db_better"] == 2).all()

@@ -40,6 +40,8 @@ STATISTICS: dict[str, tuple[str, str]] = {
     "beta": ("factor to the scale of the reference", "1"),
     "r2": ("squared correlation with the truth", "1"),
 }
+# value without an error, of the statistics that tell which of two records is better
+BEST = {"err_std": 0.0, "snr_db": np.inf, "r2": 1.0}
 WITHOUT_INTERVAL = ("err_var", "sensitivity")
 WITH_INTERVAL = ("err_std", "snr_db", "beta", "r2")
 TILE_ROWS = 8  # of distributions, at a time: they stay in the cache

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.cf import CONVENTIONS, estimate_name, history_line, with_attrs
 from xsm.errors import InputError
+from xsm.metrics.collocation import BEST
 from xsm.metrics.table import METRICS
 from xsm.validation.scoring import chosen_metrics
 
@@ -41,7 +42,8 @@ def difference(
         Scores of two records, or of one record in two versions, against one reference; of several
         products ``scores.sel(product=...)``.
     metrics : str or sequence of str, optional
-        Default: the metrics that both have.
+        Default: the metrics that both have; of triple collocation ``err_std``, ``snr_db`` and
+        ``r2``.
     names : two str, optional
         Default the names of the estimates where these differ, else "a" and "b".
 
@@ -69,23 +71,25 @@ def difference(
     for label, scores in (("a", a), ("b", b)):
         if not isinstance(scores, xr.Dataset):
             raise InputError(f"{label} is a {type(scores).__name__}: expected scores of validate.")
-    wanted = chosen_metrics(metrics, [a, b], "shared by a and b")
+    best_of = {name: row.best for name, row in METRICS.items()} | BEST
+    wanted = chosen_metrics(metrics, [a, b], "shared by a and b", best_of)
     name_a, name_b = _names(a, b, names)
     a, b = _on_common_labels(a[_needed(a, wanted)], b[_needed(b, wanted)])
     variables: dict[str, xr.DataArray] = {}
     for name in wanted:
-        row, x, y = METRICS[name], a[name], b[name]
-        long_name = str(x.attrs.get("long_name", row.long_name))
+        best, x, y = best_of[name], a[name], b[name]
+        default = METRICS[name].long_name if name in METRICS else name
+        long_name = str(x.attrs.get("long_name", default))
         attrs = {"long_name": f"{long_name}, {name_a} minus {name_b}"}
         attrs |= {"units": str(x.attrs["units"])} if "units" in x.attrs else {}
         variables[f"{name}_difference"] = with_attrs(x - y, **attrs)
-        if np.isfinite(row.best):
+        if not np.isnan(best):
             attrs = {"long_name": f"better {long_name}: a is {name_a}, b is {name_b}"}
             better = xr.apply_ufunc(
                 _better,
                 x,
                 y,
-                kwargs={"best": row.best},
+                kwargs={"best": best},
                 dask="parallelized",
                 output_dtypes=[np.int8],
             )
@@ -167,7 +171,8 @@ def _on_common_labels(a: xr.Dataset, b: xr.Dataset) -> tuple[xr.Dataset, xr.Data
 
 
 def _better(x: NDArray[Any], y: NDArray[Any], *, best: float) -> NDArray[np.int8]:
-    distance_x, distance_y = np.abs(x - best), np.abs(y - best)
+    # the higher the better, without an end, or the nearer to the best value
+    distance_x, distance_y = (-z if np.isinf(best) else np.abs(z - best) for z in (x, y))
     flag = np.where(
         distance_x < distance_y, A_BETTER, np.where(distance_x > distance_y, B_BETTER, EQUAL)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import Any
@@ -126,7 +126,9 @@ class ScoreOptions:
             )
 
 
-def chosen_metrics(metrics: Any, datasets: Sequence[xr.Dataset], where: str) -> list[str]:
+def chosen_metrics(
+    metrics: Any, datasets: Sequence[xr.Dataset], where: str, names: Iterable[str] = METRICS
+) -> list[str]:
     """The metrics asked for, all that scores have in common by default.
 
     Parameters
@@ -135,13 +137,15 @@ def chosen_metrics(metrics: Any, datasets: Sequence[xr.Dataset], where: str) -> 
     datasets : sequence of Dataset
     where : str
         Which scores these are, for messages.
+    names : iterable of str
+        All metrics that may be chosen.
 
     Raises
     ------
     InputError
         If one is not in all of them, or there is none.
     """
-    common = [name for name in METRICS if all(name in ds.data_vars for ds in datasets)]
+    common = [name for name in names if all(name in ds.data_vars for ds in datasets)]
     common = [name for name in common if name != "n_obs"]
     wanted = common if metrics is None else [*as_names(metrics)]
     missing = [name for name in wanted if name not in common]
