@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import xsm.plotting as plotting
 from tests.plotting.scores_made_up import product, seasons, simulated, stations
 from tests.plotting.test_experiment_curves import made_curve, made_importance
 from tests.reporting.html_reader import Reader
@@ -257,11 +258,48 @@ def test_the_section_of_a_triple_has_its_errors_and_only_settings_that_apply(tmp
 
 
 def test_scores_without_any_number_still_give_a_page(tmp_path):
-    scores = product().map(lambda da: da * np.nan if da.dtype.kind == "f" else da)
-    scores.attrs = product().attrs
-    read = Reader(report(scores, tmp_path / "empty.html").read_text(encoding="utf-8"))
-    assert read.images == []
-    assert read.row("all missing" if "all missing" in read.words else "ok")
+    for made_up in (product(), stations(), simulated()):
+        scores = made_up.map(lambda da: da * np.nan if da.dtype.kind == "f" else da)
+        scores.attrs = made_up.attrs
+        read = Reader(report(scores, tmp_path / "empty.html").read_text(encoding="utf-8"))
+        assert read.images == []
+        if "status" in scores:
+            assert read.row("all missing" if "all missing" in read.words else "ok")
+
+
+def test_a_tree_has_a_section_for_each_group(tmp_path):
+    tree = xr.DataTree.from_dict({"am": product(), "orbits/pm": product()})
+    pages = [
+        report(scores, tmp_path / "tree.html").read_text(encoding="utf-8")
+        for scores in (tree, {"am": product(), "orbits/pm": product()})
+    ]
+    words = [Reader(page).words for page in pages]
+    assert "orbits/pm" in words[0] and words[0][200:] == words[1][200:]
+    assert list(plotting.box(tree, "bias").get_yticklabels())
+    with pytest.raises(InputError, match=r'Choose a group, such as scores\["am"\]'):
+        plotting.map(tree)
+
+
+def test_scores_of_another_calendar_give_a_page(tmp_path):
+    pytest.importorskip("cftime")
+    scores = product()
+    dates = xr.date_range("2021-02-01", periods=scores.sizes["time"], calendar="360_day",
+                          use_cftime=True)  # fmt: skip
+    images = [
+        len(Reader(report(ds, tmp_path / "x.html").read_text(encoding="utf-8")).images)
+        for ds in (scores, scores.assign_coords(time=dates))
+    ]
+    assert images[0] == images[1] > 0
+
+
+def test_a_difference_has_maps_whatever_its_coordinates_are_called(tmp_path):
+    a, b = product(), product()
+    images = []
+    for names in ({}, {"lat": "latitude", "lon": "longitude"}):
+        result = difference(a.rename(names), b.rename(names), metrics="bias", names=["a", "b"])
+        page = report(result, tmp_path / "x.html").read_text(encoding="utf-8")
+        images.append(len(Reader(page).images))
+    assert images[0] == images[1] > 0
 
 
 @pytest.mark.parametrize(

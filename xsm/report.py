@@ -11,7 +11,7 @@ from xsm.errors import InputError
 
 
 def report(
-    scores: xr.Dataset | Mapping[str, xr.Dataset],
+    scores: xr.Dataset | Mapping[str, xr.Dataset] | xr.DataTree,
     path: str | Path,
     *,
     title: str | None = None,
@@ -27,7 +27,7 @@ def report(
 
     Parameters
     ----------
-    scores : Dataset, or mapping of names to Datasets
+    scores : Dataset, mapping of names to Datasets, or DataTree
         Results of ``validate``, :func:`xsm.compare`, :func:`xsm.stability`,
         :func:`xsm.difference` and the functions of ``xsm.experiments``. Station scores or maps of
         several products are also set side by side.
@@ -68,7 +68,7 @@ def report(
 
 
 def bundle(
-    scores: xr.Dataset | Mapping[str, xr.Dataset],
+    scores: xr.Dataset | Mapping[str, xr.Dataset] | xr.DataTree,
     path: str | Path,
     *,
     title: str | None = None,

@@ -13,7 +13,7 @@ from xsm.conventions.cf import (
     NOT_FILLED,
     OBSERVED,
 )
-from xsm.errors import InputError, TimeAxisError, UnitError
+from xsm.errors import GridError, InputError, TimeAxisError, UnitError
 from xsm.gapfilling.background import STD, background_departure, regression, relative_error
 
 
@@ -301,3 +301,16 @@ def test_the_relative_error_where_nothing_is_known():
     assert (ratio[:, 2] == 1).all() and (ratio[::4, 3] == 1).all()
     nothing = relative_error(np.full((3, 1, 1), np.nan), np.full((3, 1, 1), 0.1))
     assert (nothing == 1).all()
+
+
+def test_a_background_on_a_curved_grid_says_what_to_do(made):
+    """Gapfill has no argument for how to regrid."""
+    record, background, _ = made
+    lat, lon = xr.broadcast(background["lat"], background["lon"])
+    curved = background.drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
+    curved = curved.assign_coords(
+        lat=(("y", "x"), lat.values, {"units": "degrees_north"}),
+        lon=(("y", "x"), lon.values + 0.01 * lat.values, {"units": "degrees_east"}),
+    )
+    with pytest.raises(GridError, match="background: .* bring the first onto the rows and columns"):
+        record.sm.gapfill(background=curved)

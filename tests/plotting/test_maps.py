@@ -122,7 +122,8 @@ def test_the_stratum_of_all_is_taken_and_else_one_has_to_be_selected():
     [
         (lambda s: (s, "skill"), "metric='skill' is not in scores: expected one of"),
         (lambda s: (s.assign(rmsd=s["rmsd"] * np.nan), "rmsd"), "no finite value"),
-        (lambda s: (s.drop_vars(["lat", "lon"]), "rmsd"), "has no latitude"),
+        (lambda s: (s.drop_vars(["lat", "lon"]), "rmsd"), r"has no latitude.*'lat', 'lon'"),
+        (lambda s: (s.isel(lat=3, lon=5), "rmsd"), "is a single value: a map needs"),
         (lambda s: (s["rmsd"], "bias"), "the DataArray is called 'rmsd'"),
         (lambda s: (s.values, None), "expected the Dataset that validate returns"),
     ],

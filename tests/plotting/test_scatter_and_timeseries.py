@@ -107,3 +107,35 @@ def test_what_is_missing_raises(draw):
         draw(stations().drop_vars("estimate"))
     with pytest.raises(InputError, match="station='nowhere' is not in scores"):
         draw(stations(), station="nowhere")
+
+
+@pytest.mark.parametrize("draw", [plotting.series, plotting.cycle])
+def test_lazy_scores_and_those_of_other_calendars_are_drawn(draw):
+    pytest.importorskip("dask")
+    pytest.importorskip("cftime")
+    scores = stations()
+    lines = [line.get_ydata() for line in draw(scores, 0).lines]
+    dates = xr.date_range("2020-01-01", periods=scores.sizes["time"], calendar="noleap",
+                          use_cftime=True)  # fmt: skip
+    for ds in (scores.chunk(), scores.assign_coords(time=dates)):
+        for line, expected in zip(draw(ds, 0).lines, lines, strict=True):
+            if draw is plotting.series or ds.chunks:
+                np.testing.assert_array_equal(line.get_ydata(), expected)
+    if draw is plotting.series:
+        day = draw(scores.assign_coords(time=dates), 0).lines[0].get_xdata()[59]
+        assert str(day)[:10] == "2020-03-01"
+
+
+@pytest.mark.parametrize("draw", [plotting.series, plotting.cycle, plotting.scatter])
+def test_no_station_is_told(draw):
+    with pytest.raises(InputError, match="scores has 0 stations"):
+        draw(stations().isel(station=[]))
+
+
+@pytest.mark.parametrize("draw", [plotting.series, plotting.cycle])
+def test_the_selection_that_is_advised_works(draw):
+    pairs = stations().rename(station="cell").expand_dims(product=["a", "b"])
+    with pytest.raises(InputError, match="select one place and product first") as error:
+        draw(pairs)
+    advice = str(error.value).partition("such as ")[2].rstrip(".")
+    draw(eval(advice, {"scores": pairs}))

@@ -318,6 +318,14 @@ def on_record(field: Any, record: GriddedRecord, argument: str) -> xr.DataArray:
             f"{argument}: {other.name} ({other.days[0]} to {other.days[-1]}) has no day in common "
             f"with {record.name} ({record.days[0]} to {record.days[-1]})."
         )
+    regular = other.regular and record.regular
+    placed = other.lat is not None and record.lat is not None
+    if placed and not regular and not same_grid(other, record):
+        raise GridError(
+            f"{argument}: {other.name} and {record.name} lie on different grids, and not both on "
+            "1-D latitudes and longitudes: bring the first onto the rows and columns of the record "
+            "before."
+        )
     da = on_grid(other, record, days, "conservative")
     da = da.assign_coords(time=own).reindex(time=np.arange(record.days.size))
     return da.drop_vars("time").transpose("time", *record.space)

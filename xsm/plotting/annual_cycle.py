@@ -9,7 +9,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.plotting.selection import matched_pairs, role_names, station_index, station_label
+from xsm.plotting.selection import (
+    matched_pairs,
+    role_names,
+    selection_of_a_place,
+    station_index,
+    station_label,
+)
 from xsm.plotting.style import (
     COLOURS,
     DARK,
@@ -74,7 +80,7 @@ def cycle(
     if pairs["estimate"].dims != ("time",):
         raise InputError(
             f"scores has pairs along {pairs['estimate'].dims}: select one place and product first, "
-            'such as scores.sel(lat=41.0, lon=-4.0, method="nearest").'
+            f"such as {selection_of_a_place(scores)}."
         )
     ax = axes_for(ax, (6.2, 3.4))
     day = pairs["time"].dt.dayofyear.values

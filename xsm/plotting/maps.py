@@ -191,9 +191,16 @@ def _lat_lon(da: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     coords = []
     for axis in ("latitude", "longitude"):
         if (coord := coordinate(da, None, axis)) is None:
+            if not da.dims:
+                raise InputError(
+                    f"{da.name} is a single value: a map needs stations or cells. A selection with "
+                    "a list keeps their dimension, such as scores.isel(station=[0]); of simulated "
+                    "gaps, draw xsm.plotting.box."
+                )
+            dims = str(da.dims[0]) if da.ndim == 1 else tuple(str(dim) for dim in da.dims)
             raise InputError(
                 f"{da.name} has no {axis}: its coordinates are {list(da.coords)}. Assign one, such "
-                f'as ds.assign_coords({axis[:3]}=("station", values)).'
+                f"as ds.assign_coords({axis[:3]}=({dims!r}, values))."
             )
         coords.append(coord)
     return coords[0], coords[1]

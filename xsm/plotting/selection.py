@@ -60,9 +60,11 @@ def select_metric(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.D
             )
         return scores
     if not isinstance(scores, xr.Dataset):
-        raise InputError(
-            f"scores is a {type(scores).__name__}: expected the Dataset that validate returns."
-        )
+        text = f"scores is a {type(scores).__name__}: expected the Dataset that validate returns."
+        if isinstance(scores, xr.DataTree):
+            group = next(iter(datasets_of_tree(scores)), "group")
+            text += f' Choose a group, such as scores["{group}"].to_dataset().'
+        raise InputError(text)
     names = metric_names(scores)
     if scores.attrs.get("xsm_scores") == "comparison":
         raise InputError(
@@ -110,11 +112,18 @@ def select_stratum(da: xr.DataArray, keep: set[str]) -> xr.DataArray:
 
 def datasets_by_name(scores: Any) -> dict[str, Any]:
     """Return `scores` as a mapping of names to Datasets; a single one has the name ""."""
+    if isinstance(scores, xr.DataTree):
+        scores = datasets_of_tree(scores)
     if isinstance(scores, Mapping) and not isinstance(scores, xr.Dataset):
         if not scores:
             raise InputError("scores is an empty mapping: expected name -> scores Dataset.")
         return {str(name): ds for name, ds in scores.items()}
     return {"": scores}
+
+
+def datasets_of_tree(tree: xr.DataTree) -> dict[str, xr.Dataset]:
+    """The groups of a DataTree that hold variables, by their path."""
+    return {n.path.strip("/"): n.to_dataset() for n in tree.subtree if n.data_vars}
 
 
 def sample_dims(da: xr.DataArray) -> set[str]:
@@ -227,14 +236,22 @@ def matched_pairs(
             f"scores has no {' and no '.join(missing)}: expected the matched pairs. Keep them: "
             "validate(..., keep_pairs=True)."
         )
+    if scores.sizes.get("station") == 0:
+        raise InputError("scores has 0 stations: check the selection made before.")
     if station is not None and "station" not in scores.dims:
         raise InputError(
             f"station={station!r}, but the pairs have the dimensions {scores['estimate'].dims}: "
-            'select one cell, such as scores.sel(lat=41.0, lon=-4.0, method="nearest").'
+            f"select one cell, such as {selection_of_a_place(scores)}."
         )
     if station is not None:
         scores = scores.isel(station=station_index(scores, station))
     return scores["estimate"], scores["reference"]
+
+
+def selection_of_a_place(scores: xr.Dataset) -> str:
+    """Code that selects one place and product of the pairs, for messages."""
+    others = [str(dim) for dim in scores["estimate"].dims if dim not in ("station", "time")]
+    return f"scores.isel({', '.join(f'{dim}={scores.sizes[dim] // 2}' for dim in others)})"
 
 
 def station_index(scores: xr.Dataset, station: str | int) -> int:
@@ -257,8 +274,9 @@ def station_index(scores: xr.Dataset, station: str | int) -> int:
 def station_label(scores: xr.Dataset, index: int) -> str:
     """Name and network of the station at a position."""
     station = scores.isel(station=index)
-    name = station["station_name" if "station_name" in station.coords else "station"].item()
-    return f"{name} ({station['network'].item()})" if "network" in station.coords else str(name)
+    name = station["station_name" if "station_name" in station.coords else "station"].values.item()
+    network = "network" in station.coords
+    return f"{name} ({station['network'].values.item()})" if network else str(name)
 
 
 def comparison_title(scores: xr.Dataset | xr.DataArray) -> str | None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from xsm.conventions.time_axis import calendar_dates, is_cftime
 from xsm.errors import InputError
 from xsm.plotting.geography import format_position
 from xsm.plotting.selection import (
@@ -15,6 +17,7 @@ from xsm.plotting.selection import (
     role_names,
     select_metric,
     select_stratum,
+    selection_of_a_place,
     station_index,
     station_label,
 )
@@ -72,12 +75,12 @@ def series(
     if others:
         raise InputError(
             f"scores has pairs along {', '.join(others)}: select one place and product first, such "
-            'as scores.sel(lat=41.0, lon=-4.0, method="nearest").'
+            f"as {selection_of_a_place(scores)}."
         )
     index = median_station(scores) if station is None else station_index(scores, station)
     pairs = scores.isel(station=index) if "station" in scores.dims else scores
     ax = axes_for(ax, (9.0, 3.0))
-    days, (estimate, reference) = pairs["time"].values, map(plain_text, role_names(scores))
+    days, (estimate, reference) = plotted_dates(pairs), map(plain_text, role_names(scores))
     if (interval := interval_of(pairs)) is not None:
         ax.fill_between(days, *interval, color=BAND, alpha=0.6, lw=0, label="95 % interval")
     many = days.size > MAX_MARKED_DAYS
@@ -113,6 +116,12 @@ def median_station(scores: xr.Dataset) -> int:
     return int(order[order.size // 2]) if order.size else 0
 
 
+def plotted_dates(obj: xr.Dataset | xr.DataArray) -> NDArray[np.datetime64]:
+    """Its times (T,) as matplotlib takes them: of other calendars NaT on a 30 February."""
+    values = obj["time"].values
+    return calendar_dates(values) if is_cftime(values) else values
+
+
 def format_dates(ax: Axes) -> None:
     """Short dates on the x axis."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -127,5 +136,6 @@ def _title(scores: xr.Dataset, index: int) -> str:
     """Name, network and position of a station."""
     text, station = station_label(scores, index), scores.isel(station=index)
     if {"lat", "lon"} <= set(station.coords):
-        text += f", {format_position(station['lat'].item(), station['lon'].item())}"
+        lat, lon = (station[name].values.item() for name in ("lat", "lon"))
+        text += f", {format_position(lat, lon)}"
     return text

@@ -13,6 +13,7 @@ import xarray as xr
 
 import xsm.plotting as plotting
 from xsm._lazy import optional_import
+from xsm.conventions.grid import coordinate
 from xsm.plotting.selection import (
     DEFAULT_METRICS,
     TOTALS,
@@ -22,7 +23,8 @@ from xsm.plotting.selection import (
     sample_dims,
 )
 from xsm.plotting.style import COLOURS, axes_for, axis_label, name_with_units, style_axes
-from xsm.plotting.timeseries import format_dates
+from xsm.plotting.taylor_diagram import correlation_and_ratio
+from xsm.plotting.timeseries import format_dates, plotted_dates
 from xsm.reporting.html_page import Figure
 
 BOXES = "Boxes: quartiles and median; whiskers: 5 to 95 %; fewer than five values: points."
@@ -63,10 +65,10 @@ def station_figures(
     for name in metrics:
         yield _box_figure(strata, name, f"{_sentence_label(scores, name)}.")
     has_pairs = {"estimate", "reference"} <= set(scores.data_vars)
-    if has_pairs or {"pearson_r", "std_ratio"} <= set(scores.data_vars):
+    if _has_taylor(total):
         caption = f"{TAYLOR} A point is a station{note if 'std_ratio' in scores else ''}."
         yield Figure(caption, draw_svg(plotting.taylor, total))
-    if has_pairs:
+    if has_pairs and int(_pairs_of(total).sum()) > 1:
         wet = WET if (scores["reference"] > WET).any() else None
         caption = f"All pairs of all stations{note if label_dims(scores['estimate']) else ''}."
         yield Figure(caption, draw_svg(plotting.scatter, total, wet=wet))
@@ -75,6 +77,20 @@ def station_figures(
         if np.ptp(scores["time"].dt.dayofyear.values) > 300:
             caption = "Annual cycle at this station: means of 15 days, 10th to 90th percentile."
             yield Figure(caption, draw_svg(plotting.cycle, total))
+
+
+def _has_taylor(scores: xr.Dataset) -> bool:
+    """Whether there is a point to draw in a Taylor diagram."""
+    names = set(map(str, scores.data_vars))
+    if not ({"pearson_r", "std_ratio"} <= names or {"estimate", "reference"} <= names):
+        return False
+    r, ratio = correlation_and_ratio(scores)
+    return bool((np.isfinite(r) & np.isfinite(ratio)).any())
+
+
+def _pairs_of(scores: xr.Dataset) -> xr.DataArray:
+    """Where there is a pair of values."""
+    return scores["estimate"].notnull() & scores["reference"].notnull()
 
 
 def _is_of_products(scores: xr.Dataset) -> bool:
@@ -97,7 +113,7 @@ def _product_figures(
         yield Figure(caption, svg, wide=True)
     for name in metrics:
         yield _box_figure(strata, name, f"{_sentence_label(scores, name)}.")
-    if "station" in scores.dims and {"pearson_r", "std_ratio"} <= set(scores.data_vars):
+    if "station" in scores.dims and _has_taylor(scores):
         caption = f"{TAYLOR} A point is a station."
         yield Figure(caption, draw_svg(plotting.taylor, dict(strata)))
 
@@ -134,7 +150,7 @@ def gap_figures(scores: xr.Dataset, metrics: list[str]) -> Iterator[Figure]:
         caption = f"{_sentence_label(scores, name)} of each fill method on each gap pattern"
         caption += "; whiskers: interval." if f"{name}_low" in scores else "."
         yield Figure(caption, draw_svg(plotting.box, scores, name))
-    if "std_ratio" in scores and "pearson_r" in scores:
+    if _has_taylor(scores):
         yield Figure(f"{TAYLOR} A point is a fill method.", draw_svg(plotting.taylor, scores))
     if "patch_filled" in scores:
         caption = "A simulated gap (outlined) on one day: observed, hidden and filled."
@@ -186,9 +202,10 @@ def difference_figures(scores: xr.Dataset, land: xr.DataArray | None) -> Iterato
 def _maps(
     scores: xr.Dataset, names: list[str], land: xr.DataArray | None, **options: Any
 ) -> Iterator[Figure]:
-    if not {"lat", "lon"} <= set(scores.coords):
-        return
     for name in names:
+        placed = (coordinate(scores[name], None, kind) for kind in ("latitude", "longitude"))
+        if any(coord is None for coord in placed):
+            continue
         if scores[name].ndim <= 2 and np.isfinite(scores[name].values).any():
             svg = draw_svg(plotting.map, scores, name, land=land, title="", **options)
             yield Figure(f"{_sentence_label(scores, name)}.", svg)
@@ -254,7 +271,7 @@ def _region_figures(scores: xr.Dataset) -> Iterator[Figure]:
 
 def _daily_line(da: xr.DataArray) -> Any:
     ax = axes_for(None, (9.0, 2.6))
-    ax.plot(da["time"].values, da.values, color=COLOURS[0], lw=1.2, marker="o", ms=2.5)
+    ax.plot(plotted_dates(da), da.values, color=COLOURS[0], lw=1.2, marker="o", ms=2.5)
     ax.set_ylabel(textwrap.fill(axis_label(da), 28), fontsize=9)
     format_dates(ax)
     return style_axes(ax)

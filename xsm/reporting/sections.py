@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import InputError
-from xsm.plotting.selection import comparison_title, metric_names
+from xsm.plotting.selection import comparison_title, datasets_of_tree, metric_names
 from xsm.reporting import score_figures, score_provenance, score_summary, score_tables
 from xsm.reporting.checklist import DONE, NOT_APPLICABLE, SOURCES, checklist
 from xsm.reporting.html_page import Page
@@ -251,6 +251,8 @@ def _default_title(datasets: Mapping[str, xr.Dataset]) -> str:
 def check_scores(scores: object) -> dict[str, xr.Dataset]:
     """Return the scores by name, each of a known kind and with a metric."""
     expected = "expected what xsm.validate returns, or a mapping of names to such Datasets"
+    if isinstance(scores, xr.DataTree):
+        scores = datasets_of_tree(scores)
     if isinstance(scores, xr.Dataset):
         datasets = {"": scores}
     elif isinstance(scores, Mapping):
