@@ -79,6 +79,23 @@ def test_a_record_of_one_depth(filled):
     assert "gapfill_model" not in found.attrs
 
 
+def test_a_filled_reference_is_told(ds, filled, caplog):
+    """What is validated may be filled; a reference, and each record of a triple, is observed."""
+    xsm.validate(filled, ds)
+    xsm.validate(ds, (ds, ds))
+    assert "is filled" not in caplog.text
+    for obj, reference, told in (
+        (ds, filled, ["reference"]),
+        (filled, (ds, filled), ["reference", "obj"]),
+    ):
+        caplog.clear()
+        xsm.validate(obj, reference)
+        assert [r.getMessage().partition(":")[0] for r in caplog.records] == told
+        advice = caplog.records[0].getMessage().partition("out: ")[2].rstrip(".")
+        observed = eval(advice, {"reference": filled})
+        xr.testing.assert_equal(observed.drop_attrs(), ds[SM].drop_attrs())
+
+
 def test_a_filled_array_without_its_flags_gives_a_warning(ds, filled, caplog):
     for call in (
         lambda: xsm.gapfill(filled[SM]),

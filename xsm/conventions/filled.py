@@ -48,3 +48,22 @@ def warn_without_flag(da: xr.DataArray, ds: xr.Dataset | None) -> None:
             "returned.",
             *(name, FILL_MODEL, flag_name(name)),
         )
+
+
+def warn_of_filled_values(name: str, ds: xr.Dataset | None, argument: str) -> None:
+    """Warn of a filled record that is taken as observed as a whole, as a reference is.
+
+    Parameters
+    ----------
+    name : str
+    ds : Dataset or None
+        Which the record belongs to.
+    argument : str
+        That it was given as, for the message.
+    """
+    if is_filled(ds, name):
+        logger.warning(
+            "%s: %s is filled, and its filled values are taken like observed ones. To leave them "
+            'out: %s["%s"].where(%s["%s"] == 0).',
+            *(argument, name, argument, name, argument, flag_name(name)),
+        )

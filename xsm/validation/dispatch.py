@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from xsm.blockwise.chunks import chunk_file_backed
+from xsm.conventions.filled import warn_of_filled_values
 from xsm.conventions.record import GriddedRecord, gridded_record
 from xsm.errors import InputError, XsmError
 from xsm.validation.in_situ import validate_stations
@@ -125,6 +126,11 @@ def run_validation(
         for item in references
         if station_dim(item) is None
     ]
+    taken_as_observed = [(grid, "reference") for grid in grids]
+    if kind.label == "triple_collocation":
+        taken_as_observed += [(record, "obj") for record in records.values()]
+    for record, argument in taken_as_observed:
+        warn_of_filled_values(record.name, record.ds, argument)
     stations = [item for item in references if station_dim(item) is not None]
     shared = {k: arguments[k] for k in ("by", "keep_pairs", "reference_var", "progress")}
     call = Call(
