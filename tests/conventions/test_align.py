@@ -84,6 +84,11 @@ def test_land_cover_lies_on_the_cells_of_the_predictors():
     np.testing.assert_array_equal(find_land_cover(ds, finer, found, "linear"), classes)
     with pytest.raises(InputError, match="expected classes without time"):
         find_land_cover(ds, classes.expand_dims(time=ds.time), found)
+    with pytest.raises(InputError, match="land_cover .* has dtype <U5: expected the numbers"):
+        find_land_cover(ds, xr.full_like(classes, "water", "<U5"), found)
+    bare = classes.isel(lat=slice(None, None, -1)).drop_vars("lat").rename(None)
+    with pytest.raises(GridError, match="'land_cover': it has no coordinate 'lat'"):
+        find_land_cover(ds, bare, found)
     with pytest.raises(VariableNotFoundError, match="land_cover=<ndarray>"):
         find_land_cover(ds, classes.values, found)
 

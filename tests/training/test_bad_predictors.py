@@ -119,3 +119,13 @@ def test_a_model_fitted_elsewhere():
     near = PREDICTORS.sm.estimate(model=any_model())
     elsewhere = shifted(PREDICTORS, lon=60).sm.estimate(model=any_model())
     np.testing.assert_array_equal(near["soil_moisture"], elsewhere["soil_moisture"])
+
+
+@pytest.mark.parametrize("fill_value", [9.96921e36, -3.4e38])
+def test_fill_values_that_were_not_decoded_are_refused(fill_value):
+    """Their mean would be in the card of a model that no estimate can use."""
+    filled = PREDICTORS["lst"].where(PREDICTORS["lst"] < 290, fill_value).assign_attrs(units="K")
+    infinite = filled.where(DAYS[:, None, None] > 3, np.inf).assign_attrs(units="K")
+    for lst in (filled, infinite):
+        with pytest.raises(InputError, match=r"predictor 'lst' has values up to .*e\+3.*Mask it"):
+            fit_estimator(PREDICTORS.assign(lst=lst), TARGET, **SMALL)

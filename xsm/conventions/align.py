@@ -58,10 +58,11 @@ def check_unlabelled(da: xr.DataArray, dim: str, like: xr.DataArray, what: str) 
         The name of `da` in the message, such as "predictor 'sand'".
     """
     if dim in da.indexes or dim in like.indexes:
-        lacking, labelled = (da, like) if dim in like.indexes else (like, da)
+        own, other = repr(da.name) if da.name else "it", repr(like.name)
+        lacking, labelled = (own, other) if dim in like.indexes else (other, own)
         raise GridError(
-            f"{what}: {lacking.name!r} has no coordinate {dim!r} and "
-            f"{labelled.name!r} has one: rows and columns are not matched by their order. "
+            f"{what}: {lacking} has no coordinate {dim!r} and "
+            f"{labelled} has one: rows and columns are not matched by their order. "
             f'Assign it, such as .assign_coords({dim}=other["{dim}"]) if they agree.'
         )
     if da.sizes[dim] != like.sizes[dim]:

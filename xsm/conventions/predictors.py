@@ -168,6 +168,11 @@ def find_land_cover(
             "land cover is variable %s: its IGBP classes %s stay empty", land_cover, NO_SOIL
         )
     cover = _given(ds, land_cover, "land_cover", "IGBP classes, ")
+    if cover.dtype.kind not in "biuf":
+        raise InputError(
+            f"land_cover ({cover.name}) has dtype {cover.dtype}: expected the numbers of the IGBP "
+            "classes, 1 to 17."
+        )
     if predictors.time in cover.dims:
         raise InputError(
             f"land_cover ({cover.name}) has the dimensions {cover.dims}: expected classes without "

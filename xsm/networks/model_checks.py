@@ -22,6 +22,7 @@ REQUIRED = {  # entries of a card, by task
     "estimate": ("name", "config", "predictors", "target", "sequence"),
 }
 LARGEST = 2**20  # of any size in a configuration
+LARGEST_NUMBER = 1e30  # in a card, such as the mean of a predictor
 LOCAL = "local/"  # of the parameters of a local part
 _KINDS = {str: "text", dict: "a mapping", list: "a list", bool: "True or False"}
 
@@ -307,7 +308,7 @@ def _is_int(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     is_real = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_real and abs(value) < 1e30
+    return is_real and abs(value) < LARGEST_NUMBER
 
 
 def _short(value: Any) -> str:

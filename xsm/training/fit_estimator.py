@@ -17,6 +17,7 @@ from xsm.conventions.units import conversion
 from xsm.errors import InputError
 from xsm.estimation.predictor_choice import has_weather
 from xsm.estimation.samples import Samples, read_samples
+from xsm.networks.model_checks import LARGEST_NUMBER
 from xsm.options import get_option
 from xsm.progress import bar
 from xsm.training.splits import FOLD_DAYS, SPLITS, month_folds, split_cells
@@ -413,7 +414,7 @@ def _check_samples(samples: Samples, location: str | None, scale: str | None) ->
 
 
 def check_values(samples: Samples) -> None:
-    """Raise an InputError if the target does not vary, or a predictor has no value."""
+    """Raise an InputError if the target does not vary, or a predictor has no or huge values."""
     if np.nanmin(samples.y) == np.nanmax(samples.y):
         raise InputError(
             f"target {samples.title!r} is {np.nanmin(samples.y):g} everywhere: expected values "
@@ -422,3 +423,12 @@ def check_values(samples: Samples) -> None:
     names = [row["name"] for row in samples.rows]
     if empty := [n for f, n in enumerate(names) if not np.isfinite(samples.x[:, :, f]).any()]:
         raise InputError(f"predictors {empty} have no value on the cells of the target: leave out.")
+    for f, name in enumerate(names):
+        values = samples.x[:, :, f]
+        largest = float(np.max(np.abs(values), where=np.isfinite(values), initial=0))
+        if largest >= LARGEST_NUMBER:
+            raise InputError(
+                f"predictor {name!r} has values up to {largest:.3g}: expected less than "
+                f"{LARGEST_NUMBER:g}. Is a fill value not decoded? Mask it, such as "
+                f'ds["{name}"].where(abs(ds["{name}"]) < {LARGEST_NUMBER:g}).'
+            )
