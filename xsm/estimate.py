@@ -94,7 +94,8 @@ def estimate(
     length in the card (8 days by default). In longer gaps the predictor is set to its mean, and
     the flag marks the estimate. There is no estimate where more than half of the static predictors
     or all daily ones are missing. A warning names predictors in memory whose mean is far from that
-    of the fit.
+    of the fit. Antecedent predictors know no weather before the first day: give predictors that
+    begin some months before the days that are estimated.
 
     Examples
     --------
