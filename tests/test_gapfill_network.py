@@ -43,13 +43,21 @@ def close(a: xr.Dataset, b: xr.Dataset) -> None:
 
 
 def test_gaps_are_filled_better_than_by_the_mean(globe, filled):
-    assert set(np.unique(filled[FLAG])) == {0, 1, 4, 5}
     day, lat, lon = np.meshgrid(np.arange(14), np.arange(24), np.arange(40), indexing="ij")
     truth = 0.25 + 0.1 * np.sin(day / 2 + lat / 5) + 0.1 * np.cos(2 * np.pi * lon / 40)
-    gap = (filled[FLAG] == 1).values
-    error = np.sqrt(np.mean((filled[SM].values - truth)[gap] ** 2))
     mean = np.broadcast_to(globe[SM].mean("time").values, truth.shape)
-    assert error < 0.6 * np.sqrt(np.mean((mean - truth)[gap] ** 2))
+    alone = globe.sm.gapfill(calibrate=False)
+    assert set(np.unique(alone[FLAG])) == {0, 1, 4, 5}
+    # a field as smooth as this one is interpolated in space and time where that is better
+    assert set(np.unique(filled[FLAG])) == {0, 1, 4, 5, 6}
+    gap = (alone[FLAG] == 1).values
+    np.testing.assert_array_equal(gap, filled[FLAG].isin([1, 6]))
+    of_network, of_all, of_mean = (
+        np.sqrt(np.mean((values - truth)[gap] ** 2))
+        for values in (alone[SM].values, filled[SM].values, mean)
+    )
+    assert of_network < 0.6 * of_mean
+    assert of_all < of_network
 
 
 def test_tiles_change_nothing(globe, filled):
