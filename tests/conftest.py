@@ -58,6 +58,13 @@ class WindowMean:
     card: dict = {}
 
 
+@pytest.fixture
+def long_record(record) -> xr.Dataset:
+    """36 days of 9 x 16 cells, with gaps."""
+    later = [record["time"] + np.timedelta64(12 * n, "D") for n in range(3)]
+    return xr.concat([record.assign_coords(time=time) for time in later], "time")
+
+
 def _window_sum(x: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(x, size).sum(axis=(-3, -2, -1))
 

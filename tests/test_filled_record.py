@@ -17,10 +17,8 @@ SM = "soil_moisture"
 
 
 @pytest.fixture
-def ds(record):
-    """36 days with gaps."""
-    later = [record["time"] + np.timedelta64(12 * n, "D") for n in range(3)]
-    return xr.concat([record.assign_coords(time=time) for time in later], "time")
+def ds(long_record):
+    return long_record
 
 
 @pytest.fixture

@@ -16,13 +16,6 @@ NAMES = (SM, f"{SM}_uncertainty", f"{SM}_flag")
 
 
 @pytest.fixture
-def long_record(record):
-    """36 days of 9 x 16 cells."""
-    later = [record["time"] + np.timedelta64(12 * n, "D") for n in range(3)]
-    return xr.concat([record.assign_coords(time=time) for time in later], "time")
-
-
-@pytest.fixture
 def ds(long_record):
     long_record[SM].attrs["units"] = "m3 m-3"
     return long_record

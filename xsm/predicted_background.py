@@ -62,7 +62,8 @@ def used_variables(predictors: xr.Dataset, record: GriddedRecord) -> list[str]:
     from xsm.estimation.predictor_choice import choose_predictors
 
     recognised = recognised_variables(predictors)
-    used = {recognised.get(n, n) for n in choose_predictors(predictors, _target(record), None)}
+    chosen = choose_predictors(predictors, record.da.rename(record.name), None)
+    used = {recognised.get(n, n) for n in chosen}
     return [str(name) for name in predictors.data_vars if str(name) in used]
 
 

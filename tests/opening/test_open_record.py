@@ -57,6 +57,15 @@ def test_a_record_is_filled(tmp_path):
     assert "soil_moisture_c1_flag" in filled
 
 
+def made_with_a_flag(form, tmp_path):
+    """Files of a form, and the row and column of a value of the first day that a flag removes."""
+    made = MAKERS[form](tmp_path)
+    group, name, value = CASES[form]
+    row, column = np.argwhere(np.isfinite(made.values[0]))[5]
+    with_flags(made, group, name, (..., row, column), value)
+    return made, row, column
+
+
 def with_flags(made, group, name, cell, value):
     """Set a flag in one cell of the first day."""
     with netCDF4.Dataset(made.paths[0], "a") as root:
@@ -76,10 +85,7 @@ CASES = {
 
 @pytest.mark.parametrize("form", CASES)
 def test_recommended_quality(form, tmp_path):
-    made = MAKERS[form](tmp_path)
-    group, name, value = CASES[form]
-    row, column = np.argwhere(np.isfinite(made.values[0]))[5]
-    with_flags(made, group, name, (..., row, column), value)
+    made, row, column = made_with_a_flag(form, tmp_path)
     raw = xsm.open_record(made.paths, quality=None)[made.variable]
     with dask.config.set(scheduler=refuse_to_compute):
         ds = xsm.open_record(made.paths)

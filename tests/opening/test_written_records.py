@@ -6,7 +6,7 @@ import xarray as xr
 
 import xsm
 from tests.opening.made_files import MAKERS
-from tests.opening.test_open_record import CASES, options, with_flags
+from tests.opening.test_open_record import CASES, made_with_a_flag, options
 from xsm.errors import InputError
 
 TWO_OVERPASSES = ("smap_l3", "smap_l2", "smos_l3", "smos_ic", "lprm")
@@ -65,10 +65,7 @@ def test_overpasses_written_apart(tmp_path):
 @pytest.mark.parametrize("form", CASES)
 def test_what_screening_removed_and_gapfill_filled(form, tmp_path):
     """Values filled where a flag removed the retrieval stay, and the rule that removed it too."""
-    made = MAKERS[form](tmp_path)
-    group, name, value = CASES[form]
-    row, column = np.argwhere(np.isfinite(made.values[0]))[5]
-    with_flags(made, group, name, (..., row, column), value)
+    made, row, column = made_with_a_flag(form, tmp_path)
     record = xsm.open_record(made.paths, chunks=None)
     assert np.isnan(record[made.variable][0, row, column])
     filled = record.assign({made.variable: record[made.variable].fillna(0.2)})
@@ -111,7 +108,7 @@ def test_a_store_that_is_not_complete_is_refused(tmp_path):
     path = tmp_path / "broken.zarr"
     with pytest.raises(OSError, match="disk full"):
         xsm.write_zarr(ds, path, progress=False)
-    with pytest.raises(InputError, match="broken.zarr is not complete.*Repeat the call"):
+    with pytest.raises(InputError, match="^broken.zarr is not complete.*Repeat the call"):
         xsm.open_record(path)
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 from xsm.blockwise.writer_lock import only_writer
 from xsm.blockwise.zarr import consolidate, open_store
 from xsm.blockwise.zarr_log import dimension_names
+from xsm.conventions.cf import flag_name
 from xsm.conventions.write_log import LOG
 from xsm.errors import InputError
 
@@ -62,7 +63,7 @@ class GrowingStore:
             self._shorten(group, int(count))
             del group[APPENDING]
         with xr.open_zarr(self.store, consolidated=False) as ds:
-            for name in (self.name, f"{self.name}_flag"):
+            for name in (self.name, flag_name(self.name)):
                 if name not in ds:
                     raise InputError(
                         f"path={str(self.path)!r} has no variable {name!r} (it has "

@@ -27,7 +27,7 @@ def match_labels(
         or da.indexes[dim].equals(like.indexes[dim])
     ):
         return da
-    if not (_numeric(da, dim) and _numeric(like, dim)):
+    if not numeric_labels(dim, da, like):
         own = da.indexes[dim]
         index = own.get_indexer(like.indexes[dim]) if own.is_unique else np.array([-1])
         return None if (index < 0).any() else da.isel({dim: index})
@@ -73,14 +73,15 @@ def check_unlabelled(da: xr.DataArray, dim: str, like: xr.DataArray, what: str) 
         )
 
 
-def _numeric(da: xr.DataArray, dim: str) -> bool:
-    return da.indexes[dim].dtype.kind in "iuf"
+def numeric_labels(dim: str, *arrays: xr.DataArray) -> bool:
+    """Whether the labels of all arrays along a dimension are numbers, such as degrees."""
+    return all(da.indexes[dim].dtype.kind in "iuf" for da in arrays)
 
 
 def _range_of(da: xr.DataArray, dim: str) -> str:
     """First and last label and their number, for messages."""
     index = da.indexes[dim]
-    first, last = (f"{index[n]:g}" if _numeric(da, dim) else str(index[n]) for n in (0, -1))
+    first, last = (f"{index[n]:g}" if numeric_labels(dim, da) else str(index[n]) for n in (0, -1))
     return f"{first} ... {last}, {len(index)}"
 
 
@@ -162,7 +163,7 @@ def on_cells(
             check_unlabelled(da, dim, base, f"predictor {name!r}")
             continue
         matched = match_labels(da, dim, base, same_spacing=True)
-        numeric = _numeric(da, dim) and _numeric(base, dim)
+        numeric = numeric_labels(dim, da, base)
         if matched is None and (regrid is None or not numeric):
             ask = 'bring them on one grid, or ask for it with regrid="linear" or "nearest".'
             select = f'select those of both, such as .sel({dim}=other["{dim}"]).'

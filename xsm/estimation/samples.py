@@ -10,7 +10,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.align import check_unlabelled, coordinate_of_cells, match_labels, on_days
+from xsm.conventions.align import (
+    check_unlabelled,
+    coordinate_of_cells,
+    match_labels,
+    numeric_labels,
+    on_days,
+)
 from xsm.conventions.daily import daily_values
 from xsm.conventions.filled import observed_values
 from xsm.conventions.grid import time_of
@@ -213,7 +219,7 @@ def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:
             check_unlabelled(y, str(dim), base, f"target {y.name!r}")
         matched = match_labels(y, str(dim), base, same_spacing=True)
         if matched is None:
-            numeric = all(da.indexes[dim].dtype.kind in "iuf" for da in (y, base))
+            numeric = numeric_labels(str(dim), y, base)
             raise InputError(
                 f"target {y.name!r} has other {dim} than the predictors: bring them on one grid, "
                 f'such as predictors.{"interp" if numeric else "sel"}({dim}=target["{dim}"]).'

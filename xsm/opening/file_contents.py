@@ -94,20 +94,23 @@ def read_contents(source: Source) -> FileContents:
             if "://" not in source.location:
                 options["consolidated"] = False
             tree = xr.open_datatree(source.location, engine="zarr", **options)
-            if is_incomplete({name: node.attrs for name, node in tree.children.items()}):
-                raise InputError(
-                    f"{source.name} is not complete: xsm.write_zarr was interrupted, and values "
-                    "of the regions that it lacks would be missing. Repeat the call that wrote it, "
-                    "which goes on where it ended."
-                )
-            return _of_tree(source, tree)
-        return _of_netcdf(source)
+            incomplete = is_incomplete({name: node.attrs for name, node in tree.children.items()})
+            contents = _of_tree(source, tree)
+        else:
+            incomplete, contents = False, _of_netcdf(source)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise InputError(
             f"{source.name} cannot be read ({type(error).__name__}: {error}). Expected NetCDF, "
             "HDF5 or Zarr. If the download was cut short, repeat it; convert GRIB and HDF4 to "
             "NetCDF first."
         ) from error
+    if incomplete:
+        raise InputError(
+            f"{source.name} is not complete: xsm.write_zarr was interrupted, and values of the "
+            "regions that it lacks would be missing. Repeat the call that wrote it, which goes on "
+            "where it ended."
+        )
+    return contents
 
 
 def _of_netcdf(source: Source) -> FileContents:

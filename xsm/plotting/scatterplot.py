@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.plotting.selection import (
-    label_dims,
     matched_pairs,
     role_names,
     select_stratum,
     station_index,
     station_label,
+    unlabelled_dims,
 )
 from xsm.plotting.style import (
     CMAP_SKILL,
@@ -73,10 +73,7 @@ def scatter(
     """
     estimate, reference = matched_pairs(scores, station)
     # several products or layers would be drawn as one record
-    estimate, reference = (
-        select_stratum(da, {str(d) for d in da.dims} - set(label_dims(da)))
-        for da in (estimate, reference)
-    )
+    estimate, reference = (select_stratum(da, unlabelled_dims(da)) for da in (estimate, reference))
     est, ref = (da.transpose(*reference.dims).values.ravel() for da in (estimate, reference))
     both = np.isfinite(est) & np.isfinite(ref)
     est, ref = est[both].astype(float), ref[both].astype(float)

@@ -134,8 +134,13 @@ def sample_dims(da: xr.DataArray) -> set[str]:
     for candidates in ({"station"}, {*GAP_DIMS}, {"time"}):
         if dims := {str(dim) for dim in da.dims} & candidates:
             return dims
-    others = {str(dim) for dim in da.dims} - set(label_dims(da))
+    others = unlabelled_dims(da)
     return others if len(others) > 1 else set()
+
+
+def unlabelled_dims(da: xr.DataArray) -> set[str]:
+    """Dimensions of places and times: all but those with text labels."""
+    return {str(dim) for dim in da.dims} - set(label_dims(da))
 
 
 def label_dims(da: xr.DataArray) -> list[str]:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from xsm.errors import InputError
 from xsm.plotting.selection import (
     datasets_by_name,
-    label_dims,
     matched_pairs,
     select_metric,
     select_stratum,
+    unlabelled_dims,
 )
 from xsm.plotting.style import COLOURS, DARK, GREY, axes_for, plain_text, set_title
 
@@ -117,7 +117,7 @@ def _points_by_group(scores: xr.Dataset, by: str | None) -> dict[str, NDArray[np
     """Correlation and ratio (2, n) of each group."""
     r, ratio = correlation_and_ratio(scores)
     sample = {str(dim) for dim in ("station", "fill_method") if dim in r.dims}
-    sample = sample or {str(dim) for dim in r.dims} - set(label_dims(r))
+    sample = sample or unlabelled_dims(r)
     if by is None:
         groupings = [n for n in ("fill_method", "network") if n in r.coords and r[n].ndim == 1]
         by = next(iter(groupings), "")
