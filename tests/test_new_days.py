@@ -9,7 +9,7 @@ from xsm.blockwise import zarr_days
 from xsm.errors import GridError, InputError
 
 pytest.importorskip("dask")
-pytest.importorskip("zarr")
+zarr = pytest.importorskip("zarr")
 pytestmark = pytest.mark.usefixtures("network")
 SM = "soil_moisture"
 NAMES = (SM, f"{SM}_uncertainty", f"{SM}_flag")
@@ -122,6 +122,62 @@ def test_an_interrupted_append_is_undone(ds, tmp_path, monkeypatch):
     with xr.open_zarr(path) as stored:
         assert not (path / zarr_days.APPENDING).exists()
         np.testing.assert_allclose(stored[SM], expected[SM], rtol=4e-6)
+
+
+class FullDisk(zarr.storage.LocalStore):
+    """A local store that has room for a number of files."""
+
+    room = 10**6
+
+    async def set(self, key, value, *args, **kwargs):
+        type(self).room -= 1
+        if self.room <= 0:
+            raise OSError(28, "No space left on device")
+        await super().set(key, value, *args, **kwargs)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_disk_that_is_full_at_any_moment(ds, tmp_path, zarr_format):
+    small = ds.isel(lat=slice(3), lon=slice(3))
+    first = xsm.gapfill(small.isel(time=slice(8)), calibrate=False)
+    statistics, new = xsm.record_statistics(small), small.isel(time=slice(8, 10))
+    failed = 0
+    for room in range(1, 60):
+        store = FullDisk(tmp_path / f"{room}.zarr")
+        FullDisk.room = 10**6
+        first.to_zarr(store, zarr_format=zarr_format, consolidated=False)
+        FullDisk.room = room
+        try:
+            xsm.append_zarr(new, store, statistics=statistics)
+        except OSError:
+            failed += 1
+            FullDisk.room = 10**6
+            xsm.append_zarr(new, store, statistics=statistics)
+        else:
+            break
+    expected = xr.open_zarr(store, consolidated=True).load()
+    assert failed > 5 and expected.sizes["time"] == 10
+    for path in tmp_path.iterdir():
+        with xr.open_zarr(path, consolidated=True) as stored:
+            xr.testing.assert_equal(stored, expected)
+
+
+def test_two_calls_that_append_the_same_days(ds, tmp_path, monkeypatch):
+    first = xsm.gapfill(ds.isel(time=slice(20)), calibrate=False)
+    path, new = tmp_path / "filled.zarr", ds.isel(time=slice(20, 24))
+    first.to_zarr(path, consolidated=False)
+    write = zarr_days.GrowingStore.write
+
+    def after_another(self, *args):
+        monkeypatch.setattr(zarr_days.GrowingStore, "write", write)
+        xsm.append_zarr(new, path)
+        return write(self, *args)
+
+    monkeypatch.setattr(zarr_days.GrowingStore, "write", after_another)
+    with pytest.raises(InputError, match="another call has appended days meanwhile"):
+        xsm.append_zarr(new, path)
+    with xr.open_zarr(path, consolidated=False) as stored:
+        assert (stored["time"].values == ds["time"].values[:24]).all()
 
 
 def test_days_and_stores_that_do_not_fit(ds, tmp_path):

@@ -1,5 +1,6 @@
 """What is guaranteed where a store cannot be written: a clear error, and nothing lost."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import xarray as xr
 import xsm
 from tests.blockwise.test_zarr import lazy
 from xsm.blockwise.writer_lock import only_writer
+from xsm.blockwise.zarr_store import is_consolidated
 from xsm.errors import InputError
 
 zarr = pytest.importorskip("zarr")
@@ -38,9 +40,12 @@ class FullDisk(zarr.storage.LocalStore):
     """
 
     room = 10**6
+    slow = False
 
     async def set(self, key, value, *args, **kwargs):
         type(self).room -= 1
+        if self.slow and self.room > 0:  # the write that fails is not the last one
+            await asyncio.sleep(0.02)
         if self.room == 0 and not key.endswith("zarr.json") and "/.z" not in f"/{key}":
             cut = value[: len(value) // 2]
             await super().set(key, cut)
@@ -57,7 +62,7 @@ def test_a_disk_that_is_full_at_any_moment(tmp_path, zarr_format):
     xsm.write_zarr(lazy(), FullDisk(tmp_path / "whole.zarr"), **options)
     files = 10**6 - FullDisk.room
     failed = 0
-    for room in range(1, files, 3):
+    for room in (*range(1, files, 3), files - 1):
         path = tmp_path / f"{room}.zarr"
         FullDisk.room = room
         with pytest.raises(OSError, match="No space left") as error:
@@ -67,7 +72,27 @@ def test_a_disk_that_is_full_at_any_moment(tmp_path, zarr_format):
         FullDisk.room = 10**6
         xsm.write_zarr(lazy(), FullDisk(path), **options)
         xr.testing.assert_identical(read(path), lazy().load())
+        assert is_consolidated(zarr.storage.LocalStore(path))
     assert failed > 8
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_call_that_failed_writes_nothing_more(tmp_path, monkeypatch, zarr_format):
+    """Zarr writes several files at a time: those of the call that failed end before its error."""
+    options = {"progress": False, "zarr_format": zarr_format}
+    for room in (1, 2, 3, 4, 6, 8, 10, 12):
+        path = tmp_path / f"{room}.zarr"
+        FullDisk.room = room
+        monkeypatch.setattr(FullDisk, "slow", True)
+        with pytest.raises(OSError, match="No space left"):
+            xsm.write_zarr(lazy(), FullDisk(path), **options)
+        files = sorted(path.rglob("*"))
+        time.sleep(0.04)
+        assert sorted(path.rglob("*")) == files
+        monkeypatch.setattr(FullDisk, "slow", False)
+        FullDisk.room = 10**6
+        xsm.write_zarr(lazy(), FullDisk(path), **options)
+        xr.testing.assert_identical(read(path), lazy().load())
 
 
 def test_a_limit_of_the_system_on_files(tmp_path):

@@ -17,7 +17,7 @@ import xarray as xr
 from xsm.blockwise.chunks import chunk_slices
 from xsm.blockwise.dask_engine import persist_shared
 from xsm.blockwise.dask_workers import compute_each, one_pool
-from xsm.blockwise.icechunk_store import commit, committing_store, is_repository
+from xsm.blockwise.icechunk_store import commit
 from xsm.blockwise.work_blocks import (
     as_one_task,
     fingerprint,
@@ -35,12 +35,19 @@ from xsm.blockwise.zarr_log import (
     form_of,
     identity_of,
 )
+from xsm.blockwise.zarr_store import (
+    consolidate,
+    finish_writes,
+    is_consolidated,
+    local_store,
+    open_store,
+)
 from xsm.blockwise.zarr_values import values_in_store
 from xsm.conventions.encoding import without_layout
 from xsm.conventions.grid import cf_axes, time_dim
 from xsm.conventions.variables import check_chunks, check_names, check_references
 from xsm.conventions.write_log import COMPLETE, CREATED, LOG
-from xsm.errors import InputError, MissingPackageError, TimeAxisError
+from xsm.errors import InputError, TimeAxisError
 from xsm.options import get_option
 from xsm.progress import bar
 
@@ -178,6 +185,7 @@ def write_zarr(
             job = _Write(obj, dims, regions, identity, zarr_format, given, options)
             write(job, store, given_path, verify, get_option("progress", progress))
     except OSError as error:  # a full or read-only disk, a lost connection
+        finish_writes()
         error.add_note(
             f"xsm.write_zarr(..., path={str(given_path)!r}) was interrupted: regions that were "
             "written are kept, and the same call writes the others."
@@ -196,13 +204,13 @@ def _overwrite(job: _Write, store: Any, path: Any, verify: bool, progress: Any) 
         return
     new = path.with_name(path.name + ".new")
     if new.exists():
-        log = WriteLog(_local(new))
+        log = WriteLog(local_store(new))
         if not log.identity:
             raise InputError(
                 f"path={str(path)!r}: the new store would be written to {str(new)!r}, which exists "
                 "and is no unfinished store. Move it away."
             )
-        if log.identity != job.identity or _differs(job, _local(new)):
+        if log.identity != job.identity or _differs(job, local_store(new)):
             with only_writer(new):
                 shutil.rmtree(new)
     if not new.exists() and (not path.exists() or _resumable(job, path)):
@@ -211,7 +219,7 @@ def _overwrite(job: _Write, store: Any, path: Any, verify: bool, progress: Any) 
     if path.exists():
         with only_writer(path):
             _check_is_zarr(path)
-    _write(job, _local(new), new, verify, progress)
+    _write(job, local_store(new), new, verify, progress)
     if path.exists():
         with only_writer(path):
             shutil.rmtree(path)
@@ -220,9 +228,9 @@ def _overwrite(job: _Write, store: Any, path: Any, verify: bool, progress: Any) 
 
 def _resumable(job: _Write, path: Path) -> bool:
     """Whether an earlier call of the same job was interrupted there."""
-    log = WriteLog(_local(path))
+    log = WriteLog(local_store(path))
     same = log.identity == job.identity and not log.complete
-    return same and not (log.created and _differs(job, _local(path)))
+    return same and not (log.created and _differs(job, local_store(path)))
 
 
 def _write(job: _Write, store: Any, path: Any, verify: bool, progress: Any) -> None:
@@ -257,7 +265,7 @@ def _write_alone(job: _Write, store: Any, path: Any, verify: bool, progress: Any
         _create(job, store, append=True)
         log.write_checksums([0], [checksum(store, others, {})])
     missing = np.flatnonzero(done[1:] == 0).tolist()
-    if not missing and not bad and log.complete:
+    if not missing and not bad and log.complete and is_consolidated(store):
         logger.info("%s is complete: there is nothing to write", path)
         return
     if missing:
@@ -520,41 +528,6 @@ def _lazy(obj: xr.Dataset) -> list[Any]:
     return [v.data for v in obj.variables.values() if v.chunks is not None]
 
 
-def open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[Any, Any]:
-    """What to return, and the store of Zarr."""
-    from zarr.abc.store import Store
-
-    if isinstance(path, Store):
-        return path, path
-    if is_repository(path):
-        return path, committing_store(path)
-    if not isinstance(path, str | Path) or "\0" in str(path):
-        raise InputError(f"path={path!r}: expected a folder, a URL or a store of Zarr.")
-    if storage_options is not None and not isinstance(storage_options, Mapping):
-        raise InputError(f"storage_options={storage_options!r}: expected a mapping.")
-    text = str(path)
-    if isinstance(path, Path) or "://" not in text:
-        return Path(path), _local(Path(path))
-    from zarr.storage import FsspecStore
-
-    try:
-        return text, FsspecStore.from_url(text, storage_options=dict(storage_options or {}))
-    except ImportError as error:
-        raise MissingPackageError(
-            f"path={text!r} needs the package of its file system: {error}."
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            f"path={text!r}: {error}. Expected a folder, or a URL that fsspec knows."
-        ) from error
-
-
-def _local(path: Path) -> Any:
-    from zarr.storage import LocalStore
-
-    return LocalStore(path)
-
-
 def _check_is_zarr(store: Path) -> None:
     """Refuse to remove a folder or file that is no Zarr store."""
     if not any((store / name).is_file() for name in ("zarr.json", ".zgroup")):
@@ -571,18 +544,6 @@ def _array_names(store: Any) -> list[str]:
         return []
     try:
         return sorted(name for name, _ in group.members() if name != LOG)
-    except Exception:  # something there cannot be read
+    except Exception as error:  # something there cannot be read
+        logger.warning("%s: %s: %s", store, type(error).__name__, error)
         return ["something"]
-
-
-def consolidate(store: Any) -> None:
-    """Gather the metadata of all variables in one place, as xarray's own stores have them."""
-    import warnings
-
-    import zarr
-
-    if not getattr(store, "supports_consolidated_metadata", True):
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that format 3 does not know of it yet
-        zarr.consolidate_metadata(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import xarray as xr
 
 from xsm.blockwise.writer_lock import only_writer
-from xsm.blockwise.zarr import consolidate, open_store
 from xsm.blockwise.zarr_log import dimension_names
+from xsm.blockwise.zarr_store import consolidate, finish_writes, open_store
 from xsm.conventions.cf import flag_name
 from xsm.conventions.write_log import LOG
 from xsm.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 APPENDING = "xsm_append_log"  # group whose attribute has the days that the store had before
 
@@ -59,9 +62,11 @@ class GrowingStore:
         except FileNotFoundError as error:
             raise self._no_store() from error
         if APPENDING in group:
-            count: Any = group[APPENDING].attrs["days"]
-            self._shorten(group, int(count))
+            count: Any = group[APPENDING].attrs.get("days")
+            if count is not None:  # else the call ended before it appended
+                self._shorten(group, int(count))
             del group[APPENDING]
+            consolidate(self.store)
         with xr.open_zarr(self.store, consolidated=False) as ds:
             for name in (self.name, flag_name(self.name)):
                 if name not in ds:
@@ -98,6 +103,14 @@ class GrowingStore:
 
     def write(self, filled: xr.Dataset, redone: int) -> None:
         """Replace the last `redone` days by the first of `filled`, and append its others."""
+        with only_writer(self.place):
+            try:
+                self._append(filled, redone)
+            except OSError:  # a full disk, a lost connection
+                finish_writes()
+                raise
+
+    def _append(self, filled: xr.Dataset, redone: int) -> None:
         import zarr
 
         count = self.stored.sizes[self.time]
@@ -110,6 +123,13 @@ class GrowingStore:
         part = filled[names].drop_encoding()
         part = part.drop_vars([n for n, c in part.coords.items() if self.time not in c.dims])
         group = zarr.open_group(self.store, mode="r+", use_consolidated=False)
+        axis = self.stored[self.name].dims.index(self.time)
+        array: Any = group[self.name]
+        if array.shape[axis] != count or APPENDING in group:
+            raise InputError(
+                f"path={str(self.path)!r}: another call has appended days meanwhile. Append those "
+                "that are missing."
+            )
         if LOG in group:  # of a write that the store no longer is
             del group[LOG]
         group.require_group(APPENDING).attrs["days"] = count
@@ -121,8 +141,16 @@ class GrowingStore:
                 self.store, region={self.time: slice(count - redone, count)}, consolidated=False
             )
         late.to_zarr(self.store, append_dim=self.time, consolidated=False)
+        consolidate(self.store)  # first, so that a call that fails here is undone as well
         del group[APPENDING]
-        consolidate(self.store)
+        try:
+            consolidate(self.store)
+        except OSError as error:
+            logger.warning(
+                "%s: the days are appended, but the consolidated metadata still name the group "
+                "%s: %s",
+                *(self.path, APPENDING, error),
+            )
 
     def _shorten(self, group: Any, count: int) -> None:
         """Cut off what an interrupted append left."""
