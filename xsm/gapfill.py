@@ -97,9 +97,9 @@ def gapfill(
         500 values or more. Not with `background`.
     calibrate : bool, default True
         Hide a few per cent of the observations of a sample, compare the network there with linear
-        interpolation, climatology, temporal and space-time interpolation, and replace it, by
-        days to the nearest observation, where it does worse than they or a mixture of all. False:
-        the network alone. See Notes.
+        interpolation, climatology, temporal and space-time interpolation, and replace it
+        where it does worse than they or a mixture of all: by days to the nearest observation, and
+        whether a cell beside is observed that day. False: the network alone. See Notes.
     statistics : Dataset, optional
         Of :func:`xsm.record_statistics`, for a few new days of a long record. Default: those of
         `obj` itself.

@@ -17,7 +17,7 @@ from xsm.conventions.time_axis import daily_axis
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
 from xsm.gapfilling.background import Background
-from xsm.gapfilling.own_series import days_to_observation
+from xsm.gapfilling.gap_classes import days_to_observation
 
 NAME = "soil_moisture"  # of estimates
 GAP_DAYS = 1, 5  # to the nearest observation

@@ -23,6 +23,7 @@ from benchmarks.provenance import RESULTS, provenance, write_result
 from benchmarks.skill.evaluation_records import data_folder
 from benchmarks.skill.retrieval_noise import attainable_correlation
 from benchmarks.skill.smap_conus import FILE, TRAIN, load
+from xsm.training.network_choice import DEFAULT_ENSEMBLE
 from xsm.training.splits import split_cells
 
 FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in days
@@ -30,10 +31,7 @@ CELLS = "cells"
 SEEDS_OF_CELLS = 3  # each leaves out other cells
 ALONE = {"antecedent": False, "local": False}
 # departures from the mean of the cell, with the settings of the sequences in the default ensemble
-DEPARTURES = {
-    "location": "cell_mean", "scale": "cell_std", "input_size": 64, "learning_rate": 4e-3,
-    "weight_decay": 1e-2, "dropout": 0.3,
-}  # fmt: skip
+DEPARTURES = {"location": "cell_mean", "scale": "cell_std", **DEFAULT_ENSEMBLE["bilstm"][1]}
 TOWARDS_ALL = 0.3  # part of the mean variance of all cells in the variance of a cell
 VARIANTS: dict[str, dict[str, Any]] = {  # arguments of the fit
     "default": {},

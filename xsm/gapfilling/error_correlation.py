@@ -26,8 +26,8 @@ from scipy.optimize import nnls
 
 from xsm.conventions.windows import Window
 from xsm.gapfilling.correlated_errors import FIELDS, correlations_in_space_and_time
+from xsm.gapfilling.gap_classes import CLASSES
 from xsm.gapfilling.method_weights import (
-    CLASSES,
     METHODS,
     NETWORK,
     SPACE_TIME,

@@ -63,7 +63,7 @@ def mix(filled: Any, std: Any, flag: Any, mixture: Any, task: GapfillTask) -> Fi
     filled, std, flag : array, shape (N, H, W)
         NumPy or Dask, as the others.
     mixture : array, shape (4, N, H, W)
-        :func:`xsm.gapfilling.method_weights.mixture_of_series`, m3 m-3.
+        :func:`xsm.gapfilling.method_mixture.mixture_of_series`, m3 m-3.
     task : GapfillTask
     """
     share, mean, std_share, own_std = (part.astype(task.dtype) for part in mixture)

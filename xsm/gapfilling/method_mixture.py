@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.blockwise.tiling import inner
-from xsm.gapfilling.method_weights import LAST_DAYS, NETWORK, SPACE_TIME, Calibration
-from xsm.gapfilling.own_series import Calendar, days_to_observation, own_series_estimates
+from xsm.gapfilling.gap_classes import days_to_observation, gap_classes, observed_beside
+from xsm.gapfilling.method_weights import NETWORK, SPACE_TIME, Calibration
+from xsm.gapfilling.own_series import Calendar, own_series_estimates
 from xsm.gapfilling.space_time_interpolation import interpolate_in_space_and_time
 from xsm.gapfilling.temporal_interpolation import cell_mean
 
 Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 
 def mixture_of_series(
@@ -38,25 +40,38 @@ def mixture_of_series(
         the standard deviation. One and zero for observed values and cells without observations.
     """
     around, series = series, inner(series, [margin, margin])
-    observed = np.isfinite(series).any(axis=0)
     calibration = Calibration.from_vector(vector)
-    if calibration.weights[:, SPACE_TIME].any() and observed.any():
-        return _with_space_time(around, margin, calibration, calendar)
     plain = np.zeros((4, *series.shape), np.float32)
     plain[[0, 2]] = 1
-    if not calibration.changes or not observed.any():
+    if not calibration.changes or not np.isfinite(series).any():
         return plain
+    values = calendar.all_positions(around)
+    beside = observed_beside(values, margin)
+    if calibration.weights[:, SPACE_TIME].any():
+        return _with_space_time(values, beside, margin, calibration, calendar)
+    return _of_own_series(inner(values, [margin, margin]), beside, calibration, calendar)
+
+
+def _of_own_series(
+    values: Floats, beside: Bools, calibration: Calibration, calendar: Calendar
+) -> NDArray[np.float32]:
+    """:func:`mixture_of_series` where space-time interpolation has no weight.
+
+    `values` and `beside` are of all positions (T, H, W), the result of the days of the record.
+    """
+    plain = np.zeros((4, calendar.present.size, *values.shape[1:]), np.float32)
+    plain[[0, 2]] = 1
+    observed = np.isfinite(values).any(axis=0)
     if not observed.all():
-        cells = mixture_of_series(series[:, observed][..., None], vector, calendar)
-        plain[..., observed] = cells[..., 0]
+        series, near = values[:, observed][..., None], beside[:, observed][..., None]
+        plain[..., observed] = _of_own_series(series, near, calibration, calendar)[..., 0]
         return plain
-    values = calendar.all_positions(series)
     distance = days_to_observation(values)[calendar.present]
-    group = np.searchsorted(LAST_DAYS, distance)
+    group = gap_classes(distance, beside[calendar.present])
     weights = calibration.weights.astype(np.float32)[group]
     factor = calibration.factor.astype(np.float32)[group]
     network = weights[..., NETWORK]
-    mean = std = np.zeros(series.shape, np.float32)
+    mean = std = np.zeros(distance.shape, np.float32)
     if not calibration.network_alone:
         methods = np.flatnonzero(calibration.weights[:, 1:SPACE_TIME].any(axis=0))
         estimates, own_std = own_series_estimates(values, calendar, calibration.about, methods)
@@ -67,17 +82,15 @@ def mixture_of_series(
 
 
 def _with_space_time(
-    around: Floats, margin: int, calibration: Calibration, calendar: Calendar
+    values: Floats, beside: Bools, margin: int, calibration: Calibration, calendar: Calendar
 ) -> NDArray[np.float32]:
     """:func:`mixture_of_series` where space-time interpolation has a weight."""
-    series = inner(around, [margin, margin])
-    others = replace(calibration, weights=_without_space_time(calibration.weights))
-    mixture = mixture_of_series(series, others.to_vector(), calendar)
-    values = calendar.all_positions(around)
-    typical = cell_mean(values)
     own = inner(values, [margin, margin])
+    others = replace(calibration, weights=_without_space_time(calibration.weights))
+    mixture = _of_own_series(own, beside, others, calendar)
+    typical = cell_mean(values)
     distance = days_to_observation(own)
-    group = np.searchsorted(LAST_DAYS, distance)
+    group = gap_classes(distance, beside)
     weight = calibration.weights.astype(np.float32)[group]
     needed = np.zeros(values.shape, bool)
     present = np.zeros(own.shape, bool)

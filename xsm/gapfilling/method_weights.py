@@ -3,8 +3,7 @@
 A network that was trained on many records can lose against linear interpolation, climatology or
 temporal interpolation on one of them: isolated cells, much noise, slow change. A few per cent of
 the observations of a sample are hidden and estimated by each. From their errors follow the weights
-of the estimates, by days to the nearest observation of the cell, and a factor of the standard
-deviation.
+of the estimates, by class of gaps, and a factor of the standard deviation.
 """
 
 from __future__ import annotations
@@ -19,6 +18,15 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from xsm.conventions.windows import Window
+from xsm.gapfilling.gap_classes import (
+    BY_DAYS,
+    CLASSES,
+    FAR,
+    classes_in_words,
+    days_to_observation,
+    gap_classes,
+    observed_beside,
+)
 from xsm.gapfilling.gap_patterns import sample_gaps
 from xsm.gapfilling.own_series import (
     LINEAR,
@@ -27,7 +35,6 @@ from xsm.gapfilling.own_series import (
     Calendar,
     covariance_sums,
     covariances,
-    days_to_observation,
     own_series_estimates,
 )
 from xsm.gapfilling.space_time_interpolation import (
@@ -40,8 +47,6 @@ from xsm.gapfilling.temporal_interpolation import Covariance, cell_mean
 
 METHODS = ("network", *OWN_SERIES, "space_time")
 NETWORK, SPACE_TIME = 0, len(OWN_SERIES) + 1
-LAST_DAYS = (1, 3, 6)  # of the classes of days to the nearest observation; then all others
-CLASSES = len(LAST_DAYS) + 1
 
 MAX_VALUES = 64_000_000  # of a record; the network alone fills larger ones
 MIN_HIDDEN = 30  # values; below, the number of cells decides
@@ -204,9 +209,9 @@ class Calibration:
 
     Attributes
     ----------
-    weights : ndarray, shape (4, M)
-        Of each method of ``METHODS``, by class of days to the nearest observation.
-    factor : ndarray, shape (4,)
+    weights : ndarray, shape (CLASSES, M)
+        Of each method of ``METHODS``, by class of gaps.
+    factor : ndarray, shape (CLASSES,)
         Of the standard deviation.
     about : (Covariance, Covariance)
         For the temporal interpolation.
@@ -265,9 +270,8 @@ class Calibration:
         text = f"{', '.join(named)} (m3 m-3, {self.number} hidden values)"
         network = self.weights[:, NETWORK]
         if (network < 0.5).any():
-            classes = ("1 day", "2 to 3 days", "4 to 6 days", "more than 6 days")
-            where = [c for c, w in zip(classes, network, strict=True) if w < 0.5]
-            where_text = "" if len(where) == CLASSES else f" {', '.join(where)} from an observation"
+            where = classes_in_words(network < 0.5)
+            where_text = f" {where}" if where else ""
             text += f". The network was replaced{where_text}, because it does worse on this record"
         return text
 
@@ -389,7 +393,8 @@ def estimate_hidden(
     usable = np.isfinite(joined[1 + LINEAR])
     usable &= np.isfinite(joined[NETWORK]) | (predict is None)
     fold = (days // 15 + rows // 8 + columns // 8 + number) % FOLDS
-    group = np.searchsorted(LAST_DAYS, days_to_observation(series)[at])
+    beside = observed_beside(left)[hidden]
+    group = gap_classes(days_to_observation(series)[at], beside)
     stds = network[1][hidden], own_std[own], space_time[1]
     parts = (joined.T, values[hidden], *stds, group, fold, np.argwhere(hidden))
     return Hidden(
@@ -424,10 +429,16 @@ def _network_is_best(hidden: Hidden) -> bool:
 
 
 def _network_is_worst(hidden: Hidden) -> bool:
+    """Whether another is better by far, both where cells beside are observed and where none is."""
+    beside = hidden.group >= BY_DAYS
+    parts = [_with_network(hidden) & part for part in (beside, ~beside)]
+    enough = [part for part in parts if part.sum() >= LOST]
+    return bool(enough) and all(_is_worst(hidden.errors[part]) for part in enough)
+
+
+def _is_worst(errors: NDArray[np.float64]) -> bool:
     """Whether another is better by far, by three standard errors, and a mixture is no gain."""
-    errors, _ = _usable_errors(hidden.errors[_with_network(hidden)])
-    if len(errors) < LOST:
-        return False
+    errors, _ = _usable_errors(errors)
     rmse = _rmse(errors)
     best = int(np.argmin(rmse))
     difference = errors[:, NETWORK] ** 2 - errors[:, best] ** 2
@@ -533,9 +544,9 @@ def _fitted(
     held_out = np.empty(len(errors))
     for n in range(CLASSES):
         # far from observations space-time interpolation is the mean of the cell
-        usable = methods != SPACE_TIME if n == CLASSES - 1 else np.ones(methods.size, bool)
+        usable = methods != SPACE_TIME if n == FAR else np.ones(methods.size, bool)
         of_class = hidden.group == n
-        inside = of_class if of_class.sum() >= MIN_CLASS else np.ones_like(of_class)
+        inside = _like_class(hidden.group, n)
         default = _default(errors[:, usable], methods[usable])
         chosen, left = choose_weights(errors[inside][:, usable], hidden.fold[inside], default)
         weights[n, methods[usable]] = chosen
@@ -553,6 +564,15 @@ def _fitted(
     rmse[methods] = _rmse(errors)
     rmse[-1] = _rmse(held_out[common])
     return Calibration(weights, factor, about, correlation, rmse, len(errors))
+
+
+def _like_class(group: NDArray[np.int64], number: int) -> NDArray[np.bool_]:
+    """Hidden values of a class; if there are too few, of those that have or lack observations
+    beside as it has, or of all."""
+    for inside in (group == number, (group >= BY_DAYS) == (number >= BY_DAYS)):
+        if inside.sum() >= MIN_CLASS:
+            return inside
+    return np.ones(group.shape, bool)
 
 
 def _std_factor(errors: NDArray[np.float64], stated: NDArray[np.float64], alone: bool) -> float:

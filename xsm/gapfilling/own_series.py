@@ -131,16 +131,3 @@ def own_series_estimates(
 def _climatology(values: Floats, calendar: Calendar) -> Floats:
     series = values[calendar.present]
     return climatological_mean(series, calendar.day_of_year, calendar.year_length)
-
-
-def days_to_observation(values: Floats) -> NDArray[np.int32]:
-    """Days from each value (T, ...) to the nearest observation of its cell; T where none is."""
-    observed = np.isfinite(values)
-    length = len(values)
-    out = np.full(values.shape, length, np.int32)
-    for days in (range(length), range(length - 1, -1, -1)):
-        distance = np.full(values.shape[1:], length, np.int32)
-        for t in days:
-            distance = np.where(observed[t], 0, np.minimum(distance + 1, length))
-            np.minimum(out[t], distance, out=out[t])
-    return out
