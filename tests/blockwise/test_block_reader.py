@@ -12,6 +12,7 @@ from xsm.blockwise.block_reader import (
     cell_pieces,
     day_pieces,
 )
+from xsm.blockwise.dask_engine import shared
 
 dask = pytest.importorskip("dask", reason="needs xsm[dask]")
 da = pytest.importorskip("dask.array")
@@ -30,14 +31,14 @@ def pieces(x, days, rows, columns, wrap=False, positions=None):
 
 def read(x, *blocks, **options):
     """Blocks of a Dask array, by a graph with one task each."""
-    readers, layer = RecordGraph(x).readers([pieces(x, *b, **options) for b in blocks], "copies")
-    graph = {**dict(x.__dask_graph__()), **layer}
+    readers = RecordGraph(x).readers([pieces(x, *b, **options) for b in blocks])
+    graph = dict(x.__dask_graph__())
     for n, ((reader, values), block) in enumerate(zip(readers, blocks, strict=True)):
         shape = tuple(b - a for a, b in block)
         graph[("block", n)] = (reader.read, values, np.full(shape, np.nan))
     keys = [("block", n) for n in range(len(blocks))]
     graph, _ = cull(graph, keys)  # older versions of Dask compute all tasks of a graph
-    return [np.array(block) for block in dask.get(graph, keys)], layer
+    return [np.array(block) for block in dask.get(graph, keys)]
 
 
 def legacy():
@@ -65,7 +66,7 @@ FORMS = {
 def test_blocks_of_every_form_of_graph(form):
     x = FORMS[form]()
     blocks = [((a, a + 3), (0, 5), (1, 5)) for a in range(0, 12, 3)] + [((0, 12), (2, 4), (0, 6))]
-    values, _ = read(x, *blocks)
+    values = read(x, *blocks)
     for block, own in zip(blocks, values, strict=True):
         np.testing.assert_allclose(own, VALUES[tuple(slice(*span) for span in block)])
 
@@ -73,12 +74,12 @@ def test_blocks_of_every_form_of_graph(form):
 @pytest.mark.parametrize("chunks", [(5, 2, 4), (1, 5, 6), (12, 1, 1)])
 def test_beyond_the_edges_around_the_globe_and_on_absent_days(chunks):
     x = da.from_array(VALUES, chunks=chunks)
-    (block,), _ = read(x, ((-2, 14), (-1, 7), (-8, 15)), wrap=True)
+    (block,) = read(x, ((-2, 14), (-1, 7), (-8, 15)), wrap=True)
     around = np.pad(VALUES, ((2, 2), (1, 2), (0, 0)), constant_values=np.nan)
     around = np.take(around, np.arange(-8, 15) % 6, axis=2)
     np.testing.assert_array_equal(block, around)
     positions = np.delete(np.arange(14), [3, 4])
-    (block,), _ = read(x, ((0, 14), (0, 5), (-1, 7)), positions=positions)
+    (block,) = read(x, ((0, 14), (0, 5), (-1, 7)), positions=positions)
     expected = np.full((14, 5, 8), np.nan)
     expected[positions, :, 1:7] = VALUES
     np.testing.assert_array_equal(block, expected)
@@ -96,26 +97,33 @@ def test_a_task_that_many_blocks_need_is_computed_once_and_others_in_their_block
     blocks = [((a, a + 1), (0, 5), (0, 6)) for a in range(12)]
     assert len(blocks) > NEIGHBOURS
     calls.clear()
-    values, layer = read(days, *blocks)
+    values = read(days, *blocks)
     np.testing.assert_array_equal(np.concatenate(values), VALUES)
     assert calls.count("file") == 1 and calls.count("day") == 12
-    assert len(layer) < len(blocks)
 
 
-def test_a_reading_has_tasks_of_its_own():
-    x = da.from_array(VALUES, chunks=(2, 5, 6))
-    x = x - x.mean()
-    graph = RecordGraph(x)
-    blocks = [pieces(x, (a, a + 2), (0, 5), (0, 6)) for a in range(0, 12, 2)]
-    (one, first), (two, second) = (graph.readers(blocks, name) for name in ("one", "two"))
-    assert first and not first.keys() & second.keys()
-    assert {key for _, keys in one for key in keys} & first.keys()
-    assert not {key for _, keys in two for key in keys} & first.keys()
+def test_chunks_that_a_mean_needs_too_are_read_in_their_block():
+    """Else each would be held from the mean until its block is read."""
+    x = da.from_array(VALUES, chunks=(1, 5, 6)).map_blocks(np.array)
+    graph = RecordGraph(x - x.mean())
+    blocks = [pieces(x, (a, a + 1), (0, 5), (0, 6)) for a in range(12)]
+    names = [key for _, own in graph.readers(blocks) for key in own]
+    assert not any(key[0] == x.name for key in names)
+    assert len({key for key in names if key[0].startswith("mean")}) == 1
+
+
+def test_what_all_blocks_draw_on_is_not_in_a_block_even_if_there_are_few():
+    x = da.from_array(VALUES, chunks=(6, 5, 6))
+    mean = shared(x.mean(axis=0, keepdims=True))
+    graph = RecordGraph(x - mean)
+    readers = graph.readers([pieces(x, (a, a + 6), (0, 5), (0, 6)) for a in (0, 6)])
+    assert all((mean.name, 0, 0, 0) in names for _, names in readers)
+    assert mean.name in graph.layers
 
 
 def test_a_reader_is_small_and_does_not_hold_values():
     import cloudpickle
 
     x = da.from_array(np.ones((400, 50, 60)), chunks=(40, 50, 60)).persist() + 1
-    readers, _ = RecordGraph(x).readers([pieces(x, (0, 80), (0, 50), (0, 60))], "copies")
+    readers = RecordGraph(x).readers([pieces(x, (0, 80), (0, 50), (0, 60))])
     assert len(cloudpickle.dumps(readers)) < 5000

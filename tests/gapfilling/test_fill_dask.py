@@ -256,6 +256,52 @@ def test_as_many_chunks_in_memory_for_a_record_of_any_length(workers, tmp_path):
         assert most[24] <= most[8] < 5
 
 
+@pytest.mark.parametrize("error", [False, True])
+def test_no_more_chunks_are_in_memory_with_a_background(error, tmp_path):
+    """Its regression, over all days, comes before the fill of the first."""
+    pytest.importorskip("zarr")
+    most = {}
+    for number in (8, 24):
+        source = Source(number)
+        ds = source.data.to_dataset()
+        ds["background"] = xr.full_like(ds[SM], 0.2) + 0.1 * np.sin(np.arange(20 * number))[
+            :, None, None
+        ].astype(np.float32)
+        ds["background"] = ds["background"].chunk(time=20)
+        if error:
+            ds["background_uncertainty"] = ds["background"] / 10
+        ds = ds.assign({n: v.assign_attrs(units="m3 m-3") for n, v in ds.data_vars.items()})
+        source.read = source.most = 0
+        lazy = lazily(ds, background="background", var=SM)[[*NAMES]]
+        with dask.config.set(scheduler="threads", num_workers=1):
+            lazy.to_zarr(tmp_path / f"{number}.zarr", consolidated=False)
+        assert 7 * number <= source.read <= (12 if error else 10) * number
+        assert source.alive == 0
+        most[number] = source.most
+    assert most[24] <= most[8] < 6
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_regions_read_no_more_often_however_many_there_are(background, tmp_path):
+    """Methods of whole series, and the regression on a background, are computed for all at once."""
+    pytest.importorskip("zarr")
+    reads = []
+    for number in (8, 24):
+        source = Source(number)
+        given = {"background": source.data.copy(data=source.data.data * 0 + 0.2)}
+        filled = source.data.sm.gapfill(
+            progress=False, calibrate=True, fallback="climatology",
+            **(given if background else {}),
+        )  # fmt: skip
+        source.read = 0
+        path = xsm.write_zarr(filled, tmp_path / f"{number}.zarr", progress=False)
+        reads.append(source.read / number)
+        with xr.open_zarr(path) as stored:
+            for name in NAMES:
+                np.testing.assert_array_equal(stored[name], filled[name].compute(), err_msg=name)
+    assert reads[1] <= reads[0] + 1
+
+
 def test_files_are_read_as_arrays_in_memory(record, tmp_path):
     """Daily files and a Zarr store, each read several times by one graph."""
     pytest.importorskip("zarr")

@@ -5,8 +5,9 @@ graph would have many times more tasks than chunks, and a scheduler would read a
 as it has threads. Here a task holds the small graphs of its own chunks and computes one after the
 other, so it needs no more memory than its block and one chunk, and reads when it runs.
 
-Tasks that more than a few blocks need, such as those of a mean over the record, stay tasks of the
-graph. Values in memory, such as those of a persisted array, stay where they are.
+Tasks that more than a few blocks need, such as a mean over the record, stay tasks of the graph. A
+chunk that such a task needs too is read once more in the block: else it would be held from then on,
+and with it the record. Values in memory, such as those of a persisted array, stay where they are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+SHARED = "xsm-shared-"  # begins the names of layers of small values that many blocks draw on
 NEIGHBOURS = 3  # blocks that may each compute the same task: a block and those beside it
 
 Key = Any
@@ -72,50 +74,57 @@ def _compute(graph: Mapping[Key, Any], given: Mapping[Key, Any], keys: Sequence[
 
 
 class RecordGraph:
-    """The graph of a Dask array (N, H, W), for the readers of its blocks."""
+    """The graph of a Dask array (N, H, W), for the readers of its blocks.
+
+    Attributes
+    ----------
+    layers : set of str
+        Those that the values of the readers come from. What has the readers depends on them.
+    """
 
     def __init__(self, x: Any) -> None:
         self.x = x
         self.graph = dict(x.__dask_graph__())
+        self.layers = {x.name}
+        self._kept = {
+            key
+            for name, layer in x.dask.layers.items()
+            if name.startswith(SHARED)
+            for key in layer.get_output_keys()
+        }
 
-    def readers(
-        self, blocks: Sequence[Iterable[Piece]], name: str
-    ) -> tuple[list[tuple[BlockReader, list[Key]]], dict[Key, Any]]:
-        """Readers of blocks, with the keys of the values they take, and the tasks that stay tasks.
-
-        Parameters
-        ----------
-        blocks : sequence of iterable of Piece
-        name : str
-            Of the layer of the tasks that several blocks need; another for each reading, so that
-            nothing is held in memory from one reading to the next.
-        """
+    def readers(self, blocks: Sequence[Iterable[Piece]]) -> list[tuple[BlockReader, list[Key]]]:
+        """Readers of blocks, with the keys of the values they take."""
         pieces = [[((self.x.name, *p.chunk), p.source, p.target) for p in b] for b in blocks]
         shared = self._shared([{key for key, *_ in block} for block in pieces])
-        renamed = {key: (name, n) for n, key in enumerate(sorted(shared, key=str))}
-        layer = {new: clone_node(self.graph[key], new, renamed) for key, new in renamed.items()}
         out = []
         for block in pieces:
             groups = self._groups(block, shared)
             names = list(dict.fromkeys(key for _, own, _ in groups for key in own))
-            out.append((BlockReader(groups, names), [renamed.get(key, key) for key in names]))
-        return out, layer
+            out.append((BlockReader(groups, names), names))
+        taken = {key for _, names in out for key in names}
+        self.layers |= {
+            name for name, layer in self.x.dask.layers.items() if any(key in layer for key in taken)
+        }
+        return out
 
     def _shared(self, blocks: list[set[Key]]) -> set[Key]:
-        """Tasks that more than a few blocks need."""
-        users: dict[Key, set[int] | None] = {}
+        """Tasks that more than a few blocks need, and those of layers that all draw on."""
+        users: dict[Key, set[int]] = {}
         for n, keys in enumerate(blocks):
             for key in keys:
-                users.setdefault(key, set()).add(n)  # type: ignore[union-attr]
+                users.setdefault(key, set()).add(n)
+        shared = set()
         for key in reversed(self._in_order(users)):
-            own = users[key]
-            if own is not None and len(own) > NEIGHBOURS:
-                own = users[key] = None
+            own = users.get(key)
+            if own is None or is_held(self.graph, key):
+                continue  # needed by shared tasks alone
+            if len(own) > NEIGHBOURS or key in self._kept:
+                shared.add(key)
+                continue
             for other in dependencies_of(self.graph, key):
-                theirs = users.setdefault(other, set())
-                if theirs is not None:
-                    users[other] = None if own is None else theirs | own
-        return {k for k, own in users.items() if own is None and not is_held(self.graph, k)}
+                users.setdefault(other, set()).update(own)
+        return shared
 
     def _in_order(self, keys: Iterable[Key]) -> list[Key]:
         """All that some keys depend on, each after what it depends on."""
@@ -262,23 +271,3 @@ def is_held(graph: Mapping[Key, Any], key: Key) -> bool:
         return hasattr(node, "value") and not node.dependencies
     values = np.ndarray | np.generic | int | float
     return isinstance(node, values) or getattr(node, "key", None) == key
-
-
-def clone_node(node: Any, key: Any, renamed: dict[Any, Any]) -> Any:
-    """A node of a graph under a new key, with references to the renamed nodes."""
-    if hasattr(node, "target"):  # `substitute` of a reference to data keeps the old key
-        return type(node)(key, renamed.get(node.target, node.target))
-    if hasattr(node, "substitute"):
-        return node.substitute({k: renamed[k] for k in node.dependencies if k in renamed}, key=key)
-    return _rename_references(node, renamed)
-
-
-def _rename_references(node: Any, renamed: dict[Any, Any]) -> Any:
-    if isinstance(node, tuple) and node and callable(node[0]):
-        return (node[0], *(_rename_references(part, renamed) for part in node[1:]))
-    if isinstance(node, list):
-        return [_rename_references(part, renamed) for part in node]
-    try:
-        return renamed.get(node, node)
-    except TypeError:
-        return node

@@ -18,11 +18,11 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
+from xsm.blockwise.block_reader import SHARED, RecordGraph
 from xsm.blockwise.chunks import join_chunks
 from xsm.blockwise.tiling import series_tile
 from xsm.blockwise.work_blocks import STORED, as_block, with_fingerprint
 
-SHARED = "xsm-shared-"  # begins the names of layers that all regions of a store draw on
 SERIES_BLOCK = 64_000_000  # values of a block of whole series, about; larger ones are split
 
 
@@ -31,6 +31,18 @@ def shared(x: Any) -> Any:
     from dask.base import tokenize
 
     return x.map_blocks(_identity, name=f"{SHARED}{tokenize(x.name)}", dtype=x.dtype, meta=x._meta)
+
+
+def stored(x: Any) -> Any:
+    """`x` in a layer that :func:`xsm.write_zarr` computes once and holds in the store meanwhile.
+
+    For what each region needs a part of, though it can only be made for all of them at once.
+    """
+    from dask.base import tokenize
+
+    of = {"dtype": x.dtype, "meta": x._meta}
+    held = x.map_blocks(_identity, name=f"{STORED}{tokenize(x.name)}", **of)
+    return held.map_blocks(np.asarray, **of)  # reads it
 
 
 def _identity(block: Any) -> Any:
@@ -168,14 +180,16 @@ def arrays_of_layers(
     return out
 
 
-def compute_keys(layer: Mapping[Any, Any], keys: Sequence[Any], source: Any) -> list[Any]:
-    """Values of some tasks that depend on a Dask array."""
+def compute_keys(layer: Mapping[Any, Any], keys: Sequence[Any], source: RecordGraph) -> list[Any]:
+    """Values of some tasks that read a Dask array."""
     import dask.array as da
     from dask.base import compute_as_if_collection
     from dask.highlevelgraph import HighLevelGraph
 
-    name = f"tasks-{token_of(source.name, list(map(str, layer)))}"
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
+    name, base = f"tasks-{token_of(source.x.name, list(map(str, layer)))}", source.x.dask
+    graph = HighLevelGraph(
+        {**base.layers, name: layer}, {**base.dependencies, name: set(source.layers)}
+    )
     return list(compute_as_if_collection(da.Array, graph, list(keys)))
 
 

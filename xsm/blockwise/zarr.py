@@ -97,7 +97,8 @@ def write_zarr(
     year of the globe needs little memory. Regions are made of whole blocks of work: however small
     the chunks of the store, a block is computed once. A gap-filled record also needs statistics of
     the whole record: they are computed once, at the start of each call. What grows with the record
-    (a tenth of it) is held in the store until the last region is written, the rest in memory.
+    (a tenth of it; four times as much as it where simpler methods may be mixed in, compressed) is
+    held in the store until the last region is written, the rest in memory.
 
     The group ``xsm_write_log`` of the store lists the regions that are written. The same call after
     a crash, a full disk or a time limit writes the others, and those whose values no longer have

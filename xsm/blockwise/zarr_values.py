@@ -61,7 +61,6 @@ def _save(store: Any, name: str, value: NDArray[Any]) -> StoredValue:
         chunks=value.shape,
         dtype=value.dtype,
         fill_value=np.nan,  # a chunk of zeros is written too: some may be negative
-        compressors=None,
         overwrite=True,
         **with_dimensions(log, *(f"{name}_{axis}" for axis in range(value.ndim))),
     )

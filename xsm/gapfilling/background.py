@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xsm.blockwise import dask_engine as engine
+from xsm.blockwise.day_sums import Sums, sums_over_days
 from xsm.conventions.cf import (
     BY_BACKGROUND,
     BY_CLIMATOLOGY,
@@ -90,17 +91,9 @@ def regression(data: Any, background: Any) -> Any:
         (its square shrunk towards that of all cells by 20 days), whether the cell was observed, and
         whether the background explains half of its variance (True without observations).
     """
-    common = np.isfinite(data) & np.isfinite(background)
-    number = common.sum(axis=TIME, keepdims=True)
-    days = np.maximum(number, 1)
+    moments = sums_over_days(_moments, _merged_moments, [data, background], outputs=6)
+    number, mean_b, mean_y, squares, products, left = moments
     every = np.maximum(_over_cells(number), 1)
-
-    def total(values: Any) -> Any:
-        return np.where(common, values, 0.0).sum(axis=TIME, keepdims=True, dtype=np.float64)
-
-    mean_b, mean_y = total(background) / days, total(data) / days
-    b, y = background - mean_b, data - mean_y
-    squares, products, left = total(b * b), total(b * y), total(y * y)
     before = (left + PRIOR_DAYS * _over_cells(left) / every) / (number + PRIOR_DAYS)
     slope = np.clip(_slope(number, squares, products, left), 0, MAX_SLOPE)
     left = np.maximum(left - 2 * slope * products + slope**2 * squares, 0.0)
@@ -122,6 +115,34 @@ def regression(data: Any, background: Any) -> Any:
     ]  # fmt: skip
     explains = ~observed | (variance <= MAX_UNEXPLAINED * before)
     return np.stack([*planes, observed.astype(np.float64), explains.astype(np.float64)])
+
+
+def _moments(data: Any, background: Any) -> Sums:
+    """Days with both, and of these: means, and sums of the squared deviations and products."""
+    common = np.isfinite(data) & np.isfinite(background)
+    number = common.sum(axis=TIME, keepdims=True)
+    days = np.maximum(number, 1)
+
+    def total(values: Any) -> Any:
+        return np.where(common, values, 0.0).sum(axis=TIME, keepdims=True, dtype=np.float64)
+
+    mean_b, mean_y = total(background) / days, total(data) / days
+    b, y = background - mean_b, data - mean_y
+    shape = np.broadcast_shapes(mean_b.shape, mean_y.shape)
+    sums = number, mean_b, mean_y, total(b * b), total(b * y), total(y * y)
+    return np.stack([np.broadcast_to(x, shape) for x in sums]).astype(np.float64)
+
+
+def _merged_moments(parts: Sums) -> Sums:
+    """Those of all days of several (Chan et al., 1979, updating formulae for sums of squares)."""
+    number, mean_b, mean_y, squares, products, left = np.moveaxis(parts, 1, 0)
+    days = np.maximum(number.sum(axis=0), 1)
+    all_b, all_y = ((number * mean).sum(axis=0) / days for mean in (mean_b, mean_y))
+    b, y = mean_b - all_b, mean_y - all_y
+    between = ((number * x).sum(axis=0) for x in (b * b, b * y, y * y))
+    within = (x.sum(axis=0) for x in (squares, products, left))
+    sums = (of_parts + more for of_parts, more in zip(within, between, strict=True))
+    return np.stack([number.sum(axis=0), all_b, all_y, *sums])
 
 
 def _slope(number: Any, squares: Any, products: Any, total: Any) -> Any:
@@ -188,28 +209,55 @@ def relative_error(residual: Any, error: Any) -> Any:
     array, shape (..., T, H, W)
         From 1/4 to 4; 1 where the error is unknown.
     """
-    common = np.isfinite(residual) & np.isfinite(error)
-    of_error = _relative_square(error, common)
-    of_residual = _relative_square(residual, common)
-    weight = np.where(common, np.maximum(of_error, LEAST_SQUARE) ** -2.0, 0.0)
-    excess = of_error - 1.0
-    both = _over_cells(
-        (weight * np.where(common, of_residual - 1.0, 0.0) * excess).sum(axis=TIME, keepdims=True)
+    number, *totals = sums_over_days(_square_sums, _summed, [residual, error], outputs=3)
+    mean_r, mean_e = (_for_all_blocks(_mean_square(number, total)) for total in totals)
+    both, own = (
+        _over_cells(x)
+        for x in sums_over_days(
+            _excess_products, _summed, [residual, error], [mean_r, mean_e], outputs=2
+        )
     )
-    own = _over_cells((weight * excess**2).sum(axis=TIME, keepdims=True))
     beta = _for_all_blocks(np.clip(both / np.maximum(own, TINY), 0.0, 1.0))
+    excess = _relative_square(error, mean_e) - 1.0
     limit = MAX_RELATIVE_ERROR
     return np.clip(np.sqrt(1.0 + beta * excess), 1 / limit, limit)
 
 
-def _relative_square(values: Any, common: Any) -> Any:
-    """Squares over their mean in each cell, or in all where it has none; 1 where unknown."""
-    squares = np.where(np.isfinite(values), np.square(values), 0.0)
-    total = np.where(common, squares, 0.0).sum(axis=TIME, keepdims=True, dtype=np.float64)
-    number = common.sum(axis=TIME, keepdims=True)
+def _square_sums(residual: Any, error: Any) -> Sums:
+    """Days with both, and the sums of the squares of both there."""
+    common = np.isfinite(residual) & np.isfinite(error)
+    sums = [
+        np.where(common, x, 0.0).sum(axis=TIME, keepdims=True, dtype=np.float64)
+        for x in (1.0, np.square(residual), np.square(error))
+    ]
+    return np.stack(sums)
+
+
+def _excess_products(residual: Any, error: Any, mean_r: Any, mean_e: Any) -> Sums:
+    """Sums of the weighted products of what both squares, over their means, exceed one by."""
+    common = np.isfinite(residual) & np.isfinite(error)
+    of_error, of_residual = _relative_square(error, mean_e), _relative_square(residual, mean_r)
+    weight = np.where(common, np.maximum(of_error, LEAST_SQUARE) ** -2.0, 0.0)
+    excess = of_error - 1.0
+    both = weight * np.where(common, of_residual - 1.0, 0.0) * excess
+    own = weight * excess**2
+    return np.stack([x.sum(axis=TIME, keepdims=True) for x in (both, own)])
+
+
+def _summed(parts: Sums) -> Sums:
+    return parts.sum(axis=0)
+
+
+def _mean_square(number: Any, total: Any) -> Any:
+    """Mean square of each cell, or of all where it has none."""
     of_all = _over_cells(total) / np.maximum(_over_cells(number), 1)
-    mean = _for_all_blocks(np.where(number > 0, total / np.maximum(number, 1), of_all))
-    return np.where(np.isfinite(values) & (mean > 0), squares / np.maximum(mean, TINY), 1.0)
+    return np.where(number > 0, total / np.maximum(number, 1), of_all)
+
+
+def _relative_square(values: Any, mean: Any) -> Any:
+    """Squares over their mean; 1 where unknown."""
+    valid = np.isfinite(values) & (mean > 0)
+    return np.where(valid, np.square(values) / np.maximum(mean, TINY), 1.0)
 
 
 class Departures(NamedTuple):
@@ -339,9 +387,10 @@ def _for_all_blocks(planes: Any) -> Any:
 
 def _like(data: Any, field: Any) -> Any:
     """A field as the record is: in memory, or a Dask array in its chunks of days and cells."""
-    if not (hasattr(data, "chunks") and hasattr(field, "chunks")):
+    if not hasattr(data, "chunks"):
         return np.asarray(field)
-    return field.rechunk({axis: data.chunks[axis] for axis in (TIME, TIME + 1, TIME + 2)})
+    lazy = field if hasattr(field, "chunks") else engine.as_chunk(field)
+    return lazy.rechunk({axis: data.chunks[axis] for axis in (TIME, TIME + 1, TIME + 2)})
 
 
 def _with_background(flag: Any, given: Any) -> Any:

@@ -115,6 +115,7 @@ def fill_lazily(data: Any, task: GapfillTask) -> Filled:
             outputs=2,
             workspace=WORKSPACE,
         )
+        typical = _by_blocks_of_days(typical, data)
         too_long = None if task.max_gap is None else lazy_long_gaps(data, task.days, task.max_gap)
         result = add_climatology(*result, typical, too_long, task)
     filled, std, flag = result
@@ -134,8 +135,20 @@ def _mixed(data: Any, result: Filled, task: GapfillTask) -> Filled:
         workspace=(SERIES_WORKSPACE - 1) * data.shape[0],
         margin=REACH_CELLS,
     )
-    mixture = mixture.rechunk((4, *data.chunks))
-    return mix(*result, mixture, task)
+    return mix(*result, _by_blocks_of_days(mixture, data), task)
+
+
+def _by_blocks_of_days(series: Any, data: Any) -> Any:
+    """Whole series (K, N, H, W) in the chunks of a record, made once for all regions of a store."""
+    of_blocks = series.rechunk({0: -1, 1: _block_days(data)})
+    return engine.stored(of_blocks).rechunk((len(series), *data.chunks))
+
+
+def _block_days(data: Any) -> tuple[int, ...]:
+    """Days of the blocks that the network fills, in whole chunks."""
+    largest_chunk = int(np.prod([max(sizes) for sizes in data.chunks[1:]]))
+    fitting = min(max(BLOCK_VALUES // largest_chunk, KNOT), BLOCK_DAYS)
+    return join_sizes(data.chunks[0], fitting, SHORTEST_BLOCK)
 
 
 def _fill_blocks(data: Any, task: GapfillTask, *, climatology: bool) -> Filled:
@@ -147,9 +160,7 @@ def _fill_blocks(data: Any, task: GapfillTask, *, climatology: bool) -> Filled:
         f"statistics-{token}",
         f"{BLOCK}{token}",
     )
-    largest_chunk = int(np.prod([max(sizes) for sizes in data.chunks[1:]]))
-    fitting = min(max(BLOCK_VALUES // largest_chunk, KNOT), BLOCK_DAYS)
-    days = join_sizes(data.chunks[0], fitting, SHORTEST_BLOCK)
+    days = _block_days(data)
     record = _Record(
         data,
         task,
@@ -199,18 +210,12 @@ def _add_part(record: _Record, cells: tuple[slice, slice], number: int) -> None:
     for part in record.days:
         first, last = task.positions[part.start], task.positions[part.stop - 1] + 1
         boxes.append(Box((first - task.halo[0], last + task.halo[0]), *_around(cells, margin)))
-    readers, more = record.graph.readers(
-        [pieces_of(box, data, task) for box in boxes], f"{record.blocks}-{number}"
-    )
-    layer.update(more)
+    readers = record.graph.readers([pieces_of(box, data, task) for box in boxes])
     gap_readers: list[Any] = [(None, [])] * len(record.days)
     if task.max_gap is not None:
         shortened = shorten_gaps(task.days, task.max_gap)
         own = [Box(_gap_days(part, task), *_around(cells, (0, 0))) for part in record.days]
-        gap_readers, more = record.graph.readers(
-            [pieces_of(box, data, task, shortened) for box in own], f"{record.blocks}-{number}-gaps"
-        )
-        layer.update(more)
+        gap_readers = record.graph.readers([pieces_of(b, data, task, shortened) for b in own])
     fill = partial(
         _fill_block,
         dtype=np.promote_types(data.dtype, np.float32),  # also for absent days
@@ -277,7 +282,7 @@ def compute_statistics(
             graph=graph, edges=edges, number=number, names=names, layers=layers,
         )  # fmt: skip
         planes, *knots = engine.compute_keys(
-            {**layers[0], **layers[1], **layers[2]}, [keys.planes, *keys.knots], data
+            {**layers[0], **layers[1], **layers[2]}, [keys.planes, *keys.knots], graph
         )
         own = (slice(None), *area_around(cells, (HALO, HALO), data.shape[1:], wrap).own)
         out.append((cells, planes[own], np.concatenate(knots)[own]))
@@ -297,7 +302,7 @@ def _cut(record: _Record, rows: list[slice], columns: list[slice]) -> Filled:
     """The chunks of the results, cut out of the blocks."""
     data, blocks = record.data, record.blocks
     sources = [data] if record.mask is None else [data, record.mask]
-    names = [source.name for source in sources]
+    names = record.graph.layers | {source.name for source in sources}
     starts = [[part.start for part in axis] for axis in (record.days, rows, columns)]
     chunks = [chunk_slices(sizes) for sizes in data.chunks]
     cuts = []  # for each axis and chunk: its block, and its part of the block

@@ -153,20 +153,12 @@ def add_statistics(
     boxes = [Box(days, rows, columns) for days in blocks]
     with_days_before = [Box((a - LAGS, b), rows, columns) for a, b in blocks]
 
-    all_readings: dict[int, list[tuple[Any, ...]]] = {}  # that need no tasks of their own
-
-    def readings(step: str, boxes: list[Box]) -> list[tuple[Any, ...]]:
-        if id(boxes) in all_readings:
-            return all_readings[id(boxes)]
-        readers, more = graph.readers(
-            [pieces_of(box, data, task) for box in boxes], f"{temporary}-{step}-{number}"
-        )
-        merged_layer.update(more)
+    def readings(boxes: list[Box]) -> list[tuple[Any, ...]]:
+        readers = graph.readers([pieces_of(box, data, task) for box in boxes])
         factor = task.to_m3m3_factor
-        out = [(*reader, box, factor) for reader, box in zip(readers, boxes, strict=True)]
-        if not more:
-            all_readings[id(boxes)] = out
-        return out
+        return [(*reader, box, factor) for reader, box in zip(readers, boxes, strict=True)]
+
+    of_blocks = readings(boxes)
 
     def add(layer: dict[Key, Any], name: str, step: str, n: int, *call: Any) -> Key:
         key = (name, step, number, n)
@@ -186,15 +178,11 @@ def add_statistics(
             ]
         return keys[0]
 
-    parts = [
-        add_block("sums", n, _block_sums, *reading)
-        for n, reading in enumerate(readings("sums", boxes))
-    ]
+    parts = [add_block("sums", n, _block_sums, *reading) for n, reading in enumerate(of_blocks)]
     sums = merge("sums", sum_of, parts)
 
     bins = [
-        add_block("bins", n, _block_bins, *reading, sums)
-        for n, reading in enumerate(readings("bins", boxes))
+        add_block("bins", n, _block_bins, *reading, sums) for n, reading in enumerate(of_blocks)
     ]
     knots, first_knots = [], []
     for n, (own, near, centres) in enumerate(_knots_of_blocks(dates, edges)):
@@ -209,7 +197,7 @@ def add_statistics(
 
     parts = [
         add_block("moments", n, _block_moments, *reading, *knots_near(keys, box))
-        for n, (reading, box) in enumerate(zip(readings("moments", boxes), boxes, strict=True))
+        for n, (reading, box) in enumerate(zip(of_blocks, boxes, strict=True))
     ]
     first = add(
         merged_layer, temporary, "first", 0, _first_planes, merge("moments", _merged, parts)
@@ -218,7 +206,7 @@ def add_statistics(
     parts = [
         add_block("pairs", n, _block_correlations, *reading, *knots_near(keys, box), first)
         for n, (reading, box) in enumerate(
-            zip(readings("pairs", with_days_before), with_days_before, strict=True)
+            zip(readings(with_days_before), with_days_before, strict=True)
         )
     ]  # fmt: skip
     pairs = merge("pairs", sum_of, parts)
@@ -229,7 +217,7 @@ def add_statistics(
         assert isinstance(task, GapfillTask)
         own = [Box(days, *((c.start, c.stop) for c in cells)) for days in blocks]
         parts = []
-        for n, (box, reading) in enumerate(zip(own, readings("typical", own), strict=True)):
+        for n, (box, reading) in enumerate(zip(own, readings(own), strict=True)):
             days = slice(*np.searchsorted(task.positions, box.days))
             function = partial(
                 _block_climatology,
