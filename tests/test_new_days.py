@@ -95,6 +95,35 @@ def test_a_store_that_grows_is_that_of_the_whole_record(ds, tmp_path, steps):
         assert (stored[SM].values[observed] == ds[SM].values[observed]).all()
 
 
+@pytest.mark.parametrize("units", ["%", "m3 m-3"])
+def test_new_days_in_another_unit(ds, tmp_path, units):
+    """The store keeps its unit; its last days, which are filled once more, too."""
+    statistics = xsm.record_statistics(ds)
+    percent = (100 * ds[SM]).assign_attrs(units="%").to_dataset(name=SM)
+    stored, new = (ds, percent) if units == "m3 m-3" else (percent, ds)
+    expected = xsm.gapfill(stored, statistics=statistics)
+    first = xsm.gapfill(stored.isel(time=slice(20)), statistics=statistics)
+    first.to_zarr(tmp_path / "filled.zarr", consolidated=False)
+    xsm.append_zarr(new.isel(time=slice(20, 36)), tmp_path / "filled.zarr", statistics=statistics)
+    with xr.open_zarr(tmp_path / "filled.zarr") as grown:
+        assert grown[SM].attrs["units"] == units
+        for name in NAMES:
+            np.testing.assert_allclose(grown[name], expected[name], rtol=4e-6, err_msg=name)
+
+
+def test_other_variables_of_each_day(ds, tmp_path):
+    """Gap filling returns them with the filled one, so a store has them."""
+    ds["quality"] = ds[SM].isnull().astype("int8")
+    path = tmp_path / "filled.zarr"
+    xsm.gapfill(ds.isel(time=slice(20))).to_zarr(path, consolidated=False)
+    with pytest.raises(InputError, match=r"\['quality'\] of each day, which the new days lack"):
+        xsm.append_zarr(ds[[SM]].isel(time=slice(20, 30)), path)
+    xsm.append_zarr(ds.isel(time=slice(20, 30)).transpose("lon", "time", "lat"), path)
+    with xr.open_zarr(path) as grown:
+        assert grown["quality"].dtype == np.int8
+        np.testing.assert_array_equal(grown["quality"], ds["quality"].isel(time=slice(30)))
+
+
 def test_an_interrupted_append_is_undone(ds, tmp_path, monkeypatch):
     statistics = xsm.record_statistics(ds)
     first = xsm.gapfill(ds.isel(time=slice(20)).chunk(time=6), statistics=statistics)

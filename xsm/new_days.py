@@ -82,7 +82,8 @@ def append_zarr(
     Parameters
     ----------
     obj : Dataset or DataArray
-        The new days: the variable that was filled, on the same grid, in the same unit.
+        The new days: the variable that was filled, on the same grid. Another unit is converted. If
+        the store has other variables of each day, they are taken from here as they are.
     path : str, Path or Zarr store
         Of a filled record, as :func:`xsm.write_zarr` or ``to_zarr`` wrote it.
     statistics : Dataset, optional
@@ -142,8 +143,13 @@ def append_zarr(
             statistics = record_statistics(observed.to_dataset(), var=name)
         before = observed.isel({time: slice(-2 * days, None)}).load()
         redone = min(days, stored.sizes[time])
-    units = new.variable.da.attrs.get("units", before.attrs.get("units"))
+        own_factor = gridded_record(stored, name).variable.to_m3m3_factor
     added = observed_values(new.variable.da, obj if isinstance(obj, xr.Dataset) else None)
+    attrs, factor = dict(before.attrs), new.variable.to_m3m3_factor
+    if factor != own_factor:
+        added = added * (np.float64(factor) / own_factor)
+    elif "units" in new.variable.da.attrs:
+        attrs = {"units": new.variable.da.attrs["units"]} | attrs
     joined = xr.concat(
         [before, added.drop_encoding().astype(before.dtype)],
         time,
@@ -152,7 +158,7 @@ def append_zarr(
         compat="override",
         combine_attrs="override",
     )
-    joined.attrs = {**before.attrs, "units": units}
+    joined.attrs = attrs
     filled = gapfill(
         joined.to_dataset(name=name),
         var=name,
@@ -161,5 +167,6 @@ def append_zarr(
         calibrate=False,
         **options,
     )
-    store.write(filled.isel({time: slice(before.sizes[time] - redone, None)}).load(), redone)
+    last = filled.isel({time: slice(before.sizes[time] - redone, None)}).load()
+    store.write(last, redone, obj if isinstance(obj, xr.Dataset) else xr.Dataset())
     return path

@@ -101,27 +101,35 @@ class GrowingStore:
                     "same grid first."
                 )
 
-    def write(self, filled: xr.Dataset, redone: int) -> None:
-        """Replace the last `redone` days by the first of `filled`, and append its others."""
+    def write(self, filled: xr.Dataset, redone: int, beside: xr.Dataset) -> None:
+        """Replace the last `redone` days by the first of `filled`, and append its others.
+
+        `beside` may hold further variables of the days that are appended.
+        """
         with only_writer(self.place):
             try:
-                self._append(filled, redone)
+                self._append(filled, redone, beside)
             except OSError:  # a full disk, a lost connection
                 finish_writes()
                 raise
 
-    def _append(self, filled: xr.Dataset, redone: int) -> None:
+    def _append(self, filled: xr.Dataset, redone: int, beside: xr.Dataset) -> None:
         import zarr
 
         count = self.stored.sizes[self.time]
         names = [str(n) for n, v in self.stored.data_vars.items() if self.time in v.dims]
-        if lacking := [name for name in names if name not in filled]:
+        others = [name for name in names if name not in filled]
+        if lacking := [name for name in others if name not in beside]:
             raise InputError(
                 f"the store has {lacking} of each day, which the new days lack: drop them from "
                 "the store, or append to a store without them."
             )
-        part = filled[names].drop_encoding()
+        part = filled[[name for name in names if name not in others]].drop_encoding()
         part = part.drop_vars([n for n, c in part.coords.items() if self.time not in c.dims])
+        more = {
+            n: (self.stored[n].dims, beside[n].transpose(*self.stored[n].dims).values)
+            for n in others
+        }
         group = zarr.open_group(self.store, mode="r+", use_consolidated=False)
         axis = self.stored[self.name].dims.index(self.time)
         array: Any = group[self.name]
@@ -140,6 +148,7 @@ class GrowingStore:
             early.drop_vars(self.time).to_zarr(
                 self.store, region={self.time: slice(count - redone, count)}, consolidated=False
             )
+        late = late.assign(more)
         late.to_zarr(self.store, append_dim=self.time, consolidated=False)
         consolidate(self.store)  # first, so that a call that fails here is undone as well
         del group[APPENDING]
