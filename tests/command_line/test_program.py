@@ -212,3 +212,26 @@ def test_strange_chunks_are_a_wrong_argument(text, capsys):
         main(["gapfill", "a.nc", "-o", "x.zarr", "--chunks", text])
     assert stopped.value.code == 2 and "time=30,lat=100" in capsys.readouterr().err
     assert chunk_sizes("time=-1, lat=5") == {"time": -1, "lat": 5}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gapfill", "-o", "out.zarr", "--chunks", "time=10,latitude=3"],
+         "--chunks: ['latitude'] are no dimensions: expected some of ['time', 'lat', 'lon']"),
+        (["validate", "--report", "absent/report.html"], "the folder absent does not exist"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_before_any_work(folder, tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main([words[0], str(folder / "record.nc"), *words[1:]]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["lst", "lst=", "=skt"])
+def test_a_feature_without_its_variable_is_a_wrong_argument(text, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["estimate", "a.nc", "-o", "b.nc", "--feature", text])
+    assert stopped.value.code == 2
+    assert f"'{text}': expected a predictor and the name of its variable" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def run_estimate(arguments: Namespace) -> int:
     """``xsm estimate FILES -o OUT``."""
     files.check_output(arguments.output, overwrite=arguments.overwrite)
     ds = files.read_predictors(arguments.files, arguments.chunks)
-    features = dict(pair.split("=", 1) for pair in arguments.feature or ())
+    features = dict(arguments.feature or ())
     result = estimate(
         ds,
         model=arguments.model,
@@ -72,6 +72,8 @@ def run_validate(arguments: Namespace) -> int:
     """``xsm validate FILES``: stations, a product, two references, or simulated gaps."""
     if arguments.output is not None:
         files.check_output(arguments.output, overwrite=arguments.overwrite)
+    if arguments.report is not None:
+        files.check_report(arguments.report)
     ds = files.read_record(arguments.files, arguments)
     options: dict[str, Any] = {
         "by": arguments.by or None,

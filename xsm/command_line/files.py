@@ -53,6 +53,12 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         )
 
 
+def check_report(path: Path) -> None:
+    """Refuse a report whose folder does not exist, before any work."""
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--report {str(path)!r}: the folder {path.parent} does not exist.")
+
+
 def read_record(paths: Sequence[str], arguments: Any, *, lazy: bool = False) -> xr.Dataset:
     """The daily record in files; in memory, or, if `lazy`, in chunks of days."""
     ds = open_record(
@@ -66,7 +72,7 @@ def read_record(paths: Sequence[str], arguments: Any, *, lazy: bool = False) -> 
     if not lazy:
         return ds
     # a file a day is a chunk a day: too small for a network that uses nine days
-    return ds.chunk(arguments.chunks or {"time": DAYS_PER_CHUNK})
+    return _in_chunks(ds, arguments.chunks or {"time": DAYS_PER_CHUNK})
 
 
 def read_predictors(paths: Sequence[str], chunks: Mapping[str, int] | None) -> xr.Dataset:
@@ -89,7 +95,15 @@ def read_predictors(paths: Sequence[str], chunks: Mapping[str, int] | None) -> x
     if not find_spec("dask"):
         return ds
     whole = {dim: -1 if _is_time(ds, dim) else CELLS_PER_CHUNK for dim in ds.dims}
-    return ds.chunk(chunks or whole)
+    return _in_chunks(ds, chunks or whole)
+
+
+def _in_chunks(ds: xr.Dataset, chunks: Mapping[Any, int]) -> xr.Dataset:
+    if strange := [dim for dim in chunks if dim not in ds.dims]:
+        raise InputError(
+            f"--chunks: {strange} are no dimensions: expected some of {list(ds.dims)}."
+        )
+    return ds.chunk(chunks)
 
 
 def read_references(arguments: Any) -> Any:

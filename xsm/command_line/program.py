@@ -94,7 +94,11 @@ def _estimate(commands) -> None:
     _output(one)
     one.add_argument("--model", default="default", help="shipped model, or path of your own")
     one.add_argument(
-        "--feature", action="append", metavar="PREDICTOR=VARIABLE", help="name of a predictor here"
+        "--feature",
+        action="append",
+        type=predictor_name,
+        metavar="PREDICTOR=VARIABLE",
+        help="name of a predictor here",
     )
     one.add_argument("--mask-frozen", action="store_true", help="leave frozen days empty")
     one.add_argument("--regrid", choices=["nearest", "linear"], help="predictors on other grids")
@@ -198,3 +202,17 @@ def chunk_sizes(text: str) -> dict[str, int]:
             )
         sizes[dim] = -1 if size == "all" else int(size)
     return sizes
+
+
+def predictor_name(text: str) -> tuple[str, str]:
+    """Predictor and variable from ``predictor=variable``.
+
+    >>> predictor_name("lst=skt")
+    ('lst', 'skt')
+    """
+    predictor, _, variable = map(str.strip, text.partition("="))
+    if not (predictor and variable):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a predictor and the name of its variable, such as lst=skt"
+        )
+    return predictor, variable
