@@ -199,6 +199,23 @@ def test_predictors_of_some_days_and_with_gaps(world):
     np.testing.assert_array_equal(out[FLAG].values[:50][gap[:50]], DEPARTURE_BY_NETWORK)
 
 
+def test_predictors_out_of_their_declared_range_are_missing(world):
+    """Also where the range is in packed numbers and the predictors are on Dask."""
+    ds, _ = world
+    hidden = np.random.default_rng(5).random(ds["rain"].shape) < 0.1
+    of_rain = dict(ds["rain"].attrs)
+    gaps = ds.assign(rain=ds["rain"].where(~hidden).assign_attrs(of_rain))
+    packed = of_rain | {"valid_range": np.int16([-10, 30000])}
+    undecoded = ds.assign(rain=ds["rain"].where(~hidden, -9999.0).assign_attrs(packed))
+    undecoded["rain"].encoding = {"scale_factor": 0.01, "add_offset": 0.1}
+    expected, *found = (
+        xsm.gapfill(given[SM], predictors=given[["rain", "elevation"]], calibrate=False)
+        for given in (gaps, undecoded, undecoded.chunk(time=20))
+    )
+    for out in found:
+        np.testing.assert_allclose(out[SM], expected[SM], atol=1e-5)
+
+
 def shifted(ds, **by):
     return ds[["rain", "elevation"]].assign_coords({k: ds[k] + v for k, v in by.items()})
 

@@ -93,7 +93,8 @@ def estimate(
     et al. (2025), doi 10.5194/essd-17-5181-2025. Gaps in a predictor are interpolated up to the
     length in the card (8 days by default). In longer gaps the predictor is set to its mean, and
     the flag marks the estimate. There is no estimate where more than half of the static predictors
-    or all daily ones are missing. A warning names predictors in memory whose mean is far from that
+    or all daily ones are missing. Values outside the range that the attributes ``valid_range``,
+    ``valid_min`` and ``valid_max`` of a predictor declare are missing. A warning names predictors in memory whose mean is far from that
     of the fit. Antecedent predictors know no weather before the first day: give predictors that
     begin some months before the days that are estimated.
 
@@ -198,6 +199,7 @@ def _apply(
 def _warn_of_unusual_means(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> None:
     """Warn of predictors in memory whose mean is far outside the range of the fit."""
     from xsm.conventions.products import POSITION
+    from xsm.conventions.valid_values import within_range
     from xsm.conventions.variables import is_file_backed
     from xsm.networks.sequence_inference import LIMIT
 
@@ -206,7 +208,8 @@ def _warn_of_unusual_means(predictors: Predictors, rows: Sequence[dict[str, Any]
         if da is None or row["name"] in POSITION or da.chunks is not None or is_file_backed(da):
             continue
         factor, offset = predictors.factors[row["name"]]
-        mean = factor * float(da.mean()) + offset
+        values = within_range(da.values, predictors.ranges[row["name"]], str(da.name))
+        mean = factor * float(da.copy(data=values).mean(dtype=np.float64)) + offset
         if abs(mean - row["mean"]) > LIMIT * row["std"]:
             logger.warning(
                 "predictor %r (%s) has a mean of %.4g %s, the model was fitted to %.4g +- %.2g: is "

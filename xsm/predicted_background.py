@@ -124,7 +124,7 @@ def predicted_background(
 
     find_predictors(predictors, choose_predictors(predictors, target, None))  # raises early
     variables = [*predictors.data_vars.values(), target]
-    templates = [(str(v.name), v.dims, v.attrs) for v in variables]
+    templates = [(str(v.name), v.dims, v.attrs, _packing(v)) for v in variables]
     coords = predictors.coords.to_dataset().compute(), target.coords.to_dataset().compute()
     function = partial(_of_arrays, estimated, templates=templates, coords=coords)
     arrays = [engine.as_chunk(v.data) for v in variables]
@@ -133,14 +133,19 @@ def predicted_background(
     return Background(*both)
 
 
+def _packing(da: xr.DataArray) -> dict[str, Any]:
+    """The part of an encoding that decodes a valid range in packed numbers."""
+    return {k: v for k, v in da.encoding.items() if k in ("scale_factor", "add_offset")}
+
+
 def _of_arrays(estimated: Any, arrays: Arrays, *, templates: Any, coords: Any) -> NDArray[Any]:
     """:func:`_estimated` of the values of all predictors and, last, of the record."""
     *variables, target = (
-        xr.DataArray(np.asarray(values), dims=dims, attrs=attrs, name=name)
-        for (name, dims, attrs), values in zip(templates, arrays, strict=True)
+        (name, xr.Variable(dims, np.asarray(values), attrs, packing))
+        for (name, dims, attrs, packing), values in zip(templates, arrays, strict=True)
     )
-    predictors = coords[0].assign({v.name: v.variable for v in variables})
-    return estimated(predictors, target.assign_coords(coords[1].coords))
+    predictors = coords[0].assign(dict(variables))
+    return estimated(predictors, xr.DataArray(target[1], coords[1].coords, name=target[0]))
 
 
 def _estimated(

@@ -14,6 +14,7 @@ from xsm.conventions.regrid import (
     on_record,
     overlaps,
     same_grid,
+    uncertainty_on_record,
 )
 from xsm.errors import GridError, InputError, TimeAxisError
 
@@ -177,3 +178,15 @@ def test_a_field_that_does_not_fit_is_refused():
     later = ds.assign_coords(time=ds.time + np.timedelta64(400, "D"))
     with pytest.raises(TimeAxisError, match="background: .* no day in common"):
         on_record(later, record, "background")
+
+
+def test_an_uncertainty_has_a_valid_range_of_its_own():
+    """That of the values would leave out small errors, and that of the errors undecoded numbers."""
+    fine, _ = pair()
+    da = fine.da.assign_attrs(valid_range=[0.02, 0.6])
+    std = xr.full_like(da, 0.01).where(da > 0.2, -9999.0)
+    std.attrs = {"units": "m3 m-3", "valid_min": 0.0}
+    ds = xr.Dataset({"sm": da, "sm_uncertainty": std})
+    out = uncertainty_on_record(ds, "sm", fine, "background")
+    expected = xr.full_like(da, 0.01).where(da > 0.2).transpose(*out.dims)
+    np.testing.assert_allclose(out, expected.values)

@@ -7,6 +7,7 @@ import xarray as xr
 
 from xsm.conventions.daily import days_as_labels
 from xsm.conventions.grid import coordinate, is_longitude, roll_longitude
+from xsm.conventions.valid_values import apply_declared_range
 from xsm.errors import GridError, TimeAxisError, VariableNotFoundError
 
 TOLERANCE = 1e-4  # of labels, in their unit
@@ -175,6 +176,7 @@ def on_cells(
             if is_longitude(base[dim]):
                 want = base.indexes[dim]
                 da = roll_longitude(da, dim, 0.5 * float(want.min() + want.max()))
+            da = apply_declared_range(da)
             matched = da.interp({dim: base[dim]}, method=regrid)  # type: ignore[arg-type]
         da = matched
     return da

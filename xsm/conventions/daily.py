@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.time_axis import calendar_dates, day_numbers, is_cftime, standard_dates
+from xsm.conventions.valid_values import apply_declared_range
 from xsm.conventions.variables import is_file_backed
 from xsm.errors import InputError
 
@@ -39,7 +40,8 @@ def daily_values(da: xr.DataArray, dim: str, *, amount: bool = False) -> xr.Data
         Of a state or rate the mean of each day in UTC. Of an amount its sum; where amounts are
         accumulated since midnight (ERA5-Land), the last one. Amounts are stamped at the end of
         their step where they are those of GRIB (attribute ``GRIB_stepType``). Days with less than
-        three quarters of the steps of a day are missing. Lazy for Dask arrays.
+        three quarters of the steps of a day are missing. Values outside the declared valid range
+        are no part of a mean or sum. Lazy for Dask arrays.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def daily_values(da: xr.DataArray, dim: str, *, amount: bool = False) -> xr.Data
     repeated = np.unique(days).size < days.size
     if not repeated or not all(later > earlier for earlier, later in pairwise(values)):
         return da  # daily, or repeated and unsorted times, which the check of the axis refuses
+    da = apply_declared_range(da)
     if not amount:
         logger.info("%s: means of its %d times a day", da.name, _steps_per_day(days))
         return _of_days(da, dim, days, "mean")
@@ -100,7 +103,7 @@ def _of_days(da: xr.DataArray, dim: str, days: NDArray[np.int64], how: str) -> x
         mean, number = (x.assign_coords({dim: dates}).transpose(*da.dims) for x in (mean, number))
     # a missing step of an amount counts as the mean of the others
     out = (mean * steps if how == "sum" else mean).where(number >= FULL_DAY * steps)
-    return out.astype(da.dtype if da.dtype.kind == "f" else np.float32).assign_attrs(da.attrs)
+    return out.astype(np.result_type(da.dtype, np.float32)).assign_attrs(da.attrs)
 
 
 def day_start(values: NDArray[Any]) -> NDArray[Any]:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.valid_values import LIMITS
+
 logger = logging.getLogger(__name__)
 
 COARSEST_STEP = 0.01  # m3 m-3 between neighbouring packed numbers: whole percent, as in LPRM
@@ -22,7 +24,6 @@ PACKING = ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value",
 REFERENCES = ("grid_mapping", "bounds", "cell_measures", "formula_terms", "climatology")
 TIME = ("units", "calendar")
 ZARR_CHUNKS = ("chunks", "shards", "preferred_chunks")
-LIMITS = ("valid_range", "valid_min", "valid_max")
 FLAG_NUMBERS = ("flag_values", "flag_masks")
 
 _reported: set[tuple[str, str]] = set()  # variable and change: one warning each

@@ -23,6 +23,7 @@ from xsm.conventions.products import (
 )
 from xsm.conventions.time_axis import daily_axis, year_length
 from xsm.conventions.units import conversion, is_daily_amount
+from xsm.conventions.valid_values import DeclaredValues, declared_range
 from xsm.conventions.variables import (
     check_decoded,
     check_references,
@@ -43,6 +44,7 @@ class Predictors(NamedTuple):
     arrays: dict[str, xr.DataArray]
     factors: dict[str, tuple[float, float]]  # to the unit of the model: factor, offset
     units: dict[str, str]  # of the model
+    ranges: dict[str, DeclaredValues]  # of valid values, in the units of the input
     time: str  # dimension
     days: NDArray[np.int64]  # since the first one
     first: float  # phase of the first day in the year, 0..1
@@ -128,6 +130,8 @@ def find_predictors(
             wanted_units = (units or {}).get(name) or _catalogue_units(name, da)
             amount = is_daily_amount(units_of(da) or "1", wanted_units)
             arrays[name] = daily_values(da, time_dim(da, cf_axes(da), ds), amount=amount)
+    # read here: the encoding that decodes it may not outlast the alignment
+    ranges = {name: declared_range(da) for name, da in arrays.items()}
     first = _base(arrays, ds, features)
     base = arrays[first]
     dim = time_dim(base, cf_axes(base), ds)
@@ -135,6 +139,7 @@ def find_predictors(
     for name in wanted:
         if name in POSITION:
             arrays[name] = position_predictor(base, ds, name)
+            ranges[name] = DeclaredValues(None, None, ())
     aligned = {
         name: on_cells(on_days(arrays[name], base, dim), base, name, dim, regrid)
         for name in dict.fromkeys([first, *wanted])
@@ -148,6 +153,7 @@ def find_predictors(
     return Predictors(
         arrays=aligned,
         factors={name: _factor(da, name, model_units[name]) for name, da in aligned.items()},
+        ranges={name: ranges[name] for name in aligned},
         units=model_units | {name: "1" for name in wanted if name in DAY_OF_YEAR},
         time=dim,
         days=axis.numbers,

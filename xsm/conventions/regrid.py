@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.nearest_cells import find_cells, nearest_on_axis
 from xsm.conventions.record import GriddedRecord, gridded_record
+from xsm.conventions.valid_values import DECLARED
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import GridError, InputError, TimeAxisError
 
@@ -343,7 +344,9 @@ def uncertainty_on_record(
     """The variable ``<name>_uncertainty`` of a Dataset as :func:`on_record`."""
     std = ds[f"{name}_uncertainty"]
     units = {"units": std.attrs.get("units", ds[name].attrs.get("units"))}
+    own = {k: v for k, v in std.attrs.items() if k in DECLARED}
+    of_values = {k: v for k, v in ds[name].attrs.items() if k not in DECLARED}
     # no soil moisture by its name, but on the same grid
     std = std.rename(name)
-    std.attrs = {k: v for k, v in (ds[name].attrs | units).items() if v is not None}
+    std.attrs = {k: v for k, v in (of_values | own | units).items() if v is not None}
     return on_record(std, record, argument)

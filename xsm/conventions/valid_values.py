@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,15 @@ from xsm.errors import UnitError
 PLAUSIBLE = (-0.5, 1.5)  # m3 m-3; beyond, the unit is wrong or a fill value was not decoded
 
 LEAST_MAXIMUM = 0.1  # m3 m-3, of a range declared as valid
+LIMITS = ("valid_range", "valid_min", "valid_max")  # attributes
+DECLARED = (*LIMITS, "flag_values", "flag_meanings")
+
+FILL_CODES = 16  # different values outside a range that may be codes of missing values
+OTHER_UNIT = 0.9  # of the different values are outside a range that is in another unit
+WORTH_A_WARNING = 0.01  # of the values, if those outside vary as measurements do
+
+logger = logging.getLogger(__name__)
+_reported: set[tuple[str, DeclaredValues]] = set()  # variable and its range: one warning each
 
 
 class DeclaredValues(NamedTuple):
@@ -167,3 +177,97 @@ def check_plausible(values: NDArray[Any], factor: float, name: str) -> None:
         "attribute is wrong (percent taken for a fraction?), or a fill value was not decoded: set "
         f'the attribute, or mask it: ds["{name}"].where(ds["{name}"] != {worst:g}).'
     )
+
+
+def declared_range(da: xr.DataArray) -> DeclaredValues:
+    """The range that the attributes of `da` declare as valid, without the codes of flags."""
+    return declared_values(da)._replace(codes=())
+
+
+def within_range(values: NDArray[Any], declared: DeclaredValues, name: str) -> NDArray[Any]:
+    """`values` with NaN outside a declared range, for variables other than soil moisture.
+
+    Parameters
+    ----------
+    values : ndarray
+        In the unit of the variable.
+    declared : DeclaredValues
+        From :func:`declared_range`.
+    name : str
+        Of the variable, for messages.
+
+    Returns
+    -------
+    ndarray
+        `values` itself if none is outside; of a floating dtype that holds them otherwise.
+
+    Raises
+    ------
+    UnitError
+        If nine tenths of the different values are outside, and these are more than the codes of
+        missing values: the range is in another unit, as after a conversion that left the attribute
+        as it was.
+    """
+    if not declared.any:
+        return values
+    with np.errstate(invalid="ignore"):
+        outside = declared_invalid(values, declared) & np.isfinite(values)
+    if not outside.any():
+        return values
+    different = np.unique(values[outside])
+    if different.size > FILL_CODES:
+        valid = np.unique(values[np.isfinite(values) & ~outside])
+        _check_unit_of_range(different, valid, float(outside.mean()), declared, name)
+    dtype = np.result_type(values.dtype, np.float32)
+    return np.where(outside, dtype.type(np.nan), values.astype(dtype, copy=False))
+
+
+def _check_unit_of_range(
+    outside: NDArray[Any], valid: NDArray[Any], share: float, declared: DeclaredValues, name: str
+) -> None:
+    """Raise or warn if the different values outside and inside a range show another unit."""
+    low, high = (
+        "none" if limit is None else f"{limit:g}" for limit in (declared.low, declared.high)
+    )
+    text = (
+        f"{name} declares a valid range (minimum {low}, maximum {high}) that leaves out values "
+        f"from {outside[0]:g} to {outside[-1]:g}, {100 * share:.3g} % of those read"
+    )
+    advice = (
+        "If the range is in another unit than the values (a conversion, packed numbers), delete "
+        f'the attributes {", ".join(LIMITS)}, such as del ds["{name}"].attrs["valid_range"].'
+    )
+    if outside.size > OTHER_UNIT * (outside.size + valid.size):
+        raise UnitError(f"{text}: expected most of them within it. {advice}")
+    if share > WORTH_A_WARNING and (name, declared) not in _reported:
+        _reported.add((name, declared))
+        logger.warning("%s: they count as missing. %s", text, advice)
+
+
+def apply_declared_range(da: xr.DataArray) -> xr.DataArray:
+    """`da` with NaN outside its declared range and without the attributes that declare it.
+
+    For what averages or interpolates: the attributes of its result would no longer be in its
+    numbers. Lazy for Dask arrays; `da` itself if nothing is declared.
+
+    Raises
+    ------
+    UnitError
+        See :func:`within_range`; of a Dask array when it is computed.
+    """
+    declared, name = declared_range(da), str(da.name)
+    if not declared.any:
+        return da
+    if da.chunks is None:
+        out = da.copy(data=within_range(da.to_numpy(), declared, name))
+    else:
+        dtype = np.result_type(da.dtype, np.float32)
+        meta = np.empty((0,) * da.ndim, dtype)
+        out = da.copy(data=da.data.map_blocks(_as_floating, declared, name, dtype=dtype, meta=meta))
+    out.attrs = {key: value for key, value in da.attrs.items() if key not in LIMITS}
+    return out
+
+
+def _as_floating(values: NDArray[Any], declared: DeclaredValues, name: str) -> NDArray[Any]:
+    dtype = np.result_type(values.dtype, np.float32)
+    return within_range(values, declared, name).astype(dtype, copy=False)

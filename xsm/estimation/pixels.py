@@ -22,6 +22,7 @@ from xsm.conventions.grid import time_of
 from xsm.conventions.predictors import Predictors, calendar_predictor
 from xsm.conventions.products import DAY_OF_YEAR, NO_SOIL, POSITION
 from xsm.conventions.time_axis import calendar_dates
+from xsm.conventions.valid_values import DeclaredValues, within_range
 from xsm.errors import InputError
 from xsm.estimation.inputs import network_inputs
 from xsm.estimation.local import LocalPart, read_local_part
@@ -50,8 +51,10 @@ class PredictorLayout(NamedTuple):
     names: tuple[str, ...]  # of the predictors, in the order of the network
     max_gaps: tuple[int, ...]  # longest gap to interpolate in each predictor, days
     arrays: tuple[str, ...]  # predictor of each array of the block
+    variables: tuple[str, ...]  # of the input, likewise
     static: tuple[bool, ...]  # whether each array lacks a time axis
     factors: tuple[tuple[float, float], ...]  # of each array, to the unit of the network
+    ranges: tuple[DeclaredValues, ...]  # of valid values of each array, in its own unit
     days: NDArray[np.int64]  # of the record, since the first one
     first_day: int  # since 1970-01-01
     first: float  # phase of the first day in the year, 0..1
@@ -83,8 +86,10 @@ def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> 
         names=tuple(row["name"] for row in rows),
         max_gaps=tuple(int(row.get("max_interp_gap", 0)) for row in rows),
         arrays=tuple(arrays),
+        variables=tuple(str(da.name) for da in arrays.values()),
         static=tuple(predictors.time not in da.dims for da in arrays.values()),
         factors=tuple(predictors.factors[name] for name in arrays),
+        ranges=tuple(predictors.ranges[name] for name in arrays),
         days=predictors.days,
         first_day=0 if np.isnat(first) else int(first.astype("datetime64[D]").astype(int)),
         first=predictors.first,
@@ -105,6 +110,8 @@ def predictor_sequences(
     shape: tuple[int, ...],
 ) -> NDArray[np.float32]:
     """Predictors (B, T, F) of some pixels on consecutive days, in the units of the network.
+
+    Values outside the range that the attributes of a variable declare are missing.
 
     Parameters
     ----------
@@ -127,7 +134,8 @@ def predictor_sequences(
         n = layout.arrays.index(name)
         factor, offset = layout.factors[n]
         days = () if layout.static[n] else arrays[n].shape[-1:]
-        values = np.broadcast_to(arrays[n], (*shape, *days))[index].astype(np.float32)
+        values = np.broadcast_to(arrays[n], (*shape, *days))[index]
+        values = within_range(values, layout.ranges[n], layout.variables[n]).astype(np.float32)
         values = np.where(np.isfinite(values), factor * values + offset, np.float32(np.nan))
         if layout.static[n]:
             x[:, :, f] = values[:, None]

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.valid_values import (
+    DECLARED,
     DeclaredValues,
     declared_invalid,
     declared_values,
@@ -16,7 +17,6 @@ from xsm.conventions.valid_values import (
 )
 
 LARGEST = 1e19  # the default fill value of NetCDF is 9.97e36, that of CMIP 1e20
-DECLARED = ("valid_range", "valid_min", "valid_max", "flag_values", "flag_meanings")
 
 
 def mask_missing(

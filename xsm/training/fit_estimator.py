@@ -77,7 +77,7 @@ def fit_estimator(
     ----------
     predictors : Dataset
         Daily and static predictors, with units, as for :func:`xsm.estimate`. Loaded into memory,
-        with every `stride`-th cell only.
+        with every `stride`-th cell only. Values outside their declared valid range are missing.
     target : str or DataArray
         Soil moisture with a unit, on the same cells; NaN where missing. Its name if it is a
         variable of `predictors`; of a filled one, with its flags, the observed values. It may cover
