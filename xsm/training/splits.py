@@ -20,6 +20,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xsm.conventions.grid import wrap_longitude
 from xsm.errors import InputError
 
 Part = Literal["train", "val", "test"]
@@ -174,7 +175,9 @@ def split_cells(
     rng = np.random.default_rng(seed)
     groups = np.arange(count)
     if split == "blocked":
-        keys = np.stack([np.floor(lat / box), np.floor(lon / box)], axis=-1)
+        lon = np.asarray(lon, np.float64)
+        east = lon if lon.max() > 360 else wrap_longitude(lon)  # numbers of columns as they are
+        keys = np.stack([np.floor(lat / box), np.floor(east / box)], axis=-1)
         groups = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(groups)
     order = rng.permutation(sizes.size)
