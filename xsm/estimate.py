@@ -94,9 +94,9 @@ def estimate(
     length in the card (8 days by default). In longer gaps the predictor is set to its mean, and
     the flag marks the estimate. There is no estimate where more than half of the static predictors
     or all daily ones are missing. Values outside the range that the attributes ``valid_range``,
-    ``valid_min`` and ``valid_max`` of a predictor declare are missing. A warning names predictors in memory whose mean is far from that
-    of the fit. Antecedent predictors know no weather before the first day: give predictors that
-    begin some months before the days that are estimated.
+    ``valid_min`` and ``valid_max`` of a predictor declare are missing. A warning names predictors
+    in memory whose mean is far from that of the fit. Antecedent predictors know no weather before
+    the first day: give predictors that begin some months before the days that are estimated.
 
     Examples
     --------
@@ -210,11 +210,12 @@ def _warn_of_unusual_means(predictors: Predictors, rows: Sequence[dict[str, Any]
         factor, offset = predictors.factors[row["name"]]
         values = within_range(da.values, predictors.ranges[row["name"]], str(da.name))
         mean = factor * float(da.copy(data=values).mean(dtype=np.float64)) + offset
-        if abs(mean - row["mean"]) > LIMIT * row["std"]:
+        fitted_mean = row["mean"] + row.get("reference", 0.0)
+        if abs(mean - fitted_mean) > LIMIT * row["std"]:
             logger.warning(
                 "predictor %r (%s) has a mean of %.4g %s, the model was fitted to %.4g +- %.2g: is "
                 "its attribute 'units' right?",
-                *(row["name"], da.name, mean, row["units"], row["mean"], row["std"]),
+                *(row["name"], da.name, mean, row["units"], fitted_mean, row["std"]),
             )
 
 

@@ -151,3 +151,46 @@ def test_a_predictor_that_is_mostly_missing_is_told(caplog):
     assert "predictor" not in caplog.text
     read_samples(ds.drop_vars("sand").merge(dated, join="outer"), "soil", None)
     assert "predictor 'sand' has values on" in caplog.text and "isel(time=0" in caplog.text
+
+
+OFFSETS = {"1e5 +- 10": (1e5, 10.0, float), "1e9 +- 10": (1e9, 10.0, float),
+           "-3e8 +- 1": (-3e8, 1.0, float), "numbers": (10**9, 100, np.int64)}  # fmt: skip
+
+
+@pytest.mark.parametrize("chunks", [None, {"lat": 2, "time": 20}])
+@pytest.mark.parametrize("case", OFFSETS)
+def test_a_small_variation_about_a_large_mean_is_kept(case, chunks):
+    offset, amplitude, dtype = OFFSETS[case]
+    ds = world()
+    wave = np.random.default_rng(1).standard_normal(ds["lst"].shape)
+    large = (offset + amplitude * wave).astype(dtype)
+    large[3, 0] = -(2.0**30) if offset < 0 else -9999
+    least = large[np.abs(large - offset) < 6 * amplitude].min()
+    ds["height"] = (ds["lst"].dims, large, {"units": "mm", "valid_min": least})
+    given = ds if chunks is None else ds.chunk(chunks)
+    samples = read_samples(given, "soil", ["height", "sand"], max_interp_gap=0)
+    row = samples.rows[0]
+    assert row["reference"] == pytest.approx(offset, abs=amplitude)
+    expected = (large - row["reference"]).transpose(1, 2, 0).reshape(20, 60)
+    expected[:5, 3] = np.nan
+    np.testing.assert_allclose(samples.x[:, :, 0], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_predictor_that_float32_holds_is_left_as_it_is():
+    ds = world()
+    ds["pressure"] = (1e5 + 100 * (ds["lst"] - 285).astype(float)).assign_attrs(units="Pa")
+    ds["constant"] = xr.full_like(ds["pressure"], 1e9).assign_attrs(units="1")
+    samples = read_samples(ds, "soil", ["pressure", "constant", "lst"])
+    assert not any("reference" in row for row in samples.rows)
+    np.testing.assert_allclose(samples.x[0, :, 0], ds["pressure"][:, 0, 0], rtol=1e-7)
+
+
+def test_predictors_of_a_fitted_model_come_in_its_units_and_less_its_references():
+    ds = world()
+    ds["height"] = (1e6 + ds["lst"].astype(float)).assign_attrs(units="m")
+    fitted = read_samples(ds, "soil", ["lst", "height"])
+    assert "reference" in fitted.rows[1]
+    part = ds.isel(time=slice(9)).assign(height=(ds["height"] / 1000).assign_attrs(units="km"))
+    found = read_samples(part, "soil", None, fitted=fitted.rows)
+    assert [row["units"] for row in found.rows] == ["K", "m"]
+    np.testing.assert_allclose(found.x, fitted.x[:, :9], rtol=1e-5, atol=1e-3)

@@ -301,3 +301,23 @@ def test_everything_is_checked_before_the_predictors_are_read(monkeypatch):
     ):
         with pytest.raises(error):
             fit_estimator(world(), "soil", **arguments, **SMALL)
+
+
+def test_a_predictor_with_a_large_offset_is_learnt_saved_and_read(tmp_path):
+    """Soil moisture follows from a height of 1e9 +- 10, which float32 knows to 64."""
+    ds = world(rows=6, columns=8)
+    wet = ((ds["soil"] - ds["soil"].mean()) / ds["soil"].std()).astype(float)
+    predictors = ds[["sand"]].assign(height=(1e9 + 10 * wet).assign_attrs(units="mm"))
+    options = {"model": "dense", "split": "random", "epochs": 10, "progress": False}
+    model = fit_estimator(predictors, ds["soil"], tmp_path / "high", **options)
+    assert model.card["scores"]["r2"] > 0.9
+    in_metres = predictors.assign(height=(predictors["height"] / 1000).assign_attrs(units="m"))
+    for given in (predictors, predictors.chunk(lat=2, time=9), in_metres):
+        found = estimate(given, model=tmp_path / "high", progress=False)["soil_moisture"]
+        assert float(abs(found - ds["soil"]).max()) < 0.02
+
+
+def test_boxes_do_not_depend_on_where_longitudes_begin():
+    lat, lon = (a.ravel() for a in np.meshgrid(np.arange(0, 20, 2.0), np.arange(-30, 30, 2.0)))
+    part = split_cells(lat, lon, "blocked", 1)
+    np.testing.assert_array_equal(split_cells(lat, lon % 360, "blocked", 1), part)

@@ -19,7 +19,7 @@ DECLARED = (*LIMITS, "flag_values", "flag_meanings")
 
 FILL_CODES = 16  # different values outside a range that may be codes of missing values
 OTHER_UNIT = 0.9  # of the different values are outside a range that is in another unit
-WORTH_A_WARNING = 0.01  # of the values, if those outside vary as measurements do
+MIN_REPORTED = 0.01  # of the values, if those outside vary as measurements do
 
 logger = logging.getLogger(__name__)
 _reported: set[tuple[str, DeclaredValues]] = set()  # variable and its range: one warning each
@@ -239,7 +239,7 @@ def _check_unit_of_range(
     )
     if outside.size > OTHER_UNIT * (outside.size + valid.size):
         raise UnitError(f"{text}: expected most of them within it. {advice}")
-    if share > WORTH_A_WARNING and (name, declared) not in _reported:
+    if share > MIN_REPORTED and (name, declared) not in _reported:
         _reported.add((name, declared))
         logger.warning("%s: they count as missing. %s", text, advice)
 

@@ -54,6 +54,7 @@ class PredictorLayout(NamedTuple):
     variables: tuple[str, ...]  # of the input, likewise
     static: tuple[bool, ...]  # whether each array lacks a time axis
     factors: tuple[tuple[float, float], ...]  # of each array, to the unit of the network
+    references: tuple[float, ...]  # that are subtracted from each array, in the unit of the network
     ranges: tuple[DeclaredValues, ...]  # of valid values of each array, in its own unit
     days: NDArray[np.int64]  # of the record, since the first one
     first_day: int  # since 1970-01-01
@@ -81,6 +82,7 @@ class PredictorLayout(NamedTuple):
 def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> PredictorLayout:
     """The layout of predictors of a Dataset; `rows` are those of the card."""
     arrays = predictors.arrays
+    references = {row["name"]: float(row.get("reference", 0.0)) for row in rows}
     first = calendar_dates(np.asarray(time_of(predictors.base, predictors.time).values[:1]))[0]
     return PredictorLayout(
         names=tuple(row["name"] for row in rows),
@@ -89,6 +91,7 @@ def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> 
         variables=tuple(str(da.name) for da in arrays.values()),
         static=tuple(predictors.time not in da.dims for da in arrays.values()),
         factors=tuple(predictors.factors[name] for name in arrays),
+        references=tuple(references.get(name, 0.0) for name in arrays),
         ranges=tuple(predictors.ranges[name] for name in arrays),
         days=predictors.days,
         first_day=0 if np.isnat(first) else int(first.astype("datetime64[D]").astype(int)),
@@ -111,7 +114,8 @@ def predictor_sequences(
 ) -> NDArray[np.float32]:
     """Predictors (B, T, F) of some pixels on consecutive days, in the units of the network.
 
-    Values outside the range that the attributes of a variable declare are missing.
+    Less the reference of a predictor whose variation float32 does not hold, and without values
+    outside the range that the attributes of a variable declare.
 
     Parameters
     ----------
@@ -133,10 +137,14 @@ def predictor_sequences(
             continue
         n = layout.arrays.index(name)
         factor, offset = layout.factors[n]
+        reference = layout.references[n]
         days = () if layout.static[n] else arrays[n].shape[-1:]
         values = np.broadcast_to(arrays[n], (*shape, *days))[index]
-        values = within_range(values, layout.ranges[n], layout.variables[n]).astype(np.float32)
-        values = np.where(np.isfinite(values), factor * values + offset, np.float32(np.nan))
+        values = within_range(values, layout.ranges[n], layout.variables[n])
+        values = values.astype(np.float64 if reference else np.float32)
+        values = np.where(
+            np.isfinite(values), factor * values + (offset - reference), values.dtype.type(np.nan)
+        )
         if layout.static[n]:
             x[:, :, f] = values[:, None]
         else:

@@ -20,8 +20,9 @@ from xsm.conventions.align import (
 from xsm.conventions.daily import daily_values
 from xsm.conventions.filled import observed_values
 from xsm.conventions.grid import time_of
-from xsm.conventions.predictors import find_predictors
+from xsm.conventions.predictors import Predictors, find_predictors
 from xsm.conventions.products import POSITION, predictor_spec, repeat_cycle_of
+from xsm.conventions.valid_values import DeclaredValues, declared_invalid
 from xsm.conventions.variables import to_m3m3
 from xsm.errors import InputError
 from xsm.estimation.inputs import classes_of
@@ -39,6 +40,7 @@ from xsm.estimation.predictor_choice import (
 
 logger = logging.getLogger(__name__)
 
+LARGE_OFFSET = 4096  # standard deviations: of the 24 bits of float32, 12 are left for these
 MOSTLY = 0.5  # of the days and cells of the target
 
 
@@ -68,7 +70,7 @@ def read_samples(
     target: str | xr.DataArray,
     features: Sequence[str] | Mapping[str, Any] | None,
     *,
-    names: Sequence[str] | None = None,
+    fitted: Sequence[Mapping[str, Any]] | None = None,
     extra: Sequence[str] = (),
     stride: int = 1,
     max_interp_gap: int = 8,
@@ -81,8 +83,9 @@ def read_samples(
     target : str or DataArray
     features : sequence of str, mapping or None
         See :func:`xsm.fit_estimator`.
-    names : sequence of str, optional
-        All predictors, where `features` maps some of them only.
+    fitted : sequence of mapping, optional
+        Entries ``predictors`` of the card of a model: its predictors, in its units and less its
+        references, where `features` maps some of them only.
     extra : sequence of str
         Predictors of the calendar and the position to take too; those of the position only where
         the cells have coordinates.
@@ -102,7 +105,9 @@ def read_samples(
     if isinstance(features, str):
         raise InputError(f"features={features!r}: expected a list of names, or a mapping.")
     mapping = features if isinstance(features, Mapping) else {}
-    if names is None:
+    if fitted is not None:
+        names = [str(row["name"]) for row in fitted]
+    else:
         listed = isinstance(features, Sequence)
         names = (
             list(dict.fromkeys(features or ()))
@@ -116,7 +121,8 @@ def read_samples(
     position = present_position(ds, y)
     extra = [name for name in extra if name not in POSITION or name in position]
     names = list(dict.fromkeys([*names, *extra]))
-    predictors = find_predictors(ds, names, mapping)
+    units = {str(row["name"]): str(row["units"]) for row in fitted or ()}
+    predictors = find_predictors(ds, names, mapping, units=units)
     base, time = predictors.base, predictors.time
     space = [dim for dim in base.dims if dim != time]
     if set(y.dims) != set(base.dims):
@@ -142,6 +148,13 @@ def read_samples(
         }
         for n in names
     ]
+    if fitted is None:
+        references = _references(dict(zip(predictors.arrays, arrays, strict=True)), predictors)
+    else:
+        references = {str(r["name"]): r["reference"] for r in fitted if "reference" in r}
+    for row in rows:
+        if row["name"] in references:
+            row["reference"] = references[row["name"]]
     layout = predictor_layout(predictors, rows)
     y = _on_cells(y, base, time).isel(thin).transpose(*space, time)
     values = _target_values(y).reshape(-1, layout.days.size)
@@ -171,6 +184,43 @@ def read_samples(
         repeat_cycle=repeat_cycle_of(str(y.name), y.attrs),
         cells=with_target,
     )
+
+
+def _references(arrays: Mapping[str, NDArray[Any]], predictors: Predictors) -> dict[str, float]:
+    """A whole number near the mean of predictors whose variation would be lost in float32.
+
+    Such as the pressure of the air, or a height on an ellipsoid in mm. Those of the catalogue have
+    a meaning that antecedent predictors rely on, and are left as they are.
+    """
+    references = {}
+    for name, values in arrays.items():
+        exact = values.dtype.itemsize <= (2 if values.dtype.kind in "iu" else 4)  # in float32
+        if exact or predictor_spec(name) is not None or name in POSITION:
+            continue
+        factor, offset = predictors.factors[name]
+        mean, std = _mean_and_std(values, predictors.ranges[name])
+        mean, std = factor * mean + offset, abs(factor) * std
+        if std > 0 and abs(mean) > LARGE_OFFSET * std:
+            references[name] = float(np.rint(mean))
+    return references
+
+
+def _mean_and_std(values: NDArray[Any], declared: DeclaredValues) -> tuple[float, float]:
+    """Of the valid values, in float64, by blocks of the first axis; NaN if there are none."""
+    values = np.atleast_1d(values)
+    count, shift, total, square = 0, np.nan, 0.0, 0.0
+    for block in values:
+        valid = np.isfinite(block) & ~declared_invalid(block, declared)
+        block = block[valid].astype(np.float64)
+        if block.size and count == 0:
+            shift = float(block[0])
+        count += block.size
+        total += float((block - shift).sum())
+        square += float(((block - shift) ** 2).sum())
+    if count == 0:
+        return np.nan, np.nan
+    mean = total / count
+    return shift + mean, float(np.sqrt(max(square / count - mean**2, 0.0)))
 
 
 def _warn_of_missing(x: NDArray[np.float32], names: Sequence[str]) -> None:

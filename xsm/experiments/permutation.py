@@ -113,12 +113,13 @@ def importance(
 
     check_whole({"repeats": (repeats, 1), "stride": (stride, 1), "seed": (seed, 0)})
     loaded = load_model(model, "estimate")
-    names = [row["name"] for row in loaded.card["predictors"]]
+    rows = loaded.card["predictors"]
+    names = [row["name"] for row in rows]
     sets = _predictor_sets(names, groups or {})
     if target is None:
         target = str(loaded.card["target"].get("variable", "soil_moisture"))
-    gap = max(int(row.get("max_interp_gap", 0)) for row in loaded.card["predictors"])
-    samples = read_samples(data, target, features, names=names, stride=stride, max_interp_gap=gap)
+    gap = max(int(row.get("max_interp_gap", 0)) for row in rows)
+    samples = read_samples(data, target, features, fitted=rows, stride=stride, max_interp_gap=gap)
     if how == "permutation":
         test_cells = _test_cells(samples, loaded) if cells == "test" else None
         result = _permutation(samples, test_cells, loaded, sets, permute, repeats, seed, progress)

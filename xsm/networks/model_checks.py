@@ -211,6 +211,7 @@ def _check_estimator(name: str, card: Mapping[str, Any], row: Network) -> None:
     for n, entry in enumerate(predictors):
         _need(name, f"predictors[{n}].units", entry.get("units"), str)
         _need_size(name, f"predictors[{n}].max_interp_gap", entry.get("max_interp_gap", 0), least=0)
+        _need_number(name, f"predictors[{n}].reference", entry.get("reference", 0.0))
         for value in _need(name, f"predictors[{n}].classes", entry.get("classes", []), list):
             _need_number(name, f"predictors[{n}].classes", value)
     names = [entry["name"] for entry in predictors]
