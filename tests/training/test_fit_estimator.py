@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import xsm
 from tests.estimation.worlds import world
+from xsm.conventions.cf import ESTIMATED, MISSING_INPUT
 from xsm.errors import InputError, MissingPackageError, ModelError, UnitError
 from xsm.estimate import estimate
 from xsm.estimation.samples import read_samples
@@ -321,3 +323,50 @@ def test_boxes_do_not_depend_on_where_longitudes_begin():
     lat, lon = (a.ravel() for a in np.meshgrid(np.arange(0, 20, 2.0), np.arange(-30, 30, 2.0)))
     part = split_cells(lat, lon, "blocked", 1)
     np.testing.assert_array_equal(split_cells(lat, lon % 360, "blocked", 1), part)
+
+
+def test_a_class_that_the_fit_has_not_seen_is_missing():
+    """Indicators that are all 0 would be an input that no network was fitted to."""
+    ds = world(rows=6, columns=8)
+    kinds = np.random.default_rng(0).integers(1, 5, (6, 8))
+    ds = ds.assign(texture=(("lat", "lon"), kinds))
+    model = fit_estimator(ds, "soil", **SMALL)
+    assert next(r for r in model.card["predictors"] if r["name"] == "texture")["classes"]
+    kinds = np.where(kinds == 2, 9, kinds)
+    found = estimate(ds.assign(texture=(("lat", "lon"), kinds)), model=model, progress=False)
+    missing = np.where(kinds == 9, np.nan, kinds)
+    expected = estimate(ds.assign(texture=(("lat", "lon"), missing)), model=model, progress=False)
+    xr.testing.assert_equal(found.drop_attrs(), expected.drop_attrs())
+    flag = found["soil_moisture_flag"].transpose("time", ...).values
+    assert (flag[:, kinds == 9] == MISSING_INPUT).all() and (flag[:, kinds != 9] == ESTIMATED).all()
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    options = {"epochs": np.int64(2), "seed": np.int64(1), "learning_rate": np.float32(0.01)}
+    entries = {"cells": np.int32(3), "box": np.array([1.0, 2.0]), "when": np.str_("2020")}
+    ds = world(rows=6, columns=8)
+    fit_estimator(
+        ds, "soil", tmp_path / "m", card=entries, model="dense", progress=False, **options
+    )
+    card = load_model(tmp_path / "m", "estimate").card
+    assert (card["cells"], card["box"], card["when"]) == (3, [1.0, 2.0], "2020")
+    assert card["training"]["seed"] == 1
+    for wrong, message in (
+        ({"when": np.datetime64("2020")}, r"card\['when'\] cannot be written.*datetime64"),
+        ({"a": {"b": object()}}, r"card\['a'\] cannot be written"),
+        ("text", "card is a str: expected a mapping"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fit_estimator(ds, "soil", card=wrong, **SMALL)
+
+
+def test_a_coordinate_is_a_predictor_where_it_is_named():
+    ds = world(rows=6, columns=8)
+    names = ["lst", "sand", "precipitation"]
+    one, two = (
+        fit_estimator(d, "soil", features=names, **SMALL) for d in (ds, ds.set_coords("sand"))
+    )
+    assert one.card["sha256"] == two.card["sha256"]
+    found = estimate(ds.set_coords("sand"), model=one, progress=False)["soil_moisture"]
+    expected = estimate(ds, model=one, progress=False)["soil_moisture"]
+    np.testing.assert_array_equal(found, expected)

@@ -235,6 +235,8 @@ def _find(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArra
         )
     if candidates and candidates[0] != name:
         logger.info("predictor %s is variable %s", name, candidates[0])
+    if not candidates and name in ds.coords and name not in ds.dims:  # asked for by its name
+        return ds[name].reset_coords(drop=True)
     return ds[candidates[0]] if candidates else None
 
 

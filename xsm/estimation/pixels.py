@@ -53,6 +53,7 @@ class PredictorLayout(NamedTuple):
     arrays: tuple[str, ...]  # predictor of each array of the block
     variables: tuple[str, ...]  # of the input, likewise
     static: tuple[bool, ...]  # whether each array lacks a time axis
+    classes: tuple[tuple[float, ...], ...]  # that each array was fitted with; empty: any values
     factors: tuple[tuple[float, float], ...]  # of each array, to the unit of the network
     references: tuple[float, ...]  # that are subtracted from each array, in the unit of the network
     ranges: tuple[DeclaredValues, ...]  # of valid values of each array, in its own unit
@@ -82,6 +83,7 @@ class PredictorLayout(NamedTuple):
 def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> PredictorLayout:
     """The layout of predictors of a Dataset; `rows` are those of the card."""
     arrays = predictors.arrays
+    classes = {row["name"]: tuple(row.get("classes", ())) for row in rows}
     references = {row["name"]: float(row.get("reference", 0.0)) for row in rows}
     first = calendar_dates(np.asarray(time_of(predictors.base, predictors.time).values[:1]))[0]
     return PredictorLayout(
@@ -90,6 +92,7 @@ def predictor_layout(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> 
         arrays=tuple(arrays),
         variables=tuple(str(da.name) for da in arrays.values()),
         static=tuple(predictors.time not in da.dims for da in arrays.values()),
+        classes=tuple(classes.get(name, ()) for name in arrays),
         factors=tuple(predictors.factors[name] for name in arrays),
         references=tuple(references.get(name, 0.0) for name in arrays),
         ranges=tuple(predictors.ranges[name] for name in arrays),
@@ -115,7 +118,7 @@ def predictor_sequences(
     """Predictors (B, T, F) of some pixels on consecutive days, in the units of the network.
 
     Less the reference of a predictor whose variation float32 does not hold, and without values
-    outside the range that the attributes of a variable declare.
+    outside the range that the attributes of a variable declare, and classes that were not fitted.
 
     Parameters
     ----------
@@ -145,6 +148,8 @@ def predictor_sequences(
         values = np.where(
             np.isfinite(values), factor * values + (offset - reference), values.dtype.type(np.nan)
         )
+        if layout.classes[n]:
+            values = np.where(np.isin(values, layout.classes[n]), values, np.nan)
         if layout.static[n]:
             x[:, :, f] = values[:, None]
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -157,10 +158,37 @@ def make_model(name: str, card: dict[str, Any], params: dict[str, np.ndarray]) -
     of the card) of the card.
     """
     params = {key: _as_stored(value) for key, value in params.items()}
+    card = as_json(card)
     rest = {k: v for k, v in card.items() if k not in ("schema", "name", *CHECKSUMS)}
     weights = hashlib.sha256(save(params)).hexdigest()
     card = {"schema": SCHEMA, "name": name, **rest, "sha256": weights}
     return Model(card | {"card_sha256": card_digest(card)}, params)
+
+
+def as_json(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card as it is read from its file: NumPy numbers and arrays become numbers and lists.
+
+    Raises
+    ------
+    InputError
+        If an entry is none of what a file in JSON can hold.
+    """
+    plain = {}
+    for key, value in card.items():
+        try:
+            plain[str(key)] = json.loads(json.dumps(value, default=_plain))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"card[{key!r}] cannot be written to a file: {error}. Expected text, numbers, True "
+                "or False, None, and lists and mappings of these: convert it, such as with str()."
+            ) from error
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufU":
+        return value.tolist()
+    raise TypeError(f"it holds a {type(value).__name__}")
 
 
 def _as_stored(value: np.ndarray) -> np.ndarray:

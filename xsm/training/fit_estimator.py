@@ -197,7 +197,7 @@ def fit_estimator(
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
     from xsm.networks.device import torch_device
-    from xsm.networks.model import make_model, model_path, save_model
+    from xsm.networks.model import as_json, make_model, model_path, save_model
     from xsm.training.ensemble import check_ranges, drop_predictors, fit_ensemble
     from xsm.training.estimator_card import SCALINGS
     from xsm.training.months_fit import fit_by_months, members
@@ -226,8 +226,11 @@ def fit_estimator(
         components = choose_networks(model, options)
     if path is not None:
         model_path(path)
+    if not isinstance(card or {}, Mapping):
+        raise InputError(f"card is a {type(card).__name__}: expected a mapping, entry -> value.")
     if reserved := sorted(RESERVED_ENTRIES & {*(card or {})}):
         raise InputError(f"card holds {reserved}, which the fit itself writes: leave them out.")
+    card = as_json(card or {})
     if device is not None:
         torch_device(device)
     _check_combination(split, local, location, scale)
@@ -293,7 +296,7 @@ def fit_estimator(
             "cells": np.bincount(part, minlength=3).tolist(),
             "stride": stride,
         },
-        **(card or {}),
+        **card,
     }
     if path is not None:
         return save_model(path, entries, fitted.params)

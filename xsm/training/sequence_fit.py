@@ -83,7 +83,7 @@ def fit_sequences(
         ``epoch``, and the RMSE (standardised) of each, ``train`` and ``held_out``.
     """
     torch = optional_import("torch", "a fit of a network of sequences", "torch")
-    dropout_random = torch.Generator(device=settings.device).manual_seed(seed)
+    dropout_random = torch.Generator(device=settings.device).manual_seed(int(seed))
     if settings.batch_size is None:
         size = default_batch_size(len(training.x), days_alone=network.days_alone)
         settings = settings._replace(batch_size=size)
