@@ -135,3 +135,12 @@ def test_bad_input(fitted):
     for name in ("permute", "cells"):
         with pytest.raises(InputError, match=f"{name}='.*': not applicable to how='ablation'"):
             importance(model, ds, how="ablation", **{name: "cells" if name == "permute" else "all"})
+
+
+def test_test_cells_are_those_of_the_fit_in_any_order(fitted):
+    model, ds = fitted
+    expected = importance(model, ds, cells="test", repeats=1, progress=False).attrs["rmse"]
+    assert expected == pytest.approx(model.card["scores"]["rmse"], abs=1e-5)
+    for other in (ds.isel(lat=slice(None, None, -1)), ds.transpose("lon", ...)):
+        found = importance(model, other, cells="test", repeats=1, progress=False).attrs["rmse"]
+        assert found == pytest.approx(expected, rel=1e-5)

@@ -319,10 +319,12 @@ def test_a_predictor_with_a_large_offset_is_learnt_saved_and_read(tmp_path):
         assert float(abs(found - ds["soil"]).max()) < 0.02
 
 
-def test_boxes_do_not_depend_on_where_longitudes_begin():
+@pytest.mark.parametrize("split", ["random", "blocked"])
+def test_parts_do_not_depend_on_order_nor_on_where_longitudes_begin(split):
     lat, lon = (a.ravel() for a in np.meshgrid(np.arange(0, 20, 2.0), np.arange(-30, 30, 2.0)))
-    part = split_cells(lat, lon, "blocked", 1)
-    np.testing.assert_array_equal(split_cells(lat, lon % 360, "blocked", 1), part)
+    part = split_cells(lat, lon, split, 1)
+    order = np.random.default_rng(2).permutation(lat.size)
+    np.testing.assert_array_equal(split_cells(lat[order], lon[order] % 360, split, 1), part[order])
 
 
 def test_a_class_that_the_fit_has_not_seen_is_missing():

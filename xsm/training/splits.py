@@ -158,7 +158,8 @@ def split_cells(
     split : {"months", "random", "blocked", "none"}
         ``random`` draws cells 7:2:1, so that test cells have training cells as neighbours.
         ``blocked`` draws boxes of `box` degrees in about the same proportions, which separates
-        regions. ``months`` and ``none`` train on all cells.
+        regions. ``months`` and ``none`` train on all cells. The part of a cell does not depend on
+        the order of the cells, nor on where longitudes begin.
     seed : int
     box : float
 
@@ -173,10 +174,11 @@ def split_cells(
     if split in ("months", "none"):
         return np.zeros(count, np.int8)
     rng = np.random.default_rng(seed)
-    groups = np.arange(count)
+    lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
+    east = lon if lon.max(initial=0) > 360 else wrap_longitude(lon)  # numbers of columns stay
+    groups = np.empty(count, np.intp)
+    groups[np.lexsort((east, -lat))] = np.arange(count)
     if split == "blocked":
-        lon = np.asarray(lon, np.float64)
-        east = lon if lon.max() > 360 else wrap_longitude(lon)  # numbers of columns as they are
         keys = np.stack([np.floor(lat / box), np.floor(east / box)], axis=-1)
         groups = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(groups)
