@@ -229,7 +229,8 @@ BAD = {
     "no unit": (lambda ds: ds[["rain"]].drop_attrs(deep=True).rename(rain="precipitation"),
                 UnitError, "no attribute 'units'"),
     "empty": (lambda ds: ds[["rain"]].where(False).assign(
-        rain=ds["rain"].where(False).assign_attrs(ds["rain"].attrs)), InputError, "0 values"),
+        rain=ds["rain"].where(False).assign_attrs(ds["rain"].attrs)), InputError,
+        r"predictors \['precipitation'\] have no value"),
     "static only": (lambda ds: ds[["elevation"]], TimeAxisError, "time axis"),
     "a number": (lambda ds: 5, InputError, "predictors is a int"),
     "unknown name": (lambda ds: ["snow"], InputError, r"\['snow'\] are no variables"),

@@ -83,3 +83,11 @@ def test_the_repeat_cycle_of_the_product(name, attrs, cycle):
     ds = world().rename(soil=name)
     ds[name].attrs |= attrs
     assert read_samples(ds, name, None).repeat_cycle == cycle
+
+
+def test_a_grid_mapping_is_no_predictor():
+    ds = world()
+    expected = choose_predictors(ds, ds["soil"], None)
+    named = ds.assign(crs=((), 0, {"grid_mapping_name": "latitude_longitude"}), spatial_ref=((), 0))
+    named["lst"].encoding["grid_mapping"] = "spatial_ref"
+    assert choose_predictors(named, named["soil"], None) == expected

@@ -7,7 +7,7 @@ import xarray as xr
 from tests.estimation.worlds import any_model, world
 from xsm.conventions import valid_values
 from xsm.conventions.valid_values import apply_declared_range
-from xsm.errors import UnitError
+from xsm.errors import InputError, UnitError
 from xsm.estimation.samples import read_samples
 
 WORLD = world()
@@ -141,3 +141,9 @@ def test_what_is_averaged_loses_the_attributes_of_its_range():
         out = apply_declared_range(lst)
         np.testing.assert_array_equal(out, GAPS["lst"])
         assert out.attrs == {"units": "K"} and "valid_range" in lst.attrs
+
+
+def test_a_static_predictor_that_is_out_of_range_everywhere_is_named():
+    percent = xr.full_like(WORLD["sand"], 55.0).assign_attrs(units="1", valid_range=[0.0, 1.0])
+    with pytest.raises(InputError, match=r"predictors \['sand'\] have no value.*valid range"):
+        read_samples(WORLD.assign(sand=percent), "soil", NAMES)

@@ -31,11 +31,12 @@ def choose_predictors(
     With `features`, those of the catalogue and those it maps. Without, all numeric variables on
     cells and days of the target: those of the catalogue by their meaning, the others as they are.
     Variables that belong to the target, by its attribute ``ancillary_variables`` or by a name that
-    begins with its name, are left out.
+    begins with its name, are left out, and so is a grid mapping.
     """
     if features is not None:
         return available_predictors(ds, features)
     recognised = recognised_variables(ds)
+    mappings = [g.get("grid_mapping") for da in ds.values() for g in (da.attrs, da.encoding)]
     ancillary = str(target.attrs.get("ancillary_variables", "")).split()
     others: list[str] = []
     left_out: list[str] = []
@@ -44,7 +45,9 @@ def choose_predictors(
         if name in recognised.values() or name == target.name:
             continue
         of_target = name in ancillary or name.startswith(f"{target.name}_")
+        is_mapping = name in mappings or "grid_mapping_name" in da.attrs
         fits = da.dtype.kind in "biuf" and set(da.dims) <= set(target.dims) and da.size
+        fits = fits and not is_mapping
         (left_out if of_target or not fits else others).append(name)
     if recognised or others:
         shown = [p if p == v else f"{p} (variable {v})" for p, v in recognised.items()]

@@ -160,6 +160,7 @@ def read_samples(
     values = _target_values(y).reshape(-1, layout.days.size)
     with_target = np.flatnonzero(np.isfinite(values).any(axis=1))
     x = predictor_sequences(arrays, layout, with_target, pixel_shape(arrays, layout.static))
+    _check_present(x, rows)
     usable = usable_days(np.isfinite(x), layout.dynamic, layout.static_predictors).any(axis=1)
     with_target, x = with_target[usable], x[usable]
     daily = np.full((with_target.size, layout.record_days), np.nan, np.float32)
@@ -184,6 +185,16 @@ def read_samples(
         repeat_cycle=repeat_cycle_of(str(y.name), y.attrs),
         cells=with_target,
     )
+
+
+def _check_present(x: NDArray[np.float32], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise an InputError if predictors (P, T, F) have no value, so that no cell is left."""
+    names = [row["name"] for f, row in enumerate(rows) if not np.isfinite(x[:, :, f]).any()]
+    if names and x.size:
+        raise InputError(
+            f"predictors {names} have no value on the cells of the target, or none within their "
+            "declared valid range: leave them out, or correct the attribute."
+        )
 
 
 def _references(arrays: Mapping[str, NDArray[Any]], predictors: Predictors) -> dict[str, float]:
