@@ -7,7 +7,7 @@ import xarray as xr
 from tests.estimation.worlds import any_model, world
 from xsm.conventions import valid_values
 from xsm.conventions.valid_values import apply_declared_range
-from xsm.errors import InputError, UnitError
+from xsm.errors import InputError
 from xsm.estimation.samples import read_samples
 
 WORLD = world()
@@ -112,15 +112,24 @@ def test_longitudes_that_were_shifted_keep_their_place():
 
 
 @pytest.mark.parametrize("chunks", [None, {"lat": 1}])
-def test_a_range_in_another_unit_is_refused(chunks):
+def test_a_range_in_another_unit_is_not_used(chunks, caplog, monkeypatch):
+    """It was left as it was by a conversion of the values, or is in packed numbers."""
     celsius = (WORLD["lst"] - 273.15).assign_attrs(units="degC", valid_range=[200, 340])
     millimetres = WORLD["precipitation"].assign_attrs(valid_max=0.5)  # of metres
-    for ds in (WORLD.assign(lst=celsius), WORLD.assign(precipitation=millimetres)):
+    masked = WORLD["lst"].assign_attrs(valid_range=np.uint16([7500, 65535])).where(~HIDDEN)
+    for changed in (celsius, millimetres, masked):
+        monkeypatch.setattr(valid_values, "_reported", set())
+        ds = WORLD.assign({changed.name: changed})
+        plain = WORLD.assign({changed.name: changed.drop_attrs().assign_attrs(units=changed.units)})
         given = ds if chunks is None else ds.chunk(chunks)
-        with pytest.raises(UnitError, match=r"valid range .* another unit .*delete"):
-            given.sm.estimate(model=any_model()).compute()
-        with pytest.raises(UnitError, match=r"valid range .* another unit .*delete"):
-            read_samples(given, "soil", NAMES)
+        caplog.clear()
+        out = given.sm.estimate(model=any_model()).compute()
+        text = "\n".join(r.getMessage() for r in caplog.records)
+        assert text.count("the range is not used. If the range is in another unit") == 1
+        assert f'del ds["{changed.name}"].attrs["valid_range"]' in text
+        xr.testing.assert_allclose(out, plain.sm.estimate(model=any_model()))
+        found, wanted = (read_samples(d, "soil", NAMES).x for d in (given, plain))
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_measurements_that_are_left_out_are_reported_once(caplog, monkeypatch):

@@ -22,7 +22,7 @@ OTHER_UNIT = 0.9  # of the different values are outside a range that is in anoth
 MIN_REPORTED = 0.01  # of the values, if those outside vary as measurements do
 
 logger = logging.getLogger(__name__)
-_reported: set[tuple[str, DeclaredValues]] = set()  # variable and its range: one warning each
+_reported: set[tuple[str, DeclaredValues, str]] = set()  # one warning each
 
 
 class DeclaredValues(NamedTuple):
@@ -199,14 +199,10 @@ def within_range(values: NDArray[Any], declared: DeclaredValues, name: str) -> N
     Returns
     -------
     ndarray
-        `values` itself if none is outside; of a floating dtype that holds them otherwise.
-
-    Raises
-    ------
-    UnitError
-        If nine tenths of the different values are outside, and these are more than the codes of
-        missing values: the range is in another unit, as after a conversion that left the attribute
-        as it was.
+        `values` itself if none is outside; of a floating dtype that holds them otherwise. With a
+        warning `values` as they are, if nine tenths of the different ones are outside and these are
+        more than the codes of missing values: the range is in another unit, as after a conversion
+        that left the attribute as it was.
     """
     if not declared.any:
         return values
@@ -215,33 +211,35 @@ def within_range(values: NDArray[Any], declared: DeclaredValues, name: str) -> N
     if not outside.any():
         return values
     different = np.unique(values[outside])
-    if different.size > FILL_CODES:
-        valid = np.unique(values[np.isfinite(values) & ~outside])
-        _check_unit_of_range(different, valid, float(outside.mean()), declared, name)
+    if different.size > min(FILL_CODES, max(2, int(outside.sum()) // 2)):
+        number_valid = np.unique(values[np.isfinite(values) & ~outside]).size
+        of_other_unit = different.size > OTHER_UNIT * (different.size + number_valid)
+        share = float(outside.mean())
+        if of_other_unit or share > MIN_REPORTED:
+            what = "the range is not used" if of_other_unit else "they count as missing"
+            _report(
+                f"{different[0]:g} to {different[-1]:g}, {100 * share:.3g} %", what, declared, name
+            )
+        if of_other_unit:
+            return values
     dtype = np.result_type(values.dtype, np.float32)
     return np.where(outside, dtype.type(np.nan), values.astype(dtype, copy=False))
 
 
-def _check_unit_of_range(
-    outside: NDArray[Any], valid: NDArray[Any], share: float, declared: DeclaredValues, name: str
-) -> None:
-    """Raise or warn if the different values outside and inside a range show another unit."""
+def _report(outside: str, what: str, declared: DeclaredValues, name: str) -> None:
+    """Warn once of measurements outside a range."""
+    if (name, declared, what) in _reported:
+        return
+    _reported.add((name, declared, what))
     low, high = (
         "none" if limit is None else f"{limit:g}" for limit in (declared.low, declared.high)
     )
-    text = (
-        f"{name} declares a valid range (minimum {low}, maximum {high}) that leaves out values "
-        f"from {outside[0]:g} to {outside[-1]:g}, {100 * share:.3g} % of those read"
+    logger.warning(
+        "%s declares a valid range (minimum %s, maximum %s) that leaves out values from %s of "
+        "those read: %s. If the range is in another unit than the values (a conversion, packed "
+        'numbers), delete the attributes %s, such as del ds["%s"].attrs["valid_range"].',
+        *(name, low, high, outside, what, ", ".join(LIMITS), name),
     )
-    advice = (
-        "If the range is in another unit than the values (a conversion, packed numbers), delete "
-        f'the attributes {", ".join(LIMITS)}, such as del ds["{name}"].attrs["valid_range"].'
-    )
-    if outside.size > OTHER_UNIT * (outside.size + valid.size):
-        raise UnitError(f"{text}: expected most of them within it. {advice}")
-    if share > MIN_REPORTED and (name, declared) not in _reported:
-        _reported.add((name, declared))
-        logger.warning("%s: they count as missing. %s", text, advice)
 
 
 def apply_declared_range(da: xr.DataArray) -> xr.DataArray:
@@ -249,11 +247,6 @@ def apply_declared_range(da: xr.DataArray) -> xr.DataArray:
 
     For what averages or interpolates: the attributes of its result would no longer be in its
     numbers. Lazy for Dask arrays; `da` itself if nothing is declared.
-
-    Raises
-    ------
-    UnitError
-        See :func:`within_range`; of a Dask array when it is computed.
     """
     declared, name = declared_range(da), str(da.name)
     if not declared.any:
