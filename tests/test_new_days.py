@@ -214,7 +214,7 @@ def test_days_and_stores_that_do_not_fit(ds, tmp_path):
     path = xsm.write_zarr(first, tmp_path / "filled.zarr", progress=False)
     with pytest.raises(InputError, match="expected later days"):
         xsm.append_zarr(ds.isel(time=slice(19, 22)), path)
-    with pytest.raises(InputError, match="'lat' differs"):
+    with pytest.raises(InputError, match="'lat' of soil_moisture differs"):
         xsm.append_zarr(ds.isel(time=slice(20, 22), lat=slice(8)), path)
     with pytest.raises(InputError, match="holds no Zarr store"):
         xsm.append_zarr(ds.isel(time=slice(20, 22)), tmp_path / "none.zarr")

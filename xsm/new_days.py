@@ -82,8 +82,9 @@ def append_zarr(
     Parameters
     ----------
     obj : Dataset or DataArray
-        The new days: the variable that was filled, on the same grid. Another unit is converted. If
-        the store has other variables of each day, they are taken from here as they are.
+        The new days: the variable that was filled, on the same grid, rows in any order. Another
+        unit is converted. If the store has other variables of each day, they are taken from here as
+        they are.
     path : str, Path or Zarr store
         Of a filled record, as :func:`xsm.write_zarr` or ``to_zarr`` wrote it.
     statistics : Dataset, optional
@@ -138,13 +139,14 @@ def append_zarr(
                 "model=, or fill the whole record anew."
             )
         store.check_new(new.variable.da)
+        added = observed_values(new.variable.da, obj if isinstance(obj, xr.Dataset) else None)
+        added = store.on_own_cells(added)
         observed = observed_values(stored[name], stored)
         if statistics is None:
             statistics = record_statistics(observed.to_dataset(), var=name)
         before = observed.isel({time: slice(-2 * days, None)}).load()
         redone = min(days, stored.sizes[time])
         own_factor = gridded_record(stored, name).variable.to_m3m3_factor
-    added = observed_values(new.variable.da, obj if isinstance(obj, xr.Dataset) else None)
     attrs, factor = dict(before.attrs), new.variable.to_m3m3_factor
     if factor != own_factor:
         added = added * (np.float64(factor) / own_factor)

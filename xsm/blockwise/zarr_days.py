@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from xsm.blockwise.writer_lock import only_writer
 from xsm.blockwise.zarr_log import dimension_names
 from xsm.blockwise.zarr_store import consolidate, finish_writes, open_store
+from xsm.conventions.align import match_labels
 from xsm.conventions.cf import flag_name
 from xsm.conventions.write_log import LOG
 from xsm.errors import InputError
@@ -83,7 +83,7 @@ class GrowingStore:
             yield ds
 
     def check_new(self, da: xr.DataArray) -> None:
-        """Raise an InputError if new days are not later than those stored, or of other cells."""
+        """Raise an InputError if new days are not later than those stored."""
         stored = self.stored[self.name]
         last, first = stored[self.time].values[-1], da[self.time].values[0]
         if not first > last:
@@ -91,15 +91,28 @@ class GrowingStore:
                 f"obj begins at {first}, the store ends at {last}: expected later days. To replace "
                 "days, write the whole record anew."
             )
-        for dim in stored.dims:
+
+    def on_own_cells(self, da: xr.DataArray) -> xr.DataArray:
+        """`da` in the order of the cells of the store.
+
+        Raises
+        ------
+        InputError
+            If it lies on others.
+        """
+        stored = self.stored[self.name]
+        for dim in map(str, da.dims):
             if dim == self.time:
                 continue
-            own = da[dim].values if dim in da.dims else np.empty(0)
-            if own.shape != stored[dim].shape or not np.array_equal(own, stored[dim].values):
+            size = stored.sizes.get(dim)
+            own = match_labels(da, dim, stored) if da.sizes[dim] == size else None
+            if own is None:
                 raise InputError(
-                    f"obj lies on other cells than the store: {dim!r} differs. Bring it to the "
-                    "same grid first."
+                    f"obj lies on other cells than the store: {dim!r} of {da.name} differs. Bring "
+                    "it to the same grid first."
                 )
+            da = own
+        return da
 
     def write(self, filled: xr.Dataset, redone: int, beside: xr.Dataset) -> None:
         """Replace the last `redone` days by the first of `filled`, and append its others.
@@ -127,8 +140,9 @@ class GrowingStore:
         part = filled[[name for name in names if name not in others]].drop_encoding()
         part = part.drop_vars([n for n, c in part.coords.items() if self.time not in c.dims])
         more = {
-            n: (self.stored[n].dims, beside[n].transpose(*self.stored[n].dims).values)
+            n: (dims, self.on_own_cells(beside[n]).transpose(*dims).values)
             for n in others
+            for dims in [self.stored[n].dims]
         }
         group = zarr.open_group(self.store, mode="r+", use_consolidated=False)
         axis = self.stored[self.name].dims.index(self.time)
