@@ -229,6 +229,22 @@ def test_what_is_refused_before_any_work(folder, tmp_path, capsys, monkeypatch, 
     assert not list(tmp_path.iterdir())
 
 
+def test_chunks_of_a_fill_that_is_written_to_netcdf(folder, tmp_path, monkeypatch):
+    chunks = []
+
+    def fill(ds, **options):
+        chunks.append(ds["soil_moisture"].chunksizes.get("time"))
+        return xsm.gapfill(ds, **options)
+
+    monkeypatch.setattr(commands, "gapfill", fill)
+    for name, more in (("whole", []), ("parts", ["--chunks", "time=10"])):
+        out = str(tmp_path / f"{name}.nc")
+        assert main(["gapfill", str(folder / "record.nc"), "-o", out, *more]) == 0
+    assert chunks == [None, (10, 2)]
+    whole, parts = (xr.load_dataset(tmp_path / f"{name}.nc") for name in ("whole", "parts"))
+    xr.testing.assert_allclose(parts, whole, rtol=1e-5)
+
+
 @pytest.mark.parametrize("text", ["lst", "lst=", "=skt"])
 def test_a_feature_without_its_variable_is_a_wrong_argument(text, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -30,7 +30,7 @@ OK, REFUSED_INPUT = 0, 1
 def run_gapfill(arguments: Namespace) -> int:
     """``xsm gapfill FILES -o OUT``."""
     files.check_output(arguments.output, overwrite=arguments.overwrite)
-    lazy = arguments.output.suffix == ".zarr"
+    lazy = arguments.output.suffix == ".zarr" or arguments.chunks is not None
     ds = files.read_record(arguments.files, arguments, lazy=lazy)
     filled = gapfill(
         ds,
