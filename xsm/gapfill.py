@@ -59,10 +59,10 @@ def gapfill(
     obj : Dataset, DataArray or DataTree
         Daily volumetric soil moisture on a grid, any order and names of dimensions, with a unit
         (m3 m-3, 1, %, percent). Each element of other dimensions (orbit, depth) is filled on its
-        own. Dask arrays stay lazy; their source is read five times, and up to eight times where a
-        chunk is as long as a block of work, so that memory stays small, two or three times more
-        with a background, and five to ten more with its uncertainty: persist an expensive
-        computation. A large file opened without chunks is read in blocks.
+        own. Dask arrays stay lazy; their source is read five times, once more with calibration, and
+        three times more where a chunk is as long as a block of work, so that memory stays small;
+        two or three times more with a background, and five to ten more with its uncertainty:
+        persist an expensive computation. A large file opened without chunks is read in blocks.
     var : str, optional
         The variable, where neither a standard name nor a known product tells.
     model : str, Path or Model
