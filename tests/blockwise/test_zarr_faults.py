@@ -1,6 +1,5 @@
 """What is guaranteed where a store cannot be written: a clear error, and nothing lost."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 import xarray as xr
 
 import xsm
+from tests.blockwise.full_disk import FullDisk
 from tests.blockwise.test_zarr import lazy
 from xsm.blockwise.writer_lock import only_writer
 from xsm.blockwise.zarr_store import is_consolidated
@@ -31,27 +31,6 @@ def one_region_at_a_time():
 def read(store) -> xr.Dataset:
     with xr.open_zarr(store, consolidated=False) as ds:
         return ds.load()
-
-
-class FullDisk(zarr.storage.LocalStore):
-    """A local store that has room for a number of files; the last chunk is cut off.
-
-    Metadata are replaced as a whole by a local store.
-    """
-
-    room = 10**6
-    slow = False
-
-    async def set(self, key, value, *args, **kwargs):
-        type(self).room -= 1
-        if self.slow and self.room > 0:  # the write that fails is not the last one
-            await asyncio.sleep(0.02)
-        if self.room == 0 and not key.endswith("zarr.json") and "/.z" not in f"/{key}":
-            cut = value[: len(value) // 2]
-            await super().set(key, cut)
-        if self.room <= 0:
-            raise OSError(28, "No space left on device")
-        await super().set(key, value, *args, **kwargs)
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -15,7 +15,6 @@ from xsm.gapfilling.space_time_interpolation import interpolate_in_space_and_tim
 from xsm.gapfilling.temporal_interpolation import cell_mean
 
 Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 
 
 def mixture_of_series(
@@ -46,28 +45,36 @@ def mixture_of_series(
     if not calibration.changes or not np.isfinite(series).any():
         return plain
     values = calendar.all_positions(around)
-    beside = observed_beside(values, margin)
+    own = inner(values, [margin, margin])
+    distance = days_to_observation(own)
+    group = gap_classes(distance, observed_beside(values, margin))
     if calibration.weights[:, SPACE_TIME].any():
-        return _with_space_time(values, beside, margin, calibration, calendar)
-    return _of_own_series(inner(values, [margin, margin]), beside, calibration, calendar)
+        return _with_space_time(values, distance, group, margin, calibration, calendar)
+    return _of_own_series(own, distance, group, calibration, calendar)
 
 
 def _of_own_series(
-    values: Floats, beside: Bools, calibration: Calibration, calendar: Calendar
+    values: Floats,
+    distance: NDArray[np.int32],
+    group: NDArray[np.intp],
+    calibration: Calibration,
+    calendar: Calendar,
 ) -> NDArray[np.float32]:
     """:func:`mixture_of_series` where space-time interpolation has no weight.
 
-    `values` and `beside` are of all positions (T, H, W), the result of the days of the record.
+    `values`, with the days to an observation and the class of each, are of all positions (T, H, W),
+    the result of the days of the record.
     """
     plain = np.zeros((4, calendar.present.size, *values.shape[1:]), np.float32)
     plain[[0, 2]] = 1
     observed = np.isfinite(values).any(axis=0)
     if not observed.all():
-        series, near = values[:, observed][..., None], beside[:, observed][..., None]
-        plain[..., observed] = _of_own_series(series, near, calibration, calendar)[..., 0]
+        series, days = values[:, observed][..., None], distance[:, observed][..., None]
+        classes = group[:, observed][..., None]
+        cells = _of_own_series(series, days, classes, calibration, calendar)
+        plain[..., observed] = cells[..., 0]
         return plain
-    distance = days_to_observation(values)[calendar.present]
-    group = gap_classes(distance, beside[calendar.present])
+    distance, group = distance[calendar.present], group[calendar.present]
     weights = calibration.weights.astype(np.float32)[group]
     factor = calibration.factor.astype(np.float32)[group]
     network = weights[..., NETWORK]
@@ -82,15 +89,18 @@ def _of_own_series(
 
 
 def _with_space_time(
-    values: Floats, beside: Bools, margin: int, calibration: Calibration, calendar: Calendar
+    values: Floats,
+    distance: NDArray[np.int32],
+    group: NDArray[np.intp],
+    margin: int,
+    calibration: Calibration,
+    calendar: Calendar,
 ) -> NDArray[np.float32]:
     """:func:`mixture_of_series` where space-time interpolation has a weight."""
     own = inner(values, [margin, margin])
     others = replace(calibration, weights=_without_space_time(calibration.weights))
-    mixture = _of_own_series(own, beside, others, calendar)
+    mixture = _of_own_series(own, distance, group, others, calendar)
     typical = cell_mean(values)
-    distance = days_to_observation(own)
-    group = gap_classes(distance, beside)
     weight = calibration.weights.astype(np.float32)[group]
     needed = np.zeros(values.shape, bool)
     present = np.zeros(own.shape, bool)
