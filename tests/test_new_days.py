@@ -125,6 +125,78 @@ def test_other_variables_of_each_day(ds, tmp_path):
         np.testing.assert_array_equal(grown["quality"], ds["quality"].isel(time=slice(30)))
 
 
+@pytest.mark.parametrize("units", ["m3 m-3", "%"])
+def test_the_uncertainty_of_the_product_is_kept(ds, tmp_path, units):
+    """Of the last days, which are filled once more, and of the new ones, in the unit of the store.
+
+    A coordinate of each day is appended, one that the store lacks is not.
+    """
+    values = np.random.default_rng(3).uniform(0.01, 0.05, ds[SM].shape).astype("float32")
+    std = xr.DataArray(values, ds[SM].coords, attrs={"units": "m3 m-3"}).where(ds[SM].notnull())
+    ds = ds.assign({f"{SM}_uncertainty": std}).assign_coords(orbit=("time", np.arange(36)))
+    statistics = xsm.record_statistics(ds)
+    path = tmp_path / "filled.zarr"
+    xsm.gapfill(ds.isel(time=slice(20)), statistics=statistics).to_zarr(path, consolidated=False)
+    new = ds.isel(time=slice(20, 36)).assign_coords(scene=("time", np.arange(16)), level=1)
+    if units == "%":
+        new[f"{SM}_uncertainty"] = (100 * new[f"{SM}_uncertainty"]).assign_attrs(units="%")
+    xsm.append_zarr(new, path, statistics=statistics)
+    expected = xsm.gapfill(ds, statistics=statistics)
+    with xr.open_zarr(path, consolidated=False) as grown:
+        assert set(grown.coords) == set(ds.coords)
+        np.testing.assert_array_equal(grown["orbit"], np.arange(36))
+        for name in NAMES:
+            np.testing.assert_allclose(grown[name], expected[name], rtol=4e-6, err_msg=name)
+    with pytest.raises(InputError, match=r"has \['orbit'\] of each day, which the new days lack"):
+        xsm.append_zarr(shifted(ds).drop_vars("orbit"), path)
+    with pytest.raises(InputError, match=r"\['soil_moisture_uncertainty'\] of each day"):
+        xsm.append_zarr(shifted(ds)[[SM]], path)
+
+
+def shifted(ds):
+    """The same values after the end of the record."""
+    return ds.assign_coords(time=ds["time"] + (ds["time"][-1] - ds["time"][0]) + 86400 * 10**9)
+
+
+def hours_later(ds):
+    return ds.assign_coords(time=ds["time"] + np.timedelta64(6, "h"))
+
+
+UNFIT = {
+    "time of day": (hours_later, "time", "give them the time of day of the others"),
+    "number": (lambda ds: ds.assign(n=ds["n"].astype("int16") + 3000), "n", "int8"),
+    "packing": (lambda ds: ds.assign(dry=ds["dry"] + 40.0), "dry", "int16"),
+    "kind": (lambda ds: ds.assign(n=ds["n"] + 0.5), "n", "20.5 would be read as 20"),
+    "text": (lambda ds: ds.assign(orbit=ds["orbit"].astype("U3") + "x"), "orbit", "Ax"),
+    "calendar": (lambda ds: ds.convert_calendar("noleap"), "the calendar", "convert_calendar"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The data type")  # of text, which is not in Zarr format 3
+@pytest.mark.parametrize("case", UNFIT)
+def test_values_that_the_encoding_of_the_store_cannot_hold(ds, tmp_path, case):
+    """Dates and numbers are packed as those before them: others would be read as other values."""
+    change, name, message = UNFIT[case]
+    ds = ds.isel(lat=slice(3), lon=slice(3)).assign(
+        n=("time", np.arange(36, dtype="int8")),
+        dry=("time", np.linspace(0, 1, 36)),
+        orbit=("time", np.full(36, "A")),
+    )
+    ds["dry"].encoding = {"dtype": "int16", "scale_factor": 0.001, "_FillValue": -9999}
+    path = tmp_path / "filled.zarr"
+    xsm.gapfill(ds.isel(time=slice(20)), calibrate=False).to_zarr(path, consolidated=False)
+    with xr.open_zarr(path, consolidated=False) as stored:
+        before = stored.load()
+    with pytest.raises(InputError, match=f"{name}.*{message}"):
+        xsm.append_zarr(change(ds.isel(time=slice(20, 30))), path)
+    with xr.open_zarr(path, consolidated=False) as stored:
+        xr.testing.assert_identical(stored.load(), before)
+    xsm.append_zarr(ds.isel(time=slice(20, 30)), path)
+    with xr.open_zarr(path, consolidated=False) as grown:
+        np.testing.assert_array_equal(grown["time"], ds["time"][:30])
+        np.testing.assert_allclose(grown["dry"], ds["dry"][:30], atol=0.0005)
+
+
 def test_an_interrupted_append_is_undone(ds, tmp_path, monkeypatch):
     statistics = xsm.record_statistics(ds)
     first = xsm.gapfill(ds.isel(time=slice(20)).chunk(time=6), statistics=statistics)

@@ -317,7 +317,8 @@ def _background(
             f"background={background!r} is the record itself: expected a field without gaps that "
             "is independent of it, such as a reanalysis, or leave it out."
         )
-    from xsm.conventions.regrid import has_uncertainty, on_record, uncertainty_on_record
+    from xsm.conventions.filled import has_uncertainty
+    from xsm.conventions.regrid import on_record, uncertainty_on_record
     from xsm.gapfilling.background import Background
 
     field = on_record(background, record, "background")

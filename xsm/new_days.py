@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.blockwise.zarr_days import GrowingStore
+from xsm.blockwise.zarr_days import GrowingStore, lacking_days
 from xsm.conventions.cf import FILL_MODEL
-from xsm.conventions.filled import observed_values
+from xsm.conventions.filled import has_uncertainty, observed_uncertainty, observed_values
+from xsm.conventions.products import product_of
 from xsm.conventions.record import gridded_record
+from xsm.conventions.units import to_m3m3_factor
+from xsm.conventions.variables import units_of
 from xsm.errors import InputError
 from xsm.gapfill import gapfill
 
@@ -84,7 +87,7 @@ def append_zarr(
     obj : Dataset or DataArray
         The new days: the variable that was filled, on the same grid, rows in any order. Another
         unit is converted. If the store has other variables of each day, they are taken from here as
-        they are.
+        they are, and so is the uncertainty of the observations, if the product gives one.
     path : str, Path or Zarr store
         Of a filled record, as :func:`xsm.write_zarr` or ``to_zarr`` wrote it.
     statistics : Dataset, optional
@@ -106,7 +109,8 @@ def append_zarr(
     ------
     InputError
         If the store does not hold the variable with its flags, was filled by another model, lies on
-        other cells or has variables that the new days lack, or if `obj` begins before its end.
+        other cells or has variables that the new days lack, if `obj` begins before its end, or if
+        the encoding in the store cannot hold a value, such as another time of day.
 
     Notes
     -----
@@ -139,30 +143,28 @@ def append_zarr(
                 "model=, or fill the whole record anew."
             )
         store.check_new(new.variable.da)
-        added = observed_values(new.variable.da, obj if isinstance(obj, xr.Dataset) else None)
-        added = store.on_own_cells(added)
+        beside = obj if isinstance(obj, xr.Dataset) else new.variable.da.to_dataset(name=name)
+        added = store.on_own_cells(observed_values(new.variable.da, beside))
         observed = observed_values(stored[name], stored)
         if statistics is None:
             statistics = record_statistics(observed.to_dataset(), var=name)
-        before = observed.isel({time: slice(-2 * days, None)}).load()
+        last = {time: slice(-2 * days, None)}
+        before = observed.isel(last).load()
         redone = min(days, stored.sizes[time])
         own_factor = gridded_record(stored, name).variable.to_m3m3_factor
+        stds = None
+        if options.get("uncertainty", True) and has_uncertainty(stored, name):
+            stds = _uncertainties(stored.isel(last).load(), beside, store)
     attrs, factor = dict(before.attrs), new.variable.to_m3m3_factor
     if factor != own_factor:
         added = added * (np.float64(factor) / own_factor)
     elif "units" in new.variable.da.attrs:
         attrs = {"units": new.variable.da.attrs["units"]} | attrs
-    joined = xr.concat(
-        [before, added.drop_encoding().astype(before.dtype)],
-        time,
-        join="exact",
-        coords="minimal",
-        compat="override",
-        combine_attrs="override",
-    )
-    joined.attrs = attrs
+    joined = _joined(before, added, time).assign_attrs(attrs).to_dataset(name=name)
+    if stds is not None:
+        joined[stds[0].name] = _joined(*stds, time).variable
     filled = gapfill(
-        joined.to_dataset(name=name),
+        joined,
         var=name,
         model=model,
         statistics=statistics,
@@ -170,5 +172,46 @@ def append_zarr(
         **options,
     )
     last = filled.isel({time: slice(before.sizes[time] - redone, None)}).load()
-    store.write(last, redone, obj if isinstance(obj, xr.Dataset) else xr.Dataset())
+    store.write(last, redone, beside)
     return path
+
+
+def _uncertainties(
+    stored: xr.Dataset, beside: xr.Dataset, store: GrowingStore
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Uncertainties of the observations of the last days and of new ones, in the unit of the store.
+
+    Raises
+    ------
+    InputError
+        If the store has some and the new days have none.
+    """
+    name = store.name
+    before, added = (observed_uncertainty(ds, name) for ds in (stored, beside))
+    assert before is not None
+    if added is None:
+        if bool(before.notnull().any()):
+            raise lacking_days([before.name])
+        like = store.on_own_cells(beside[name])
+        return before, like.where(False).rename(before.name)
+    product = product_of(name)
+    factors = [
+        to_m3m3_factor(units_of(da), str(da.name), product=product) for da in (added, before)
+    ]
+    added = store.on_own_cells(added)
+    return before, added if factors[0] == factors[1] else added * (factors[0] / factors[1])
+
+
+def _joined(before: xr.DataArray, added: xr.DataArray, time: str) -> xr.DataArray:
+    """Days of a store and the days after them; attributes and cells are those of the store."""
+    of_days = [n for n, c in added.coords.items() if time in c.dims and n in before.coords]
+    cells = {n: c.variable for n, c in before.coords.items() if time not in c.dims}
+    added = added.drop_vars([n for n in added.coords if n not in of_days]).assign_coords(cells)
+    return xr.concat(
+        [before, added.drop_encoding().astype(before.dtype)],
+        time,
+        join="exact",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+    )

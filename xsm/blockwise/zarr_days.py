@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from xsm.blockwise.zarr_log import dimension_names
 from xsm.blockwise.zarr_store import consolidate, finish_writes, open_store
 from xsm.conventions.align import match_labels
 from xsm.conventions.cf import flag_name
+from xsm.conventions.encoding import misread
 from xsm.conventions.write_log import LOG
 from xsm.errors import InputError
 
@@ -83,10 +84,22 @@ class GrowingStore:
             yield ds
 
     def check_new(self, da: xr.DataArray) -> None:
-        """Raise an InputError if new days are not later than those stored."""
+        """Raise an InputError if new days are not later than those stored, or lack coordinates."""
         stored = self.stored[self.name]
+        if lacking := [
+            n for n, c in stored.coords.items() if self.time in c.dims and n not in da.coords
+        ]:
+            raise lacking_days(lacking)
         last, first = stored[self.time].values[-1], da[self.time].values[0]
-        if not first > last:
+        try:
+            later = first > last
+        except TypeError as error:
+            calendars = [str(x[self.time].dt.calendar) for x in (stored, da)]
+            raise InputError(
+                f"the store has dates of the calendar {calendars[0]!r}, the new days of "
+                f"{calendars[1]!r}: convert them, such as .convert_calendar({calendars[0]!r})."
+            ) from error
+        if not later:
             raise InputError(
                 f"obj begins at {first}, the store ends at {last}: expected later days. To replace "
                 "days, write the whole record anew."
@@ -133,17 +146,18 @@ class GrowingStore:
         names = [str(n) for n, v in self.stored.data_vars.items() if self.time in v.dims]
         others = [name for name in names if name not in filled]
         if lacking := [name for name in others if name not in beside]:
-            raise InputError(
-                f"the store has {lacking} of each day, which the new days lack: drop them from "
-                "the store, or append to a store without them."
-            )
+            raise lacking_days(lacking)
         part = filled[[name for name in names if name not in others]].drop_encoding()
         part = part.drop_vars([n for n, c in part.coords.items() if self.time not in c.dims])
-        more = {
-            n: (dims, self.on_own_cells(beside[n]).transpose(*dims).values)
-            for n in others
-            for dims in [self.stored[n].dims]
-        }
+        more = {}
+        for n in others:
+            stored = self.stored[n]
+            days = self.on_own_cells(beside[n]).transpose(*stored.dims).variable.load()
+            self._check_readable(n, days)
+            more[n] = (stored.dims, days.values.astype(stored.dtype))
+        for key, variable in part.variables.items():
+            appended = slice(redone if key == self.time else 0, None)
+            self._check_readable(str(key), variable.isel({self.time: appended}))
         group = zarr.open_group(self.store, mode="r+", use_consolidated=False)
         axis = self.stored[self.name].dims.index(self.time)
         array: Any = group[self.name]
@@ -175,6 +189,20 @@ class GrowingStore:
                 *(self.path, APPENDING, error),
             )
 
+    def _check_readable(self, name: str, variable: xr.Variable) -> None:
+        """Raise an InputError if a value is not read as given where it is stored as the others."""
+        stored = self.stored.variables[name]
+        if change := misread(variable, stored):
+            dtype, units = (stored.encoding.get(key) for key in ("dtype", "units"))
+            kind = f"{dtype}" if units is None else f"{dtype}, {units}"
+            advice = "write the whole record anew with an encoding that holds them"
+            if name == self.time:
+                advice = f"give them the time of day of the others, or {advice}"
+            raise InputError(
+                f"{name} of the new days does not fit the encoding in the store ({kind}): "
+                f"{change}. Nothing was appended; {advice}."
+            )
+
     def _shorten(self, group: Any, count: int) -> None:
         """Cut off what an interrupted append left."""
         for _, array in group.arrays():
@@ -183,3 +211,11 @@ class GrowingStore:
                 axis = dims.index(self.time)
                 if array.shape[axis] > count:
                     array.resize((*array.shape[:axis], count, *array.shape[axis + 1 :]))
+
+
+def lacking_days(names: Sequence[Any]) -> InputError:
+    """The error that new days lack variables or coordinates of the store."""
+    return InputError(
+        f"the store has {[str(name) for name in names]} of each day, which the new days lack: drop "
+        "them from the store, or append to a store without them."
+    )

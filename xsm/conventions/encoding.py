@@ -8,10 +8,12 @@ that values may have, so no values are read.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xsm.conventions.valid_values import LIMITS
@@ -139,6 +141,51 @@ def without_layout(ds: xr.Dataset) -> xr.Dataset:
     for key, variable in ds.variables.items():
         out[key].encoding = {k: v for k, v in variable.encoding.items() if k in wanted}
     return out
+
+
+def misread(values: xr.Variable, stored: xr.Variable) -> str:
+    """How values are read again that are appended to a stored variable, in words; "" if as given.
+
+    They are stored as the others are, whose packing may not hold them: a number beyond the range of
+    its type wraps round, and dates need units in which they are whole numbers.
+
+    Parameters
+    ----------
+    values : Variable
+        To be appended.
+    stored : Variable
+        As it was opened, with its encoding.
+    """
+    given = values.values
+    if given.dtype.kind not in "biufMmO" or stored.dtype.kind not in "biufMmO":
+        read = given.astype(stored.dtype)
+    else:
+        encoding = {k: v for k, v in stored.encoding.items() if k in {*PACKING, *TIME}}
+        own = xr.Variable(values.dims, given, encoding=encoding)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of units that are not those of the store
+                numbers = xr.conventions.encode_cf_variable(own)
+                raw = numbers.values.astype(encoding.get("dtype", numbers.dtype))
+                attrs = numbers.attrs | {k: v for k, v in encoding.items() if k != "dtype"}
+                read = xr.decode_cf(xr.Dataset({"v": (values.dims, raw, attrs)}))["v"].values
+        except (ValueError, TypeError, OverflowError) as error:
+            return f"they cannot be stored ({error})"
+    missing = pd.isnull(given) & pd.isnull(read)
+    same = missing | (given == read)
+    if given.dtype.kind == "f" and read.dtype.kind == "f":
+        step = abs(_packing(stored.encoding, stored.dtype).scale)
+        packed = np.dtype(stored.encoding.get("dtype", stored.dtype)).kind in "iu"
+        with np.errstate(invalid="ignore"):
+            rounding = 4 * np.finfo(read.dtype).eps * np.abs(given) + (
+                0.501 * step if packed else 0
+            )
+            same = same | (np.abs(given - read) <= rounding)
+    wrong = np.flatnonzero(~same.ravel())
+    if not wrong.size:
+        return ""
+    one, other = given.ravel()[wrong[0]], read.ravel()[wrong[0]]
+    return f"{one} would be read as {other}"
 
 
 def _packing(encoding: Mapping[str, Any], dtype: np.dtype[Any]) -> _Packing:

@@ -32,10 +32,31 @@ def observed_values(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray:
         warn_without_flag(da, ds)
         return da
     logger.info("%s is filled: its observed values alone are used", name)
+    observed = _where_observed(da, ds, name)
+    return with_attrs(observed, **{k: v for k, v in da.attrs.items() if k != FILL_MODEL})
+
+
+def observed_uncertainty(ds: xr.Dataset, name: str) -> xr.DataArray | None:
+    """The uncertainty that the product gives for its observations, beside a variable `name`.
+
+    Missing where ``gapfill`` filled; None if there is no variable ``<name>_uncertainty``.
+    """
+    if not has_uncertainty(ds, name):
+        return None
+    std = ds[f"{name}_uncertainty"]
+    return _where_observed(std, ds, name) if is_filled(ds, name) else std
+
+
+def has_uncertainty(ds: xr.Dataset, name: str) -> bool:
+    """Whether a variable has ``<name>_uncertainty`` beside it, with the same dimensions."""
+    std = f"{name}_uncertainty"
+    return name in ds and std in ds and set(ds[std].dims) == set(ds[name].dims)
+
+
+def _where_observed(da: xr.DataArray, ds: xr.Dataset, name: str) -> xr.DataArray:
     flag = ds[flag_name(name)]
     flag = flag.squeeze([dim for dim in flag.dims if dim not in da.dims], drop=True)
-    observed = da.where(flag == OBSERVED).transpose(*da.dims)
-    return with_attrs(observed, **{k: v for k, v in da.attrs.items() if k != FILL_MODEL})
+    return with_attrs(da.where(flag == OBSERVED).transpose(*da.dims), **da.attrs)
 
 
 def warn_without_flag(da: xr.DataArray, ds: xr.Dataset | None) -> None:

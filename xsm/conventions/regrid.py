@@ -332,12 +332,6 @@ def on_record(field: Any, record: GriddedRecord, argument: str) -> xr.DataArray:
     return da.drop_vars("time").transpose("time", *record.space)
 
 
-def has_uncertainty(ds: xr.Dataset, name: str) -> bool:
-    """Whether a variable has ``<name>_uncertainty`` beside it, with the same dimensions."""
-    std = f"{name}_uncertainty"
-    return name in ds and std in ds and set(ds[std].dims) == set(ds[name].dims)
-
-
 def uncertainty_on_record(
     ds: xr.Dataset, name: str, record: GriddedRecord, argument: str
 ) -> xr.DataArray:
