@@ -1,6 +1,7 @@
 """What is guaranteed where a store cannot be written: a clear error, and nothing lost."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -100,6 +101,34 @@ def test_read_only_stores(tmp_path):
             with pytest.raises(InputError, match="for reading only"):
                 xsm.write_zarr(lazy().assign_attrs(a=1), store, mode=mode, progress=False)
     xr.testing.assert_identical(read(path), lazy().load())
+
+
+def test_archives_are_refused_before_any_work(tmp_path):
+    """Nothing in an archive can be replaced, as the log of a write and new days are."""
+    store = zarr.storage.ZipStore(tmp_path / "new.zip", mode="w")
+    with pytest.raises(InputError, match="is an archive.*write to a folder"):
+        xsm.write_zarr(lazy(), store, progress=False)
+    lazy().to_zarr(tmp_path / "a.zarr", consolidated=False)
+    archive = Path(shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "a.zarr"))
+    content = archive.read_bytes()
+    new = lazy().load()
+    new["time"] = np.arange(new.sizes["time"]) + np.datetime64("2020-01-01")
+    for path in (archive, zarr.storage.ZipStore(archive, mode="a")):
+        for mode in ("resume", "overwrite"):
+            with pytest.raises(InputError, match="is an archive"):
+                xsm.write_zarr(lazy(), path, mode=mode, progress=False)
+        with pytest.raises(InputError, match="is an archive"):
+            xsm.append_zarr(new, path, var="sm")
+    with pytest.raises(InputError, match="for reading only"):
+        xsm.append_zarr(new, zarr.storage.ZipStore(archive, mode="r"), var="sm")
+    assert archive.read_bytes() == content
+
+
+def test_a_url_of_a_folder_is_the_folder(tmp_path):
+    path = tmp_path / "out 1.zarr"
+    assert xsm.write_zarr(lazy(), f"file://{path}", progress=False) == path
+    xsm.write_zarr(lazy().assign_attrs(a=1), f"file://{path}", mode="overwrite", progress=False)
+    xr.testing.assert_identical(read(path), lazy().assign_attrs(a=1).load())
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
@@ -225,6 +254,11 @@ ODD = {
     "encoding": (lazy, {"encoding": 5}, "encoding=5: expected a mapping"),
     "entry": (lazy, {"encoding": {"sm": 5}}, "encoding={'sm': 5}: expected a mapping"),
     "chunks": (lazy, {"encoding": {"sm": {"chunks": (1, 2)}}}, r"chunks=\(1, 2\) of 'sm'"),
+    "shards": (
+        lazy,
+        {"encoding": {"sm": {"chunks": (5, 2, 2), "shards": (5, 3, 3)}}},
+        "Change chunks or shards in encoding",
+    ),
     "codec": (lazy, {"encoding": {"sm": {"odd": 5}}}, "unexpected encoding parameters.*odd"),
     "regions": (lazy, {"region_dims": 5}, r"region_dims=\[5\]"),
     "options": (lazy, {"storage_options": 5}, "storage_options=5: expected a mapping"),

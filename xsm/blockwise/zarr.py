@@ -175,10 +175,6 @@ def write_zarr(
     given_path, store = open_store(path, storage_options)
     obj = without_layout(obj)
     regions = _regions(obj, dims, given, follows_blocks)
-    if store.read_only:
-        raise InputError(
-            f"path={str(given_path)!r} is a store for reading only: open it for writing."
-        )
     write = _write if mode == "resume" else _overwrite
     try:
         with one_pool() as options:
@@ -393,9 +389,11 @@ def _create(job: _Write, store: Any, *, append: bool, compute: bool = True) -> N
             "or a number."
         ) from error
     except (ValueError, NotImplementedError) as error:
-        raise InputError(
-            f"obj cannot be written in its chunks: {error} Make them regular with .chunk()."
-        ) from error
+        given = any({"chunks", "shards"} & {*entry} for entry in job.encoding.values())
+        advice = "Make them regular with .chunk()."
+        if given:
+            advice = "Change chunks or shards in encoding."
+        raise InputError(f"obj cannot be written in its chunks: {error} {advice}") from error
 
 
 def _template(job: _Write, *, compute: bool) -> xr.Dataset:

@@ -7,15 +7,40 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from xsm.blockwise.icechunk_store import committing_store, is_repository
 from xsm.errors import InputError, MissingPackageError
 
+LOCAL = ("file://", "local://")  # URLs of folders
 LONGEST_WRITE = 60.0  # seconds to wait for writes after an error
 
 
 def open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[Any, Any]:
-    """What to return, and the store of Zarr."""
+    """What to return, and the store of Zarr, which can be written to and read meanwhile.
+
+    Raises
+    ------
+    InputError, MissingPackageError
+    """
+    given, store = _opened(path, storage_options)
+    from zarr.storage import ZipStore
+
+    if store.read_only:
+        raise InputError(f"path={str(path)!r} is a store for reading only: open it for writing.")
+    if isinstance(store, ZipStore) or (isinstance(given, Path) and _is_archive(given)):
+        raise InputError(
+            f"path={str(path)!r} is an archive, in which nothing can be replaced: write to a "
+            "folder and pack that, such as with shutil.make_archive(name, 'zip', folder)."
+        )
+    return given, store
+
+
+def _is_archive(path: Path) -> bool:
+    return path.is_file() and is_zipfile(path)
+
+
+def _opened(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[Any, Any]:
     from zarr.abc.store import Store
 
     if isinstance(path, Store):
@@ -31,6 +56,9 @@ def open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[An
         return Path(path), local_store(Path(path))
     from zarr.storage import FsspecStore
 
+    if text.startswith(LOCAL):
+        local = Path(_local_path(text))
+        return local, local_store(local)
     try:
         return text, FsspecStore.from_url(text, storage_options=dict(storage_options or {}))
     except ImportError as error:
@@ -41,6 +69,16 @@ def open_store(path: Any, storage_options: Mapping[str, Any] | None) -> tuple[An
         raise InputError(
             f"path={text!r}: {error}. Expected a folder, or a URL that fsspec knows."
         ) from error
+
+
+def _local_path(url: str) -> str:
+    """The path in a URL of a folder.
+
+    >>> _local_path("file:///data/out.zarr"), _local_path("local://out.zarr")
+    ('/data/out.zarr', 'out.zarr')
+    """
+    path = url.partition("://")[2]
+    return path[1:] if path[2:3] == ":" else path  # /C:/data of Windows
 
 
 def local_store(path: Path) -> Any:
