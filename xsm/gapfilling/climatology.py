@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.blockwise.tiling import series_tile
+from xsm.conventions.windows import windows
+
 REACH = 15  # days of the year on either side
 MIN_OBSERVATIONS = 3
 WORKSPACE = 366 * 6  # values per cell
@@ -28,13 +31,23 @@ def climatology(
     -------
     ndarray of float32, shape (2, T, H, W)
         m3 m-3; NaN where the 31 days around hold fewer than three observations.
+
+    Notes
+    -----
+    Only the days of the year that the record has are worked out, for some cells at a time.
     """
-    observed = np.isfinite(values)
-    count = np.maximum(observed.sum(axis=0), 1)
-    centre = np.where(observed, values, 0).sum(axis=0, dtype=np.float64) / count
-    sums = climatology_sums(values, centre, day_of_year - 1, year_length)
-    table = climatology_table(np.arange(1, year_length + 1), sums, centre, year_length)
-    return table[:, day_of_year - 1]
+    out = np.empty((2, *values.shape), np.float32)
+    days, index = np.unique(day_of_year, return_inverse=True)
+    workspace = WORKSPACE * days.size // year_length
+    for window in windows(values.shape, series_tile(values.shape, workspace)):
+        series = values[window]
+        observed = np.isfinite(series)
+        count = np.maximum(observed.sum(axis=0), 1)
+        centre = np.where(observed, series, 0).sum(axis=0, dtype=np.float64) / count
+        sums = climatology_sums(series, centre, index, days.size)
+        table = climatology_table(days, sums, centre, year_length, days)
+        out[(slice(None), *window)] = table[:, index]
+    return out
 
 
 def climatology_sums(
@@ -72,18 +85,26 @@ def climatology_table(
     sums: NDArray[np.float64],
     centre: NDArray[np.floating],
     year_length: int,
+    wanted: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float32]:
-    """Mean and standard deviation (2, year_length, H, W) of each day of the year.
+    """Mean and standard deviation (2, D, H, W) of the days of the year `wanted`, default all.
 
-    `sums` are those of :func:`climatology_sums` for the days of the year `days`, from 1.
+    `sums` are those of :func:`climatology_sums` for the days of the year `days`, from 1, each once.
     """
     cells = centre.shape
-    ring = np.zeros((3, year_length + 2 * REACH, *cells))
-    ring[:, days - 1 + REACH] = sums
-    ring[:, :REACH] = ring[:, year_length : year_length + REACH]
-    ring[:, year_length + REACH :] = ring[:, REACH : 2 * REACH]
-    total = np.cumsum(np.concatenate([np.zeros((3, 1, *cells)), ring], axis=1), axis=1)
-    number, first, second = total[:, 2 * REACH + 1 :] - total[:, : -2 * REACH - 1]
+    wanted = np.arange(1, year_length + 1) if wanted is None else wanted
+    # days of the last and the first half month once more, before and after the year
+    around = np.concatenate([days, days[days > year_length - REACH] - year_length,
+                             days[days <= REACH] + year_length])  # fmt: skip
+    source = np.concatenate([np.arange(days.size), np.flatnonzero(days > year_length - REACH),
+                             np.flatnonzero(days <= REACH)])  # fmt: skip
+    order = np.argsort(around)
+    total = np.zeros((3, order.size + 1, *cells))
+    np.cumsum(sums[:, source[order]], axis=1, out=total[:, 1:])
+    first_of, last_of = (
+        np.searchsorted(around[order], wanted + reach) for reach in (-REACH, REACH + 1)
+    )
+    number, first, second = total[:, last_of] - total[:, first_of]
     number = np.rint(number)
     enough = number >= MIN_OBSERVATIONS
     number = np.where(enough, number, MIN_OBSERVATIONS)
