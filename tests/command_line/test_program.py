@@ -138,13 +138,40 @@ def test_validate_against_a_product_and_by_simulated_gaps(folder, filled, capsys
     assert [table.head[0] for table in tables] == ["fill method"] * 2
 
 
+def test_the_files_of_a_reference_are_one_product(folder, filled, capsys):
+    """As a shell gives those of a glob; two products are given one by one."""
+    record = made_record()
+    parts = [folder / "part-1.nc", folder / "part-2.nc"]
+    record.isel(time=slice(7)).to_netcdf(parts[0])
+    record.isel(time=slice(7, 12)).to_netcdf(parts[1])
+    of_files = ["--reference", *map(str, parts)]
+    assert main(["validate", str(filled), *of_files, "-o", str(folder / "of-files.nc")]) == 0
+    with xr.open_dataset(folder / "of-files.nc") as scores:
+        assert scores.attrs["xsm_scores"] == "product"
+        assert int(scores["n_obs"].sum()) == int(record["soil_moisture"].notnull().sum())
+    whole = ["--reference", str(folder / "record.nc")]
+    assert main(["validate", str(filled), *of_files, *whole, "-o", str(folder / "tc.nc")]) == 0
+    with xr.open_dataset(folder / "tc.nc") as scores:
+        assert scores.attrs["xsm_scores"] == "triple_collocation"
+    capsys.readouterr()
+
+
+def test_another_record_in_the_output_names_the_option(folder, tmp_path, capsys):
+    arguments = ["gapfill", str(folder / "record.nc"), "-o", str(tmp_path / "out.zarr")]
+    assert main(arguments) == 0
+    assert main([*arguments, "--max-gap", "3D"]) == 1
+    message = capsys.readouterr().err
+    assert "or replace it: --overwrite." in message and "mode=" not in message
+    assert main([*arguments, "--max-gap", "3D", "--overwrite"]) == 0
+
+
 def test_every_scaling_is_an_argument():
     assert SCALING_METHODS == xsm.metrics.scaling.SCALING_METHODS
 
 
 def test_two_references_make_a_triple(folder, filled):
     arguments = Namespace(
-        stations=[str(folder / "stations.csv")], ismn=None, reference=[str(folder / "record.nc")]
+        stations=[str(folder / "stations.csv")], ismn=None, reference=[[str(folder / "record.nc")]]
     )
     product, stations = files.read_references(arguments)
     assert "station" in stations.dims and "lat" in product.dims
@@ -220,6 +247,7 @@ def test_strange_chunks_are_a_wrong_argument(text, capsys):
         (["gapfill", "-o", "out.zarr", "--chunks", "time=10,latitude=3"],
          "--chunks: ['latitude'] are no dimensions: expected some of ['time', 'lat', 'lon']"),
         (["validate", "--report", "absent/report.html"], "the folder absent does not exist"),
+        (["validate", "-o", "scores.zarr"], "expected a name that ends in .nc or .nc4"),
     ],
 )  # fmt: skip
 def test_what_is_refused_before_any_work(folder, tmp_path, capsys, monkeypatch, words, message):
@@ -243,6 +271,13 @@ def test_chunks_of_a_fill_that_is_written_to_netcdf(folder, tmp_path, monkeypatc
     assert chunks == [None, (10, 2)]
     whole, parts = (xr.load_dataset(tmp_path / f"{name}.nc") for name in ("whole", "parts"))
     xr.testing.assert_allclose(parts, whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "2.5"])
+def test_no_measurement_is_a_wrong_argument(text, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", "--repeat", text])
+    assert stopped.value.code == 2 and "expected a number from 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["lst", "lst=", "=skt"])

@@ -71,7 +71,7 @@ def run_estimate(arguments: Namespace) -> int:
 def run_validate(arguments: Namespace) -> int:
     """``xsm validate FILES``: stations, a product, two references, or simulated gaps."""
     if arguments.output is not None:
-        files.check_output(arguments.output, overwrite=arguments.overwrite)
+        files.check_output(arguments.output, overwrite=arguments.overwrite, suffixes=files.NETCDF)
     if arguments.report is not None:
         files.check_report(arguments.report)
     ds = files.read_record(arguments.files, arguments)

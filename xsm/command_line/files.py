@@ -25,11 +25,14 @@ MERGE: dict[str, Any] = {
     "compat": "no_conflicts",
     "join": "outer",
 }
-STORES = {".zarr": "Zarr", ".nc": "NetCDF", ".nc4": "NetCDF"}
+NETCDF = (".nc", ".nc4")
+STORES = (".zarr", *NETCDF)
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: Path, *, overwrite: bool, suffixes: Sequence[str] = STORES) -> None:
     """Refuse an output that cannot be written, before any work.
+
+    `suffixes` are those that the command can write.
 
     Raises
     ------
@@ -39,9 +42,9 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     MissingPackageError
         If the output is Zarr and dask or zarr is not installed.
     """
-    if path.suffix not in STORES:
+    if path.suffix not in suffixes:
         raise InputError(
-            f"--output {str(path)!r}: expected a name that ends in {' or '.join(STORES)}."
+            f"--output {str(path)!r}: expected a name that ends in {' or '.join(suffixes)}."
         )
     if not path.absolute().parent.is_dir():
         raise InputError(f"--output {str(path)!r}: the folder {path.parent} does not exist.")
@@ -111,7 +114,7 @@ def read_references(arguments: Any) -> Any:
     references = [open_stations(table) for table in arguments.stations or ()]
     references += [open_ismn(path) for path in arguments.ismn or ()]
     stations = [references] if len(references) > 1 else references
-    products = [open_record(path, chunks=None) for path in arguments.reference or ()]
+    products = [open_record(paths, chunks=None) for paths in arguments.reference or ()]
     match [*products, *stations]:
         case []:
             return None
@@ -133,7 +136,10 @@ def write(result: xr.Dataset, path: Path, *, overwrite: bool) -> None:
         Replace a Zarr store instead of resuming it.
     """
     if path.suffix == ".zarr":
-        write_zarr(result, path, mode="overwrite" if overwrite else "resume")
+        try:
+            write_zarr(result, path, mode="overwrite" if overwrite else "resume")
+        except InputError as error:
+            raise InputError(str(error).replace("mode='overwrite'", "--overwrite")) from error
         return
     # complete or absent: a name that is not the output's until all is written
     partial = path.with_name(f".{path.name}.{os.getpid()}")

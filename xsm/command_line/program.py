@@ -115,7 +115,13 @@ def _validate(commands) -> None:
     _record(one)
     one.add_argument("--stations", nargs="+", metavar="TABLE", help="tables of stations (CSV)")
     one.add_argument("--ismn", nargs="+", metavar="PATH", help="archives or folders of the ISMN")
-    one.add_argument("--reference", nargs="+", metavar="FILES", help="another product, on a grid")
+    one.add_argument(
+        "--reference",
+        nargs="+",
+        action="append",
+        metavar="FILES",
+        help="files of another product, on a grid; twice for two products",
+    )
     one.add_argument("--metrics", nargs="+", help="such as bias ubrmsd pearson_r")
     one.add_argument("--by", nargs="+", help="strata, such as season network")
     one.add_argument("--scaling", choices=SCALING_METHODS)
@@ -156,7 +162,7 @@ def _bench(commands) -> None:
     )
     one.add_argument("--dataset", default="amsr2-iberia", help="name of a tutorial dataset")
     one.add_argument("--days", type=int, help="length of the record")
-    one.add_argument("--repeat", type=int, default=3, help="measurements (default 3)")
+    one.add_argument("--repeat", type=positive, default=3, help="measurements (default 3)")
 
 
 def _record(one: argparse.ArgumentParser) -> None:
@@ -202,6 +208,17 @@ def chunk_sizes(text: str) -> dict[str, int]:
             )
         sizes[dim] = -1 if size == "all" else int(size)
     return sizes
+
+
+def positive(text: str) -> int:
+    """A number from 1.
+
+    >>> positive("3")
+    3
+    """
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1")
+    return int(text)
 
 
 def predictor_name(text: str) -> tuple[str, str]:
