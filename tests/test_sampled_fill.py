@@ -8,6 +8,7 @@ import xsm
 from xsm import sampled_fill
 from xsm.conventions.cf import BY_CLIMATOLOGY, FILLED, OBSERVED
 from xsm.errors import InputError
+from xsm.gapfilling import background
 from xsm.gapfilling.correlated_errors import LENGTHS, PHI, CellGrid, Stream
 from xsm.gapfilling.error_samples import NEAR, RectifiedNormal, SampleTask, rectified
 
@@ -172,14 +173,17 @@ def test_climatology_has_samples_too(record):
 
 
 @pytest.mark.parametrize("lazily", [False, True])
-def test_departures_from_a_background_have_samples(record, lazily):
+def test_departures_from_a_background_have_samples(record, lazily, monkeypatch):
     rng = np.random.default_rng(0)
     noise = 0.05 * rng.standard_normal(record[SM].shape)
     field = record[SM].copy(data=(0.3 + noise).astype(np.float32))
     record[SM] = (record[SM] + field - 0.3).assign_attrs(record[SM].attrs)
     record["reanalysis"] = field
     given = record.chunk(time=5) if lazily else record
+    calls, regression = [], background.regression
+    monkeypatch.setattr(background, "regression", lambda *a: calls.append(1) or regression(*a))
     out = given.sm.gapfill(samples=40, background="reanalysis").compute()
+    assert len(calls) == 1  # departures are made once for the fill and its samples
     filled = np.isin(out[FLAG], FILLED)
     assert filled.any() and (out[FLAG].values[filled] > 6).any()
     ratio = (out[SAMPLES].std("sample", ddof=1) / out[UNC]).values[filled]

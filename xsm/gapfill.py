@@ -248,16 +248,15 @@ def gapfill(
         task = replace(task, statistics=given_planes)
     values = record.variable.valid(data.data)
     field, origin = _background(background, predictors, record, settings["device"], task.progress)
+    fitted_to = values, task
     if field is None:
         arrays, calibrations = fill(values, task)
     else:
-        arrays, calibrations = fill_departures(values, field, task)
+        of = departures(values, field, task)
+        fitted_to = of.values, of.task
+        arrays, calibrations = fill_departures(values, of, task)
     drawn = None
     if samples is not None:
-        fitted_to = values, task
-        if field is not None:
-            of = departures(values, field, task)
-            fitted_to = of.values, of.task
         drawn = samples_of_fill(arrays, calibrations, fitted_to, task, record, (samples, seed))
     filled, std, flag = map(record.to_stored_order, arrays)
     options = {

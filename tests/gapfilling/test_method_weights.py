@@ -388,12 +388,10 @@ def test_boxes_lie_in_several_seasons_and_places(shape, windows, boxes):
 
 
 def test_hidden_values_are_observations_of_the_box():
-    values = made("ordinary").values
-    box = slice(10, 40), slice(0, 24), slice(0, 20)
-    hidden = hidden_values(values, box, (0, 0))
-    assert 0.05 < hidden[box].sum() / np.isfinite(values[box]).sum() < 0.4
+    values = made("ordinary").values[10:40, 0:24, 0:20]
+    hidden = hidden_values(values, (0, 0))
+    assert 0.05 < hidden.sum() / np.isfinite(values).sum() < 0.4
     assert np.isfinite(values[hidden]).all()
-    assert hidden.sum() == hidden[box].sum()
 
 
 def test_a_calibration_goes_into_one_vector():

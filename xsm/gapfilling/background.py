@@ -296,7 +296,7 @@ class Departures(NamedTuple):
         return filled + self.departure, std * self.relative_error
 
 
-def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any:
+def fill_departures(data: Any, of: Departures, task: GapfillTask) -> Any:
     """What :func:`xsm.gapfilling.fill.fill` returns, of a record that departs from a background.
 
     Gaps out of reach of the network, in cells where the background explains half of the variance,
@@ -308,10 +308,11 @@ def fill_departures(data: Any, background: Background, task: GapfillTask) -> Any
     Parameters
     ----------
     data : NumPy or Dask array, shape (..., N, H, W)
-    background : Background
+    of : Departures
+        Of `data`, by :func:`departures`.
     task : GapfillTask
+        Of `data`.
     """
-    of = departures(data, background, task)
     field, planes = of.background, of.planes
     (filled, std, flag), calibrations = fill(of.values, of.task)
     low, high = (task.dtype.type(limit) for limit in task.valid_range)

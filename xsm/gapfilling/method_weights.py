@@ -183,9 +183,9 @@ def _sample(
     return Sample(window, margin, box, wrap, int(np.clip(most, 1, max(BOXES // windows, 1))))
 
 
-def hidden_values(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
-    """Choose values of a box to hide, in the patterns of real gaps; bool (T, H, W)."""
-    valid = np.isfinite(values[box])
+def hidden_values(values: Floats, seed: Sequence[int]) -> Bools:
+    """Choose values of a box (T, H, W) to hide, in the patterns of real gaps."""
+    valid = np.isfinite(values)
     days, *cells = valid.shape
     chosen = np.zeros_like(valid)
     if valid.any():
@@ -195,9 +195,7 @@ def hidden_values(values: Floats, box: Window, seed: Sequence[int]) -> Bools:
             if kind in ("block", "swath") and min(cells) < MIN_PATCH:
                 continue
             chosen |= sample_gaps(valid, kind, fraction, np.random.default_rng([*seed, number]))
-    hidden = np.zeros(values.shape, bool)
-    hidden[box] = chosen
-    return hidden
+    return chosen
 
 
 # what follows
@@ -338,7 +336,8 @@ def calibrate(
         for n in used:
             hidden = np.zeros(parts[n].shape, bool)
             for box in range(number * of[n].boxes, (number + 1) * of[n].boxes):
-                hidden |= hidden_values(parts[n], of[n].box(box), (box, n))
+                window = of[n].box(box)
+                hidden[window] |= hidden_values(parts[n][window], (box, n))
             if hidden.any():
                 sample = parts[n], hidden, of[n], calendars[n]
                 rounds.append(estimate_hidden(*sample, compared, number, correlation))
