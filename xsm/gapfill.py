@@ -180,6 +180,7 @@ def gapfill(
         arguments = {k: v for k, v in locals().items() if k != "obj"}
         return over_groups(gapfill, obj, soil_moisture_groups(obj, var), **arguments)
     from xsm.blockwise.chunks import chunk_file_backed
+    from xsm.blockwise.lazy_reductions import with_reductions_stored
     from xsm.conventions.land import land_mask, names_globe
     from xsm.gapfilling.background import departures, fill_departures
     from xsm.gapfilling.fill import fill
@@ -246,7 +247,7 @@ def gapfill(
             )
         given_planes = planes_and_cycle(statistics, record, task.dates)
         task = replace(task, statistics=given_planes)
-    values = record.variable.valid(data.data)
+    values = record.variable.valid(with_reductions_stored(data.data))
     field, origin = _background(background, predictors, record, settings["device"], task.progress)
     fitted_to = values, task
     if field is None:

@@ -96,7 +96,7 @@ class RecordGraph:
     def readers(self, blocks: Sequence[Iterable[Piece]]) -> list[tuple[BlockReader, list[Key]]]:
         """Readers of blocks, with the keys of the values they take."""
         pieces = [[((self.x.name, *p.chunk), p.source, p.target) for p in b] for b in blocks]
-        shared = self._shared([{key for key, *_ in block} for block in pieces])
+        shared = self.needed_by_many([{key for key, *_ in block} for block in pieces])
         out = []
         for block in pieces:
             groups = self._groups(block, shared)
@@ -108,14 +108,14 @@ class RecordGraph:
         }
         return out
 
-    def _shared(self, blocks: list[set[Key]]) -> set[Key]:
+    def needed_by_many(self, blocks: list[set[Key]]) -> set[Key]:
         """Tasks that more than a few blocks need, and those of layers that all draw on."""
         users: dict[Key, set[int]] = {}
         for n, keys in enumerate(blocks):
             for key in keys:
                 users.setdefault(key, set()).add(n)
         shared = set()
-        for key in reversed(self._in_order(users)):
+        for key in reversed(self.in_order(users)):
             own = users.get(key)
             if own is None or is_held(self.graph, key):
                 continue  # needed by shared tasks alone
@@ -126,7 +126,7 @@ class RecordGraph:
                 users.setdefault(other, set()).update(own)
         return shared
 
-    def _in_order(self, keys: Iterable[Key]) -> list[Key]:
+    def in_order(self, keys: Iterable[Key]) -> list[Key]:
         """All that some keys depend on, each after what it depends on."""
         order: dict[Key, None] = {}
         stack = list(keys)

@@ -53,7 +53,9 @@ def values_in_store(store: Any) -> Iterator[Callable[[str, Any], StoredValue] | 
     _remove(store)
 
 
-def _save(store: Any, name: str, value: NDArray[Any]) -> StoredValue:
+def _save(store: Any, name: str, value: Any) -> Any:
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+        return value  # of a graph that xsm did not make: it stays in memory
     log = _log(store)
     array = log.create_array(
         f"{VALUES}/{name}",

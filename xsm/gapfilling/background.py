@@ -17,6 +17,7 @@ import numpy as np
 
 from xsm.blockwise import dask_engine as engine
 from xsm.blockwise.day_sums import Sums, sums_over_days
+from xsm.blockwise.lazy_reductions import with_reductions_stored
 from xsm.conventions.cf import (
     BY_BACKGROUND,
     BY_CLIMATOLOGY,
@@ -390,7 +391,7 @@ def _like(data: Any, field: Any) -> Any:
     """A field as the record is: in memory, or a Dask array in its chunks of days and cells."""
     if not hasattr(data, "chunks"):
         return np.asarray(field)
-    lazy = field if hasattr(field, "chunks") else engine.as_chunk(field)
+    lazy = with_reductions_stored(field if hasattr(field, "chunks") else engine.as_chunk(field))
     return lazy.rechunk({axis: data.chunks[axis] for axis in (TIME, TIME + 1, TIME + 2)})
 
 
