@@ -192,3 +192,40 @@ def test_axes_of_cartopy_in_any_projection():
     ax = Figure().add_subplot(projection=crs.Robinson())
     assert plotting.map(product(), "rmsd", ax=ax) is ax
     assert ax.get_extent(crs.PlateCarree())[0] == pytest.approx(-10.25, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("selection", "south_north", "west_east"),
+    [
+        ({"lat": [3]}, (42.25, 42.75), (-10.25, -0.25)),
+        ({"lon": [3]}, (37.25, 44.25), (-8.75, -8.25)),
+        ({"lat": [3], "lon": [3]}, (42.375, 42.625), (-8.625, -8.375)),
+    ],
+)
+def test_a_single_row_column_or_cell_is_drawn(selection, south_north, west_east):
+    ax = plotting.map(product().isel(selection), "rmsd")
+    assert ax.get_ylim() == pytest.approx(south_north)
+    assert ax.get_xlim() == pytest.approx(west_east)
+    (mesh,) = of_type(ax, QuadMesh)
+    corners = mesh.get_coordinates()
+    assert (corners[..., 1].min(), corners[..., 1].max()) == pytest.approx(south_north)
+    assert (corners[..., 0].min(), corners[..., 0].max()) == pytest.approx(west_east)
+
+
+def test_a_region_across_greenwich_is_drawn_as_one_wherever_longitudes_begin():
+    scores = product().assign_coords(lon=np.arange(20) * 0.5 - 4.25)
+    stored = scores.assign_coords(lon=scores["lon"] % 360).sortby("lon")
+    ax, other = (plotting.map(ds, "rmsd") for ds in (scores, stored))
+    for axes in (ax, other):
+        assert axes.get_xlim() == pytest.approx((-4.5, 5.5))
+    meshes = [of_type(axes, QuadMesh)[0] for axes in (ax, other)]
+    np.testing.assert_allclose(*(mesh.get_coordinates() for mesh in meshes))
+    np.testing.assert_array_equal(*(mesh.get_array() for mesh in meshes))
+
+
+def test_stations_on_both_sides_of_the_date_line_are_neighbours():
+    scores = stations()
+    lon = np.where(np.arange(24) % 2, 178.0, -179.0)
+    ax = plotting.map(scores.assign_coords(lon=("station", lon)), "pearson_r")
+    west, east = ax.get_xlim()
+    assert east - west < 10

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
 
 NO_DATA = "#f4f4f4"
+HALF_TURN = 180.0  # degrees
+ONE_CELL = 0.25  # degrees: the size at which a single cell is drawn; it has no spacing
 
 
 def draw_field(
@@ -45,20 +47,27 @@ def draw_field(
     """
     x, y, values = _arrays(field, lat, lon)
     style = {"rasterized": True, **cartopy_transform(ax), **style}
+    if lat.ndim > 1:
+        return ax.pcolormesh(x, y, values, shading="nearest", **style)
+    x = x if project is identity else wrap_longitude(x)
+    order = np.argsort(x)
+    values, (y_edges, x_edges) = values[:, order], cell_edges(y, x[order])
     if project is not identity:
-        wrapped = wrap_longitude(x)
-        order = np.argsort(wrapped)
-        edges = np.clip(_edges(wrapped[order]), -180, 180), np.clip(_edges(y), -90, 90)
-        corners = project(*np.meshgrid(*edges))
-        return ax.pcolormesh(*corners, values[:, order], shading="flat", **style)
-    return ax.pcolormesh(x, y, values, shading="nearest", **style)
+        x_edges = np.clip(x_edges, -180, 180)
+    corners = project(*np.meshgrid(x_edges, np.clip(y_edges, -90, 90)))
+    return ax.pcolormesh(*corners, values, shading="flat", **style)
 
 
 def draw_land(ax: Axes, land: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray) -> None:
     """Draw grey land, pale sea and the coast between them, from a land mask (H, W; bool)."""
     x, y, values = _arrays(land.astype(float), lat, lon)
-    if x.ndim == 1:  # contours reach from centre to centre: extend them to the edges of the cells
-        x, y, values = _extend_to_edge(x), _extend_to_edge(y), np.pad(values, 1, mode="edge")
+    if x.ndim == 1:
+        order = np.argsort(x)
+        x, values = x[order], values[:, order]
+        # contours reach from centre to centre: extend them to the edges of the cells
+        y_edges, x_edges = cell_edges(y, x)
+        x, y = (np.r_[e[0], c, e[-1]] for e, c in ((x_edges, x), (y_edges, y)))
+        values = np.pad(values, 1, mode="edge")
     transform = cartopy_transform(ax)
     shades: dict[str, Any] = {"levels": [-0.5, 0.5, 1.5], "colors": [SEA, LAND], "zorder": 0.4}
     ax.contourf(x, y, values, **shades, **transform)
@@ -67,17 +76,28 @@ def draw_land(ax: Axes, land: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray
         ax.contour(x, y, values, **line, **transform)
 
 
-def _edges(centres: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Edges (N + 1,) of cells from their centres (N,)."""
-    between = (centres[1:] + centres[:-1]) / 2
-    half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] / 2 if centres.size > 1 else np.full(2, 0.5)
-    return np.concatenate([[centres[0] - half[0]], between, [centres[-1] + half[1]]])
+def cell_edges(
+    lat: NDArray[np.floating], lon: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Edges (H + 1,) and (W + 1,) of cells from the centres (H,) and (W,) of rows and columns.
 
+    A single row is as high as its columns are wide, a single column as wide as its rows are high.
 
-def _extend_to_edge(centres: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Add the outer edge of the first and of the last cell to the centres of cells."""
-    half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] / 2 if centres.size > 1 else np.zeros(2)
-    return np.concatenate([[centres[0] - half[0]], centres, [centres[-1] + half[1]]])
+    Examples
+    --------
+    >>> rows, columns = cell_edges(np.array([40.0]), np.array([1.0, 2.0]))
+    >>> rows.tolist(), columns.tolist()
+    ([39.5, 40.5], [0.5, 1.5, 2.5])
+    """
+    steps = [float(abs(np.diff(axis)).mean()) if axis.size > 1 else None for axis in (lat, lon)]
+    known = next((step for step in steps if step), ONE_CELL)
+    edges = []
+    for centres in (np.asarray(lat, np.float64), np.asarray(lon, np.float64)):
+        between = (centres[1:] + centres[:-1]) / 2
+        half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] if centres.size > 1 else np.full(2, known)
+        first, last = centres[0] - half[0] / 2, centres[-1] + half[1] / 2
+        edges.append(np.concatenate([[first], between, [last]]))
+    return edges[0], edges[1]
 
 
 def _arrays(field: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray) -> tuple[Any, Any, Any]:
@@ -85,6 +105,29 @@ def _arrays(field: xr.DataArray, lat: xr.DataArray, lon: xr.DataArray) -> tuple[
     if lat.ndim == 1:
         return lon.values, lat.values, field.transpose(*lat.dims, *lon.dims).values
     return lon.values, lat.transpose(*lon.dims).values, field.transpose(*lon.dims).values
+
+
+def centre_of_part(lon: NDArray[np.floating]) -> float | None:
+    """Centre of the longitudes that a part of the globe has, where their values hide it.
+
+    A region across Greenwich may be stored as 0 to 5 and 350 to 360, islands at the date line as
+    179 and -179. None where the values lie within half a turn, or the places do not.
+
+    Examples
+    --------
+    >>> centre_of_part(np.array([0.0, 5.0, 355.0])), centre_of_part(np.array([-9.0, 3.0]))
+    (0.0, None)
+    """
+    values = np.unique(lon[np.isfinite(lon)])
+    if values.size < 2 or np.ptp(values) <= HALF_TURN:
+        return None
+    turned = np.unique(values % 360.0)
+    gaps = np.diff(turned, append=turned[0] + 360.0)
+    widest = int(np.argmax(gaps))
+    width = 360.0 - float(gaps[widest])
+    if width > HALF_TURN:
+        return None
+    return float(wrap_longitude(turned[(widest + 1) % turned.size] + width / 2))
 
 
 def format_degree_axes(ax: Axes, latitude: float) -> None:
@@ -95,6 +138,11 @@ def format_degree_axes(ax: Axes, latitude: float) -> None:
     ax.xaxis.set_major_formatter(lambda x, _: format_longitude(x))
     ax.yaxis.set_major_formatter(lambda y, _: format_latitude(y))
     ax.locator_params(nbins=6, steps=[1, 2, 3, 5, 10])
+    limits = {"x": ax.get_xlim(), "y": ax.get_ylim()}
+    longest = max(abs(end - start) for start, end in limits.values())
+    for axis, (start, end) in limits.items():
+        if abs(end - start) < 0.1 * longest:  # labels of a single row would overlap
+            ax.set(**{f"{axis}ticks": [(start + end) / 2]})
     ax.tick_params(labelsize=8, color=COAST)
     ax.spines[:].set_color(COAST)
 

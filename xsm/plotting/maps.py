@@ -12,8 +12,11 @@ from xsm.conventions.grid import coordinate, wrap_longitude
 from xsm.errors import InputError
 from xsm.plotting.equal_earth import Projection, equal_earth, format_globe_axes, identity
 from xsm.plotting.geography import (
+    HALF_TURN,
     NO_DATA,
     cartopy_transform,
+    cell_edges,
+    centre_of_part,
     draw_field,
     draw_land,
     format_degree_axes,
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-GLOBE_DEGREES = 180.0  # wider maps are in Equal Earth
+GLOBE_DEGREES = HALF_TURN  # wider maps are in Equal Earth
 
 
 def map(
@@ -93,8 +96,7 @@ def map(
         style, extend = flag_style(da, flags), "neither"
     else:
         style, extend = colour_scale(da, cmap=cmap, vmin=vmin, vmax=vmax, center=center)
-    land_lat_lon = None if land is None else _lat_lon(land)
-    extent = _extent(lat, lon, is_points, land_lat_lon)
+    extent = _extent(lat, lon, is_points, land)
     ratio = _height_to_width(extent)
     is_globe = ax is None and land is None and lat.ndim == 1 and _is_global(extent)
     size = (7.2, 4.6) if is_globe else (6.0, float(np.clip(5.0 * ratio, 2.2, 6.0)) + 0.5)
@@ -126,7 +128,7 @@ def draw_map(
         What has the colours, and the height of the map over its width.
     """
     lat, lon = _lat_lon(da)
-    own = _extent(lat, lon, "station" in da.dims, None if land is None else _lat_lon(land))
+    own = _extent(lat, lon, "station" in da.dims, land)
     extent = own if region is None else tuple(region_edges(region))
     return _draw_on(ax, da, style, extent, land=land), _height_to_width(extent)
 
@@ -165,11 +167,12 @@ def _draw_on(
     project: Projection = identity,
 ) -> Any:
     """Draw land, a field or stations, coast and degrees within an extent."""
-    lat, lon = _lat_lon(da)
-    south, north, _, _ = extent
+    south, north, west, east = extent
+    centre = (west + east) / 2
+    lat, lon = _lat_lon(da, centre)
     if land is not None:
         ax.set_facecolor(NO_DATA)
-        draw_land(ax, land, *_lat_lon(land))
+        draw_land(ax, land, *_lat_lon(land, centre))
     mappable = (
         _draw_stations(ax, da, lat, lon, style, project)
         if "station" in da.dims
@@ -186,8 +189,11 @@ def _draw_on(
     return mappable
 
 
-def _lat_lon(da: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return latitude and longitude of `da`, degrees."""
+def _lat_lon(da: xr.DataArray, centre: float | None = None) -> tuple[xr.DataArray, xr.DataArray]:
+    """Latitude and longitude of `da`, degrees; the longitudes within half a turn of `centre`.
+
+    Without a centre the longitudes of a part of the globe are brought together.
+    """
     coords = []
     for axis in ("latitude", "longitude"):
         if (coord := coordinate(da, None, axis)) is None:
@@ -203,23 +209,27 @@ def _lat_lon(da: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
                 f"as ds.assign_coords({axis[:3]}=({dims!r}, values))."
             )
         coords.append(coord)
-    return coords[0], coords[1]
+    lat, lon = coords
+    if centre is None and (centre := centre_of_part(lon.values)) is None:
+        return lat, lon
+    turns = np.round((centre - lon.values) / 360.0)  # 0 leaves the value as it is, bit for bit
+    return lat, xr.DataArray(lon.values + 360.0 * turns, dims=lon.dims)
 
 
 def _extent(
     lat: xr.DataArray,
     lon: xr.DataArray,
     is_points: bool,
-    land_lat_lon: tuple[xr.DataArray, xr.DataArray] | None,
+    land: xr.DataArray | None,
 ) -> tuple[float, ...]:
     """South, north, west, east (degrees): edges of the cells, or stations with a margin."""
     margins = [0.0, 0.0]
     spans = [(float(coord.min()), float(coord.max())) for coord in (lat, lon)]
-    for i, (coord, (low, high)) in enumerate(zip((lat, lon), spans, strict=True)):
-        if is_points:
-            margins[i] = max(0.06 * (high - low), 0.5)
-        elif coord.ndim == 1 and coord.size > 1:
-            margins[i] = (high - low) / (coord.size - 1) / 2
+    if is_points:
+        margins = [max(0.06 * (high - low), 0.5) for low, high in spans]
+    elif lat.ndim == 1:
+        edges = cell_edges(np.sort(lat.values), np.sort(lon.values))
+        spans = [(float(ends[0]), float(ends[-1])) for ends in edges]
     (south, north), (west, east) = spans
     extent = (
         max(south - margins[0], -90.0),
@@ -227,10 +237,10 @@ def _extent(
         west - margins[1],
         east + margins[1],
     )
-    if not is_points or land_lat_lon is None:
+    if not is_points or land is None:
         return extent
     # the margin ends where the land mask ends
-    land_lat, land_lon = land_lat_lon
+    land_lat, land_lon = _lat_lon(land, (west + east) / 2)
     return (
         max(extent[0], min(south, float(land_lat.min()))),
         min(extent[1], max(north, float(land_lat.max()))),
