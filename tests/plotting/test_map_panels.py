@@ -77,3 +77,12 @@ def test_what_cannot_be_drawn_says_why(two, change, message):
         plotting.panels({str(i): product() for i in range(13)}, "rmsd")
     with pytest.raises(InputError, match="empty mapping"):
         plotting.panels({})
+
+
+def test_panels_of_days_have_their_dates_and_flags_their_legend():
+    days = np.array(["2015-04-01", "2015-04-02"], "datetime64[ns]")
+    scores = xr.concat([product()[["status"]]] * 2, "time").assign_coords(time=days)
+    figure = plotting.panels(scores, "status", along="time")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["2015-04-01", "2015-04-02"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][0] == "ok"

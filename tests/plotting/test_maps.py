@@ -229,3 +229,9 @@ def test_stations_on_both_sides_of_the_date_line_are_neighbours():
     ax = plotting.map(scores.assign_coords(lon=("station", lon)), "pearson_r")
     west, east = ax.get_xlim()
     assert east - west < 10
+
+
+def test_cells_without_pairs_stay_empty_on_a_map_of_their_number():
+    (mesh,) = of_type(plotting.map(product(), "n_obs"), QuadMesh)
+    assert np.ma.count_masked(mesh.get_array()) == 3 * 14  # the sea
+    assert mesh.get_cmap().name == "cividis"

@@ -139,3 +139,41 @@ def test_the_selection_that_is_advised_works(draw):
         draw(pairs)
     advice = str(error.value).partition("such as ")[2].rstrip(".")
     draw(eval(advice, {"scores": pairs}))
+
+
+def test_the_legend_leaves_no_pairs_below_it():
+    scores = stations(40)
+    rng = np.random.default_rng(1)  # pairs everywhere: no corner is free
+    for name in ROLES:
+        scores[name] = scores[name].copy(data=rng.random(scores[name].shape))
+    full = plotting.scatter(scores, wet=0.5)
+    close = scores.assign(estimate=0.9 * scores["reference"].assign_attrs(units="m3 m-3"))
+    free = plotting.scatter(close)
+    for ax, is_inside in ((full, False), (free, True)):
+        ax.figure.canvas.draw()
+        legend, axes = ax.get_legend().get_window_extent(), ax.get_window_extent()
+        assert (legend.y0 >= axes.y0) == is_inside
+        label = ax.xaxis.label.get_window_extent()
+        assert is_inside or legend.y1 <= label.y0 + 1
+    text = full.get_legend().get_title().get_text()
+    assert "\nabove 0.5" in text and text.count("\n") == 3
+
+
+def test_values_with_gaps_on_both_sides_are_drawn():
+    scores = stations()
+    alternate = np.arange(scores.sizes["time"]) % 2 == 0
+    for name in ROLES:
+        scores[name] = scores[name].where(xr.DataArray(alternate, dims="time"))
+    ax = plotting.series(scores, "s02")
+    for name in ROLES:
+        expected = scores[name].values[2]
+        expected = expected[np.isfinite(expected)]
+        dots = [artist.get_ydata() for artist in ax.lines if artist.get_marker() == "."]
+        assert any(np.array_equal(expected, dot) for dot in dots)
+
+
+def test_one_day_is_drawn_on_its_date():
+    scores = stations().isel(time=[20])
+    ax = plotting.series(scores, "s02")
+    start, end = ax.get_xlim()
+    assert end - start == 2 and len(ax.get_xticks()) == 1

@@ -8,9 +8,14 @@ import xarray as xr
 
 from xsm.errors import InputError, MissingPackageError
 from xsm.plotting.style import (
+    add_colour_bar,
     axes_for,
     axis_label,
     colour_scale,
+    flag_colours,
+    flag_labels,
+    flag_style,
+    legend_below,
     lower_is_better,
     neutral_value,
     set_title,
@@ -77,3 +82,59 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'xsm\[plot\]'"):
         axes_for(None)
+
+
+@pytest.mark.parametrize(
+    ("da", "cmap"),
+    [
+        (named("sm", standard_name="volume_fraction_of_condensed_water_in_soil"), "YlGnBu"),
+        (named("soil_moisture_x"), "YlGnBu"),  # a name of a known product
+        (named("sm_uncertainty"), "magma_r"),
+        (named("x", standard_name="soil_moisture_content standard_error"), "magma_r"),
+        (named("rmsd"), "magma_r"),
+        (named("pearson_r"), "viridis"),
+        (named("n_obs", [1, 2]), "cividis"),
+        (named("tc_n_obs", [1.0, np.nan]), "cividis"),
+    ],
+)
+def test_the_colour_map_is_that_of_what_is_drawn(da, cmap):
+    assert colour_scale(da)[0]["cmap"] == cmap
+
+
+def test_every_flag_has_a_colour_of_its_own_also_in_the_legend():
+    from matplotlib.colors import to_hex
+
+    from xsm.conventions.cf import ESTIMATE_FLAGS, FILL_FLAGS, flag_attrs
+    from xsm.metrics.status import STATUS_ATTRS
+
+    for attrs in (
+        STATUS_ATTRS, flag_attrs("", FILL_FLAGS), flag_attrs("", ESTIMATE_FLAGS)
+    ):  # fmt: skip
+        codes = attrs["flag_values"]
+        colours = flag_colours(xr.DataArray(codes, dims="x", attrs=attrs))
+        assert len({*colours.values()}) == codes.size
+    sparse = {"flag_values": [-1, 2, 16], "flag_meanings": "none wet_snow ice"}
+    da = xr.DataArray(np.array([-1, 2, 16]), dims="x", attrs=sparse)
+    colours, style = flag_colours(da), flag_style(da)
+    for code, colour in colours.items():
+        assert to_hex(style["cmap"](style["norm"](code))) == colour.lower()
+    ax = axes_for(None)
+    legend_below(ax, flag_labels(da), colours)
+    (legend,) = ax.figure.legends
+    shown = {
+        text.get_text(): to_hex(patch.get_facecolor())
+        for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)
+    }
+    assert shown == {
+        name: colours[code].lower() for code, name in ((-1, "none"), (2, "wet snow"), (16, "ice"))
+    }
+
+
+def test_a_long_label_of_a_colour_bar_stays_on_the_page():
+    ax = axes_for(None, (4.0, 3.0))
+    mesh = ax.pcolormesh(np.zeros((2, 2)))
+    add_colour_bar(ax, mesh, "uncertainty of filled " + "volumetric soil moisture, " * 4)
+    ax.figure.canvas.draw()
+    (bar,) = (other for other in ax.figure.axes if other is not ax)
+    label, page = bar.yaxis.label.get_window_extent(), ax.figure.bbox
+    assert label.y0 >= page.y0 and label.y1 <= page.y1

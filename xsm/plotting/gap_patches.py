@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xsm._lazy import optional_import
 from xsm.errors import InputError
 from xsm.plotting.geography import format_degree_axes
-from xsm.plotting.style import COLOURS, axis_label, colour_scale, plain_text
+from xsm.plotting.style import COLOURS, add_colour_bar, axis_label, colour_scale, plain_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def patches(
     for name in wanted:
         fields[f"filled, {name}"] = ds["patch_filled"].sel(fill_method=name).isel(window)
     pyplot = optional_import("matplotlib.pyplot", "a picture of xsm.plotting", "plot")
-    style, extend = colour_scale(observed.rename("soil_moisture"), cmap="YlGnBu")
+    style, extend = colour_scale(observed.rename("soil_moisture"))
     figure, axes = pyplot.subplots(
         1, len(fields), figsize=(2.9 * len(fields) + 0.3, 3.6), layout="constrained", squeeze=False
     )
@@ -94,10 +94,8 @@ def patches(
         if {"lat", "lon"} == set(dims):
             format_degree_axes(ax, float(np.mean(y)))
             ax.locator_params(nbins=3)
-    bar = figure.colorbar(mesh, ax=axes, location="bottom", extend=extend, shrink=0.5, aspect=36)
-    bar.set_label(axis_label(observed), fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
+    bar: dict[str, Any] = {"location": "bottom", "shrink": 0.5, "aspect": 36, "extend": extend}
+    add_colour_bar(list(axes[0]), mesh, axis_label(observed), **bar)
     date = str(ds["patch_time"].values)[:10]
     figure.suptitle(date if title is None else title, fontsize=11, x=0.01, ha="left")
     return figure

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
 from xsm.plotting.equal_earth import Projection, identity
-from xsm.plotting.map_background import COAST, LAND, SEA
+from xsm.plotting.map_background import COAST, LAND
+from xsm.plotting.style import SEA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,11 +91,11 @@ def cell_edges(
     ([39.5, 40.5], [0.5, 1.5, 2.5])
     """
     steps = [float(abs(np.diff(axis)).mean()) if axis.size > 1 else None for axis in (lat, lon)]
-    known = next((step for step in steps if step), ONE_CELL)
+    size = next((step for step in steps if step), ONE_CELL)
     edges = []
     for centres in (np.asarray(lat, np.float64), np.asarray(lon, np.float64)):
         between = (centres[1:] + centres[:-1]) / 2
-        half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] if centres.size > 1 else np.full(2, known)
+        half = np.diff(centres[[0, 1, -2, -1]])[[0, 2]] if centres.size > 1 else np.full(2, size)
         first, last = centres[0] - half[0] / 2, centres[-1] + half[1] / 2
         edges.append(np.concatenate([[first], between, [last]]))
     return edges[0], edges[1]
@@ -121,13 +122,13 @@ def centre_of_part(lon: NDArray[np.floating]) -> float | None:
     values = np.unique(lon[np.isfinite(lon)])
     if values.size < 2 or np.ptp(values) <= HALF_TURN:
         return None
-    turned = np.unique(values % 360.0)
-    gaps = np.diff(turned, append=turned[0] + 360.0)
+    positive = np.unique(values % 360.0)
+    gaps = np.diff(positive, append=positive[0] + 360.0)
     widest = int(np.argmax(gaps))
     width = 360.0 - float(gaps[widest])
     if width > HALF_TURN:
         return None
-    return float(wrap_longitude(turned[(widest + 1) % turned.size] + width / 2))
+    return float(wrap_longitude(positive[(widest + 1) % positive.size] + width / 2))
 
 
 def format_degree_axes(ax: Axes, latitude: float) -> None:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from xsm.errors import MissingPackageError
 from xsm.plotting.equal_earth import Projection, identity
+from xsm.plotting.style import SEA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 logger = logging.getLogger(__name__)
 
-SEA, LAND, COAST, BORDER = "#eef3f6", "#dcdcd8", "#5f5f5f", "#9a9a9a"
+LAND, COAST, BORDER = "#dcdcd8", "#5f5f5f", "#9a9a9a"
 SEPARATOR = np.iinfo(np.int16).min
 FINE_DEGREES = 40.0  # maps that are not wider have the coast of GLOBE, of 0.1 degree
 STEP = 0.1

@@ -11,8 +11,17 @@ import xarray as xr
 from xsm._lazy import optional_import
 from xsm.errors import InputError
 from xsm.plotting.maps import draw_map
-from xsm.plotting.selection import select_metric
-from xsm.plotting.style import axis_label, colour_scale, set_title
+from xsm.plotting.selection import label_text, select_metric
+from xsm.plotting.style import (
+    add_colour_bar,
+    axis_label,
+    colour_scale,
+    flag_colours,
+    flag_labels,
+    flag_style,
+    legend_below,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,24 +83,25 @@ def panels(
         dims="value", name=first.name, attrs=first.attrs,
     )  # fmt: skip
     land = options.pop("land", None)
-    style, extend = colour_scale(values, **options)
+    flags = {k: v for da in fields.values() for k, v in flag_labels(da).items()}
+    style, extend = (flag_style(first), "") if flags else colour_scale(values, **options)
     columns = columns or min(len(fields), 3 if len(fields) != 4 else 2)
     rows = -(-len(fields) // columns)
     figure = pyplot.figure(layout="constrained")
     axes = []
-    for i, (name, da) in enumerate(fields.items()):
+    for i, da in enumerate(fields.values()):
         ax = figure.add_subplot(rows, columns, i + 1)
         mappable, shape = draw_map(ax, da, style, land=land, region=region)
-        set_title(ax, None, name)
         axes.append(ax)
     height = float(np.clip(3.6 * shape, 1.8, 5.0))
     figure.set_size_inches(3.6 * columns + 0.6, (height + 0.35) * rows + 0.8)
-    bar = figure.colorbar(
-        mappable, ax=axes, location="bottom", extend=extend, shrink=0.6, aspect=36, pad=0.02
-    )
-    bar.set_label(axis_label(first), fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
+    for ax, name in zip(axes, fields, strict=True):
+        set_title(ax, None, name)
+    if flags:
+        legend_below(axes[0], dict(sorted(flags.items())), flag_colours(first))
+    else:
+        bar: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 36}
+        add_colour_bar(axes, mappable, axis_label(first), extend=extend, **bar)
     return figure
 
 
@@ -117,4 +127,4 @@ def _fields(
             f"all but one of {free} first."
         )
     labels = da[along].values if along in da.coords else range(da.sizes[along])
-    return {str(label): da.isel({along: i}).compute() for i, label in enumerate(labels)}
+    return {label_text(label): da.isel({along: i}).compute() for i, label in enumerate(labels)}

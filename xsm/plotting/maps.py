@@ -24,12 +24,14 @@ from xsm.plotting.geography import (
 from xsm.plotting.map_background import draw_background
 from xsm.plotting.selection import comparison_title, select_metric, select_stratum
 from xsm.plotting.style import (
+    COUNT,
     DARK,
     GREY,
     add_colour_bar,
     axes_for,
     axis_label,
     colour_scale,
+    flag_colours,
     flag_labels,
     flag_style,
     legend_below,
@@ -92,8 +94,10 @@ def map(
     grid_dims = {str(dim) for dim in (*lat.dims, *lon.dims)}
     da = select_stratum(da, {"station"} if is_points else grid_dims).compute()
     flags = flag_labels(da)
+    if not is_points and str(da.name).endswith(COUNT) and (da > 0).any():
+        da = da.where(da > 0)  # cells without a pair, such as the sea, stay empty
     if flags:
-        style, extend = flag_style(da, flags), "neither"
+        style, extend = flag_style(da), "neither"
     else:
         style, extend = colour_scale(da, cmap=cmap, vmin=vmin, vmax=vmax, center=center)
     extent = _extent(lat, lon, is_points, land)
@@ -104,7 +108,7 @@ def map(
     project = equal_earth if is_globe else identity
     mappable = _draw_on(ax, da, style, extent, land=land, project=project)
     if flags:
-        legend_below(ax, flags)
+        legend_below(ax, flags, flag_colours(da))
     else:
         orientation = "horizontal" if ratio < 0.6 or is_globe else "vertical"
         add_colour_bar(ax, mappable, axis_label(da), extend=extend, orientation=orientation)

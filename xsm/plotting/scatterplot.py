@@ -33,6 +33,7 @@ from xsm.plotting.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MAX_HIDDEN = 0.002  # of the pairs: more may not lie below the legend
 MIN_DENSITY_PAIRS = 400  # fewer pairs are drawn as points
 STATISTICS = ("pearson_r", "bias", "rmsd", "ubrmsd")
 
@@ -107,20 +108,24 @@ def scatter(
     if wet is not None:
         ax.axvline(wet, color=DARK, lw=0.8, ls=":")
         text = _texts_of_parts(est, ref, units, wet)
-    ax.legend(
-        title=text,
-        loc=_emptier_corner(est - low, high - ref, high - low),
-        alignment="left",
-        fontsize=9,
-        title_fontsize=9,
-        framealpha=0.85,
-        edgecolor="none",
-    )
     names = role_names(scores)
     labels = (plain_text(f"{name} ({units})" if units else name) for name in names)
     ylabel, xlabel = (textwrap.fill(label, 44) for label in labels)
     ax.set_ylabel(ylabel, fontsize=10)
     ax.set_xlabel(xlabel, fontsize=10)
+    inside = _free_corner(ax, text, (est - low) / (high - low), (ref - low) / (high - low))
+    options = _below(ax, xlabel) if inside is None else {"loc": inside}
+    if inside is None:
+        text = _in_wide_lines(text)
+    ax.legend(
+        title=text,
+        alignment="left",
+        fontsize=9,
+        title_fontsize=9,
+        framealpha=0.85,
+        edgecolor="none",
+        **options,
+    )
     default = None if station is None else station_label(scores, station_index(scores, station))
     set_title(ax, title, default)
     return style_axes(ax)
@@ -151,12 +156,47 @@ def _texts_of_parts(
     return "\n".join(lines)
 
 
-def _emptier_corner(above: NDArray[np.floating], left: NDArray[np.floating], span: float) -> str:
-    """Of the upper left and the lower right corner, the one with fewer pairs."""
-    near, far = 0.55 * span, 0.45 * span
-    upper_left = np.sum((above > near) & (left > near))
-    lower_right = np.sum((above < far) & (left < far))
-    return "upper left" if upper_left <= lower_right else "lower right"
+def _free_corner(
+    ax: Axes, text: str, up: NDArray[np.floating], right: NDArray[np.floating]
+) -> str | None:
+    """The upper left or the lower right corner, or None where pairs lie there too.
+
+    `up` and `right` are the positions of the pairs as fractions of the axes.
+    """
+    lines = text.split("\n")
+    inches = ax.get_window_extent()
+    height = (len(lines) + 3) * 0.16 * ax.figure.dpi / inches.height
+    width = (max(map(len, lines)) + 3) * 0.075 * ax.figure.dpi / inches.width
+    hidden = {
+        "upper left": np.sum((up > 1 - height) & (right < width)),
+        "lower right": np.sum((up < height) & (right > 1 - width)),
+    }
+    corner = min(hidden, key=lambda name: hidden[name])
+    return corner if hidden[corner] <= MAX_HIDDEN * up.size else None
+
+
+def _in_wide_lines(text: str) -> str:
+    """Statistics in two lines for each part of the pairs."""
+    texts = text.replace("\nabove", "\n\nabove").split("\n\n")
+    parts = [[line.strip() for line in part.split("\n")] for part in texts]
+    first = 3 if len(parts) == 1 else 2
+    lines = [", ".join(some) for part in parts for some in (part[:first], part[first:]) if some]
+    return "\n".join(lines)
+
+
+def _below(ax: Axes, xlabel: str) -> dict[str, Any]:
+    """The place of a legend below the label of the x axis."""
+    from matplotlib.transforms import ScaledTranslation
+
+    points = 26 + 13 * len(xlabel.split("\n"))
+    shift = ScaledTranslation(0, -points / 72, ax.figure.dpi_scale_trans)
+    return {
+        "loc": "upper left",
+        "bbox_to_anchor": (0.0, 0.0),
+        "bbox_transform": ax.transAxes + shift,
+        "borderaxespad": 0.0,
+        "ncols": 2,
+    }
 
 
 def _equation(slope: float, offset: float) -> str:

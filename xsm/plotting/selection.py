@@ -71,21 +71,19 @@ def select_metric(scores: xr.Dataset | xr.DataArray, metric: str | None) -> xr.D
             "scores is the result of xsm.compare, which has tests, not scores of single stations: "
             'draw the scores, such as plotting.box({"a": a, "b": b}, comparison=scores).'
         )
-    if metric is None and "xsm_scores" not in scores.attrs and not {*names} & {*METRICS}:
-        raise InputError(
-            f"scores has no metric: its variables are {list(scores.data_vars)}. Expected the "
-            "Dataset that validate returns."
-        )
-    if metric is None:
+    is_record = "xsm_scores" not in scores.attrs and not {*names} & {*METRICS}
+    if metric is None and not is_record:
         metric = next(
             (name for name in (*DEFAULT_METRICS, *TRIPLE_METRICS, *names) if name in names), None
         )
-        if metric is None:
-            raise InputError(
-                f"scores has no metric: its variables are {list(scores.data_vars)}. Expected the "
-                "Dataset that validate returns."
-            )
+    variables = [str(name) for name in scores.data_vars]
+    if metric is None:
+        text = f"scores has no metric: its variables are {variables}. "
+        if variables:
+            text += f"Name the one to draw, such as metric={variables[0]!r}, or give "
+        raise InputError(f"{text}{'' if variables else 'Expected '}the Dataset of validate.")
     if metric not in scores.data_vars:
+        names = names or variables
         raise InputError(f"metric={metric!r} is not in scores: expected one of {names}.")
     return scores[metric]
 
@@ -99,7 +97,7 @@ def select_stratum(da: xr.DataArray, keep: set[str]) -> xr.DataArray:
         If a dimension has several values and none of them is a total.
     """
     for dim in [str(dim) for dim in da.dims if dim not in keep]:
-        labels = [str(value) for value in da[dim].values]
+        labels = [label_text(value) for value in da[dim].values]
         totals = [i for i, label in enumerate(labels) if label in TOTALS]
         if da.sizes[dim] > 1 and not totals:
             raise InputError(
@@ -108,6 +106,20 @@ def select_stratum(da: xr.DataArray, keep: set[str]) -> xr.DataArray:
             )
         da = da.isel({dim: totals[0] if totals else 0})
     return da
+
+
+def label_text(value: Any) -> str:
+    """A label of a dimension as it is printed: of midnight the date alone.
+
+    Examples
+    --------
+    >>> label_text(np.datetime64("2015-04-01T00:00", "ns")), label_text("JJA")
+    ('2015-04-01', 'JJA')
+    """
+    if isinstance(value, np.datetime64):
+        is_date = value == value.astype("datetime64[D]")
+        return str(np.datetime_as_string(value, "D" if is_date else "s"))
+    return str(value).removesuffix(" 00:00:00")  # of cftime
 
 
 def datasets_by_name(scores: Any) -> dict[str, Any]:

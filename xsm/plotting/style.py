@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xsm._lazy import optional_import
+from xsm.conventions.products import STANDARD_NAMES, product_of
 from xsm.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008): distinct for colour-blind readers and, but for the last two, in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4d4d4d")
 DARK, GREY, GRID = "#222222", "#8c8c8c", "#e3e3e3"
+SEA, SEA_FLAGS = "#eef3f6", ("not_land",)
+# Of flags: grey for the first one, then those above and others that differ from them.
+FLAG_COLOURS = ("#cfd8dc", *COLOURS, "#882255", "#999933", "#332288", "#ddcc77")
 # BrBG: brown for dry, green for wet.
 CMAP_SKILL, CMAP_ERROR, CMAP_COUNT, CMAP_DIVERGING = "viridis", "magma_r", "cividis", "BrBG"
+CMAP_MOISTURE = "YlGnBu"  # yellow for dry, blue for wet
+COUNT = "n_obs"
 ERROR_METRICS = (
     "rmsd",
     "ubrmsd",
@@ -59,6 +65,8 @@ def format_units(units: str) -> str:
     """
     if units in ("1", "-", "dimensionless"):
         return ""
+    if units == "percent":
+        return "%"
     units = re.sub(r"(?<=[A-Za-z)])-?\d+", lambda match: match[0].translate(_SUPERSCRIPT), units)
     return units.replace(" ", "\xa0")
 
@@ -114,6 +122,17 @@ def neutral_value(da: xr.DataArray) -> float | None:
     return 0.0 if "bias" in text or "difference" in text else None
 
 
+def default_cmap(da: xr.DataArray) -> str:
+    """Colour map of a variable that has no neutral value, by what it is."""
+    standard_name, _, modifier = str(da.attrs.get("standard_name", "")).partition(" ")
+    name = str(da.name)
+    if da.name in ERROR_METRICS or modifier == "standard_error" or name.endswith("_uncertainty"):
+        return CMAP_ERROR
+    if standard_name in STANDARD_NAMES or product_of(name) is not None:
+        return CMAP_MOISTURE
+    return CMAP_SKILL if da.dtype.kind == "f" and not name.endswith(COUNT) else CMAP_COUNT
+
+
 def lower_is_better(da: xr.DataArray, values: Any) -> Any:
     """Transform `values` of the metric `da` so that they sort from best to worst."""
     if (neutral := neutral_value(da)) is not None:
@@ -157,9 +176,7 @@ def colour_scale(
     below, above = values.min() < low - 1e-9, values.max() > high + 1e-9
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
     if cmap is None:
-        cmap = CMAP_SKILL if da.dtype.kind == "f" else CMAP_COUNT
-        cmap = CMAP_ERROR if da.name in ERROR_METRICS else cmap
-        cmap = cmap if center is None else CMAP_DIVERGING
+        cmap = default_cmap(da) if center is None else CMAP_DIVERGING
     return {"cmap": cmap, "vmin": low, "vmax": high}, extend
 
 
@@ -176,26 +193,41 @@ def flag_labels(da: xr.DataArray) -> dict[int, str]:
     }
 
 
-def flag_style(da: xr.DataArray, flags: dict[int, str]) -> dict[str, Any]:
-    """Colour map and norm of flags: a colour each, grey for the first of all codes, such as ok."""
+def flag_style(da: xr.DataArray) -> dict[str, Any]:
+    """Colour map and norm of flags: a colour for each code, see :func:`flag_colours`."""
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
-    codes = sorted(int(code) for code in np.ravel(da.attrs["flag_values"]))
+    colours = flag_colours(da)
+    codes = list(colours)
     edges = [codes[0] - 0.5, *((np.array(codes[1:]) + codes[:-1]) / 2), codes[-1] + 0.5]
-    return {"cmap": ListedColormap(flag_colours(codes)), "norm": BoundaryNorm(edges, len(codes))}
+    return {
+        "cmap": ListedColormap(list(colours.values())),
+        "norm": BoundaryNorm(edges, len(codes)),
+    }
 
 
-def flag_colours(codes: list[int]) -> list[str]:
-    """A colour for each code: the same code has the same colour in every picture."""
-    return ["#cfd8dc", *(COLOURS[i % len(COLOURS)] for i in range(len(codes) - 1))]
+def flag_colours(da: xr.DataArray) -> dict[int, str]:
+    """Code -> colour, of all codes of a flag: the same code has the same colour in every picture.
+
+    The first one, such as ok or observed, is grey; the sea has the colour of the sea.
+    """
+    meanings = str(da.attrs["flag_meanings"]).split()
+    codes = [int(code) for code in np.ravel(da.attrs["flag_values"])]
+    meaning_of = dict(zip(codes, meanings, strict=True))
+    first, *others = sorted(codes)
+    colours = {first: FLAG_COLOURS[0]}
+    for i, code in enumerate(others):
+        is_sea = meaning_of[code] in SEA_FLAGS
+        colours[code] = SEA if is_sea else FLAG_COLOURS[1 + i % (len(FLAG_COLOURS) - 1)]
+    return colours
 
 
-def legend_below(ax: Axes, flags: dict[int, str]) -> None:
+def legend_below(ax: Axes, flags: dict[int, str], colours: dict[int, str]) -> None:
     """A legend of the flags that occur, below the axes."""
     from matplotlib.patches import Patch
 
-    colours = flag_colours(list(range(max(flags) + 1)))
-    handles = [Patch(color=colours[code], label=text) for code, text in flags.items()]
+    edge: dict[str, Any] = {"edgecolor": GREY, "linewidth": 0.4}
+    handles = [Patch(facecolor=colours[code], label=text, **edge) for code, text in flags.items()]
     ax.figure.legend(
         handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False
     )
@@ -233,12 +265,25 @@ def legend_above(ax: Axes, handles: list[Any], *, title: str | None = None) -> N
     )
 
 
-def add_colour_bar(ax: Axes, mappable: Any, text: str, **options: Any) -> None:
-    """A colour bar without frame, labelled `text`; `options` are those of ``Figure.colorbar``."""
-    bar = ax.figure.colorbar(mappable, ax=ax, shrink=0.8, aspect=28, pad=0.02, **options)
-    bar.set_label(text, fontsize=9)
+def add_colour_bar(axes: Axes | list[Axes], mappable: Any, text: str, **options: Any) -> None:
+    """A colour bar beside one or several axes; `options` are those of ``Figure.colorbar``.
+
+    A label that is longer than the axes is wrapped.
+    """
+    first = axes[0] if isinstance(axes, list) else axes
+    figure = first.figure
+    options = {"shrink": 0.8, "aspect": 28, "pad": 0.02} | options
+    bar = figure.colorbar(mappable, ax=axes, **options)
+    extent = figure.bbox if isinstance(axes, list) else first.get_window_extent()
+    length = extent.width if bar.orientation == "horizontal" else extent.height
+    bar.set_label(wrapped(text, 0.95 * length / figure.dpi, 9), fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
+    bar.outline.set(edgecolor=GREY, linewidth=0.4)  # the end of a scale may be nearly white
+
+
+def wrapped(text: str, inches: float, points: float) -> str:
+    """Text in lines that are not wider than so many inches, in letters of so many points."""
+    return textwrap.fill(text, max(int(inches * 130 / points), 20))
 
 
 def set_title(ax: Axes, title: str | None, default: str | None = None) -> None:
@@ -250,5 +295,4 @@ def set_title(ax: Axes, title: str | None, default: str | None = None) -> None:
     default = None if default is None else plain_text(default)
     if text := default if title is None else without_controls(title):
         inches = ax.get_window_extent().width / ax.figure.dpi
-        width = max(int(11 * inches), 24)  # characters of 11 points
-        ax.set_title(textwrap.fill(text, width), loc="left", fontsize=11, color=DARK)
+        ax.set_title(wrapped(text, inches, 11), loc="left", fontsize=11, color=DARK)

@@ -85,13 +85,31 @@ def series(
         ax.fill_between(days, *interval, color=BAND, alpha=0.6, lw=0, label="95 % interval")
     many = days.size > MAX_MARKED_DAYS
     ax.plot(days, pairs["reference"], color=DARK, lw=0.8 if many else 1.1, label=reference)
+    for role, colour in (("reference", DARK), ("estimate", COLOURS[0])):
+        alone = is_alone(pairs[role].values)  # no line reaches them
+        ax.plot(days[alone], pairs[role].values[alone], ".", color=colour, ms=3)
     style: dict[str, Any] = {"lw": 0.7} if many else {"marker": "o", "ms": 3, "lw": 0.9}
     ax.plot(days, pairs["estimate"], color=COLOURS[0], label=estimate, **style)
     format_dates(ax)
+    if days.size == 1:  # otherwise the axis has years
+        day = np.timedelta64(1, "D")
+        ax.set(xlim=(days[0] - day, days[0] + day), xticks=days)
     ax.set_ylabel(units_label(pairs["reference"]), fontsize=10)
     ax.legend(fontsize=9, frameon=False, ncols=3, loc="upper right", bbox_to_anchor=(1.0, -0.1))
     set_title(ax, title, _title(scores, index) if "station" in scores.dims else None)
     return style_axes(ax)
+
+
+def is_alone(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which values (T,) are finite with none beside them.
+
+    Examples
+    --------
+    >>> is_alone(np.array([0.1, np.nan, 0.2, 0.3])).tolist()
+    [True, False, False, False]
+    """
+    finite = np.pad(np.isfinite(values), 1)
+    return finite[1:-1] & ~finite[:-2] & ~finite[2:]
 
 
 def interval_of(pairs: xr.Dataset) -> tuple[Any, Any] | None:
