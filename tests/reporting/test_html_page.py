@@ -39,3 +39,9 @@ def test_a_folded_table_opens_on_a_click_and_a_wide_figure_has_a_row():
     assert html.count('<figure class="broad">') == 1
     assert html.startswith('<!DOCTYPE html>\n<html lang="en">')
     assert "<title>Title &amp; more</title>" in html
+
+
+def test_cells_of_tables_wrap_on_paper():
+    # on a screen a wide table scrolls; on paper its last columns would be cut
+    _, _, on_paper = Page("a").html().partition("@media print")
+    assert "td { white-space: pre-line; }" in on_paper
