@@ -57,11 +57,23 @@ def test_accessor_hides_a_variable_called_sm_and_says_so(record, network):
         lambda ds: np.asarray(ds.sm),
         lambda ds: list(ds.sm),
         lambda ds: ds.sm(time=0),
+        lambda ds: ds.sm == 1,
+        lambda ds: 1 != ds.sm,
+        lambda ds: len(ds.sm),
     ],
 )
 def test_what_a_variable_called_sm_would_do_says_where_it_is(record, use):
     with pytest.raises(TypeError, match=r'ds\["sm"\]'):
         use(record.rename(soil_moisture="sm"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("gapfil", "did you mean 'gapfill'"), ("mean", r'is ds\["sm"\]'), ("xyz", "of gapfill, est")],
+)
+def test_an_unknown_attribute_names_the_methods(record, name, hint):
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'.*{hint}"):
+        getattr(record.sm, name)
 
 
 def test_methods_have_the_signatures_and_docstrings_of_the_functions():

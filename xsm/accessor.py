@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,13 @@ from xsm.validate import validate
 if TYPE_CHECKING:
     from xsm.plotting import Plot
 
+METHODS = ("gapfill", "estimate", "validate", "screen", "check", "plot")
 VARIABLE_HINT = 'a variable called "sm" is ds["sm"]'
 # What a variable has and the accessor lacks: users of a variable called sm meet these.
 OPERATORS = (
-    "__getitem__", "__setitem__", "__iter__", "__contains__", "__array__", "__call__", "__float__",
-    "__neg__", "__pos__", "__abs__", "__invert__", "__lt__", "__le__", "__gt__", "__ge__",
+    "__getitem__", "__setitem__", "__iter__", "__len__", "__contains__", "__array__", "__call__",
+    "__float__", "__neg__", "__pos__", "__abs__", "__invert__",
+    "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__",
     *(
         f"__{reflected}{name}__"
         for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
@@ -70,8 +73,14 @@ class SoilMoisture:
         return Plot(self._obj)
 
     def __getattr__(self, name: str) -> Any:
-        hint = "" if name.startswith("_") else f"; {VARIABLE_HINT}"
-        raise AttributeError(f"the accessor .sm of xsm has no attribute {name!r}{hint}")
+        text = f"the accessor .sm of xsm has no attribute {name!r}"
+        if not name.startswith("_"):
+            text += f": expected one of {', '.join(METHODS)}"
+            if similar := get_close_matches(name, METHODS, n=1):
+                text += f"; did you mean {similar[0]!r}?"
+            elif hasattr(xr.DataArray, name):
+                text += f"; {VARIABLE_HINT}"
+        raise AttributeError(text)
 
     def __repr__(self) -> str:
         from xsm.conventions.summary import summary_text
@@ -84,8 +93,7 @@ class SoilMoisture:
         return summary_html(self._obj, self._title())
 
     def _title(self) -> str:
-        methods = "gapfill, estimate, validate, screen, check, plot"
-        return f"<xsm accessor .sm of a {type(self._obj).__name__}: {methods}>"
+        return f"<xsm accessor .sm of a {type(self._obj).__name__}: {', '.join(METHODS)}>"
 
 
 def _refuse(operator: str) -> Callable[..., Any]:
