@@ -34,7 +34,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_templates", "jupyter_execute", ".jupyter_cache"]
 templates_path = ["_templates", sphinx_autosummary_accessors.templates_path]
-nitpicky = False
+nitpicky = True  # a reference that leads nowhere fails the build
 # A page may link to a heading of another page; anchors are as on GitHub.
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -66,6 +66,9 @@ INVENTORIES = {
 }
 online = {"READTHEDOCS", "XSM_DOCS_INTERSPHINX"} & set(os.environ)
 intersphinx_mapping = {k: (url, None) for k, url in INVENTORIES.items()} if online else {}
+
+if not online:
+    nitpick_ignore_regex = [(r"py:.*", rf"({'|'.join(INVENTORIES)})\..*")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "xsm"

@@ -60,6 +60,24 @@ def test_calls_fit_their_signatures(page):
             assert given <= set(taken) or any(p.kind is p.VAR_KEYWORD for p in taken.values())
 
 
+def public_functions():
+    for module in (xsm, xsm.metrics, xsm.plotting, xsm.insitu, xsm.osse, xsm.tutorial,
+                   xsm.experiments, xsm.validation):  # fmt: skip
+        for name, value in inspect.getmembers(module, inspect.isfunction):
+            own = [name] if value.__module__ == module.__name__ else []
+            if not name.startswith("_") and name in getattr(module, "__all__", own):
+                yield pytest.param(value, id=f"{module.__name__}.{name}")
+
+
+@pytest.mark.parametrize("function", list(public_functions()))
+def test_every_argument_of_a_public_function_is_documented(function):
+    text = inspect.getdoc(function) or ""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[\w ]*\n---|\Z)", text, re.M | re.S)
+    heads = re.findall(r"^[\w*].*", section[1] if section else "", re.M)
+    names = {n.strip(" *") for head in heads for n in head.partition(" :")[0].split(",")}
+    assert {*inspect.signature(function).parameters} <= names
+
+
 def rows_of(page: str, head: str) -> list[list[str]]:
     """Cells of the table that has this head."""
     _, _, after = (ROOT / page).read_text().partition(head + "\n")

@@ -145,7 +145,7 @@ def gapfill(
     Absent days count as missing and are not returned. Infinite values count as missing. A record
     without any observation is returned empty. The order in which rows and columns are stored
     changes nothing. No filled value lies far outside what the cell and its neighbours have shown
-    (see :func:`xsm.gapfilling.plausible_range.plausible_range`). Gaps of more than 90 absent days
+    (see ``xsm.gapfilling.plausible_range.plausible_range``). Gaps of more than 90 absent days
     are not worked on.
     The calibration is for records of up to 64 million values; the network alone fills larger ones.
     A mixture has the least squared error at the hidden values and is used only if it is 2 % better
@@ -153,10 +153,10 @@ def gapfill(
     fewer than 30 hidden values the network fills records of 25 observed cells or more, linear
     interpolation the others. The attribute ``gapfill_hidden_rmse`` of the filled variable has the
     errors. The same call on the same values gives the same result (see
-    :mod:`xsm.gapfilling.method_weights`).
+    ``xsm.gapfilling.method_weights``).
     A sample is the filled value plus ``<var>_uncertainty`` times an error of unit variance;
     observed values are the same in all. The errors are Gaussian fields whose correlation is fitted
-    to the errors at hidden values, see :mod:`xsm.gapfilling.error_correlation`; near the limits of
+    to the errors at hidden values, see ``xsm.gapfilling.error_correlation``; near the limits of
     valid values they are rectified, with the same mean and standard deviation. They are those of
     what the sensor would have retrieved. Samples take as much memory as so many records; on Dask
     they stay lazy, each in the chunks of the record.

@@ -41,7 +41,7 @@ def record_statistics(obj: xr.Dataset | xr.DataArray, *, var: str | None = None)
     Dataset
         In memory; rows north first, columns west first. ``mean``, ``std``, ``lowest`` and
         ``highest`` (plausible value), m3 m-3; ``count``, ``persistence``, ``coherence``, see
-        :func:`xsm.gapfilling.statistics.record_statistics`; ``seasonal_cycle`` (knot, rows,
+        ``xsm.gapfilling.statistics.record_statistics``; ``seasonal_cycle`` (knot, rows,
         columns), m3 m-3.
 
     Raises

@@ -142,19 +142,27 @@ def open_dataset(
 
 
 def open_stations(ds: xr.Dataset, n: int = 40, *, seed: int = 0) -> xr.Dataset:
-    """Simulate stations; see :func:`xsm.osse.simulated_stations.simulate_stations`.
+    """Simulate stations: the truth of random land cells, with errors, faults and outages.
 
     Parameters
     ----------
     ds : Dataset
-        From :func:`open_dataset`.
+        From :func:`open_dataset`, with its truth.
     n : int
-        Number of stations.
+        Number of stations; of fewer cells, so many as there are.
     seed : int, default 0
+        Of positions and errors.
 
     Returns
     -------
-    Dataset, (station, time)
+    Dataset
+        ``soil_moisture`` (station, time), m3 m-3, and its quality ``flag``, as from
+        :func:`xsm.open_ismn`.
+
+    Raises
+    ------
+    InputError
+        If `ds` has no truth or no land, or `n` is below 1.
     """
     from xsm.osse.simulated_stations import simulate_stations
 

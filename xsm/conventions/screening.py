@@ -58,7 +58,7 @@ def screen(
         Attributes of ``<var>``: ``screening_product``; ``screening_rules``; for data in memory
         ``screening_removed``, how many values each rule removed; ``screening_not_applied``, rules
         whose variables are not in `ds`. A value may meet several rules. Dask arrays stay lazy:
-        count with :func:`screening_counts`. To undo it, open the files with ``quality=None``.
+        count with :func:`xsm.screening_counts`. To undo it, open the files with ``quality=None``.
 
     Raises
     ------

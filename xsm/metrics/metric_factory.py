@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,6 +19,32 @@ from xsm.metrics.table import METRICS
 
 Formula = Callable[[Moments], NDArray[Any]]
 MetricFunction = Callable[..., xr.DataArray]
+
+SECTIONS = """Parameters
+----------
+est, ref : DataArray
+    Estimate and reference {units}. Along `dim` the labels that both have are used; a pair
+    counts where both values are finite. Other dimensions must agree, or be missing in one.
+dim : str or sequence of str
+    Dimensions that the metric reduces.
+weights : DataArray, optional
+    {weights}
+
+Returns
+-------
+DataArray
+    Without `dim`; lazy if an argument is.
+
+Raises
+------
+InputError
+    If an argument is no numeric DataArray, `dim` is not among the dimensions, or the labels of a
+    dimension that is not reduced differ.
+UnitError
+    If the units differ and the metric depends on them.
+"""
+WEIGHTS = "Of the pairs, not negative; broadcast like the series. Pairs of weight 0 do not count."
+NO_WEIGHTS = "A metric of ranks takes none: they are refused."
 
 
 def moment_metric(formula: Formula) -> MetricFunction:
@@ -59,9 +86,15 @@ def series_metric(function: Callable[..., NDArray[Any]]) -> MetricFunction:
 
 
 def _named_after(function: Callable[..., Any], metric: MetricFunction) -> MetricFunction:
-    """Name and docstring of `function` on `metric`; its signature stays that of a metric."""
-    for key in ("__name__", "__qualname__", "__module__", "__doc__"):
+    """Name of `function` on `metric`, and its docstring with what all metrics have in common."""
+    for key in ("__name__", "__qualname__", "__module__"):
         setattr(metric, key, getattr(function, key))
+    row = METRICS.get(function.__name__)
+    units = "in any units" if row is not None and row.any_units else "in one unit"
+    weights = NO_WEIGHTS if row is not None and row.ranks else WEIGHTS
+    text, examples, code = inspect.cleandoc(str(function.__doc__)).partition("\nExamples\n")
+    sections = SECTIONS.format(units=units, weights=weights)
+    metric.__doc__ = f"{text.rstrip()}\n\n{sections}{examples}{code}"
     return metric
 
 

@@ -55,8 +55,11 @@ def scores(
 
     Raises
     ------
-    InputError, UnitError
-        See :func:`xsm.metrics.pairs.pair`; unknown metric; `min_pairs` below 1.
+    InputError
+        If an argument is no numeric DataArray, `dim` is not among the dimensions, the labels of a
+        dimension that is not reduced differ, a metric is unknown, or `min_pairs` is below 1.
+    UnitError
+        If the units differ.
 
     Examples
     --------

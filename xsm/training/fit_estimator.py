@@ -91,7 +91,7 @@ def fit_estimator(
         weights near 0.7 and 0.3, in cells with targets of their own; elsewhere, beside a local
         part, it is the mean of the ``dense`` networks. Several kinds, such as ``("dense",
         "atlstm")``, are averaged likewise, with nearly equal weights; see
-        :func:`xsm.training.network_choice.ensemble_weights`. Both need months left out. Default:
+        ``xsm.training.network_choice.ensemble_weights``. Both need months left out. Default:
         with antecedent predictors ``ensemble``, or ``dense`` if no months are left out; else
         ``atlstm``.
     features : sequence of str, or mapping, optional
@@ -102,11 +102,11 @@ def fit_estimator(
         attribute ``ancillary_variables``, or named ``<target>_...``), are left out.
     antecedent : bool, optional
         Give the network antecedent predictors instead of the weather of the day: sums of past
-        precipitation, snow, water balance, evaporative demand; see :mod:`xsm.estimation.memory`.
+        precipitation, snow, water balance, evaporative demand; see ``xsm.estimation.memory``.
         Default: where `predictors` have precipitation.
     local : bool, optional
         Add a local part: mean and spread of each cell's own target, and a Gaussian process of what
-        the networks leave unexplained there; see :mod:`xsm.estimation.local`. Cells that were not
+        the networks leave unexplained there; see ``xsm.estimation.local``. Cells that were not
         fitted get the regional part alone, and a flag. Default: with `split` "months" or "none",
         where the target is long enough and the cells have coordinates.
     repeat_cycle : int, optional
@@ -156,7 +156,7 @@ def fit_estimator(
         Weight errors by the density of their target to the power of minus `density_power`, from 0
         (equal weights, the default) to 1. Very wet soil, which is rare, is then less
         underestimated, with slightly larger errors elsewhere; see
-        :func:`xsm.training.losses.density_weights`.
+        ``xsm.training.losses.density_weights``.
     trees : mapping, optional
         Parameters of xgboost besides ``xsm.training.xgboost_fit.DEFAULT_PARAMETERS``, and
         ``rounds``. Only for ``xgboost``.

@@ -40,7 +40,7 @@ class StationOptions:
         Local solar time of the observation, such as "06:00", on which the window is centred.
     depth : (float, float), mapping of layers to these, or None
         Layer in m that must contain the sensor, by nominal depths: 2 inches, 0.0508 m, are 5 cm
-        (:func:`xsm.insitu.sensor_depth.within_layer`). In :func:`xsm.validate` a mapping, such as
+        (``xsm.insitu.sensor_depth.within_layer``). In :func:`xsm.validate` a mapping, such as
         {"surface": (0, 0.05), "root_zone": (0.1, 1.0)}, scores each layer. None: all sensors; those
         of one station in different layers stay separate (cosmic-ray probes sense deeper than
         0.05 m).
