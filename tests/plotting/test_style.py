@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xsm import plotting
 from xsm.errors import InputError, MissingPackageError
 from xsm.plotting.style import (
     add_colour_bar,
@@ -138,3 +139,24 @@ def test_a_long_label_of_a_colour_bar_stays_on_the_page():
     (bar,) = (other for other in ax.figure.axes if other is not ax)
     label, page = bar.yaxis.label.get_window_extent(), ax.figure.bbox
     assert label.y0 >= page.y0 and label.y1 <= page.y1
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_text_and_lines_stand_out_from_the_background(style):
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import to_rgb
+
+    from tests.plotting.scores_made_up import stations
+
+    def lightness(colour):
+        return np.dot(to_rgb(colour), [0.2126, 0.7152, 0.0722])
+
+    with plt.style.context(style):
+        series, box = plotting.series(stations(), "s02"), plotting.box(stations(), "bias")
+        drawn = [series.title.get_color(), *(line.get_color() for line in series.lines[:1])]
+        drawn += [line.get_color() for line in box.lines if line.get_linewidth() == 1.6]
+        drawn += [series._left_title.get_color()]
+        for colour in drawn:
+            assert abs(lightness(colour) - lightness(series.figure.get_facecolor()[:3])) > 0.6
+        grid = box.get_xgridlines()[0].get_color()
+        assert abs(lightness(grid) - lightness(box.figure.get_facecolor()[:3])) < 0.3

@@ -18,9 +18,9 @@ from xsm.plotting.selection import (
 )
 from xsm.plotting.style import (
     COLOURS,
-    DARK,
-    GRID,
     axes_for,
+    grid_colour,
+    ink,
     plain_text,
     set_title,
     style_axes,
@@ -86,14 +86,14 @@ def cycle(
     day = pairs["time"].dt.dayofyear.values
     x = np.arange(1, DAYS + 1)
     names = role_names(scores)
-    for role, name, colour in zip(("reference", "estimate"), names[::-1], (DARK, COLOURS[0]),
+    for role, name, colour in zip(("reference", "estimate"), names[::-1], (ink(ax), COLOURS[0]),
                                   strict=True):  # fmt: skip
         mean, low, high = annual_statistics(pairs[role].values, day)
         ax.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
         ax.plot(x, mean, color=colour, lw=1.6, label=plain_text(name))
     ax.set_xticks(STARTS, MONTHS, ha="left")
     ax.set_xlim(1, DAYS)
-    ax.grid(axis="y", color=GRID, lw=0.7)
+    ax.grid(axis="y", color=grid_colour(ax), lw=0.7)
     ax.set_axisbelow(True)
     ax.set_ylabel(units_label(pairs["reference"]), fontsize=10)
     ax.legend(fontsize=9, frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1.0, -0.08))

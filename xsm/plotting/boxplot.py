@@ -23,6 +23,7 @@ from xsm.plotting.style import (
     DARK,
     GREY,
     axes_for,
+    ink,
     legend_above,
     lower_is_better,
     plain_text,
@@ -173,8 +174,8 @@ def _draw_boxes(
             manage_ticks=False,
             patch_artist=True,
             boxprops={"facecolor": colour, "alpha": 0.75, "lw": 0},
-            medianprops={"color": DARK, "lw": 1.6},
-            whiskerprops={"color": DARK, "lw": 0.9},
+            medianprops={"color": ink(ax), "lw": 1.6},
+            whiskerprops={"color": ink(ax), "lw": 0.9},
             capprops={"lw": 0},
             flierprops={"marker": ".", "ms": 3, "mec": GREY, "mfc": GREY},
             showfliers=sum(values.size for values in boxes.values()) <= MAX_OUTLIERS_FROM,
@@ -220,7 +221,7 @@ def _draw_bars(
     bars = []
     for k, pattern in enumerate(patterns):
         y = np.arange(n_methods) + (k - (len(patterns) - 1) / 2) * height
-        colour = DARK if pattern == "all" else COLOURS[k % len(COLOURS)]
+        colour = ink(ax) if pattern == "all" else COLOURS[k % len(COLOURS)]
         values = da.values[:, k]
         label = plain_text(pattern.replace("_", " "))
         bars.append(ax.barh(y, values, 0.86 * height, color=colour, label=label))

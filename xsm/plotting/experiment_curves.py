@@ -10,11 +10,11 @@ import xarray as xr
 from xsm.errors import InputError
 from xsm.plotting.style import (
     COLOURS,
-    DARK,
     GREY,
-    GRID,
     axes_for,
     axis_label,
+    grid_colour,
+    ink,
     plain_text,
     set_title,
     style_axes,
@@ -68,7 +68,7 @@ def importance(
     ax.barh(rows, mean, 0.72, color=COLOURS[0])
     if da.sizes["repeat"] > 1:
         ax.errorbar(
-            mean, rows, xerr=[mean - low, high - mean], fmt="none", ecolor=DARK, elinewidth=1.0
+            mean, rows, xerr=[mean - low, high - mean], fmt="none", ecolor=ink(ax), elinewidth=1.0
         )
     ax.set_yticks(
         rows, [plain_text(str(n).replace("_", " ")) for n in da["predictor"].values[order]]
@@ -139,7 +139,7 @@ def curve(
         ax.minorticks_off()
     if metric == "rmse":
         ax.set_ylim(0.0, 1.08 * float(da.max()))
-    ax.grid(axis="y", color=GRID, lw=0.7)
+    ax.grid(axis="y", color=grid_colour(ax), lw=0.7)
     ax.set_axisbelow(True)
     ax.set_xlabel(axis_label(da[x_dim]), fontsize=10)
     ax.set_ylabel(axis_label(da), fontsize=10)

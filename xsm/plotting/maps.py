@@ -110,8 +110,12 @@ def map(
     if flags:
         legend_below(ax, flags, flag_colours(da))
     else:
-        orientation = "horizontal" if ratio < 0.6 or is_globe else "vertical"
-        add_colour_bar(ax, mappable, axis_label(da), extend=extend, orientation=orientation)
+        bar: dict[str, Any] = {"orientation": "horizontal", "extend": extend}
+        if ratio >= 0.6 and not is_globe:
+            slot = ax.get_window_extent()
+            shrink = float(np.clip(ratio * slot.width / slot.height, 0.4, 0.8))
+            bar |= {"orientation": "vertical", "shrink": shrink}  # no longer than the map is high
+        add_colour_bar(ax, mappable, axis_label(da), **bar)
     set_title(ax, title, comparison_title(scores))
     return ax
 

@@ -21,10 +21,10 @@ from xsm.plotting.selection import (
 from xsm.plotting.style import (
     CMAP_SKILL,
     COLOURS,
-    DARK,
     add_colour_bar,
     axes_for,
     format_units,
+    ink,
     plain_text,
     set_title,
     style_axes,
@@ -95,7 +95,7 @@ def scatter(
         mesh = ax.hexbin(ref, est, extent=(low, high, low, high), **style)
         add_colour_bar(ax, mesh, "pairs per cell")
     ends = np.array([low, high])
-    ax.plot(ends, ends, color=DARK, lw=1, ls="--", label="1:1")
+    ax.plot(ends, ends, color=ink(ax), lw=1, ls="--", label="1:1")
     if np.ptp(ref) > 0:
         slope, offset = np.polyfit(ref, est, 1)
         label = _equation(slope, offset)
@@ -106,7 +106,7 @@ def scatter(
     units = format_units(str(reference.attrs.get("units", "1")))
     text = statistics_text(est, ref, units)
     if wet is not None:
-        ax.axvline(wet, color=DARK, lw=0.8, ls=":")
+        ax.axvline(wet, color=ink(ax), lw=0.8, ls=":")
         text = _texts_of_parts(est, ref, units, wet)
     names = role_names(scores)
     labels = (plain_text(f"{name} ({units})" if units else name) for name in names)

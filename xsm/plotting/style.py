@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008): distinct for colour-blind readers and, but for the last two, in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4d4d4d")
 DARK, GREY, GRID = "#222222", "#8c8c8c", "#e3e3e3"
+LIGHT, DARK_GRID = "#eeeeee", "#3d3d3d"  # on a dark background
 SEA, SEA_FLAGS = "#eef3f6", ("not_land",)
 # Of flags: grey for the first one, then those above and others that differ from them.
 FLAG_COLOURS = ("#cfd8dc", *COLOURS, "#882255", "#999933", "#332288", "#ddcc77")
@@ -53,6 +54,27 @@ def axes_for(ax: Axes | None, size: tuple[float, float] = (6.4, 4.2)) -> Axes:
         return ax
     pyplot = optional_import("matplotlib.pyplot", "a picture of xsm.plotting", "plot")
     return pyplot.subplots(figsize=size, layout="constrained")[1]
+
+
+def is_dark(ax: Axes) -> bool:
+    """Whether a picture has a dark background, as in a notebook with a dark style."""
+    from matplotlib import rcParams
+    from matplotlib.colors import to_rgb
+
+    red, green, blue, alpha = ax.figure.get_facecolor()
+    if alpha == 0:  # what is behind shines through: the text tells
+        red, green, blue = (1.0 - part for part in to_rgb(rcParams["text.color"]))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
+
+
+def ink(ax: Axes) -> str:
+    """Colour of lines and text that stand out from the background."""
+    return LIGHT if is_dark(ax) else DARK
+
+
+def grid_colour(ax: Axes) -> str:
+    """Colour of lines that stay in the background."""
+    return DARK_GRID if is_dark(ax) else GRID
 
 
 def format_units(units: str) -> str:
@@ -244,8 +266,8 @@ def style_axes(ax: Axes) -> Axes:
 def style_rows(ax: Axes, da: xr.DataArray) -> None:
     """Axes of a chart with a labelled row per group and the values of `da` along x."""
     if (neutral := neutral_value(da)) is not None:
-        ax.axvline(neutral, color=DARK, lw=0.8, zorder=0.9)
-    ax.grid(axis="x", color=GRID, lw=0.7)
+        ax.axvline(neutral, color=ink(ax), lw=0.8, zorder=0.9)
+    ax.grid(axis="x", color=grid_colour(ax), lw=0.7)
     ax.set_axisbelow(True)
     ax.set_xlabel(axis_label(da), fontsize=10)
     style_axes(ax).tick_params(axis="y", length=0)
@@ -295,4 +317,4 @@ def set_title(ax: Axes, title: str | None, default: str | None = None) -> None:
     default = None if default is None else plain_text(default)
     if text := default if title is None else without_controls(title):
         inches = ax.get_window_extent().width / ax.figure.dpi
-        ax.set_title(wrapped(text, inches, 11), loc="left", fontsize=11, color=DARK)
+        ax.set_title(wrapped(text, inches, 11), loc="left", fontsize=11, color=ink(ax))

@@ -16,14 +16,22 @@ from xsm.plotting.selection import (
     select_stratum,
     unlabelled_dims,
 )
-from xsm.plotting.style import COLOURS, DARK, GREY, axes_for, plain_text, set_title
+from xsm.plotting.style import (
+    COLOURS,
+    GREY,
+    axes_for,
+    grid_colour,
+    ink,
+    plain_text,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "osD^vPX"
 CORRELATIONS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
-LINE_COLOUR, RMS_COLOUR = "#cfcfcf", "#3a7d6b"
+RMS_COLOUR = "#3a7d6b"
 
 
 def taylor(
@@ -169,12 +177,12 @@ def _draw_frame(ax: Axes, limit: float, negative: bool) -> None:
     circle = np.stack([np.cos(angle), np.sin(angle)])  # (2, 181)
     radii = np.arange(0.5, limit + 0.01, 0.5)
     for radius in radii:
-        colour, line = (GREY, "--") if radius == 1.0 else (LINE_COLOUR, "-")
+        colour, line = (GREY, "--") if radius == 1.0 else (grid_colour(ax), "-")
         ax.plot(*(radius * circle), color=colour, lw=0.9, ls=line)
-    ax.plot(*(limit * circle), color=DARK, lw=1.2)
+    ax.plot(*(limit * circle), color=ink(ax), lw=1.2)
     _draw_rays(ax, limit, negative)
     _draw_rms_arcs(ax, limit, negative)
-    ax.plot(1, 0, "*", color=DARK, ms=13, clip_on=False, zorder=5)
+    ax.plot(1, 0, "*", color=ink(ax), ms=13, clip_on=False, zorder=5)
     ax.set_aspect("equal")
     ax.set_xlim(-1.12 * limit if negative else 0, 1.12 * limit)
     ax.set_ylim(0, 1.12 * limit)
@@ -191,7 +199,7 @@ def _draw_rays(ax: Axes, limit: float, negative: bool) -> None:
     """Lines of equal correlation, labelled outside of the outer arc."""
     for r in (*(-r for r in (1.0, *CORRELATIONS) if negative), 0.0, *CORRELATIONS, 1.0):
         x, y = r * limit, float(_sine(np.asarray(r))) * limit
-        ax.plot([0, x], [0, y], color=LINE_COLOUR, lw=0.6)
+        ax.plot([0, x], [0, y], color=grid_colour(ax), lw=0.6)
         angle = float(np.rad2deg(np.arctan2(y, x)))
         options: dict[str, Any] = {"fontsize": 8, "va": "center", "rotation_mode": "anchor"}
         options |= {"ha": "left", "rotation": angle} if r >= 0 else {}
@@ -209,7 +217,7 @@ def _draw_rms_arcs(ax: Axes, limit: float, negative: bool) -> None:
     """Arcs of equal centred RMS about the reference, labelled where they are long enough."""
     angle = np.linspace(0, np.pi, 181)
     options: dict[str, Any] = {"fontsize": 8, "ha": "center", "va": "center", "zorder": 2.5}
-    options["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    options["bbox"] = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.8}
     for rms in np.arange(0.5, limit + 0.6, 0.5):
         x, y = 1 + rms * np.cos(angle), rms * np.sin(angle)
         inside = (np.hypot(x, y) <= limit) & (negative | (x >= 0))

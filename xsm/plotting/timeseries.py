@@ -23,8 +23,8 @@ from xsm.plotting.selection import (
 )
 from xsm.plotting.style import (
     COLOURS,
-    DARK,
     axes_for,
+    ink,
     plain_text,
     set_title,
     style_axes,
@@ -84,8 +84,8 @@ def series(
     if (interval := interval_of(pairs)) is not None:
         ax.fill_between(days, *interval, color=BAND, alpha=0.6, lw=0, label="95 % interval")
     many = days.size > MAX_MARKED_DAYS
-    ax.plot(days, pairs["reference"], color=DARK, lw=0.8 if many else 1.1, label=reference)
-    for role, colour in (("reference", DARK), ("estimate", COLOURS[0])):
+    ax.plot(days, pairs["reference"], color=ink(ax), lw=0.8 if many else 1.1, label=reference)
+    for role, colour in (("reference", ink(ax)), ("estimate", COLOURS[0])):
         alone = is_alone(pairs[role].values)  # no line reaches them
         ax.plot(days[alone], pairs[role].values[alone], ".", color=colour, ms=3)
     style: dict[str, Any] = {"lw": 0.7} if many else {"marker": "o", "ms": 3, "lw": 0.9}
