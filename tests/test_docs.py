@@ -116,6 +116,15 @@ def test_names_of_the_kernels_are_in_their_table():
     assert set(xsm_kernels.__all__) - types <= set(re.findall(r"`(\w+)", text))
 
 
+def test_the_example_of_hidden_errors_has_the_methods_of_a_call():
+    ds = xsm.tutorial.open_dataset("amsr2-iberia", days=40, resolution=1.0, covariates=False)
+    shown = xsm.gapfill(ds)["soil_moisture"].attrs["gapfill_hidden_rmse"]
+    page = (ROOT / "docs/how-to/gapfill.md").read_text()
+    (example,) = re.findall(r"^    (network .*)$", page, re.M)
+    method = r"([\w-]+) \d\.\d{4}"
+    assert re.findall(method, example) == re.findall(method, shown)
+
+
 def test_layers_are_those_that_are_checked():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     layers = next(c["layers"] for c in contracts["contracts"] if c["type"] == "layers")

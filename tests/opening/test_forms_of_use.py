@@ -412,8 +412,23 @@ def test_products_are_not_mixed(tmp_path):
 def test_editions_are_not_mixed(tmp_path):
     made_files.cci(tmp_path)
     made_files.cci(tmp_path, "ESACCI-SOILMOISTURE-L3S-SSMV-PASSIVE-{}000000-fv08.1.nc")
-    with pytest.raises(InputError, match="several records.*COMBINED.*PASSIVE"):
+    with pytest.raises(InputError, match="several records.*COMBINED.*PASSIVE") as error:
         xsm.open_record(tmp_path)
+    assert "such as '*COMBINED*'" in str(error.value) and "product=" not in str(error.value)
+
+
+def test_a_degree_of_saturation_among_other_files_is_named_with_them(tmp_path):
+    made_files.cci(tmp_path)
+    active = made_files.cci(tmp_path, "ESACCI-SOILMOISTURE-L3S-SSMS-ACTIVE-{}000000-fv08.1.nc")
+    for path in active.paths:
+        with xr.open_dataset(path, decode_cf=False) as ds:
+            ds = ds.load()
+        ds["sm"].attrs["units"] = "percent"
+        ds.to_netcdf(path)
+    with pytest.raises(InputError, match="several records.*ACTIVE.*COMBINED"):
+        xsm.open_record(tmp_path)
+    with pytest.raises(UnitError, match="degree of saturation"):
+        xsm.open_record(active.paths)
 
 
 def test_points_off_every_grid_are_refused():

@@ -128,6 +128,7 @@ def _opened(
     pieces: dict[str, list[Piece]] = {}
     forms: dict[tuple[str, str, str], tuple[FileForm, str]] = {}
     without: VariableNotFoundError | None = None
+    refused: UnitError | None = None
     for source in sources:
         contents = read_contents(source)
         form = recognise(contents, product)
@@ -138,26 +139,43 @@ def _opened(
             without = error
             continue
         for retrieval in _of_overpass(listed, overpass):
-            ds, name, own = read_retrieval(contents, form, retrieval, options)
+            try:
+                ds, name, own = read_retrieval(contents, form, retrieval, options)
+            except UnitError as error:  # files of another kind are named first
+                refused = refused or error
+                kind = form.product, edition(contents, form), retrieval.variable
+                forms[kind] = form, source.name
+                continue
             pieces.setdefault(retrieval.overpass, []).append(Piece(ds, source.name))
             forms[own.product, edition(contents, own), name] = own, source.name
     if without is not None and all(form is GENERIC for form, _ in forms.values()):
         raise without  # beside files of a product, a mask or a static field is left out
     if len(forms) > 1:
-        listing = ", ".join(
-            f"{name!r} of {' '.join(filter(None, (form.title, kind)))} in {file}"
-            for (_, kind, name), (form, file) in forms.items()
-        )
-        raise InputError(
-            f"paths holds several records: {listing}. Open those of one product and variable at a "
-            "time, or choose with product= and var=."
-        )
+        raise InputError(_several_records(forms))
+    if refused is not None:
+        raise refused
     if not forms:
         raise InputError(
             f"overpass={overpass!r}: the files hold no such overpass. Leave it out, or give 'both'."
         )
     (_, _, name), (form, _) = next(iter(forms.items()))
     return pieces, form, name
+
+
+def _several_records(forms: dict[tuple[str, str, str], tuple[FileForm, str]]) -> str:
+    """The records that files hold, and how one of them is opened."""
+    listing = ", ".join(
+        f"{name!r} of {' '.join(filter(None, (form.title, kind)))} in {file}"
+        for (_, kind, name), (form, file) in forms.items()
+    )
+    arguments = {"product": {key[0] for key in forms}, "var": {key[2] for key in forms}}
+    choices = [f"{name}=" for name, values in arguments.items() if len(values) > 1]
+    advice = f"choose with {' and '.join(choices)}" if choices else ""
+    if not choices:  # only the name tells them apart
+        kind, file = next((key[1], file) for key, (_, file) in forms.items() if key[1])
+        pattern = f"*{kind}*" if kind in file else file
+        advice = f"give a pattern of their names, such as {pattern!r}"
+    return f"paths holds several records: {listing}. Open one at a time: {advice}."
 
 
 def _of_overpass(listed: list[Retrieval], overpass: str | None) -> list[Retrieval]:
