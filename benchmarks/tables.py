@@ -237,7 +237,7 @@ _CPU = {name: ("speed_cpu", "-m benchmarks.speed", _from(_SPEED, name)) for name
     "targets", "layers", "rates", "operations", "occupancy", "drawings", "network",
 )}  # fmt: skip
 _GPU = {name: ("speed_gpu", "-m benchmarks.speed --device cuda", _from(_SPEED, name)) for name in (
-    "targets", "layers", "network", "switches", "drawings",
+    "targets", "layers", "layer_speed_ups", "network", "switches", "drawings",
 )}  # fmt: skip
 
 
@@ -295,7 +295,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     "consistency": ("consistency", "-m benchmarks.skill.consistency", consistency),
     "throughput": ("throughput_amsr2", "-m benchmarks.skill.throughput", throughput),
     **{f"speed-{name}": row for name, row in _CPU.items()},
-    **{f"speed-gpu-{name}": row for name, row in _GPU.items()},
+    **{f"speed-gpu-{name.replace('_', '-')}": row for name, row in _GPU.items()},
     "speed-memory": ("speed_memory", "-m benchmarks.speed.peak_memory", _from(_SPEED, "memory")),
     "validation-speed": (
         "validation_speed",
@@ -333,6 +333,11 @@ TABLES: dict[str, tuple[str, str, Callable[[Result], str]]] = {
     ),
     "recurrent": ("recurrent_cpu", "-m benchmarks.speed.recurrent", _RECURRENT),
     "recurrent-gpu": ("recurrent_gpu", "-m benchmarks.speed.recurrent --device cuda", _RECURRENT),
+    "recurrent-gpu-speed-ups": (
+        "recurrent_gpu",
+        "-m benchmarks.speed.recurrent --device cuda",
+        _from("benchmarks.speed.recurrent", "speed_ups"),
+    ),
     "import-time": ("import_time", "-m benchmarks.speed.import_time", import_time),
     "scale-graphs": ("scale", "-m benchmarks.scale", _from(_SCALE, "graphs")),
     "scale-runs": ("scale", "-m benchmarks.scale", _from(_SCALE, "runs")),

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.provenance import RESULTS, ROOT, write_result
 from benchmarks.speed import THREAD_VARIABLES
+from benchmarks.speed.speed_tables import span
 from benchmarks.tables import markdown, number
 
 YEAR_PIXELS = 3600 * 7200 * 0.24  # land cells of 0.05 degrees
@@ -79,13 +80,7 @@ def measure(case: dict[str, Any], device: str, keep_going: bool, seconds: float)
 def table(result: Result) -> str:
     """Pixels per second by variant, and the speed-up over torch.nn.LSTM."""
     variants = list(dict.fromkeys(row["variant"] for row in result["rows"]))
-    keys = ("op", "hidden_size", "attention_window", "batch_size", "dtype")
-    rates_of: dict[tuple[Any, ...], dict[str, float]] = {}
-    for row in result["rows"]:
-        if "median_s" in row:
-            rates_of.setdefault(tuple(row[key] for key in keys), {})[row["variant"]] = row[
-                "pixels_per_second"
-            ]
+    rates_of = _rates(result)
     head = ["pixels per second", *variants, "ours / torch.nn.LSTM", "global year, s"]
     lines = []
     for (op, hidden, window, batch, dtype), rates in rates_of.items():
@@ -112,6 +107,41 @@ def table(result: Result) -> str:
         f"Measured {result['date']}.{small}"
     )
     return "\n\n".join([markdown(head, lines), " ".join([note, *sorted(notes)])])
+
+
+def _rates(result: Result) -> dict[tuple[Any, ...], dict[str, float]]:
+    """Network, hidden size, window, pixels at a time, dtype -> variant -> pixels per second."""
+    keys = ("op", "hidden_size", "attention_window", "batch_size", "dtype")
+    rates: dict[tuple[Any, ...], dict[str, float]] = {}
+    for row in result["rows"]:
+        if "median_s" in row:
+            case = tuple(row[key] for key in keys)
+            rates.setdefault(case, {})[row["variant"]] = row["pixels_per_second"]
+    return rates
+
+
+def speed_ups(result: Result) -> str:
+    """What the table says, in words: ranges over its rows, for each dtype."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for (op, _, _, _, dtype), rates in _rates(result).items():
+        ours = max((rate for name, rate in rates.items() if name in XSM_VARIANTS), default=None)
+        bases = {
+            "the same network of PyTorch layers" if op != "lstm" else "cuDNN": max(
+                (rate for name, rate in rates.items() if name.startswith("torch.nn.LSTM")),
+                default=None,
+            ),
+            "FlashRNN": max(
+                (rate for name, rate in rates.items() if name.startswith("flashrnn")), default=None
+            ),
+        }
+        network = "A bidirectional LSTM" if op == "lstm" else "An AtLSTM"
+        for base, rate in bases.items():
+            if ours and rate:
+                found.setdefault((f"{network} in {dtype}", base, dtype), []).append(ours / rate)
+    sentences: dict[str, list[str]] = {}
+    for (network, base, _), ratios in found.items():
+        sentences.setdefault(network, []).append(f"{span(ratios)} times as fast as {base}")
+    return " ".join(f"{name} is {' and '.join(what)}." for name, what in sentences.items())
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -93,6 +93,41 @@ def layers(result: Result) -> str:
     return markdown(head, table) + f"\n\nInput: {shapes}. " + note(result)
 
 
+def layer_speed_ups(result: Result) -> str:
+    """What the table of layers says, in words: ranges over its rows."""
+    ratios: dict[str, list[float]] = {}
+    cases = [c for c in _cases(result, "case", "channels", "dtype", op="masked_conv3d")]
+    for case, channels, dtype in cases:
+        rows = _timed(result, op="masked_conv3d", case=case, channels=channels, dtype=dtype)
+        best = _fastest(_kernel_rows(rows))
+        if case not in CASES or best is None:
+            continue
+        for name, row in rows.items():
+            ratios.setdefault(name, []).append(row["median_s"] / best["median_s"])
+    spans = {name: span(values) for name, values in ratios.items()}
+    text = (
+        f"A layer is {spans['reference']} times as fast as the same operation in PyTorch, and "
+        f"{spans[UNMASKED]} times as fast as a plain `conv3d` without any mask."
+    )
+    listed, built = SPARSE[0], SPARSE[2]
+    if listed in spans and built in spans:
+        text += (
+            f" `{listed}` takes {spans[listed]} times as long as ours with a map of neighbours "
+            f"that is made beforehand, `{built}` {spans[built]} times as long."
+        )
+    return text
+
+
+def span(values: list[float]) -> str:
+    """Lowest and highest value, with two digits that count.
+
+    >>> span([10.48, 3.32, 11.23])
+    '3.3 to 11'
+    """
+    low, high = (f"{value:.2g}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
 def rates(result: Result, dtype: str = "float32") -> str:
     """One layer of 32 channels: GFLOP/s by the cells counted, and peak memory."""
     head = ["GFLOP/s, 32 channels", "dense-equivalent", "active cells", "8 x 8 tiles", "peak MB"]
