@@ -16,6 +16,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from xsm import plotting
+
 FIGURES = Path(__file__).resolve().parent / "figures"
 AMSR2 = Path("amsr2_lprm") / "lprm_amsr2_x_descending_201504_partial.nc"
 DAY = "2015-04-16"
@@ -28,29 +30,22 @@ def overview() -> Figure:
     ds = xr.open_dataset(path)
     (name,) = ds.data_vars
     filled = ds.sm.gapfill(progress=False).sel(time=DAY)
-    lat, lon = filled[name].dims
-    panels = {
-        "Observed by AMSR2 on one day": (ds[name].sel(time=DAY), "YlGnBu", (0, 0.6)),
-        "Filled by xsm": (filled[name], "YlGnBu", (0, 0.6)),
-        "Uncertainty of the filled values": (filled[f"{name}_uncertainty"], "magma_r", (0, 0.2)),
+    fields = {
+        "Observed by AMSR2 on one day": (ds[name].sel(time=DAY), "soil moisture", 0.6),
+        "Filled by xsm": (filled[name], "soil moisture", 0.6),
+        "Uncertainty of the filled values": (
+            filled[f"{name}_uncertainty"],
+            "standard deviation",
+            0.2,
+        ),
     }
-    land = np.isin(filled[f"{name}_flag"].transpose(lat, lon), (4,), invert=True)
-    figure = Figure(figsize=(12, 2.9), layout="constrained", dpi=110)
-    for ax, (title, (field, colours, limits)) in zip(
-        figure.subplots(1, 3), panels.items(), strict=True
-    ):
-        field = field.transpose(lat, lon)
-        style = {"cmap": colours, "vmin": limits[0], "vmax": limits[1]}
-        ax.pcolormesh(
-            ds[lon], ds[lat], np.where(land, 0.0, np.nan), cmap="Greys", vmin=-0.15, vmax=1
-        )
-        mesh = ax.pcolormesh(ds[lon], ds[lat], field / 100, rasterized=True, **style)
-        ax.set(xlim=(-180, 180), ylim=(-57, 80), xticks=[], yticks=[], aspect="equal")
-        ax.set_title(title, fontsize=10)
-        ax.spines[:].set_visible(False)
-        bar = figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.6, extend="max")
-        bar.set_label("m³ m⁻³", fontsize=8)
-        bar.ax.tick_params(labelsize=8)
+    figure = Figure(figsize=(12, 3.0), layout="constrained", dpi=160)
+    axes = figure.subplots(1, 3)
+    for ax, (title, (percent, label, highest)) in zip(axes, fields.items(), strict=True):
+        field = (percent / 100).rename(percent.name)
+        field.attrs = percent.attrs | {"long_name": label, "units": "m3 m-3"}
+        plotting.map(field.sel(lat=slice(80, -57)), ax=ax, title=title, vmin=0, vmax=highest)
+        ax.set(xticks=[], yticks=[])
     return figure
 
 
