@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import re
 import tomllib
 from pathlib import Path
 
@@ -178,3 +179,12 @@ def test_progress_bar_is_shown_when_asked_for(record, network, capsys):
     record.sm.gapfill(progress=False)
     record.sm.gapfill()  # no terminal here
     assert capsys.readouterr().err == ""
+
+
+def test_repr_of_scores_says_what_was_compared(record):
+    scores = record.sm.validate(record["soil_moisture"].rename("other"))
+    rows = repr(scores.sm).splitlines()[1:]
+    lines = dict(re.split(r"  +", row.strip(), maxsplit=1) for row in rows)
+    assert lines["scores"] == "product"
+    assert lines["compared"] == "soil_moisture against other"
+    assert "pearson_r" in lines["variables"] and "plot.map" in lines["drawn by"]

@@ -175,3 +175,24 @@ def test_a_missing_latitude_or_longitude_is_named(dim):
     da = da.assign_coords({dim: da[dim].where(da[dim] != 2.0)})
     with pytest.raises(GridError, match=rf"{dim} has 1 missing values \(position [12]\).*notnull"):
         layout_of(da)
+
+
+def test_a_row_of_a_grid_is_not_called_points():
+    da = xr.DataArray(
+        np.zeros((2, 3, 4)), dims=("time", "lat", "lon"), name="sm",
+        coords={"lat": [3.0, 2.0, 1.0], "lon": np.arange(4.0)},
+    )  # fmt: skip
+    with pytest.raises(GridError, match=r"lat is a single value.*ds\.isel\(lat=\[0\]\)"):
+        layout_of(da.isel(lat=1).assign_coords(time=np.array([1, 2], "datetime64[D]")))
+
+
+def test_stacked_cells_are_unstacked():
+    da = xr.DataArray(
+        np.zeros((2, 3, 4)), dims=("time", "lat", "lon"), name="sm",
+        coords={
+            "time": np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]"),
+            "lat": [3.0, 2.0, 1.0], "lon": np.arange(4.0),
+        },
+    )  # fmt: skip
+    with pytest.raises(GridError, match=r'; ds\.unstack\("cell"\)'):
+        layout_of(da.stack(cell=("lat", "lon")))

@@ -206,6 +206,12 @@ def test_other_kinds_of_numbers_are_refused(dtype):
         read_variable(variable(np.zeros((2, 2, 2)).astype(dtype), units="1"))
 
 
+def test_numbers_in_objects_are_told_how_to_become_numbers():
+    da = variable(np.full((2, 2, 2), 0.2, object), units="1")
+    with pytest.raises(InputError, match=r"ds\['.+'\]\.astype\('float32'\)"):
+        read_variable(da)
+
+
 @pytest.mark.parametrize("key", ["_FillValue", "missing_value", "scale_factor"])
 def test_undecoded_variable_is_refused(key):
     with pytest.raises(InputError, match=f"not decoded: {key}.*mask_and_scale"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xsm.conventions.time_axis import is_date
@@ -49,6 +50,9 @@ X_NAMES = (
     "x0",
     "i",
 )
+
+
+PLACE_NAMES = (*Y_NAMES, *X_NAMES)
 
 
 class Layout(NamedTuple):
@@ -189,14 +193,22 @@ def no_grid_message(
             "lon) beside time. A network fills from the neighbours of a cell; a single series has "
             "none. Lists keep the dimensions of a selection, such as ds.isel(lat=[0], lon=[0])."
         )
+    single = [str(n) for n, c in da.coords.items() if c.ndim == 0 and str(n).lower() in PLACE_NAMES]
+    if single and lat is None and lon is None:
+        return (
+            f"{da.name} has the dimensions {da.dims}, and {' and '.join(single)} is a single "
+            "value: expected rows and columns (such as lat and lon) beside time. A list keeps the "
+            f"dimension of a selection, such as ds.isel({single[0]}=[0])."
+        )
     dim = along[0]
+    is_stacked = isinstance(da.indexes.get(dim), pd.MultiIndex)
     names = [str(c.name) for c in (lat, lon) if c is not None] or ["lat", "lon"]
     return (
         f"{da.name} lies on points (a list of places, or a swath): {' and '.join(names)} both run "
         f"along {dim!r} ({da.sizes[dim]} points). Expected a grid with rows and columns. "
         "xsm.open_record(files) puts points on the grid of their product where they lie on it; "
-        f'ds.set_index({dim}={names}).unstack("{dim}") does for those of any regular grid; a swath '
-        "is resampled first, such as with pyresample."
+        f'{"ds" if is_stacked else f"ds.set_index({dim}={names})"}.unstack("{dim}") does for those '
+        "of any regular grid; a swath is resampled first, such as with pyresample."
     )
 
 

@@ -27,6 +27,7 @@ from xsm.conventions.valid_values import DeclaredValues, declared_range
 from xsm.conventions.variables import (
     check_decoded,
     check_references,
+    numbers_message,
     units_of,
     without_pint,
 )
@@ -291,7 +292,7 @@ def _checked(da: xr.DataArray) -> xr.DataArray:
     check_decoded(da)
     check_references(da, "obj")
     if da.dtype.kind not in "biuf":
-        raise InputError(f"{da.name} has dtype {da.dtype}: expected real numbers.")
+        raise InputError(numbers_message(da, str(da.name)))
     return without_pint(da)[0]
 
 

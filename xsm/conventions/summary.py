@@ -67,6 +67,16 @@ def _one_line(ds: xr.Dataset) -> str:
 
 
 def _without_soil_moisture(obj: Any, error: XsmError) -> Rows:
+    if (kind := obj.attrs.get("xsm_scores")) is not None:
+        names = "estimate_name", "reference_name"
+        compared = " against ".join(str(obj.attrs[name]) for name in names if name in obj.attrs)
+        variables = list(obj.data_vars) if isinstance(obj, xr.Dataset) else [obj.name]
+        return [
+            ("scores", str(kind).replace("_", " ")),
+            ("compared", compared or "unknown"),
+            ("variables", ", ".join(map(str, variables))),
+            ("drawn by", "plot, such as .sm.plot.map() or .sm.plot.box()"),
+        ]
     predictors = available_predictors(obj, {}) if isinstance(obj, xr.Dataset) else []
     if predictors:
         return [("soil moisture", "none"), ("predictors", ", ".join(predictors))]

@@ -192,7 +192,7 @@ def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistur
     name = str(da.name or UNNAMED)
     plain, quantity = without_pint(da)
     if plain.dtype.kind not in "fiu":
-        raise InputError(f"{name} has dtype {plain.dtype}: expected real numbers.")
+        raise InputError(numbers_message(plain, name))
     check_decoded(da)
     product = product_of(name)
     of_mass = product if product is not None and product.quantity == "mass per area" else None
@@ -286,6 +286,14 @@ def without_pint(da: xr.DataArray) -> tuple[xr.DataArray, Any]:
     if not (hasattr(data, "magnitude") and hasattr(data, "units")):
         return da, None
     return da.copy(data=data.magnitude).assign_attrs(units=str(data.units)), data
+
+
+def numbers_message(da: xr.DataArray, name: str) -> str:
+    """Why values that are no real numbers are refused, and how they become ones."""
+    text = f"{name} has dtype {da.dtype}: expected real numbers."
+    if da.dtype.kind in "OSUT":
+        text += f" If they are numbers, convert them: ds[{name!r}].astype('float32')."
+    return text
 
 
 def check_decoded(da: xr.DataArray) -> None:

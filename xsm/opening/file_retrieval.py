@@ -13,7 +13,7 @@ import xarray as xr
 from xsm.conventions.cf import STANDARD_NAME
 from xsm.conventions.grid import TIME_NAMES, X_NAMES, Y_NAMES
 from xsm.conventions.products import RECORD_OF, product_of, product_row
-from xsm.conventions.variables import find_variable
+from xsm.conventions.variables import find_variable, numbers_message
 from xsm.errors import InputError, UnitError, VariableNotFoundError
 from xsm.opening.file_contents import FileContents, VariableHeader
 from xsm.opening.file_forms import (
@@ -300,7 +300,7 @@ def _one_layer(ds: xr.Dataset, name: str, form: FileForm, layer: int) -> xr.Data
 def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
     """`ds` without fill values and values out of range, in soil moisture and its uncertainty."""
     if ds[name].dtype.kind not in "fiu":
-        raise InputError(f"{name} has dtype {ds[name].dtype}: expected real numbers.")
+        raise InputError(numbers_message(ds[name], name))
     every = {n for row in (form, *FILE_FORMS) if row.product == form.product for n in row.variables}
     masked = {}
     for variable in map(str, ds.data_vars):

@@ -202,7 +202,9 @@ def _as_list(reference: Any) -> list[Any]:
         if not isinstance(item, xr.Dataset | xr.DataArray):
             raise InputError(
                 f"reference is or holds a {type(item).__name__}: expected None, a Dataset of "
-                "stations or a list of them, a gridded Dataset or DataArray, or two of these."
+                "stations or a list of them, a gridded Dataset or DataArray, or two of these. "
+                "Open files first: xsm.open_stations(table) a table, path or DataFrame of "
+                "stations, xsm.open_ismn(path) an archive, xsm.open_record(path) a product."
             )
         if station_dim(item) is None and max((len(d) for d in _dims_of(item)), default=2) < 2:
             raise InputError(
