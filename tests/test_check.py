@@ -19,6 +19,14 @@ def test_a_record_in_order_has_no_finding(record):
     assert set(table["check"]) == {"variable", "unit", "values", "grid", "time"}
 
 
+def test_units_and_grid_are_told_as_they_are_read(record):
+    record["soil_moisture"] = (100 * record["soil_moisture"]).assign_attrs(units="percent")
+    finding = record.sm.check().set_index("check")["finding"]
+    assert finding["unit"] == "units 'percent': times 0.01 is m3 m-3"
+    sizes = record.sizes
+    assert finding["grid"].startswith(f"{sizes['lat']} x {sizes['lon']} cells: rows along lat")
+
+
 def test_several_faults_are_named_at_once(record):
     record["soil_moisture"].attrs["units"] = "K"
     twice = xr.concat([record, record], "time")

@@ -14,7 +14,7 @@ from xsm.conventions.products import recognise
 from xsm.conventions.screening import applicable_rules
 from xsm.conventions.time_axis import daily_axis
 from xsm.conventions.valid_values import declared_invalid
-from xsm.conventions.variables import choose, is_file_backed, read_variable
+from xsm.conventions.variables import choose, is_file_backed, read_variable, units_of
 from xsm.errors import XsmError
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _check_unit(da: xr.DataArray, ds: xr.Dataset | None, table: _Table) -> None:
         variable = read_variable(da, ds)
     except XsmError as error:
         return table.refuse("unit", error)
-    table.add("unit", OK, f"1 unit is {variable.to_m3m3_factor:g} m3 m-3")
+    units = f"units {text!r}" if (text := units_of(da)) else "no units, those of the product"
+    table.add("unit", OK, f"{units}: times {variable.to_m3m3_factor:g} is m3 m-3")
     if is_file_backed(da) or da.chunks is not None:
         return table.add("values", OK, "not looked at: they are not in memory")
     values = np.asarray(variable.plain.values)
@@ -129,7 +130,8 @@ def _check_grid(da: xr.DataArray, ds: xr.Dataset | None, table: _Table) -> None:
         layout = layout_of(da, ds)
     except XsmError as error:
         return table.refuse("grid", error)
-    table.add("grid", OK, f"time {layout.time}, rows {layout.y}, columns {layout.x}")
+    size = f"{da.sizes[layout.y]} x {da.sizes[layout.x]} cells"
+    table.add("grid", OK, f"{size}: rows along {layout.y}, columns along {layout.x}")
     if any(coordinate(da, ds, kind) is None for kind in ("latitude", "longitude")):
         table.add(
             "coordinates",

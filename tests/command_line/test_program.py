@@ -130,6 +130,18 @@ def test_validate_at_stations_prints_medians_and_writes_scores(folder, filled, c
         assert scores.sizes["station"] == 3 and np.isfinite(scores["rmsd"]).any()
 
 
+def test_positions_of_stations_in_another_table(folder, filled, capsys):
+    table = pd.read_csv(folder / "stations.csv")
+    names = next(name for name in table if "station" in name)
+    table[[names, "lat", "lon"]].drop_duplicates().to_csv(folder / "positions.csv", index=False)
+    table.drop(columns=["lat", "lon"]).to_csv(folder / "values.csv", index=False)
+    arguments = ["validate", str(filled), "--stations", str(folder / "values.csv")]
+    assert main(arguments) == 1
+    assert "metadata" in capsys.readouterr().err
+    assert main([*arguments, "--metadata", str(folder / "positions.csv")]) == 0
+    assert "RMSD" in capsys.readouterr().out
+
+
 def test_validate_against_a_product_and_by_simulated_gaps(folder, filled, capsys):
     assert main(["validate", str(filled), "--reference", str(folder / "record.nc")]) == 0
     assert "RMSD" in capsys.readouterr().out
@@ -171,7 +183,10 @@ def test_every_scaling_is_an_argument():
 
 def test_two_references_make_a_triple(folder, filled):
     arguments = Namespace(
-        stations=[str(folder / "stations.csv")], ismn=None, reference=[[str(folder / "record.nc")]]
+        stations=[str(folder / "stations.csv")],
+        metadata=None,
+        ismn=None,
+        reference=[[str(folder / "record.nc")]],
     )
     product, stations = files.read_references(arguments)
     assert "station" in stations.dims and "lat" in product.dims

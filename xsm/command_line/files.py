@@ -111,7 +111,8 @@ def _in_chunks(ds: xr.Dataset, chunks: Mapping[Any, int]) -> xr.Dataset:
 
 def read_references(arguments: Any) -> Any:
     """What ``xsm validate`` compares with: None, stations, a product, or two of these."""
-    references = [open_stations(table) for table in arguments.stations or ()]
+    positions = arguments.metadata
+    references = [open_stations(table, metadata=positions) for table in arguments.stations or ()]
     references += [open_ismn(path) for path in arguments.ismn or ()]
     stations = [references] if len(references) > 1 else references
     products = [open_record(paths, chunks=None) for paths in arguments.reference or ()]

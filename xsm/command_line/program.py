@@ -114,6 +114,9 @@ def _validate(commands) -> None:
     )
     _record(one)
     one.add_argument("--stations", nargs="+", metavar="TABLE", help="tables of stations (CSV)")
+    one.add_argument(
+        "--metadata", metavar="TABLE", help="positions and depths of stations, where TABLE has none"
+    )
     one.add_argument("--ismn", nargs="+", metavar="PATH", help="archives or folders of the ISMN")
     one.add_argument(
         "--reference",
