@@ -122,7 +122,7 @@ def _rates(result: Result) -> dict[tuple[Any, ...], dict[str, float]]:
 
 def speed_ups(result: Result) -> str:
     """What the table says, in words: ranges over its rows, for each dtype."""
-    found: dict[tuple[str, str, str], list[float]] = {}
+    ratios_of: dict[tuple[str, str, str], list[float]] = {}
     for (op, _, _, _, dtype), rates in _rates(result).items():
         ours = max((rate for name, rate in rates.items() if name in XSM_VARIANTS), default=None)
         bases = {
@@ -137,9 +137,9 @@ def speed_ups(result: Result) -> str:
         network = "A bidirectional LSTM" if op == "lstm" else "An AtLSTM"
         for base, rate in bases.items():
             if ours and rate:
-                found.setdefault((f"{network} in {dtype}", base, dtype), []).append(ours / rate)
+                ratios_of.setdefault((f"{network} in {dtype}", base, dtype), []).append(ours / rate)
     sentences: dict[str, list[str]] = {}
-    for (network, base, _), ratios in found.items():
+    for (network, base, _), ratios in ratios_of.items():
         sentences.setdefault(network, []).append(f"{span(ratios)} times as fast as {base}")
     return " ".join(f"{name} is {' and '.join(what)}." for name, what in sentences.items())
 
