@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.demo.text_tables import UNITS
 from xsm.plotting.geography import draw_field, draw_land, format_degree_axes, format_position
+from xsm.plotting.style import CMAP_ERROR, CMAP_MOISTURE
 from xsm.plotting.timeseries import format_dates
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-CMAP_MOISTURE, CMAP_UNCERTAINTY = "YlGnBu", "magma_r"
 TITLES = {
     "before": "Before: as retrieved",
     "after": "After: gap-filled",
@@ -80,7 +80,7 @@ def draw(data: xr.Dataset, day: int, cell: tuple[int, int]) -> Figure:
         "Uncertainty of the estimate": maps["estimated_std"],
     }
     low, high = np.nanpercentile(np.stack(list(uncertainty.values())), [1, 99])
-    style = {"cmap": CMAP_UNCERTAINTY, "vmin": low, "vmax": high}
+    style = {"cmap": CMAP_ERROR, "vmin": low, "vmax": high}
     mesh = _draw_maps(axes[4:], uncertainty, maps["land"], style)
     label = f"standard deviation ({UNITS})"
     figure.colorbar(mesh, ax=axes[4:], label=label, extend="both", shrink=0.85, pad=0.02)
