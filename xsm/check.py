@@ -96,6 +96,13 @@ def _check_unit(da: xr.DataArray, ds: xr.Dataset | None, table: _Table) -> None:
         return table.refuse("unit", error)
     units = f"units {text!r}" if (text := units_of(da)) else "no units, those of the product"
     table.add("unit", OK, f"{units}: times {variable.to_m3m3_factor:g} is m3 m-3")
+    if not variable.range_is_used:
+        table.add(
+            "values",
+            DOUBTFUL,
+            "the declared valid range is in another unit than the values: it is not used",
+            f'Delete the attribute: del ds["{da.name}"].attrs["valid_range"].',
+        )
     if is_file_backed(da) or da.chunks is not None:
         return table.add("values", OK, "not looked at: they are not in memory")
     values = np.asarray(variable.plain.values)

@@ -6,9 +6,12 @@ import pytest
 import xarray as xr
 
 import xsm
+from tests.estimation.worlds import world
+from xsm.conventions import valid_values as valid_values_module
 from xsm.conventions.valid_values import declared_values, valid_values
 from xsm.conventions.variables import read_variable, to_m3m3
-from xsm.errors import UnitError
+from xsm.errors import InputError, UnitError
+from xsm.estimation.samples import read_samples
 
 T = 30
 
@@ -117,3 +120,124 @@ def test_infinite_values_do_not_hide_a_sentinel():
         valid_values(values, declared_values(record()), 1.0, "sm")
     finite = np.array([0.1, np.inf, np.nan])
     assert valid_values(finite, declared_values(record()), 1.0, "sm") is finite
+
+
+def percent(low=2.0, high=60.0, **attrs) -> xr.DataArray:
+    values = np.random.default_rng(4).uniform(low, high, (T, 4, 4))
+    values[::7] = np.nan
+    return variable(values, **{"units": "percent"} | attrs)
+
+
+OTHER_UNITS = {
+    "fractions left on percent": {"valid_range": [0.0, 1.0]},
+    "a maximum that leaves out most": {"valid_range": [0, 11]},
+    "a minimum beyond": {"valid_min": 100.0},
+    "packed, decoded elsewhere": {"valid_range": np.int16([2000, 6000])},
+}
+
+
+@pytest.mark.parametrize("case", OTHER_UNITS)
+def test_a_range_in_another_unit_is_not_used(case, caplog, monkeypatch):
+    monkeypatch.setattr(valid_values_module, "_reported", set())
+    da, plain = percent(**OTHER_UNITS[case]), percent()
+    filled = da.sm.gapfill()
+    texts = [r.getMessage() for r in caplog.records if "valid range" in r.getMessage()]
+    assert len(texts) == 1 and "the range is not used" in texts[0]
+    assert 'del ds["sm"].attrs["valid_range"]' in texts[0]
+    xr.testing.assert_identical(filled.drop_attrs(), plain.sm.gapfill().drop_attrs())
+    assert not {"valid_range", "valid_min"} & set(filled["sm"].attrs)  # it would mask the output
+    for reference in (stations(), record(1)):
+        xr.testing.assert_allclose(da.sm.validate(reference), plain.sm.validate(reference))
+    xr.testing.assert_allclose(record(1).sm.validate(da), record(1).sm.validate(plain))
+    found = da.sm.check()
+    assert found["finding"].str.contains("valid range is in another unit").sum() == 1
+    assert set(OTHER_UNITS[case]) <= set(da.attrs)
+
+
+def test_a_narrow_range_that_is_right_counts(caplog, monkeypatch):
+    monkeypatch.setattr(valid_values_module, "_reported", set())
+    da = percent(2.0, 30.0, valid_range=[0.0, 27.0])
+    clean = da.where(da <= 27.0)
+    xr.testing.assert_identical(da.sm.gapfill().drop_attrs(), clean.sm.gapfill().drop_attrs())
+    texts = [r.getMessage() for r in caplog.records if "valid range" in r.getMessage()]
+    assert len(texts) == 1 and "% of those read: they count as missing" in texts[0]
+    codes = percent(2.0, 26.0, valid_range=[0.0, 27.0])
+    codes[:, :, 1:] = 30.0  # three quarters of the values: a code, no measurement
+    assert np.isnan(to_m3m3(codes)[:, :, 1:]).all()
+    assert np.isfinite(to_m3m3(codes)[1:5, :, 0]).all()
+
+
+def test_a_narrow_range_on_dask_is_refused():
+    da = percent(valid_range=[0, 11]).chunk(time=10)
+    message = r"0 to 0.11 m3 m-3 .*maximum 11.*Dask.*del ds\[.*where"
+    for call in (da.sm.gapfill, da.sm.validate, lambda: da.sm.validate(record(1))):
+        with pytest.raises(UnitError, match=message):
+            call()
+    assert da.sm.check()["finding"].str.contains("valid range of 0 to 0.11").any()
+    wide = percent(valid_range=[0, 50])
+    xr.testing.assert_allclose(
+        wide.chunk(time=10).sm.gapfill().drop_attrs().compute(), wide.sm.gapfill().drop_attrs()
+    )
+    fractions = percent(valid_range=[0.0, 1.0]).chunk(time=10)  # no soil moisture fits
+    xr.testing.assert_allclose(
+        fractions.sm.gapfill().drop_attrs().compute(), percent().sm.gapfill().drop_attrs()
+    )
+
+
+def test_a_target_of_several_times_a_day_with_a_range_in_another_unit():
+    ds = world()
+    hours = ds["soil"].time.values[0] + np.arange(120) * np.timedelta64(12, "h")
+    soil = ds["soil"].isel(time=np.repeat(np.arange(60), 2)).assign_coords(time=hours)
+    soil = (100 * soil).assign_attrs(units="percent", valid_max=11.0)
+    names = ["lst", "sand", "precipitation"]
+    found, expected = (
+        read_samples(ds.drop_vars("soil"), target, names).y
+        for target in (soil, ds["soil"].assign_attrs(units="m3 m-3"))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("i1", 0.5), ("i2", 0.002)])
+def test_limits_and_codes_of_unsigned_numbers_in_signed_bytes(dtype, scale, tmp_path):
+    """NUG: ``_Unsigned`` is for the attributes of the type of the data too."""
+    unsigned = np.dtype(dtype.replace("i", "u"))
+    raw = np.rint(np.random.default_rng(0).uniform(5, 95, (T, 4, 4)) / scale).astype(unsigned)
+    limit, code = int(98 / scale), int(96 / scale)
+    raw[:, 2, 2], raw[:, 1, 2], raw[0] = limit + 1, code, np.iinfo(unsigned).max
+    packed = variable(
+        raw.view(dtype),
+        units="percent",
+        scale_factor=scale,
+        _FillValue=np.array(-1, dtype)[()],
+        _Unsigned="true",
+        valid_range=np.array([0, limit], unsigned).view(dtype),
+        flag_values=np.array([code], unsigned).view(dtype),
+    )
+    da = xr.decode_cf(packed.to_dataset())["sm"]
+    declared = declared_values(da)
+    np.testing.assert_allclose(declared[:2], [0.0, limit * scale])
+    np.testing.assert_allclose(declared.codes, [code * scale])
+    values = to_m3m3(da)
+    assert np.isnan(values[:, 2, 2]).all() and np.isnan(values[:, 1, 2]).all()
+    assert np.isfinite(values[1:, 0]).all()
+    packed.to_dataset().to_netcdf(tmp_path / "sm.nc")
+    opened = xsm.open_record(tmp_path / "sm.nc")["sm"].compute()
+    np.testing.assert_allclose(opened, 100 * values, rtol=1e-5)
+    with pytest.raises(InputError, match="_Unsigned among its attributes"):
+        packed.drop_attrs().assign_attrs(units="percent", _Unsigned="true").sm.gapfill()
+
+
+def test_limits_of_signed_numbers_in_unsigned_bytes():
+    raw = np.arange(-20, 60, dtype=np.int8)
+    da = xr.DataArray(
+        raw.view("u1"),
+        dims="time",
+        name="sm",
+        attrs={
+            "scale_factor": 0.01,
+            "_Unsigned": "false",
+            "valid_range": np.array([-10, 50], "i1").view("u1"),
+        },
+    )
+    declared = declared_values(xr.decode_cf(da.to_dataset())["sm"])
+    np.testing.assert_allclose(declared[:2], [-0.1, 0.5])

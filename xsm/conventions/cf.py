@@ -12,7 +12,6 @@ import xarray as xr
 from xsm._version import __version__
 from xsm.conventions.products import product_of
 from xsm.conventions.units import to_m3m3_factor
-from xsm.conventions.valid_values import declared_values
 from xsm.conventions.variables import UNITS, UNNAMED, SoilMoistureVariable, units_of
 from xsm.errors import InputError
 
@@ -91,7 +90,7 @@ def filled_dataset(
     samples : (array, attributes), optional
         Samples of the filled variable, with the dimension ``sample`` before those of the variable.
     """
-    from xsm.conventions.encoding import LIMITS, storage_of
+    from xsm.conventions.encoding import storage_of
 
     da = variable.da
     name = str(da.name or UNNAMED)
@@ -99,10 +98,9 @@ def filled_dataset(
     companions = _companions(name, uncertainty is not None)
     check_unfilled(obj, name)
     ds = obj.copy(deep=False) if isinstance(obj, xr.Dataset) else da.coords.to_dataset()
-    unused_range = declared_values(da)[:2] != variable.declared[:2]  # of another unit
     stored = storage_of(
         name,
-        {k: v for k, v in da.attrs.items() if not (unused_range and k in LIMITS)},
+        variable.usable_attrs,
         da.encoding,
         dtype=filled.dtype,
         value_range=variable.valid_range,

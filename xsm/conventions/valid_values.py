@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +15,16 @@ from xsm.errors import UnitError
 PLAUSIBLE = (-0.5, 1.5)  # m3 m-3; beyond, the unit is wrong or a fill value was not decoded
 
 LEAST_MAXIMUM = 0.1  # m3 m-3, of a range declared as valid
+USUAL = (0.1, 0.4)  # m3 m-3; a range that leaves out one of these may be in another unit
+MOST = 0.5  # of the measurements are outside a range of soil moisture that is in another unit
+SAMPLED_VALUES = 2**24  # that tell whether it is
 LIMITS = ("valid_range", "valid_min", "valid_max")  # attributes
 DECLARED = (*LIMITS, "flag_values", "flag_meanings")
 
 FILL_CODES = 16  # different values outside a range that may be codes of missing values
 OTHER_UNIT = 0.9  # of the different values are outside a range that is in another unit
 MIN_REPORTED = 0.01  # of the values, if those outside vary as measurements do
+NOT_USED, AS_MISSING = "the range is not used", "they count as missing"
 
 logger = logging.getLogger(__name__)
 _reported: set[tuple[str, DeclaredValues, str]] = set()  # one warning each
@@ -70,19 +75,106 @@ def _numbers(da: xr.DataArray, key: str) -> list[Any]:
     if not np.isfinite(values).all():
         return []
     if numbers.dtype.kind in "iu":
+        values = _as_stored(values, da.encoding)
         scale, offset = da.encoding.get("scale_factor", 1), da.encoding.get("add_offset", 0)
         values = values * float(scale) + float(offset)
     return [float(v) for v in values]
 
 
-def usable_range(declared: DeclaredValues, factor: float) -> DeclaredValues:
+def _as_stored(numbers: NDArray[np.float64], encoding: Mapping[Any, Any]) -> NDArray[np.float64]:
+    """Packed numbers in the sign of the stored type: attributes are in that of its bytes.
+
+    ``_Unsigned`` has the bytes of a type read as the type of the other sign, NUG appendix A.
+    """
+    dtype, unsigned = encoding.get("dtype"), str(encoding.get("_Unsigned", "")).lower()
+    if dtype is None or np.dtype(dtype).kind not in "iu" or unsigned not in ("true", "false"):
+        return numbers
+    bits = 8 * np.dtype(dtype).itemsize
+    if unsigned == "true":
+        return np.where(numbers < 0, numbers + 2.0**bits, numbers)
+    return np.where(numbers >= 2.0 ** (bits - 1), numbers - 2.0**bits, numbers)
+
+
+def usable_range(declared: DeclaredValues, factor: float, name: str) -> DeclaredValues:
     """`declared` without a range that no soil moisture fits: it is of another unit than the values.
+
+    `factor` is m3 m-3 per unit. Warns of a range that is not used.
+    """
+    low, high = _in_m3m3(declared, factor)
+    if high >= LEAST_MAXIMUM and low < 1.0:
+        return declared
+    _report("that no soil moisture fits", NOT_USED, declared, name)
+    return declared._replace(low=None, high=None)
+
+
+def is_usual_range(declared: DeclaredValues, factor: float) -> bool:
+    """Whether a range has dry and wet soils in it, as one in the unit of the values has.
 
     `factor` is m3 m-3 per unit.
     """
-    if declared.high is not None and declared.high * factor < LEAST_MAXIMUM:
-        return declared._replace(low=None, high=None)
-    return declared
+    low, high = _in_m3m3(declared, factor)
+    return low <= USUAL[0] and high >= USUAL[1]
+
+
+def _in_m3m3(declared: DeclaredValues, factor: float) -> tuple[float, float]:
+    low = -np.inf if declared.low is None else declared.low * factor
+    return low, np.inf if declared.high is None else declared.high * factor
+
+
+def soil_moisture_range(da: xr.DataArray, factor: float, name: str) -> DeclaredValues:
+    """What the attributes of soil moisture declare, without a range in another unit.
+
+    Values are looked at only if dry or wet soils are outside the range. It is not used, with a
+    warning, if most measurements are outside, as after a conversion that left the attribute.
+
+    Parameters
+    ----------
+    da : DataArray
+        Decoded soil moisture.
+    factor : float
+        m3 m-3 per unit.
+    name : str
+        Of the variable, for messages.
+
+    Raises
+    ------
+    UnitError
+        If values have to be looked at and are on Dask.
+    """
+    declared = usable_range(declared_values(da), factor, name)
+    if is_usual_range(declared, factor):
+        return declared
+    low, high = _in_m3m3(declared, factor)
+    if da.chunks is not None:
+        raise UnitError(
+            f"{name} declares a valid range of {low:.3g} to {high:.3g} m3 m-3 ({_limits(declared)} "
+            "in its own unit), which leaves out usual soil moisture, and on Dask its values cannot "
+            "be looked at. If the range is in another unit than the values, delete the attributes: "
+            f'del ds["{name}"].attrs["valid_range"] (or {", ".join(LIMITS[1:])}). If it is right, '
+            f'apply it before: ds["{name}"] = ds["{name}"].where((ds["{name}"] >= minimum) & '
+            f'(ds["{name}"] <= maximum)).'
+        )
+    steps = max(SAMPLED_VALUES * da.shape[0] // max(da.size, 1), 1) if da.ndim else 1
+    first = {} if not da.ndim else {da.dims[0]: slice(None, None, -(-da.shape[0] // steps))}
+    values = da.isel(first).to_numpy()
+    with np.errstate(invalid="ignore"):
+        plausible = (values >= 0) & (values * factor <= 1.0)  # others may be codes
+    values = values[plausible]
+    outside = declared_invalid(values, declared._replace(codes=()))
+    different = np.unique(values[outside])
+    if not _are_measurements(different, outside):
+        return declared
+    share = float(outside.mean())
+    of_other_unit = share > MOST
+    if of_other_unit or share > MIN_REPORTED:
+        what = NOT_USED if of_other_unit else AS_MISSING
+        _report(_left_out(different, share), what, declared, name)
+    return declared._replace(low=None, high=None) if of_other_unit else declared
+
+
+def _are_measurements(different: NDArray[Any], outside: NDArray[np.bool_]) -> bool:
+    """Whether the different values outside a range are more than the codes of missing values."""
+    return different.size > min(FILL_CODES, max(2, int(outside.sum()) // 2))
 
 
 def physical_range(declared: DeclaredValues, factor: float) -> tuple[float, float]:
@@ -211,34 +303,43 @@ def within_range(values: NDArray[Any], declared: DeclaredValues, name: str) -> N
     if not outside.any():
         return values
     different = np.unique(values[outside])
-    if different.size > min(FILL_CODES, max(2, int(outside.sum()) // 2)):
+    if _are_measurements(different, outside):
         number_valid = np.unique(values[np.isfinite(values) & ~outside]).size
         of_other_unit = different.size > OTHER_UNIT * (different.size + number_valid)
         share = float(outside.mean())
         if of_other_unit or share > MIN_REPORTED:
-            what = "the range is not used" if of_other_unit else "they count as missing"
-            _report(
-                f"{different[0]:g} to {different[-1]:g}, {100 * share:.3g} %", what, declared, name
-            )
+            what = NOT_USED if of_other_unit else AS_MISSING
+            _report(_left_out(different, share), what, declared, name)
         if of_other_unit:
             return values
     dtype = np.result_type(values.dtype, np.float32)
     return np.where(outside, dtype.type(np.nan), values.astype(dtype, copy=False))
 
 
-def _report(outside: str, what: str, declared: DeclaredValues, name: str) -> None:
-    """Warn once of measurements outside a range."""
-    if (name, declared, what) in _reported:
-        return
-    _reported.add((name, declared, what))
+def _left_out(different: NDArray[Any], share: float) -> str:
+    return (
+        f"that leaves out values from {different[0]:g} to {different[-1]:g}, "
+        f"{100 * share:.3g} % of those read"
+    )
+
+
+def _limits(declared: DeclaredValues) -> str:
     low, high = (
         "none" if limit is None else f"{limit:g}" for limit in (declared.low, declared.high)
     )
+    return f"minimum {low}, maximum {high}"
+
+
+def _report(why: str, what: str, declared: DeclaredValues, name: str) -> None:
+    """Warn once of a range that may be in another unit."""
+    if (name, declared, what) in _reported:
+        return
+    _reported.add((name, declared, what))
     logger.warning(
-        "%s declares a valid range (minimum %s, maximum %s) that leaves out values from %s of "
-        "those read: %s. If the range is in another unit than the values (a conversion, packed "
-        'numbers), delete the attributes %s, such as del ds["%s"].attrs["valid_range"].',
-        *(name, low, high, outside, what, ", ".join(LIMITS), name),
+        "%s declares a valid range (%s) %s: %s. If the range is in another unit than the values (a "
+        "conversion, packed numbers), delete the attributes %s, such as "
+        'del ds["%s"].attrs["valid_range"].',
+        *(name, _limits(declared), why, what, ", ".join(LIMITS), name),
     )
 
 

@@ -13,10 +13,11 @@ from xsm.conventions.grid import coordinate, no_grid_message
 from xsm.conventions.products import PRODUCTS, STANDARD_NAMES, Product, product_of
 from xsm.conventions.units import to_m3m3_factor
 from xsm.conventions.valid_values import (
+    LIMITS,
     DeclaredValues,
     declared_values,
     physical_range,
-    usable_range,
+    soil_moisture_range,
     valid_values,
 )
 from xsm.errors import GridError, InputError, VariableNotFoundError
@@ -40,6 +41,17 @@ class SoilMoistureVariable(NamedTuple):
     def valid_range(self) -> tuple[float, float]:
         """Range of filled values in its own unit."""
         return physical_range(self.declared, self.to_m3m3_factor)
+
+    @property
+    def range_is_used(self) -> bool:
+        """False where the attributes declare a valid range in another unit than the values."""
+        return declared_values(self.plain)[:2] == self.declared[:2]
+
+    @property
+    def usable_attrs(self) -> dict[Any, Any]:
+        """Its attributes, without a valid range that is not used."""
+        unused = () if self.range_is_used else LIMITS
+        return {key: value for key, value in self.da.attrs.items() if key not in unused}
 
     def valid(self, data: Any) -> Any:
         """Values of it, NumPy or Dask, checked and without those that its attributes exclude.
@@ -174,7 +186,9 @@ def _listed(names: Any) -> str:
 
 
 def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistureVariable:
-    """Check that `da` is volumetric soil moisture in decoded numbers; no values are read.
+    """Check that `da` is volumetric soil moisture in decoded numbers.
+
+    No values are read, but for a declared valid range that leaves out usual soil moisture.
 
     Parameters
     ----------
@@ -185,7 +199,8 @@ def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistur
     Raises
     ------
     UnitError
-        If the unit is missing and unknown, or is another quantity.
+        If the unit is missing and unknown, or is another quantity; if a declared valid range may be
+        in another unit and the values are on Dask.
     InputError
         If the numbers are no decoded real numbers.
     """
@@ -203,7 +218,7 @@ def read_variable(da: xr.DataArray, ds: xr.Dataset | None = None) -> SoilMoistur
         product=product,
         thickness=lambda: layer_thickness(da, ds) or product_thickness(of_mass),
     )
-    declared = usable_range(declared_values(da), factor)
+    declared = soil_moisture_range(plain, factor, name)
     return SoilMoistureVariable(da, plain, factor, quantity, declared)
 
 
@@ -298,7 +313,8 @@ def numbers_message(da: xr.DataArray, name: str) -> str:
 
 def check_decoded(da: xr.DataArray) -> None:
     """Raise an InputError if `da` holds the packed numbers of a file."""
-    packing = [k for k in ("_FillValue", "missing_value", "scale_factor") if k in da.attrs]
+    keys = ("_FillValue", "missing_value", "scale_factor", "_Unsigned")
+    packing = [k for k in keys if k in da.attrs]
     if packing:
         raise InputError(
             f"{da.name or UNNAMED} is not decoded: {', '.join(packing)} among its attributes. Open "

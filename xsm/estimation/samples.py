@@ -22,8 +22,8 @@ from xsm.conventions.filled import observed_values
 from xsm.conventions.grid import time_of
 from xsm.conventions.predictors import Predictors, find_predictors
 from xsm.conventions.products import POSITION, predictor_spec, repeat_cycle_of
-from xsm.conventions.valid_values import DeclaredValues, declared_invalid
-from xsm.conventions.variables import to_m3m3
+from xsm.conventions.valid_values import DeclaredValues, declared_invalid, declared_range
+from xsm.conventions.variables import read_variable, to_m3m3
 from xsm.errors import InputError
 from xsm.estimation.inputs import classes_of
 from xsm.estimation.pixels import (
@@ -260,14 +260,23 @@ def _find_target(ds: xr.Dataset, target: str | xr.DataArray) -> tuple[xr.DataArr
     if not isinstance(ds, xr.Dataset):
         raise InputError(f"the predictors are a {type(ds).__name__}: expected a Dataset.")
     if isinstance(target, xr.DataArray):
-        return observed_values(target.rename(target.name or "target"), None), ds
+        return _observed(target.rename(target.name or "target"), None), ds
     if not isinstance(target, str) or target not in ds.data_vars:
         shown = repr(target) if isinstance(target, str) else f"<{type(target).__name__}>"
         raise InputError(
             f"target={shown} is no variable of the predictors; expected one of "
             f"{[str(n) for n in ds.data_vars]}, or a DataArray."
         )
-    return observed_values(ds[target], ds), ds.drop_vars(target)
+    return _observed(ds[target], ds), ds.drop_vars(target)
+
+
+def _observed(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray:
+    """The observed values of a target, without a valid range in another unit."""
+    out = observed_values(da, ds)
+    if declared_range(out).any:
+        out = out.copy(deep=False)
+        out.attrs = read_variable(out, ds).usable_attrs
+    return out
 
 
 def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.daily import daily_values
 from xsm.conventions.time_axis import days_of, is_cftime
+from xsm.conventions.valid_values import LIMITS
 from xsm.errors import GridError, InputError, TimeAxisError
 from xsm.opening.axes import AXIS_TOLERANCE, assign_axes, axes_of_fields, merge_fields
 
@@ -331,6 +332,8 @@ def to_days(ds: xr.Dataset, name: str, *, model: bool = False) -> xr.Dataset:
     states = [n for n in moving if ds[n].dtype.kind == "f" and not _is_flag(ds[n])]
     attrs = {n: ds[n].attrs for n in ds.data_vars}
     exact = ds[states].astype(np.float64)
+    if name in exact:  # a range that was not applied to the files may be in another unit
+        exact[name].attrs = {k: v for k, v in attrs[name].items() if k not in LIMITS}
     if model:  # days with too few steps are missing
         out = xr.Dataset({n: daily_values(exact[n], "time") for n in states})
     else:

@@ -309,7 +309,7 @@ def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:
         if similar and da.dtype.kind in "fiu":
             percent = "%" in str(da.attrs.get("units")) or "percent" in str(da.attrs.get("units"))
             factor = 0.01 if percent or is_layer_mass(da) else 1.0
-            fitting = factor if not is_uncertainty(variable) else 1e9  # its range may be small
+            fitting = None if is_uncertainty(variable) else factor
             masked[variable] = mask_missing(da, form.fill_values, fitting).variable
     return ds.assign(masked)
 

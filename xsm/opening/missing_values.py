@@ -13,6 +13,7 @@ from xsm.conventions.valid_values import (
     DeclaredValues,
     declared_invalid,
     declared_values,
+    is_usual_range,
     usable_range,
 )
 
@@ -20,7 +21,7 @@ LARGEST = 1e19  # the default fill value of NetCDF is 9.97e36, that of CMIP 1e20
 
 
 def mask_missing(
-    da: xr.DataArray, fill_values: tuple[float, ...], factor: float = 1.0
+    da: xr.DataArray, fill_values: tuple[float, ...], factor: float | None = 1.0
 ) -> xr.DataArray:
     """`da` as a floating-point array without fill values and without values out of range.
 
@@ -32,8 +33,11 @@ def mask_missing(
         ``valid_max`` and codes in ``flag_values`` are applied and removed.
     fill_values : tuple of float
         That the product uses without an attribute.
-    factor : float
-        m3 m-3 per unit; a range that no soil moisture fits is not applied.
+    factor : float or None
+        m3 m-3 per unit; a range that no soil moisture fits is not applied. One that leaves out
+        usual soil moisture stays an attribute, in decoded numbers: a single file does not tell
+        whether it is in another unit. Only what is no soil moisture either is missing then. None
+        for another quantity, whose range is applied.
 
     Returns
     -------
@@ -45,7 +49,16 @@ def mask_missing(
     for key in ("_FillValue", "missing_value"):
         fills += np.ravel(np.asarray(attrs.pop(key, ()), np.float64)).tolist()
     dtype = da.dtype if da.dtype.kind == "f" else np.dtype(np.float32)
-    declared = usable_range(declared_values(da), factor)
+    declared = declared_values(da)
+    if factor is not None:
+        declared = usable_range(declared, factor, str(da.name))
+        if not is_usual_range(declared, factor):
+            attrs |= _as_attributes(declared)
+            low, high = declared.low, declared.high
+            declared = declared._replace(
+                low=None if low is None else min(low, 0.0),
+                high=None if high is None else max(high, 1.0 / factor),
+            )
     undecoded = np.asarray(fills, dtype)
     data: Any = da.data if da.chunks is not None else da.to_numpy()
     if da.chunks is not None:
@@ -56,6 +69,11 @@ def mask_missing(
     out = da.copy(data=masked)
     out.attrs = attrs
     return out
+
+
+def _as_attributes(declared: DeclaredValues) -> dict[str, np.float64]:
+    limits = {"valid_min": declared.low, "valid_max": declared.high}
+    return {key: np.float64(limit) for key, limit in limits.items() if limit is not None}
 
 
 def _masked(

@@ -12,6 +12,7 @@ from xsm.conventions.depth import layer_thickness
 from xsm.conventions.products import product_row
 from xsm.conventions.saturation import saturation_to_volumetric
 from xsm.conventions.units import WATER_DENSITY, conversion, says_saturation
+from xsm.conventions.valid_values import LIMITS
 from xsm.conventions.variables import UNITS, product_thickness, units_of
 from xsm.errors import UnitError
 from xsm.opening.file_forms import FileForm
@@ -82,12 +83,15 @@ def thickness_of(da: xr.DataArray, ds: xr.Dataset, form: FileForm) -> float:
 def mass_to_volumetric(da: xr.DataArray, thickness: float) -> xr.DataArray:
     """Mass of water (kg m-2) of a layer (m) as m3 m-3."""
     factor, _ = conversion(str(units_of(da)), "kg m-2", str(da.name))
-    out = da * da.dtype.type(factor / (WATER_DENSITY * thickness))
+    factor /= WATER_DENSITY * thickness
+    out = da * da.dtype.type(factor)
     note = (
         f"converted from {units_of(da)} with a layer of {thickness:g} m and water of "
         f"{WATER_DENSITY:g} kg m-3"
     )
-    out.attrs = {**da.attrs, "units": UNITS, "standard_name": _standard_name(da), "comment": note}
+    limits = {key: factor * da.attrs[key] for key in LIMITS if key in da.attrs}
+    new = {"units": UNITS, "standard_name": _standard_name(da), "comment": note}
+    out.attrs = {**da.attrs, **limits, **new}
     return out
 
 
