@@ -290,3 +290,40 @@ def test_rectified_normal_has_the_moments_asked_for():
     np.testing.assert_allclose(drawn.std(axis=1), std, atol=0.01)
     a, b = rectified(np.array([0.0]), np.array([1.0]))
     assert np.maximum(a + b * z, 0).mean() == pytest.approx(NEAR, abs=0.01)
+
+
+def test_samples_as_a_record_are_filled_values(record, caplog):
+    filled = record.sm.gapfill(samples=2)
+    with pytest.raises(InputError, match=f"{SAMPLES} is filled already: .*'{FLAG}'"):
+        filled.sm.gapfill(var=SAMPLES)
+    assert filled.sm.check(var=SAMPLES)["finding"].str.contains("is filled already").any()
+    one = filled.isel(sample=0)
+    observed, expected = (
+        x.sm.validate(var=name, gaps={"n_realizations": 1})
+        for x, name in ((one.drop_vars(SM), SAMPLES), (filled.drop_vars(SAMPLES), SM))
+    )
+    xr.testing.assert_allclose(observed.drop_attrs(), expected.drop_attrs())
+    message = f"{SAMPLES} was filled (attribute gapfill_model), and '{FLAG}' is not beside it"
+    for call in (
+        lambda: one[SAMPLES].sm.gapfill(),
+        lambda: one[SAMPLES].sm.validate(gaps={"n_realizations": 1}),
+        lambda: record.sm.validate(one[SAMPLES]),
+    ):
+        caplog.clear()
+        call()
+        assert message in caplog.text
+    caplog.clear()
+    record.sm.validate(one, reference_var=SAMPLES)
+    assert f"reference: {SAMPLES} is filled" in caplog.text
+    assert f'.where(reference["{FLAG}"] == 0)' in caplog.text
+
+
+def test_samples_are_no_second_soil_moisture(record, caplog):
+    """They have the standard name of their variable."""
+    named = {"standard_name": "volume_fraction_of_condensed_water_in_soil"}
+    theta = record.rename({SM: "theta"})
+    theta["theta"].attrs |= named
+    filled = theta.sm.gapfill(samples=2)
+    assert filled["theta_samples"].attrs["standard_name"] == named["standard_name"]
+    assert filled.sm.validate(record)["rmsd"].notnull().any()
+    assert "is taken" not in caplog.text

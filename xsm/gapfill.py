@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.cf import call_text, check_unfilled, filled_dataset, flag_name
+from xsm.conventions.cf import call_text, check_unfilled, filled_dataset, flag_name, samples_name
 from xsm.conventions.filled import warn_without_flag
 from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.record import GriddedRecord, gridded_record
@@ -373,7 +373,7 @@ def _hidden_rmse(
 
 
 def _output_names(name: str) -> tuple[str, ...]:
-    return name, f"{name}_uncertainty", flag_name(name), f"{name}_samples"
+    return name, f"{name}_uncertainty", flag_name(name), samples_name(name)
 
 
 def _coverage_factors(card: Mapping[str, Any]) -> dict[str, float]:

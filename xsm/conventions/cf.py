@@ -12,7 +12,13 @@ import xarray as xr
 from xsm._version import __version__
 from xsm.conventions.products import product_of
 from xsm.conventions.units import to_m3m3_factor
-from xsm.conventions.variables import UNITS, UNNAMED, SoilMoistureVariable, units_of
+from xsm.conventions.variables import (
+    SAMPLES_SUFFIX,
+    UNITS,
+    UNNAMED,
+    SoilMoistureVariable,
+    units_of,
+)
 from xsm.errors import InputError
 
 CONVENTIONS = "CF-1.11"
@@ -127,7 +133,7 @@ def filled_dataset(
         da.dims, flag, flag_attrs(f"origin of {da.attrs.get('long_name', name)}", FILL_FLAGS)
     )
     if samples is not None:
-        outputs[samples_name(name)] = _samples_variable(samples, variable)
+        outputs[samples_name(name)] = _samples_variable(samples, variable, identity)
     _share_grid_mapping(da, [v for key, v in outputs.items() if key != name], ds)
     ds = ds.assign(outputs)
     if samples is not None:
@@ -284,27 +290,37 @@ def flag_name(name: str) -> str:
     return f"{name}_flag"
 
 
+def fill_flag(ds: xr.Dataset | None, name: str) -> str | None:
+    """Name of the flag of the fill that the variable `name` is the result or the samples of."""
+    for filled in dict.fromkeys((name, name.removesuffix(SAMPLES_SUFFIX))):
+        flag = None if ds is None else ds.get(flag_name(filled))
+        meanings = "" if flag is None else str(flag.attrs.get("flag_meanings", ""))
+        if FILL_FLAGS[1] in meanings.split():
+            return flag_name(filled)
+    return None
+
+
 def is_filled(ds: xr.Dataset | None, name: str) -> bool:
-    """Whether the variable `name` is the result of ``gapfill``, by its flag."""
-    flag = None if ds is None else ds.get(flag_name(name))
-    return flag is not None and FILL_FLAGS[1] in str(flag.attrs.get("flag_meanings", "")).split()
+    """Whether the variable `name` is the result of ``gapfill``, or its samples, by the flag."""
+    return fill_flag(ds, name) is not None
 
 
 def check_unfilled(obj: xr.Dataset | xr.DataArray, name: str) -> None:
     """Raise an InputError if `obj` has a variable of the name of the flag of a fill."""
-    flag = flag_name(name)
-    if not isinstance(obj, xr.Dataset) or flag not in obj.variables:
+    if not isinstance(obj, xr.Dataset):
         return
-    if is_filled(obj, name):
+    flag = fill_flag(obj, name)
+    if flag is not None:
         raise InputError(
             f"{name} is filled already: the Dataset has a variable {flag!r}, which gapfill writes. "
             "To fill it anew, keep its observed values alone: "
             f'ds.assign({{"{name}": ds["{name}"].where(ds["{flag}"] == 0)}}).drop_vars("{flag}").'
         )
-    raise InputError(
-        f"the Dataset already has a variable {flag!r}, which gapfill writes. Drop or rename it "
-        f'first: ds.drop_vars("{flag}").'
-    )
+    if flag_name(name) in obj.variables:
+        raise InputError(
+            f"the Dataset already has a variable {flag_name(name)!r}, which gapfill writes. Drop "
+            f'or rename it first: ds.drop_vars("{flag_name(name)}").'
+        )
 
 
 def _companions(name: str, uncertainty: bool) -> list[str]:
@@ -364,11 +380,11 @@ def _fill_uncertainty(
 
 def samples_name(name: str) -> str:
     """Name of the samples of a variable."""
-    return f"{name}_samples"
+    return f"{name}{SAMPLES_SUFFIX}"
 
 
 def _samples_variable(
-    samples: tuple[Any, Mapping[str, Any]], variable: SoilMoistureVariable
+    samples: tuple[Any, Mapping[str, Any]], variable: SoilMoistureVariable, identity: str
 ) -> xr.Variable:
     da, (array, attrs) = variable.da, samples
     name = str(da.name or UNNAMED)
@@ -377,7 +393,8 @@ def _samples_variable(
         described["standard_name"] = da.attrs["standard_name"]
     if variable.quantity is None:
         described["units"] = units_of(da) or _product_units(name)
-    return xr.Variable((SAMPLE, *da.dims), _with_pint(array, variable), described | dict(attrs))
+    described |= {FILL_MODEL: identity, **attrs}
+    return xr.Variable((SAMPLE, *da.dims), _with_pint(array, variable), described)
 
 
 def _product_units(name: str) -> str:

@@ -6,8 +6,8 @@ import logging
 
 import xarray as xr
 
-from xsm.conventions.cf import FILL_MODEL, OBSERVED, flag_name, is_filled, with_attrs
-from xsm.conventions.variables import UNNAMED
+from xsm.conventions.cf import FILL_MODEL, OBSERVED, fill_flag, flag_name, is_filled, with_attrs
+from xsm.conventions.variables import SAMPLES_SUFFIX, UNNAMED
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +28,12 @@ def observed_values(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray:
         filled record are missing: then all values count as observed.
     """
     name = str(da.name or UNNAMED)
-    if ds is None or not is_filled(ds, name):
+    flagged = fill_flag(ds, name)
+    if ds is None or flagged is None:
         warn_without_flag(da, ds)
         return da
     logger.info("%s is filled: its observed values alone are used", name)
-    observed = _where_observed(da, ds, name)
+    observed = _where_observed(da, ds, flagged)
     return with_attrs(observed, **{k: v for k, v in da.attrs.items() if k != FILL_MODEL})
 
 
@@ -44,7 +45,8 @@ def observed_uncertainty(ds: xr.Dataset, name: str) -> xr.DataArray | None:
     if not has_uncertainty(ds, name):
         return None
     std = ds[f"{name}_uncertainty"]
-    return _where_observed(std, ds, name) if is_filled(ds, name) else std
+    flagged = fill_flag(ds, name)
+    return std if flagged is None else _where_observed(std, ds, flagged)
 
 
 def has_uncertainty(ds: xr.Dataset, name: str) -> bool:
@@ -53,8 +55,8 @@ def has_uncertainty(ds: xr.Dataset, name: str) -> bool:
     return name in ds and std in ds and set(ds[std].dims) == set(ds[name].dims)
 
 
-def _where_observed(da: xr.DataArray, ds: xr.Dataset, name: str) -> xr.DataArray:
-    flag = ds[flag_name(name)]
+def _where_observed(da: xr.DataArray, ds: xr.Dataset, flagged: str) -> xr.DataArray:
+    flag = ds[flagged]
     flag = flag.squeeze([dim for dim in flag.dims if dim not in da.dims], drop=True)
     return with_attrs(da.where(flag == OBSERVED).transpose(*da.dims), **da.attrs)
 
@@ -67,24 +69,28 @@ def warn_without_flag(da: xr.DataArray, ds: xr.Dataset | None) -> None:
             "%s was filled (attribute %s), and %r is not beside it: all its values count as "
             "observed. Unless the filled ones were set to missing, pass the Dataset that gapfill "
             "returned.",
-            *(name, FILL_MODEL, flag_name(name)),
+            *(name, FILL_MODEL, flag_name(name.removesuffix(SAMPLES_SUFFIX))),
         )
 
 
-def warn_of_filled_values(name: str, ds: xr.Dataset | None, argument: str) -> None:
+def warn_of_filled_values(da: xr.DataArray, ds: xr.Dataset | None, argument: str) -> None:
     """Warn of a filled record that is taken as observed as a whole, as a reference is.
 
     Parameters
     ----------
-    name : str
+    da : DataArray
     ds : Dataset or None
         Which the record belongs to.
     argument : str
         That it was given as, for the message.
     """
-    if is_filled(ds, name):
+    name = str(da.name or UNNAMED)
+    flag = fill_flag(ds, name)
+    if flag is None:
+        warn_without_flag(da, ds)
+    else:
         logger.warning(
             "%s: %s is filled, and its filled values are taken like observed ones. To leave them "
             'out: %s["%s"].where(%s["%s"] == 0).',
-            *(argument, name, argument, name, argument, flag_name(name)),
+            *(argument, name, argument, name, argument, flag),
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.conventions.cf import call_text, history_line, is_filled, with_attrs
+from xsm.conventions.cf import call_text, fill_flag, history_line, with_attrs
 from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.products import PRODUCTS, Product, product_row, recognise
 from xsm.conventions.quality_rules import QualityRule
@@ -176,9 +176,9 @@ def _screen_variable(
 ) -> xr.Dataset:
     da = _chunked(ds[name])
     check_decoded(da)
-    if is_filled(ds, name):
+    if (flagged := fill_flag(ds, name)) is not None:
         raise InputError(
-            f"{name} is filled already ({name}_flag): screen it before gapfill, which fills what "
+            f"{name} is filled already ({flagged}): screen it before gapfill, which fills what "
             "screening removed."
         )
     flags: list[tuple[QualityRule, xr.DataArray]] = []

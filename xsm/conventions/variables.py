@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 UNITS = "m3 m-3"
 UNNAMED = "soil_moisture"
+SAMPLES_SUFFIX = "_samples"  # of the samples of a filled variable
 
 
 class SoilMoistureVariable(NamedTuple):
@@ -134,6 +135,8 @@ def find_variable(ds: xr.Dataset, var: str | None = None, argument: str = "obj")
             )
         return var
     product_names = list(dict.fromkeys(name for row in PRODUCTS for name in row.names))
+    samples = [n for n in gridded if n.removesuffix(SAMPLES_SUFFIX) in set(gridded) - {n}]
+    gridded = [n for n in gridded if n not in samples]  # to be asked for
     for standard_name in STANDARD_NAMES:
         named = [n for n in gridded if ds[n].attrs.get("standard_name") == standard_name]
         if len(named) > 1:

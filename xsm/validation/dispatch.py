@@ -130,7 +130,7 @@ def run_validation(
     if kind.label == "triple_collocation":
         taken_as_observed += [(record, "obj") for record in records.values()]
     for record, argument in taken_as_observed:
-        warn_of_filled_values(record.name, record.ds, argument)
+        warn_of_filled_values(record.da, record.ds, argument)
     stations = [item for item in references if station_dim(item) is not None]
     shared = {k: arguments[k] for k in ("by", "keep_pairs", "reference_var", "progress")}
     call = Call(
