@@ -241,7 +241,8 @@ def test_saturation_needs_a_porosity(form, tmp_path):
 # --- days ---------------------------------------------------------------------------------------
 
 
-def test_times_of_a_day_are_kept_on_request(tmp_path):
+def test_times_of_a_day_are_kept_on_request(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("xsm.conventions.daily._reported", set())
     made = made_files.gldas(tmp_path)
     hourly = xsm.open_record(made.paths, daily=False)
     assert hourly.sizes["time"] == 16
@@ -250,7 +251,33 @@ def test_times_of_a_day_are_kept_on_request(tmp_path):
     part = xsm.open_record(made.paths[:11])["SoilMoi0_10cm_inst"]
     assert part.attrs["times_a_day"] == "3 to 8"
     assert int(part[1].count()) == 0  # 3 of 8 steps are no day
+    assert "no daily mean of 1 of 2 days" in caplog.text
     np.testing.assert_array_equal(part[0], daily[0])
+
+
+def test_the_same_part_of_every_day_is_reported(tmp_path, caplog, monkeypatch):
+    """Soil moisture hardly has a daily cycle; what has one is missing."""
+    monkeypatch.setattr("xsm.conventions.daily._reported", set())
+    made = made_files.gldas(tmp_path)
+    night = [*made.paths[:2], *made.paths[8:10]]
+    ds = xsm.open_record(night, variables="SoilMoi10_40cm_inst", chunks=None)
+    assert ds["SoilMoi0_10cm_inst"].attrs["times_a_day"] == "2"
+    assert ds["SoilMoi0_10cm_inst"].notnull().any("time").sum() > 1
+    assert ds["SoilMoi10_40cm_inst"].isnull().all()
+    assert "means of 2 of 2 days, which have times in a part of the day" in caplog.text
+
+
+def test_steps_of_an_unknown_model_are_those_of_a_model(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("xsm.conventions.daily._reported", set())
+    times = np.datetime64("2020-01-01") + np.arange(10) * np.timedelta64(3, "h")
+    ds = xr.Dataset(
+        {"sm": (("time", "lat", "lon"), np.full((10, 2, 2), 0.2, np.float32), {"units": "1"})},
+        {"time": times.astype("M8[ns]"), "lat": [2.0, 1.0], "lon": [1.0, 2.0]},
+    )
+    ds.to_netcdf(tmp_path / "model.nc")
+    opened = xsm.open_record(tmp_path / "model.nc")["sm"].compute()
+    assert opened.isnull().all(("lat", "lon")).values.tolist() == [False, True]
+    assert "2020-01-02 (2)" in caplog.text
 
 
 def test_sums_have_no_daily_mean(tmp_path):

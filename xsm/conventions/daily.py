@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -16,14 +17,20 @@ from xsm.conventions.variables import is_file_backed
 from xsm.errors import InputError
 
 logger = logging.getLogger(__name__)
+_reported: set[str] = set()  # one warning each
 
 FULL_DAY = 0.75  # of the steps of a day have to be there
+DIURNAL = 0.35  # of the amplitude of a daily cycle may be in a mean of the times of a day
+LISTED_DAYS = 4  # in a warning
+STEPS_OF_MODEL = 4  # a day, or more
 SAMPLED_CELLS = 64  # whose series tell amounts of a step from amounts since midnight
 GROWING = 0.98  # of the changes within days, where amounts are accumulated
 DAY = np.timedelta64(1, "D")
 
 
-def daily_values(da: xr.DataArray, dim: str, *, amount: bool = False) -> xr.DataArray:
+def daily_values(
+    da: xr.DataArray, dim: str, *, amount: bool = False, steady: bool = False
+) -> xr.DataArray:
     """`da` with one value a day along `dim`; itself if it has one already.
 
     Parameters
@@ -33,6 +40,9 @@ def daily_values(da: xr.DataArray, dim: str, *, amount: bool = False) -> xr.Data
     dim : str
     amount : bool
         The values are amounts of a step (mm, J m-2) and not states or rates (K, mm day-1, W m-2).
+    steady : bool
+        The values hardly have a daily cycle, as those of soil moisture: a mean of the times that
+        all days have is one of the day, with a warning where they are in a part of it.
 
     Returns
     -------
@@ -40,8 +50,9 @@ def daily_values(da: xr.DataArray, dim: str, *, amount: bool = False) -> xr.Data
         Of a state or rate the mean of each day in UTC. Of an amount its sum; where amounts are
         accumulated since midnight (ERA5-Land), the last one. Amounts are stamped at the end of
         their step where they are those of GRIB (attribute ``GRIB_stepType``). Days with less than
-        three quarters of the steps of a day are missing. Values outside the declared valid range
-        are no part of a mean or sum. Lazy for Dask arrays.
+        three quarters of the steps of a day are missing; so are means of times that a daily cycle
+        would not average out of, such as two at night, with a warning. Values outside the declared
+        valid range are no part of a mean or sum. Lazy for Dask arrays.
 
     Raises
     ------
@@ -61,14 +72,35 @@ def daily_values(da: xr.DataArray, dim: str, *, amount: bool = False) -> xr.Data
     da = apply_declared_range(da)
     if not amount:
         logger.info("%s: means of its %d times a day", da.name, _steps_per_day(days))
-        return _of_days(da, dim, days, "mean")
+        _, counts = np.unique(days, return_counts=True)
+        complete = counts >= FULL_DAY * counts.max()
+        whole = _whole_cycle(days, values)
+        if not steady:
+            complete &= whole
+        elif not (whole | ~complete).all():
+            _report_part(da, dim, days, ~whole & complete)
+        return _of_days(da, dim, days, complete, int(counts.max()), "mean")
     if _accumulated_since_midnight(da, dim, days):
         logger.info("%s: accumulated since midnight, the last value of each day", da.name)
         return _last_of_days(da, dim, values)
     logger.info("%s: sums of its %d amounts a day", da.name, _steps_per_day(days))
+    steps = max(_steps_per_day(days), round(_one_day(values) / _usual_step(days, values)))
     if "GRIB_stepType" in da.attrs:  # at midnight ends the last step of the day before
-        days = day_numbers(values - _shortest_step(values), str(dim))
-    return _of_days(da, dim, days, "sum")
+        values = values - _shortest_step(values)
+        days = day_numbers(values, str(dim))
+        da = da.assign_coords({dim: (dim, values, da[dim].attrs)})
+    complete = np.unique(days, return_counts=True)[1] >= FULL_DAY * steps
+    return _of_days(da, dim, days, complete, steps, "sum")
+
+
+def has_steps(values: NDArray[Any]) -> bool:
+    """Whether dates (T,) are at equal steps of several a day, as those of a model."""
+    steps = np.diff(values)
+    if steps.size == 0 or not (shortest := steps.min()) > 0 * shortest:
+        return False
+    multiples = np.asarray(steps / shortest, np.float64)
+    regular = np.abs(multiples - np.rint(multiples)).max() < 0.01
+    return bool(regular and STEPS_OF_MODEL * shortest <= _one_day(values))
 
 
 def days_as_labels(da: xr.DataArray, dim: str, *, standard: bool) -> NDArray[Any]:
@@ -88,22 +120,85 @@ def _shortest_step(values: NDArray[Any]) -> Any:
     return np.diff(values).min()
 
 
-def _of_days(da: xr.DataArray, dim: str, days: NDArray[np.int64], how: str) -> xr.DataArray:
-    """Mean or sum of each day with enough steps, stamped at its first time."""
-    unique, first, counts = np.unique(days, return_index=True, return_counts=True)
-    steps = int(counts.max())
+def _usual_step(days: NDArray[np.int64], values: NDArray[Any]) -> Any:
+    """Median time between two values of a day."""
+    return np.sort(np.diff(values)[np.diff(days) == 0])[(np.diff(days) == 0).sum() // 2]
+
+
+def _one_day(values: NDArray[Any]) -> Any:
+    return timedelta(days=1) if is_cftime(values) else DAY
+
+
+def _whole_cycle(days: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which days have times whose mean leaves out a daily cycle.
+
+    The mean over a cosine of the period of a day has the amplitude |mean of exp(2 pi i t)|, with t
+    the time of day in days: 0 for equal steps, 0.3 without a quarter of them, 1 for one time.
+    """
+    time = ((values - day_start(values)) / _one_day(values)).astype(np.float64)
+    _, index, counts = np.unique(days, return_inverse=True, return_counts=True)
+    cosine, sine = (np.bincount(index, f(2 * np.pi * time)) for f in (np.cos, np.sin))
+    return np.hypot(cosine, sine) <= DIURNAL * counts
+
+
+def _of_days(
+    da: xr.DataArray,
+    dim: str,
+    days: NDArray[np.int64],
+    complete: NDArray[np.bool_],
+    steps: int,
+    how: str,
+) -> xr.DataArray:
+    """Mean or sum of each complete day, where it has enough of the steps, stamped at its start."""
+    _, first, counts = np.unique(days, return_index=True, return_counts=True)
     dates = day_start(da[dim].values[first])
-    if (counts == steps).all():  # whole days: blocks of equal length
-        blocks = da.coarsen({dim: steps}, coord_func="min")
+    if (counts == counts[0]).all():  # blocks of equal length
+        blocks = da.coarsen({dim: int(counts[0])}, coord_func="min")
         mean, number = blocks.mean(), blocks.count()
         mean, number = (x.assign_coords({dim: dates}) for x in (mean, number))
     else:
         groups = da.assign_coords({dim: days}).groupby(dim)
         mean, number = groups.mean(dim), groups.count(dim)
         mean, number = (x.assign_coords({dim: dates}).transpose(*da.dims) for x in (mean, number))
+    enough = number >= FULL_DAY * steps
+    if not complete.all():
+        _report(
+            f"{da.name}, and what has the same times",
+            f"no daily {how} of {_listed(dates, counts, ~complete)}. These days are missing. Add "
+            "the absent times (open the files of whole days); or, if these times are meant, "
+            f'da.resample({dim}="1D").{how}() before.',
+        )
+        enough = enough & xr.DataArray(complete, {dim: dates}, dim)
     # a missing step of an amount counts as the mean of the others
-    out = (mean * steps if how == "sum" else mean).where(number >= FULL_DAY * steps)
+    out = (mean * steps if how == "sum" else mean).where(enough)
     return out.astype(np.result_type(da.dtype, np.float32)).assign_attrs(da.attrs)
+
+
+def _report_part(
+    da: xr.DataArray, dim: str, days: NDArray[np.int64], part: NDArray[np.bool_]
+) -> None:
+    """Warn of means of soil moisture that are of a part of the day."""
+    _, first, counts = np.unique(days, return_index=True, return_counts=True)
+    _report(
+        str(da.name),
+        f"the means of {_listed(day_start(da[dim].values[first]), counts, part)}. Open the files "
+        "of whole days if they are to be daily means.",
+    )
+
+
+def _listed(dates: NDArray[Any], counts: NDArray[np.int64], part: NDArray[np.bool_]) -> str:
+    """Days with a part of their times, and how many these are."""
+    indices = np.flatnonzero(part)
+    days = ", ".join(f"{str(dates[k])[:10]} ({counts[k]})" for k in indices[:LISTED_DAYS])
+    days += f" and {indices.size - LISTED_DAYS} more" if indices.size > LISTED_DAYS else ""
+    return f"{indices.size} of {dates.size} days, which have times in a part of the day: {days}"
+
+
+def _report(name: str, text: str) -> None:
+    """Warn of partial days; once for variables with the same times."""
+    if text not in _reported:
+        _reported.add(text)
+        logger.warning("%s: %s", name, text)
 
 
 def day_start(values: NDArray[Any]) -> NDArray[Any]:

@@ -283,7 +283,7 @@ def _on_cells(y: xr.DataArray, base: xr.DataArray, time: str) -> xr.DataArray:
     """The target on the cells and days of the predictors."""
     for dim in y.dims:
         if dim == time:
-            y = on_days(daily_values(y, time), base, time)
+            y = on_days(daily_values(y, time, steady=True), base, time)
             continue
         if dim not in y.indexes or dim not in base.indexes:
             check_unlabelled(y, str(dim), base, f"target {y.name!r}")

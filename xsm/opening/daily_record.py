@@ -13,6 +13,7 @@ from xsm.conventions.time_axis import days_of, is_cftime
 from xsm.conventions.valid_values import LIMITS
 from xsm.errors import GridError, InputError, TimeAxisError
 from xsm.opening.axes import AXIS_TOLERANCE, assign_axes, axes_of_fields, merge_fields
+from xsm.opening.volumetric import is_uncertainty
 
 
 class Piece(NamedTuple):
@@ -307,8 +308,9 @@ def to_days(ds: xr.Dataset, name: str, *, model: bool = False) -> xr.Dataset:
     name : str
         Of its soil moisture.
     model : bool
-        Values at fixed steps: days with less than three quarters of them are missing. Otherwise
-        orbits: what there is, is averaged.
+        Values at fixed steps: days with less than three quarters of them are missing, and other
+        variables than soil moisture also where all days have times in a part of the day.
+        Otherwise orbits: what there is, is averaged.
 
     Returns
     -------
@@ -335,7 +337,8 @@ def to_days(ds: xr.Dataset, name: str, *, model: bool = False) -> xr.Dataset:
     if name in exact:  # a range that was not applied to the files may be in another unit
         exact[name].attrs = {k: v for k, v in attrs[name].items() if k not in LIMITS}
     if model:  # days with too few steps are missing
-        out = xr.Dataset({n: daily_values(exact[n], "time") for n in states})
+        steady = [n for n in states if n == name or is_uncertainty(str(n))]
+        out = xr.Dataset({n: daily_values(exact[n], "time", steady=n in steady) for n in states})
     else:
         parts = zip(starts, counts, strict=True)
         out = xr.concat(

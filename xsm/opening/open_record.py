@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from xsm.conventions.cf import CONVENTIONS, call_text, history_line, is_filled
+from xsm.conventions.daily import has_steps
 from xsm.conventions.products import RECORD_OF, product_row
 from xsm.conventions.products import recognise as recognise_product
 from xsm.conventions.screening import RECOMMENDED, screen
@@ -205,7 +206,8 @@ def _screened_days(
     ds: xr.Dataset, name: str, form: FileForm, quality: Quality, daily: bool
 ) -> xr.Dataset:
     ds = _screened(ds, name, form, quality)
-    return to_days(ds, name, model=form.model) if daily else ds
+    model = form.model or (form is GENERIC and has_steps(ds["time"].values))
+    return to_days(ds, name, model=model) if daily else ds
 
 
 def _screened(ds: xr.Dataset, name: str, form: FileForm, quality: Quality) -> xr.Dataset:
