@@ -24,6 +24,18 @@ def three(cells: int, days: int, seed: int = 0) -> tuple[xr.DataArray, ...]:
     )
 
 
+def of_pytesmo(*values, reference=0):
+    """SNR, error and factor by pytesmo; without its ratios of absolute values."""
+    with np.errstate(all="ignore"):
+        snr, err_std, beta = tcol.tcol_metrics(*values, ref_ind=reference)
+        q = np.cov(values)
+        signal = np.array(
+            [q[i, j] * q[i, k] / q[j, k] for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1))]
+        )
+        positive = (signal >= 0) & (np.diag(q) >= signal)
+    return np.where(positive, snr, np.nan), err_std, beta
+
+
 @pytest.mark.parametrize("reference", [0, 1, 2])
 def test_equals_pytesmo(pairs, reference):
     est, ref = pairs
@@ -34,8 +46,7 @@ def test_equals_pytesmo(pairs, reference):
     found = metrics.triple_collocation(est, ref, third, dim="time", reference=reference)
     for cell in range(est.sizes["cell"]):
         x, y, z = valid(est[cell], ref[cell], third[cell])
-        with np.errstate(all="ignore"):
-            snr, err_std, beta = tcol.tcol_metrics(x, y, z, ref_ind=reference)
+        snr, err_std, beta = of_pytesmo(x, y, z, reference=reference)
         here = found.isel(cell=cell)
         np.testing.assert_allclose(here.snr_db, snr, atol=1e-6)
         np.testing.assert_allclose(here.err_std, err_std, atol=1e-6)
@@ -124,7 +135,7 @@ def test_intervals_are_quantiles_of_the_collocation_of_each_resample(error):
     counts = np.empty((count, n))
     draw_counts(n, 1, np.uint64(0), 0, np.empty(n + 1, np.int64), counts)
     values = np.concatenate([da.values for da in records])
-    drawn = [tcol.tcol_metrics(*np.repeat(values, c, axis=1)) for c in counts.astype(int)]
+    drawn = [of_pytesmo(*np.repeat(values, c, axis=1)) for c in counts.astype(int)]
     expected = dict(zip(("snr_db", "err_std", "beta"), np.swapaxes(drawn, 0, 1), strict=True))
     expected["err_std"] = np.abs(expected["err_std"])  # pytesmo gives it the sign of beta
     for name, rows in expected.items():
@@ -164,6 +175,24 @@ def test_status_of_each_dataset_gives_the_reason_for_what_is_missing():
     assert (found.r2.notnull() == ok).all() and (found.err_var.values[ok.values] >= 0).all()
     assert ((names == "negative_error_variance") == (found.err_var < 0)).all()
     assert ((names == "negative_signal_variance") == found.sensitivity.isnull()).all()
+
+
+def test_there_is_no_ratio_to_a_negative_variance():
+    """x and y have an error in common, which makes the variance of that of x negative here."""
+    rng = np.random.default_rng(3)
+    truth, common = rng.standard_normal((2, 5, 400))
+    x = series(truth + common)
+    y = series(truth + common + 0.3 * rng.standard_normal(truth.shape))
+    z = series(truth - 0.8 * common)
+    found = metrics.triple_collocation(x, y, z, dim="time", ci="percentile", n=100)
+    negative = found.err_var < 0
+    assert negative.any() and (~negative).any()
+    noise_to_signal = found.err_var / found.sensitivity**2
+    expected = -10 * np.log10(noise_to_signal.where(noise_to_signal >= 0))
+    np.testing.assert_allclose(found.snr_db, expected, rtol=1e-5)
+    assert (found.snr_db.isnull() == (negative | found.sensitivity.isnull())).all()
+    assert (found.snr_db.isnull() == (found.status != 0)).all()
+    assert (found.snr_db_low.isnull() == found.err_std_low.isnull()).all()
 
 
 def test_units_are_those_of_the_datasets_where_they_have_one():

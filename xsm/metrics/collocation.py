@@ -89,8 +89,9 @@ def triple_collocation(
 
         - ``err_var``: ``Q_ii - Q_ij Q_ik / Q_jk`` (Stoffelen, 1998, doi 10.1029/97JC03180), and
           ``err_std``: its root times the size of ``beta``; NaN where the variance is negative;
-        - ``snr_db``: ``-10 log10 |abs(Q_ii Q_jk / (Q_ij Q_ik)) - 1|`` (Gruber et al., 2016,
-          doi 10.1016/j.jag.2015.09.002; absolute values as in pytesmo);
+        - ``snr_db``: ``-10 log10 (Q_ii Q_jk / (Q_ij Q_ik) - 1)`` (Gruber et al., 2016,
+          doi 10.1016/j.jag.2015.09.002); NaN where the variance of the error or of the signal is
+          negative, for which pytesmo has the ratio of their absolute values;
         - ``beta``: ``Q_rk / Q_ik``; scaled record = record times beta; negative where the record is
           anticorrelated with the reference;
         - ``sensitivity``: ``sqrt(Q_ij Q_ik / Q_jk)``; NaN where negative;
@@ -99,10 +100,10 @@ def triple_collocation(
 
         with ``*_low`` and ``*_high`` of err_std, snr_db, beta and r2 if `ci` is given; and
         ``n_obs`` and ``status``. The status is that of each dataset: ``negative_error_variance``
-        where ``err_var`` is below 0 (``err_std`` and ``r2`` are missing), and
-        ``negative_signal_variance`` where the variance of the signal is (``sensitivity`` and ``r2``
-        are missing). Both occur with short series and with errors that are not independent. Lazy
-        if the input is.
+        where ``err_var`` is below 0 (``err_std``, ``snr_db`` and ``r2`` are missing), and
+        ``negative_signal_variance`` where the variance of the signal is (``sensitivity``,
+        ``snr_db`` and ``r2`` are missing). Both occur with short series and with errors that are
+        not independent. Lazy if the input is.
 
     Raises
     ------
@@ -219,7 +220,7 @@ def _collocate(
 def _status_of_datasets(
     status: NDArray[np.int8], err_var: NDArray[np.float64], sensitivity: NDArray[np.float64]
 ) -> NDArray[np.int8]:
-    """Status (P, 3): that of the triplets (P,), or why a dataset has no ``err_std`` or ``r2``."""
+    """Status (P, 3): that of the triplets (P,), or why a dataset has no ``r2``."""
     computed = np.repeat((status == OK)[:, None], 3, axis=1) & np.isfinite(err_var)
     status = np.repeat(status[:, None], 3, axis=1)
     status = np.where(computed & (err_var < 0), NEGATIVE_ERROR_VARIANCE, status)
@@ -300,10 +301,10 @@ def _statistics(q_ij, q_ik, q_jk, noise, beta, scale, count, out, row, c):
     r2 = signal / (signal + noise)
     # a record may be anticorrelated with the reference: beta is negative, a deviation is not
     out[row, c] = np.sqrt(noise / (q_jk * count)) * scale * abs(beta)
-    # abs(abs(1 / r2) - 1)
-    out[row + 1, c] = abs(noise_to_signal if r2 > 0 else -2.0 - noise_to_signal)
+    positive = (r2 >= 0) & (r2 <= 1)  # both variances: their sum is that of the record
+    out[row + 1, c] = abs(noise_to_signal) if positive else np.nan
     out[row + 2, c] = beta
-    out[row + 3, c] = r2 if (r2 >= 0) & (r2 <= 1) else np.nan
+    out[row + 3, c] = r2 if positive else np.nan
 
 
 @njit(nogil=True, error_model="numpy")
