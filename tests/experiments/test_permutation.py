@@ -6,7 +6,9 @@ import pytest
 from tests.estimation.worlds import world
 from xsm.errors import InputError, ModelError
 from xsm.experiments.permutation import importance
+from xsm.networks.model import save_model
 from xsm.training.fit_estimator import fit_estimator
+from xsm.training.splits import are_test_cells, card_of_test_cells, split_cells
 
 pytest.importorskip("torch")
 SMALL = {
@@ -144,3 +146,33 @@ def test_test_cells_are_those_of_the_fit_in_any_order(fitted):
     for other in (ds.isel(lat=slice(None, None, -1)), ds.transpose("lon", ...)):
         found = importance(model, other, cells="test", repeats=1, progress=False).attrs["rmse"]
         assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_as_many_other_cells_are_refused(fitted, tmp_path, caplog):
+    model, ds = fitted
+    expected = importance(model, ds, cells="test", repeats=1, progress=False).attrs["rmse"]
+    elsewhere = ds.assign_coords(lat=ds.lat - 40)
+    with pytest.raises(InputError, match="not fitted on these cells.*as many cells, elsewhere"):
+        importance(model, elsewhere, cells="test", progress=False)
+    assert importance(model, elsewhere, repeats=1, progress=False).attrs["cells"] == "all"
+    single = ds.assign_coords(lat=ds.lat.astype("f4"), lon=(ds.lon % 360).astype("f4"))
+    assert "no coordinates" not in caplog.text
+    saved = save_model(tmp_path / "model", model.card, model.params)
+    old = {key: entry for key, entry in model.card.items() if key != "test_cells"}
+    before = save_model(tmp_path / "before", old, model.params)
+    for one, data in ((saved, ds), (model, single), (before, ds)):
+        found = importance(one, data, cells="test", repeats=1, progress=False).attrs["rmse"]
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert "no coordinates of its test cells, and only their number was compared" in caplog.text
+
+
+def test_listed_cells_of_a_large_fit():
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(-60, 70, 30_000), rng.uniform(-180, 180, 30_000)
+    part = split_cells(lat, lon, "random", 0)
+    listed = card_of_test_cells(lat, lon, part)
+    assert len(listed["latitude"]) == 1000
+    test = part == 2
+    assert are_test_cells(listed, lat[test], lon[test] % 360)
+    assert not are_test_cells(listed, lat[test], lon[test] + 0.25)
+    assert not are_test_cells(listed, lat[test][:900], lon[test][:900])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from xsm.progress import bar
 if TYPE_CHECKING:
     from xsm.estimation.samples import Samples
     from xsm.networks.model import Model
+
+logger = logging.getLogger(__name__)
 
 CHOICES = {
     "how": ("permutation", "ablation"),
@@ -64,8 +67,8 @@ def importance(
         Permute whole series between cells (default); or shift each series in time by 30 days or
         more, cyclically, which does not change static predictors; or both. Only for a permutation.
     cells : {"all", "test"}
-        Score on all cells of `data` (default); or only on the test cells of the fit, if `data` are
-        those of the fit. Only for a permutation.
+        Score on all cells of `data` (default); or only on the test cells of the fit, whose
+        coordinates the card of the model lists: other cells are refused. Only for a permutation.
     repeats : int, optional
         Number of permutations, default 5; or of fits with different seeds in an ablation,
         default 1.
@@ -144,16 +147,36 @@ def _predictor_sets(names: list[str], groups: Mapping[str, Sequence[str]]) -> di
 
 def _test_cells(samples: Samples, model: Model) -> NDArray[np.bool_]:
     """Test cells of the fit, if the samples are those of the fit."""
-    from xsm.training.splits import split_cells
+    from xsm.training.splits import are_test_cells, split_cells
 
     split = model.card.get("split", {"kind": "none", "cells": []})
     part = split_cells(samples.lat, samples.lon, split["kind"], model.card["training"]["seed"])
-    if np.bincount(part, minlength=3).tolist() != split["cells"] or not (part == 2).any():
-        raise InputError(
-            "cells='test': the model was not fitted on these cells, or without test cells (the "
-            f"split in its card: {split}). Use the data of the fit, or cells='all'."
+    numbers = np.bincount(part, minlength=3).tolist()
+    test = part == 2
+    listed = model.card.get("test_cells")
+    if numbers != split["cells"] or not test.any():
+        why = f"the split in its card: {split}; that of these cells: {numbers}"
+    elif listed is not None and not are_test_cells(listed, samples.lat[test], samples.lon[test]):
+        why = (
+            f"as many cells, elsewhere: {_extent(listed['latitude'], listed['longitude'])} in its "
+            f"card, {_extent(samples.lat[test], samples.lon[test])} here"
         )
-    return part == 2
+    else:
+        if listed is None:
+            logger.warning(
+                "cells='test': the card of %s has no coordinates of its test cells, and only their "
+                "number was compared. Check that the data are those of the fit, or fit it anew.",
+                model.identity,
+            )
+        return test
+    raise InputError(
+        f"cells='test': the model was not fitted on these cells, or without test cells ({why}). "
+        "Use the data of the fit, or cells='all'."
+    )
+
+
+def _extent(lat: Any, lon: Any) -> str:
+    return f"{min(lat):g} to {max(lat):g} N, {min(lon):g} to {max(lon):g} E"
 
 
 def _rmse_and_r2(

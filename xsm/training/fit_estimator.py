@@ -20,7 +20,7 @@ from xsm.estimation.samples import Samples, read_samples
 from xsm.networks.model_checks import LARGEST_NUMBER
 from xsm.options import get_option
 from xsm.progress import bar
-from xsm.training.splits import FOLD_DAYS, SPLITS, month_folds, split_cells
+from xsm.training.splits import FOLD_DAYS, SPLITS, card_of_test_cells, month_folds, split_cells
 
 if TYPE_CHECKING:
     from xsm.networks.model import Model
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 # entries of the card that the fit itself writes
 RESERVED_ENTRIES = {
     "calibration", "config", "curves", "inputs", "local", "network", "networks", "predictors",
-    "scores", "sequence", "split", "target", "task", "training",
+    "scores", "sequence", "split", "target", "task", "test_cells", "training",
 }  # fmt: skip
 MAX_INTERP_GAP = 8  # days: predictors every eight days become daily
 MIN_TARGETS = 500
@@ -298,6 +298,8 @@ def fit_estimator(
         },
         **card,
     }
+    if (part == 2).any():
+        entries["test_cells"] = card_of_test_cells(samples.lat, samples.lon, part)
     if path is not None:
         return save_model(path, entries, fitted.params)
     return make_model("fitted", entries, fitted.params)

@@ -15,6 +15,7 @@ the smallest that puts 15 +- 1 % of the AMSR2 retrievals of April 2015 in "test"
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import numpy as np
@@ -174,8 +175,7 @@ def split_cells(
     if split in ("months", "none"):
         return np.zeros(count, np.int8)
     rng = np.random.default_rng(seed)
-    lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
-    east = lon if lon.max(initial=0) > 360 else wrap_longitude(lon)  # numbers of columns stay
+    lat, east = np.asarray(lat, np.float64), _east(lon)
     groups = np.empty(count, np.intp)
     groups[np.lexsort((east, -lat))] = np.arange(count)
     if split == "blocked":
@@ -194,6 +194,54 @@ def split_cells(
             "groups: use more cells (stride=1), split='random', or split='none'."
         )
     return part
+
+
+LISTED_CELLS = 1000  # of the test cells, in a card
+NEAR = 2e-3  # degrees, or rows and columns: coordinates of one cell in other precision
+
+
+def card_of_test_cells(
+    lat: NDArray[np.floating], lon: NDArray[np.floating], part: NDArray[np.int8]
+) -> dict[str, list[float]]:
+    """Coordinates of test cells, from north to south, by which :func:`are_test_cells` knows them.
+
+    Parameters
+    ----------
+    lat, lon, part : ndarray, (P,)
+        Of :func:`split_cells`. At most 1,000 cells, evenly spaced, are listed.
+    """
+    lat, east = _in_order(lat[part == 2], lon[part == 2])
+    listed = np.unique(np.linspace(0, lat.size - 1, min(lat.size, LISTED_CELLS)).astype(int))
+    names = ("latitude", "longitude")
+    return {n: v[listed].round(4).tolist() for n, v in zip(names, (lat, east), strict=True)}
+
+
+def are_test_cells(
+    listed: Mapping[str, Sequence[float]], lat: NDArray[np.floating], lon: NDArray[np.floating]
+) -> bool:
+    """Whether cells (P,) are those that :func:`card_of_test_cells` lists."""
+    here = card_of_test_cells(lat, lon, np.full(lat.size, 2, np.int8))
+    pairs = [(np.asarray(listed[name]), np.asarray(here[name])) for name in here]
+    if any(one.shape != other.shape for one, other in pairs):
+        return False
+    apart = [np.abs(one - other) for one, other in pairs]
+    apart[1] = np.minimum(apart[1], np.abs(apart[1] - 360))  # across the date line
+    return all(bool((distance < NEAR).all()) for distance in apart)
+
+
+def _in_order(
+    lat: NDArray[np.floating], lon: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    north, east = np.asarray(lat, np.float64), _east(lon)
+    order = np.lexsort((east, -north))
+    return north[order], east[order]
+
+
+def _east(lon: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Longitudes from -180; numbers of columns stay."""
+    lon = np.asarray(lon, np.float64)
+    east = lon if lon.max(initial=0) > 360 else wrap_longitude(lon)
+    return east.astype(np.float64)
 
 
 FOLD_DAYS, FOLD_GUARD = 30, 4  # days left out in a row; days beside them that are not used either
