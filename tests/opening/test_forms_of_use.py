@@ -549,3 +549,39 @@ def test_a_filled_record_is_opened_without_screening(tmp_path):
     filled.to_netcdf(tmp_path / "filled.nc")
     opened = xsm.open_record(tmp_path / "filled.nc", "esa_cci", chunks=None)
     assert bool(opened[name].notnull().all()) and f"{name}_screening" not in opened
+
+
+def test_series_of_cells_and_images_of_one_region(tmp_path):
+    """Each day from the file that has it: the series first, the images after it."""
+    cells, images = made_files.c3s_cells(tmp_path), made_files.c3s(tmp_path)
+    for path in images.paths:  # days after the series
+        with netCDF4.Dataset(path, "a") as root:
+            root["time"][...] += 3
+    for chunks in ({}, None):
+        ds = xsm.open_record([*cells.paths, *images.paths], chunks=chunks)
+        expected = np.concatenate([cells.values, images.values])
+        np.testing.assert_array_equal(ds["sm"], expected)
+        assert ds["time"].values[0] == np.datetime64("2016-01-30") and ds.sizes["time"] == 5
+
+
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_a_long_series_on_a_large_grid_is_refused(tmp_path, monkeypatch, chunks):
+    """It would be a record of almost nothing: 67 GB for 44 years of one C3S cell on the globe."""
+    cells = made_files.c3s_cells(tmp_path)
+    lat, lon = 70.125 - 0.25 * np.arange(160), -20.125 + 0.25 * np.arange(300)
+    image = xr.Dataset(
+        {"sm": (("time", "lat", "lon"), np.full((1, 160, 300), 0.2, np.float32))},
+        {"time": [np.datetime64("2016-03-01", "ns")], "lat": lat, "lon": lon},
+        {"product": "C3S SOILMOISTURE L3S SSMV COMBINED DAILY TCDR v202212"},
+    )
+    image["sm"].attrs["units"] = "m3 m-3"
+    path = tmp_path / "C3S-SOILMOISTURE-L3S-SSMV-COMBINED-DAILY-20160301000000-TCDR-v202312.0.0.nc"
+    image.to_netcdf(path)
+    monkeypatch.setattr("xsm.opening.daily_record.LARGEST_WIDENED", 2**19)
+    message = "0160.nc has 3 times of 5 x 4 cells.*160 x 300 cells.*0.0 GB.*series of cells"
+    with pytest.raises(GridError, match=message):
+        xsm.open_record([*cells.paths, path], chunks=chunks)
+    monkeypatch.setattr("xsm.opening.daily_record.LARGEST_WIDENED", 2**31)
+    ds = xsm.open_record([*cells.paths, path], chunks=chunks)
+    assert ds.sizes == {"time": 4, "lat": 160, "lon": 300}
+    assert int(ds["sm"][:3].notnull().sum()) == np.isfinite(cells.values).sum()

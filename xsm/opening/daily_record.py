@@ -26,6 +26,10 @@ class Piece(NamedTuple):
 Box = tuple[float, float, float, float]
 
 
+LARGEST_WIDENED = 2**31  # bytes of a variable, in a chunk
+MOSTLY_EMPTY = 20  # times the cells of a file
+
+
 def join(pieces: list[Piece], name: str) -> xr.Dataset:
     """One Dataset of all pieces, sorted in time; lazy where they are.
 
@@ -127,6 +131,7 @@ def _on_one_grid(pieces: list[Piece], name: str) -> list[Piece]:
         axes[dim] = _union(labels, dim, _grids(pieces, name))
     if not axes:
         return pieces
+    _check_widened(pieces, name, {dim: axis.size for dim, axis in axes.items()})
     chunk = {dim: max(_largest_chunk(piece.ds[name], dim) for piece in pieces) for dim in axes}
     out = []
     for piece in pieces:
@@ -144,6 +149,35 @@ def _on_one_grid(pieces: list[Piece], name: str) -> list[Piece]:
             ds[n] = v.chunk({dim: size for dim, size in chunk.items() if dim in v.dims})
         out.append(Piece(ds, piece.source))
     return out
+
+
+def _check_widened(pieces: list[Piece], name: str, sizes: dict[str, int]) -> None:
+    """Refuse to put a long series of few cells on a grid that it hardly covers.
+
+    Parameters
+    ----------
+    pieces : list of Piece
+    name : str
+        Of the soil moisture.
+    sizes : dict
+        Dimension -> length after the files are put together.
+    """
+    for piece in pieces:
+        da = piece.ds[name]
+        times = _largest_chunk(da, "time")
+        rows, columns = (sizes.get(dim, da.sizes[dim]) for dim in ("lat", "lon"))
+        needed = times * rows * columns * da.dtype.itemsize
+        given = times * da.sizes["lat"] * da.sizes["lon"] * da.dtype.itemsize
+        if needed > LARGEST_WIDENED and needed > MOSTLY_EMPTY * given:
+            days = {p.source: p.ds.sizes["time"] for p in pieces}
+            other = min(days, key=lambda source: days[source])
+            raise GridError(
+                f"{piece.source} has {days[piece.source]} times of {da.sizes['lat']} x "
+                f"{da.sizes['lon']} cells, and all files together (such as {other}: {days[other]}) "
+                f"cover {rows} x {columns} cells: a record of both would take "
+                f"{needed / 1e9:.1f} GB a variable, almost all of it missing. Open series of cells "
+                "(locations) and images of days apart, or files of one region at a time."
+            )
 
 
 def _largest_chunk(da: xr.DataArray, dim: str) -> int:
