@@ -27,6 +27,24 @@ def test_found_by_standard_name_and_by_product():
     assert found.static == ["sand"]
 
 
+def test_skin_temperature_of_merra_2():
+    """TS has a standard name of its own in MERRA-2; at flux towers it is that of the soil."""
+    attrs = {"units": "K", "long_name": "surface_skin_temperature"}
+    ds = world().rename(lst="TS")
+    ds["TS"].attrs = attrs | {"standard_name": attrs["long_name"]}
+    found = find_predictors(ds, ["precipitation", "lst"])
+    assert found.arrays["lst"].name == "TS" and found.factors["lst"] == (1.0, 0.0)
+    both = ds.assign(LST=ds["TS"].assign_attrs(standard_name=""))
+    assert find_predictors(both, ["precipitation", "lst"]).arrays["lst"].name == "LST"
+    soil = ds.assign(TS=ds["TS"].assign_attrs(standard_name="", long_name="Soil temperature"))
+    assert available_predictors(soil, {}) == ["precipitation", "sand"]
+    with pytest.raises(VariableNotFoundError, match="'skin_temperature', 'TS'"):
+        find_predictors(soil, ["precipitation", "lst"])
+    assert find_predictors(soil, ["lst"], {"lst": "TS"}).arrays["lst"].name == "TS"
+    era5 = world().rename(lst="skin_temperature")
+    assert find_predictors(era5, ["lst"]).arrays["lst"].name == "skin_temperature"
+
+
 def test_two_of_one_standard_name_are_not_guessed():
     ds = world().rename(lst="a")
     ds["a"].attrs["standard_name"] = "surface_temperature"

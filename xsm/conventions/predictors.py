@@ -218,11 +218,16 @@ def _candidates(ds: xr.Dataset, name: str) -> list[str]:
         named = [str(n) for n, v in ds.data_vars.items() if _standard_name(v) == standard_name]
         if named:
             return named
-    return [n for n in spec.names if n in ds.data_vars][:1]
+    named = [n for n in spec.names if n in ds.data_vars]
+    return [n for n in named if not any(word in _description(ds[n]) for word in spec.other)][:1]
 
 
 def _standard_name(da: xr.DataArray) -> str:
     return str(da.attrs.get("standard_name", ""))
+
+
+def _description(da: xr.DataArray) -> str:
+    return " ".join(str(da.attrs.get(key, "")) for key in ("standard_name", "long_name")).lower()
 
 
 def _find(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArray | None:

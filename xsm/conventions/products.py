@@ -424,13 +424,17 @@ def repeat_cycle_of(name: str, attrs: Mapping[Any, Any]) -> int | None:
 
 
 class PredictorSpec(NamedTuple):
-    """A predictor, the unit the networks take it in, and how products call it."""
+    """A predictor, the unit the networks take it in, and how products call it.
+
+    other : words in the description of a variable of one of the names that is another quantity
+    """
 
     name: str
     units: str
     names: tuple[str, ...] = ()
     standard_names: tuple[str, ...] = ()
     static: bool = False
+    other: tuple[str, ...] = ()
 
 
 def _albedo(sky: str, band: str, code: str) -> PredictorSpec:
@@ -444,7 +448,14 @@ PREDICTORS: tuple[PredictorSpec, ...] = (
     _albedo("wsa", "vis", "VIS"),
     _albedo("wsa", "nir", "NIR"),
     _albedo("wsa", "shortwave", "shortwave"),
-    PredictorSpec("lst", "K", ("LST", "LST_Day_1km", "skt"), ("surface_temperature",)),
+    # TS: the skin in MERRA-2, the soil at flux towers
+    PredictorSpec(
+        "lst",
+        "K",
+        ("LST", "LST_Day_1km", "skt", "skin_temperature", "TS"),
+        ("surface_temperature",),
+        other=("soil",),
+    ),
     PredictorSpec("swvl1", "m3 m-3", ("volumetric_soil_water_layer_1",)),
     # weather: names of NLDAS-2, CMIP, ERA5 and ERA5-Land, GLDAS, MERRA-2, IMERG
     PredictorSpec(
