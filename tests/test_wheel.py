@@ -1,7 +1,9 @@
 """What `pip install xsm` puts on a disk: two packages, the weights, and nothing else."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -34,6 +36,28 @@ def test_top_level_is_exactly_two_packages(wheel):
     packages = {name for name in top if not name.endswith(".dist-info")}
     assert packages == {"xsm", "xsm_kernels"}
     assert len(top) == 3
+
+
+def test_the_long_description_is_the_readme_with_whole_addresses(metadata):
+    """PyPI has no files beside it: a relative link or figure would be dead there."""
+    text = metadata.get_payload()
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", text)
+    assert links and all(target.startswith("https://") for _, target in links)
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    source = pyproject["project"]["urls"]["Source"]
+    assert f"Project-URL: Source, {source}" in metadata.as_string()
+    own = [(image, target) for image, target in links if target.startswith(source)]
+    for image, target in own:
+        view = f"{source}/{'raw' if image else 'blob'}/main/"
+        assert target.startswith(view)
+        assert (ROOT / target.removeprefix(view).partition("#")[0]).exists(), target
+    readme = (ROOT / "README.md").read_text()
+    relative = re.findall(r"\]\((?!https://|#)([^)\s]+)\)", readme)
+    assert len(own) == len(relative) > 5
+    for view in ("raw", "blob"):
+        text = text.replace(f"{source}/{view}/main/", "")
+    assert text.strip() == readme.strip()
 
 
 @pytest.mark.parametrize(
