@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xsm.gapfilling.background import Background
-    from xsm.gapfilling.method_weights import Calibration
+    from xsm.gapfilling.fill_calibration import Calibration
     from xsm.gapfilling.task import GapfillTask
     from xsm.networks.model import Model
 

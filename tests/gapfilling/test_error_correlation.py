@@ -17,13 +17,13 @@ from xsm.gapfilling.error_correlation import (
     box_variances,
     fit_weights,
     hidden_boxes,
-    network_alone,
     no_boxes,
     standard_weights,
     standardised_errors,
     variances_of_sum,
 )
-from xsm.gapfilling.method_weights import METHODS, SPACE_TIME, Hidden
+from xsm.gapfilling.fill_calibration import METHODS, SPACE_TIME, network_alone
+from xsm.gapfilling.method_weights import Hidden
 
 SHAPE = (20, 40, 40)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.gapfilling.test_method_weights import calibration_of, made
+from xsm.gapfilling.fill_calibration import NETWORK
 from xsm.gapfilling.gap_classes import (
     BY_DAYS,
     CLASSES,
@@ -12,7 +13,6 @@ from xsm.gapfilling.gap_classes import (
     gap_classes,
     observed_beside,
 )
-from xsm.gapfilling.method_weights import NETWORK
 
 
 def test_days_to_the_nearest_observation():

@@ -9,21 +9,12 @@ from scipy.ndimage import gaussian_filter
 import xsm
 from xsm.baselines import baseline
 from xsm.conventions.cf import BY_INTERPOLATION, BY_NETWORK
+from xsm.gapfilling.fill_calibration import METHODS, NETWORK, VECTOR, Calibration
 from xsm.gapfilling.gap_classes import CLASSES, observed_beside
 from xsm.gapfilling.gap_patterns import sample_gaps
+from xsm.gapfilling.hidden_values import hidden_values, samples
 from xsm.gapfilling.method_mixture import mixture_of_series
-from xsm.gapfilling.method_weights import (
-    METHODS,
-    NETWORK,
-    VECTOR,
-    Calibration,
-    _std_factor,
-    calibrate,
-    choose_weights,
-    hidden_values,
-    mixture_weights,
-    samples,
-)
+from xsm.gapfilling.method_weights import _std_factor, calibrate, choose_weights, mixture_weights
 from xsm.gapfilling.own_series import LINEAR, Calendar
 from xsm.gapfilling.space_time_interpolation import SpatialCorrelation
 from xsm.gapfilling.temporal_interpolation import Covariance
@@ -167,7 +158,7 @@ def test_dask_and_storage_order_change_nothing(season):
 
 def test_a_large_record_is_sampled_in_windows_alike_on_dask(monkeypatch):
     pytest.importorskip("dask")
-    monkeypatch.setattr("xsm.gapfilling.method_weights.WHOLE_VALUES", 1)
+    monkeypatch.setattr("xsm.gapfilling.hidden_values.WHOLE_VALUES", 1)
     record = made("noise")
     filled = record.sm.gapfill(progress=False)
     assert (filled[FLAG] == BY_INTERPOLATION).any()

@@ -26,20 +26,10 @@ from scipy.optimize import nnls
 
 from xsm.conventions.windows import Window
 from xsm.gapfilling.correlated_errors import FIELDS, correlations_in_space_and_time
-from xsm.gapfilling.gap_classes import CLASSES
-from xsm.gapfilling.method_weights import (
-    METHODS,
-    NETWORK,
-    SPACE_TIME,
-    Calibration,
-    Hidden,
-    Predict,
-    Sample,
-    estimate_hidden,
-)
+from xsm.gapfilling.fill_calibration import NETWORK, SPACE_TIME, Calibration
+from xsm.gapfilling.hidden_values import Sample
+from xsm.gapfilling.method_weights import Hidden, Predict, estimate_hidden
 from xsm.gapfilling.own_series import Calendar
-from xsm.gapfilling.space_time_interpolation import SpatialCorrelation
-from xsm.gapfilling.temporal_interpolation import Covariance
 
 ROUNDS = 4  # at most
 ENOUGH = 240  # boxes
@@ -84,16 +74,6 @@ STANDARD = (
     (0.00, 0.00, 0.00, 0.00, 0.04),
     (0.06, 0.00, 0.00, 0.00, 0.00),
 )
-
-
-def network_alone() -> Calibration:
-    """The calibration of a record that was filled by the network without one."""
-    weights = np.zeros((CLASSES, len(METHODS)))
-    weights[:, NETWORK] = 1.0
-    none = Covariance(0.0, 0.0, 0.0, 0.0, 0.0)
-    rmse = np.full(len(METHODS) + 1, np.nan)
-    between = SpatialCorrelation()
-    return Calibration(weights, np.ones(CLASSES), (none, none), between, rmse, 0)
 
 
 def fit_error_correlation(

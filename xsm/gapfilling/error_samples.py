@@ -26,12 +26,13 @@ from xsm.blockwise.worker_slots import network_slot
 from xsm.conventions.cf import FILLED
 from xsm.conventions.windows import Window, pad_cells, windows
 from xsm.gapfilling.correlated_errors import FIELDS, CellGrid, Stream, correlated_errors
-from xsm.gapfilling.error_correlation import fit_error_correlation, network_alone
+from xsm.gapfilling.error_correlation import fit_error_correlation
 from xsm.gapfilling.fill import calibrates, predict_hidden, read_sample
+from xsm.gapfilling.fill_calibration import Calibration, network_alone
+from xsm.gapfilling.hidden_values import Sample, samples
 from xsm.gapfilling.lazy_fill import lazy_calibration, lazy_samples
 from xsm.gapfilling.lazy_statistics import part_margin
 from xsm.gapfilling.merge import Filled
-from xsm.gapfilling.method_weights import Calibration, Sample, samples
 from xsm.gapfilling.task import GapfillTask
 from xsm.progress import bar
 

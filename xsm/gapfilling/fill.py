@@ -32,16 +32,12 @@ from xsm.conventions.cf import (
 from xsm.conventions.globe_land import is_land
 from xsm.conventions.windows import Window, take_cells, windows
 from xsm.gapfilling.climatology import WORKSPACE, climatology
+from xsm.gapfilling.fill_calibration import Calibration
+from xsm.gapfilling.hidden_values import Sample, samples
 from xsm.gapfilling.lazy_statistics import part_margin
 from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
 from xsm.gapfilling.method_mixture import mixture_of_series
-from xsm.gapfilling.method_weights import (
-    MAX_VALUES,
-    Calibration,
-    Sample,
-    calibrate,
-    samples,
-)
+from xsm.gapfilling.method_weights import MAX_VALUES, calibrate
 from xsm.gapfilling.plausible_range import extremes, hold_within_range, plausible_range
 from xsm.gapfilling.seasonal_cycle import knots_of_days
 from xsm.gapfilling.space_time_interpolation import REACH_CELLS

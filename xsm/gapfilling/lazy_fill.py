@@ -47,6 +47,8 @@ from xsm.gapfilling.fill import (
     predict_hidden,
     predict_needed,
 )
+from xsm.gapfilling.fill_calibration import VECTOR
+from xsm.gapfilling.hidden_values import Sample, samples
 from xsm.gapfilling.lazy_statistics import (
     Box,
     Days,
@@ -59,13 +61,7 @@ from xsm.gapfilling.lazy_statistics import (
 )
 from xsm.gapfilling.merge import Filled, add_climatology, long_gaps, merge_fill, mix
 from xsm.gapfilling.method_mixture import mixture_of_series
-from xsm.gapfilling.method_weights import (
-    MAX_VALUES,
-    VECTOR,
-    Sample,
-    calibrate,
-    samples,
-)
+from xsm.gapfilling.method_weights import MAX_VALUES, calibrate
 from xsm.gapfilling.plausible_range import hold_within_range
 from xsm.gapfilling.seasonal_cycle import KNOT, knots_of_days
 from xsm.gapfilling.space_time_interpolation import REACH_CELLS

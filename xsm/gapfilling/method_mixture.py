@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.blockwise.tiling import inner
+from xsm.gapfilling.fill_calibration import NETWORK, SPACE_TIME, Calibration
 from xsm.gapfilling.gap_classes import days_to_observation, gap_classes, observed_beside
-from xsm.gapfilling.method_weights import NETWORK, SPACE_TIME, Calibration
 from xsm.gapfilling.own_series import Calendar, own_series_estimates
 from xsm.gapfilling.space_time_interpolation import interpolate_in_space_and_time
 from xsm.gapfilling.temporal_interpolation import cell_mean

@@ -8,29 +8,25 @@ of the estimates, by class of gaps, and a factor of the standard deviation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from xsm.conventions.windows import Window
+from xsm.gapfilling.fill_calibration import METHODS, NETWORK, SPACE_TIME, Calibration, uncalibrated
 from xsm.gapfilling.gap_classes import (
     BY_DAYS,
     CLASSES,
     FAR,
-    classes_in_words,
     days_to_observation,
     gap_classes,
     observed_beside,
 )
-from xsm.gapfilling.gap_patterns import sample_gaps
+from xsm.gapfilling.hidden_values import BOXES, Bools, Floats, Sample, hidden_values
 from xsm.gapfilling.own_series import (
     LINEAR,
-    OWN_SERIES,
     TEMPORAL,
     Calendar,
     covariance_sums,
@@ -45,9 +41,6 @@ from xsm.gapfilling.space_time_interpolation import (
 )
 from xsm.gapfilling.temporal_interpolation import Covariance, cell_mean
 
-METHODS = ("network", *OWN_SERIES, "space_time")
-NETWORK, SPACE_TIME = 0, len(OWN_SERIES) + 1
-
 MAX_VALUES = 64_000_000  # of a record; the network alone fills larger ones
 MIN_HIDDEN = 30  # values; below, the number of cells decides
 MIN_CELLS = 25  # that were observed, for the network without calibration
@@ -61,222 +54,7 @@ OWN_GAIN = 0.005  # below which temporal interpolation is, where the network has
 FOLDS = 5
 ROUNDS = 8
 
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-Predict = Callable[[Floats, Bools, "Sample"], Floats]
-
-
-# what is hidden
-
-WHOLE_VALUES = 1_000_000  # of a record that is its own sample
-SAMPLE_DAYS = 120
-SAMPLE_CELLS = 40  # rows and columns
-SAMPLES = 2, 8  # windows of a larger record
-BOXES = 8  # one season or place says little about a record
-BOXES_FRACTION = 0.25  # of a window, at most
-HIDDEN_DAYS = 20  # at least, in a round
-HIDDEN_VALUES = 4_000, 200_000  # from which a round hides some, of all samples
-FRACTIONS = {"cell": 0.08, "long": 0.08, "block": 0.03, "swath": 0.02}
-MIN_PATCH = 24  # rows and columns, for blocks and swaths
-
-
-class Sample(NamedTuple):
-    """A part of a record.
-
-    window : days, rows and columns of the record, with the neighbourhood; may reach beyond it
-    margin : rows and columns of the neighbourhood on each side
-    box_shape : days, rows and columns of a box, of which some values are hidden
-    wrap : whether the last column is the neighbour of the first
-    boxes : number of boxes in a round
-    """
-
-    window: Window
-    margin: tuple[int, int]
-    box_shape: tuple[int, int, int]
-    wrap: bool
-    boxes: int = 1
-
-    def box(self, number: int) -> Window:
-        """Days, rows and columns of a box within the window; the boxes cover it evenly."""
-        days, rows, columns = (part.stop - part.start for part in self.window)
-        inside = days, rows - 2 * self.margin[0], columns - 2 * self.margin[1]
-        first = _even_point(number, inside, self.box_shape)
-        t, y, x = (
-            slice(start + margin, start + margin + size)
-            for start, margin, size in zip(first, (0, *self.margin), self.box_shape, strict=True)
-        )
-        return t, y, x
-
-
-def _even_point(number: int, shape: Sequence[int], sizes: Sequence[int]) -> list[int]:
-    """Where to put window `number` of these sizes: the R3 sequence covers `shape` evenly."""
-    position = (0.5 + number * np.array([0.8191725, 0.6710436, 0.5497005])) % 1.0
-    return [int(p * (n - s + 1)) for p, n, s in zip(position, shape, sizes, strict=True)]
-
-
-def _box_shape(shape: tuple[int, int, int], values: float) -> tuple[int, int, int]:
-    """Days, rows and columns of a box of about so many values, long enough for long gaps."""
-    days = min(HIDDEN_DAYS, shape[0])
-    rows = int(np.clip(np.sqrt(values / days), 1, shape[1]))
-    columns = int(np.clip(values / (days * rows), 1, shape[2]))
-    rows = int(np.clip(values / (days * columns), 1, shape[1]))
-    return int(np.clip(values / (rows * columns), days, shape[0])), rows, columns
-
-
-def samples(
-    shape: tuple[int, int, int], margin: tuple[int, int], wrap: bool, first_column: int = 0
-) -> list[Sample]:
-    """The samples of a record; they depend on its shape alone.
-
-    Parameters
-    ----------
-    shape : (int, int, int)
-        Days, rows and columns.
-    margin : (int, int)
-        Rows and columns around a cell that its estimate depends on.
-    wrap : bool
-        Whether the last column of the record is the neighbour of the first.
-    first_column : int
-        The westernmost column, where the record closes around the globe.
-
-    Returns
-    -------
-    list of Sample
-        A record of up to a million values is its own sample. Of a larger one two to eight windows
-        of 120 days x 40 x 40 cells, spread over it by the R3 sequence (Roberts, 2018).
-    """
-    days, rows, columns = shape
-    total = days * rows * columns
-    low, high = HIDDEN_VALUES
-    if total <= WHOLE_VALUES:
-        window = slice(0, days), slice(0, rows), slice(first_column, first_column + columns)
-        return [_sample(window, (0, 0), shape, max(low, 0.03 * total), wrap)]
-    sizes = min(days, SAMPLE_DAYS), min(rows, SAMPLE_CELLS), min(columns, SAMPLE_CELLS)
-    around = sizes[0] * (sizes[1] + 2 * margin[0]) * (sizes[2] + 2 * margin[1])
-    number = int(np.clip(total / (2 * around), *SAMPLES))
-    of_box = np.clip(0.03 * total, low, high) / number
-    out = []
-    for n in range(number):
-        t, y, x = _even_point(n, shape, sizes)
-        x += first_column
-        t = t // 10 * 10  # as the knots of the seasonal cycle
-        window = (
-            slice(t, t + sizes[0]),
-            slice(y - margin[0], y + sizes[1] + margin[0]),
-            slice(x - margin[1], x + sizes[2] + margin[1]),
-        )
-        out.append(_sample(window, margin, sizes, of_box, False, number))
-    return out
-
-
-def _sample(
-    window: Window,
-    margin: tuple[int, int],
-    sizes: tuple[int, int, int],
-    of_box: float,
-    wrap: bool,
-    windows: int = 1,
-) -> Sample:
-    """A window, of these sizes without its neighbourhood, with boxes of about so many values."""
-    box = _box_shape(sizes, of_box)
-    most = BOXES_FRACTION * math.prod(sizes) / math.prod(box)
-    return Sample(window, margin, box, wrap, int(np.clip(most, 1, max(BOXES // windows, 1))))
-
-
-def hidden_values(values: Floats, seed: Sequence[int]) -> Bools:
-    """Choose values of a box (T, H, W) to hide, in the patterns of real gaps."""
-    valid = np.isfinite(values)
-    days, *cells = valid.shape
-    chosen = np.zeros_like(valid)
-    if valid.any():
-        for number, (kind, fraction) in enumerate(FRACTIONS.items()):
-            if kind == "long" and days < HIDDEN_DAYS - 5:
-                continue
-            if kind in ("block", "swath") and min(cells) < MIN_PATCH:
-                continue
-            chosen |= sample_gaps(valid, kind, fraction, np.random.default_rng([*seed, number]))
-    return chosen
-
-
-# what follows
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How a record is filled, and the errors of the methods at hidden values.
-
-    Attributes
-    ----------
-    weights : ndarray, shape (CLASSES, M)
-        Of each method of ``METHODS``, by class of gaps.
-    factor : ndarray, shape (CLASSES,)
-        Of the standard deviation.
-    about : (Covariance, Covariance)
-        For the temporal interpolation.
-    correlation : SpatialCorrelation
-        For the space-time interpolation.
-    rmse : ndarray, shape (M + 1,)
-        Of each method and of what is used, m3 m-3; NaN where unknown.
-    number : int
-        Hidden values.
-    """
-
-    weights: NDArray[np.float64]
-    factor: NDArray[np.float64]
-    about: tuple[Covariance, Covariance]
-    correlation: SpatialCorrelation
-    rmse: NDArray[np.float64]
-    number: int
-
-    def to_vector(self) -> NDArray[np.float64]:
-        """All numbers in one array of ``VECTOR`` values."""
-        covariances = (*self.about, self.correlation)
-        parts = (self.weights.ravel(), self.factor, *covariances, self.rmse, [self.number])
-        return np.concatenate([np.asarray(part, np.float64) for part in parts])
-
-    @classmethod
-    def from_vector(cls, vector: NDArray[np.float64]) -> Calibration:
-        """The inverse of :meth:`to_vector`."""
-        size = len(METHODS)
-        ends = np.cumsum([CLASSES * size, CLASSES, *FIELDS, size + 1])
-        weights, factor, first, second, between, rmse, number = np.split(np.asarray(vector), ends)
-        about = Covariance(*map(float, first)), Covariance(*map(float, second))
-        correlation = SpatialCorrelation(*map(float, between))
-        weights = weights.reshape(CLASSES, size)
-        return cls(weights, factor, about, correlation, rmse, int(number[0]))
-
-    @property
-    def network_alone(self) -> bool:
-        """Whether all estimates are those of the network."""
-        return bool((self.weights[:, NETWORK] == 1).all())
-
-    @property
-    def changes(self) -> bool:
-        """Whether anything differs from the estimates of the network."""
-        return not self.network_alone or bool((self.factor != 1).any())
-
-    def text(self) -> str:
-        """The errors in words, for the attributes of the filled variable."""
-        if not self.number:
-            how = "the network alone" if self.network_alone else "linear interpolation"
-            return f"too few observations to hide any: filled by {how}"
-        named = [
-            f"{NAMES.get(name, name)} {e:.4f}"
-            for name, e in zip((*METHODS, "used"), self.rmse, strict=True)
-            if np.isfinite(e)
-        ]
-        text = f"{', '.join(named)} (m3 m-3, {self.number} hidden values)"
-        network = self.weights[:, NETWORK]
-        if (network < 0.5).any():
-            where = classes_in_words(network < 0.5)
-            where_text = f" {where}" if where else ""
-            text += f". The network was replaced{where_text}, because it does worse on this record"
-        return text
-
-
-NAMES = {"temporal_climatology": "temporal on climatology", "space_time": "space-time"}
-FIELDS = [len(kind._fields) for kind in (Covariance, Covariance, SpatialCorrelation)]
-VECTOR = CLASSES * len(METHODS) + CLASSES + sum(FIELDS) + len(METHODS) + 2
+Predict = Callable[[Floats, Bools, Sample], Floats]
 
 
 @dataclass
@@ -352,7 +130,8 @@ def calibrate(
     total = _joined(rounds)
     if total is None or total.observed.size < MIN_HIDDEN:
         cells = sum(int(np.isfinite(parts[n]).any(axis=0).sum()) for n in used)
-        return _uncalibrated(cells >= MIN_CELLS, about, correlation)
+        method = NETWORK if cells >= MIN_CELLS else 1 + LINEAR
+        return uncalibrated(method, about, correlation)
     return _fitted(total, about, correlation)
 
 
@@ -587,12 +366,3 @@ def _std_factor(errors: NDArray[np.float64], stated: NDArray[np.float64], alone:
     if factor < 1.25 if alone else abs(factor - 1) < 0.1:
         return 1.0
     return float(np.clip(factor, 0.5, 3.0))
-
-
-def _uncalibrated(
-    network: bool, about: tuple[Covariance, Covariance], correlation: SpatialCorrelation
-) -> Calibration:
-    weights = np.zeros((CLASSES, len(METHODS)))
-    weights[:, NETWORK if network else 1 + LINEAR] = 1.0
-    rmse = np.full(len(METHODS) + 1, np.nan)
-    return Calibration(weights, np.ones(CLASSES), about, correlation, rmse, 0)
