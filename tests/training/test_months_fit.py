@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,13 +11,17 @@ import xarray as xr
 from xsm.conventions.cf import ESTIMATED, REGIONAL
 from xsm.errors import InputError
 from xsm.networks.model import make_model
+from xsm.training import months_fit
 from xsm.training.fit_estimator import fit_estimator
 from xsm.training.months_fit import (
+    CellData,
     KindEstimates,
     calibration_factor,
     combine_kinds,
+    sample_variance,
     scatter_of_few,
 )
+from xsm.training.sequence_fit import Sequences
 from xsm.training.splits import month_folds, with_guard
 
 pytest.importorskip("torch")
@@ -233,11 +238,36 @@ def test_scatter_of_the_members_that_left_out_a_day():
     members = np.random.default_rng(3).normal(0.2, 0.03, (12, 50_000))
     few = np.repeat([1.0, 3.0], 25_000)
     left_out = np.where(few == 1, members[0], members[:3].mean(axis=0))
-    scatter = scatter_of_few(members.var(axis=0), few, 12)
+    # only members that were fitted to a day tell of it; here all but the first three
+    seen = members[3:]
+    variance = sample_variance(seen.sum(axis=0), (seen**2).sum(axis=0), np.full(few.size, 9.0))
+    np.testing.assert_allclose(variance, seen.var(axis=0, ddof=1), rtol=1e-6, atol=1e-12)
+    scatter = scatter_of_few(variance, few, 12)
     for n in (1, 3):
         beyond = left_out[few == n].var() - members.mean(axis=0)[few == n].var()
         assert scatter[few == n].mean() == pytest.approx(beyond, rel=0.03)
     np.testing.assert_array_equal(scatter_of_few(np.zeros(2), np.array([1.0, 0.0]), 1), 0.0)
+    one = np.array([0.2, 0.3])
+    np.testing.assert_array_equal(sample_variance(one, one**2, np.array([1.0, 0.0])), 0.0)
+
+
+def test_estimates_of_days_that_a_member_was_fitted_to_tell_nothing_of_new_days(monkeypatch):
+    y = np.random.default_rng(5).uniform(0.1, 0.4, (3, 60)).astype(np.float32)
+    data = CellData(
+        y, y, None, y, np.repeat([0, 1, 2, 3], 15).astype(np.int8), 0, None, y[:, 0] > 0
+    )
+    # a member returns the targets that it was fitted to, and 0.25 on other days
+    row = SimpleNamespace(kind="memory", days_alone=True)
+    fit = SimpleNamespace(row=row, config={}, run=lambda sequences, *_: ({"y": sequences.y}, {}))
+    monkeypatch.setattr(months_fit, "cut", lambda x, y, *_: Sequences(x, y))
+    monkeypatch.setattr(months_fit, "make_model", lambda _name, _card, params: params["0/y"])
+    monkeypatch.setattr(
+        months_fit, "estimate_sequences", lambda _, y: (np.nan_to_num(y, nan=0.25), 0 * y + 0.01)
+    )
+    estimates = months_fit._fit_members(data, {}, fit, 4, 0, 1.0, None).estimates
+    np.testing.assert_array_equal(estimates.left_out[0], 0.25)
+    np.testing.assert_allclose(estimates.scatter[0], 0.0, atol=1e-9)
+    assert (estimates.mean_square[0] > estimates.mean[0] ** 2 + 1e-5).mean() > 0.8
 
 
 def test_the_standard_deviation_is_that_of_the_mean_of_all_members():

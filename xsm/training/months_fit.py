@@ -290,7 +290,8 @@ def _fit_members(
     n_folds = int(data.folds.max()) + 1
     shape = (2, *data.y.shape)  # with the cell's own statistics, and without
     total, square, variance, unseen = (np.zeros(shape) for _ in range(4))
-    left_out_by = np.zeros(data.y.shape[1])
+    total_seen, square_seen = (np.zeros(shape) for _ in range(2))  # of members fitted to a day
+    left_out_by, seen_by = (np.zeros(data.y.shape[1]) for _ in range(2))
     for member in range(size):
         left_out = data.folds == fold_of(member, size, n_folds)
         used = ~with_guard(left_out, FOLD_GUARD)
@@ -307,20 +308,31 @@ def _fit_members(
         params.append(of_member)
         alone = make_model("member", card, {f"0/{k}": v for k, v in of_member.items()})
         left_out_by += left_out
+        seen_by += used
         for n, x in enumerate((data.x, data.regional)):
             if x is None:
                 continue
-            mean, std = estimate_sequences(x, alone)
+            mean, std = (field.astype(np.float64) for field in estimate_sequences(x, alone))
             total[n] += mean
-            square[n] += mean.astype(np.float64) ** 2
-            variance[n] += std.astype(np.float64) ** 2
+            square[n] += mean**2
+            total_seen[n] += mean * used
+            square_seen[n] += mean**2 * used
+            variance[n] += std**2
             unseen[n][:, left_out] += mean[:, left_out]
     with np.errstate(invalid="ignore", divide="ignore"):
         of_left_out = unseen / left_out_by
-    between = np.maximum(square / size - (total / size) ** 2, 0.0)
-    scatter = scatter_of_few(between, left_out_by, size)
+    # a member that was fitted to a day is closer to its target than those that left it out
+    scatter = scatter_of_few(sample_variance(total_seen, square_seen, seen_by), left_out_by, size)
     estimates = KindEstimates(of_left_out, scatter, total / size, square / size, variance / size)
     return FittedKind(fit, params, curves, estimates)
+
+
+def sample_variance(
+    total: NDArray[np.float64], square: NDArray[np.float64], count: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Unbiased variance from sums of values and of their squares; 0 of fewer than two."""
+    mean_square = square - total**2 / np.maximum(count, 1)
+    return np.where(count > 1, np.maximum(mean_square, 0.0) / np.maximum(count - 1, 1), 0.0)
 
 
 def scatter_of_few(
@@ -328,16 +340,16 @@ def scatter_of_few(
 ) -> NDArray[np.float64]:
     """Variance of the mean of `few` of `size` members beyond that of the mean of all.
 
-    ``s^2 (1 / n - 1 / N)`` with the unbiased variance s^2 of N members, from their `variance`
-    (..., T) about their mean and the number n (T,) of those that left out a day; 0 where none did.
+    ``s^2 (1 / n - 1 / N)`` with the variance s^2 between N members (..., T) and the number n (T,)
+    of those that left out a day; 0 where none did.
 
     Examples
     --------
-    >>> scatter_of_few(np.array([0.9, 0.9]), np.array([1.0, 0.0]), 10)
+    >>> scatter_of_few(np.array([1.0, 1.0]), np.array([1.0, 0.0]), 10)
     array([0.9, 0. ])
     """
-    inverse = np.divide(size, few, out=np.ones_like(few), where=few > 0)
-    return variance * (inverse - 1) / max(size - 1, 1)
+    inverse = np.divide(1.0, few, out=np.full_like(few, 1 / size), where=few > 0)
+    return variance * (inverse - 1 / size)
 
 
 def fold_of(member: int, size: int, n_folds: int) -> int:

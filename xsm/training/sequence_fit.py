@@ -135,16 +135,15 @@ def fit_sequences(
 
 
 def default_batch_size(count: int, *, days_alone: bool) -> int:
-    """Sequences in a step: a hundredth of all days, or a tenth of all sequences, within limits.
+    """Sequences in a step: a hundredth of all, within limits.
 
     Examples
     --------
     >>> default_batch_size(60_000, days_alone=True), default_batch_size(412, days_alone=False)
-    (512, 32)
+    (512, 4)
     """
-    if days_alone:
-        return min(max(count // 100, 32), 512)
-    return min(max(count // 10, 4), 32)
+    least, most = (32, 512) if days_alone else (4, 32)
+    return min(max(count // 100, least), most)
 
 
 def _batches(
