@@ -23,21 +23,20 @@ from benchmarks.provenance import RESULTS, provenance, write_result
 from benchmarks.skill.evaluation_records import data_folder
 from benchmarks.skill.retrieval_noise import attainable_correlation
 from benchmarks.skill.smap_conus import FILE, TRAIN, load
-from xsm.training.network_choice import DEFAULT_ENSEMBLE
 from xsm.training.splits import split_cells
 
 FOLDS = {"months": (1, 7), "quarters": (3, 10)}  # length in months, guard in days
 CELLS = "cells"
 SEEDS_OF_CELLS = 3  # each leaves out other cells
 ALONE = {"antecedent": False, "local": False}
-# departures from the mean of the cell, with the settings of the sequences in the default ensemble
-DEPARTURES = {"location": "cell_mean", "scale": "cell_std", **DEFAULT_ENSEMBLE["bilstm"][1]}
+# departures from the mean of the cell
+DEPARTURES = {"location": "cell_mean", "scale": "cell_std"}
 TOWARDS_ALL = 0.3  # part of the mean variance of all cells in the variance of a cell
 VARIANTS: dict[str, dict[str, Any]] = {  # arguments of the fit
     "default": {},
     "dense": {"model": "dense"},
     "no_local_part": {"local": False},
-    "no_antecedent_predictors": {"antecedent": False, "model": "ensemble"},
+    "no_antecedent_predictors": {"antecedent": False},
     "bilstm": {"model": "bilstm"},
     "bilstm_alone": {"model": "bilstm", **ALONE},
     "bilstm_departures": {"model": "bilstm", **ALONE, **DEPARTURES},

@@ -36,7 +36,9 @@ class Sample:
         self.window = attention_window
         names = [f"x{n}" for n in range(CHANNELS)]
         row = find_network("atlstm")
-        self.config = row.default_config(names, hidden=hidden_size, window=attention_window)
+        self.config = row.default_config(
+            names, hidden=hidden_size, input=0, window=attention_window
+        )
         rng = np.random.default_rng(0)
         self.params = row.initial_params(self.config, 0)
         shape = self.params["output.weight"].shape

@@ -281,12 +281,21 @@ def test_new_settings_are_in_the_card():
     training = model.card["training"]
     assert training["batch_size"] == 8
     assert training["learning_rate"] == 0.02
-    assert training["weight_decay"] == 1e-3
+    assert training["weight_decay"] == 1e-2
     assert training["fraction"] == 1.0
     assert training["ensemble_size"] == 1
     assert training["density_power"] == 0.0
     assert training["device"] == "cpu"
     assert model.config["window"] == 4
+    assert model.config["input"] == model.config["hidden"] == 8
+
+
+def test_a_layer_before_the_recurrence_is_the_default_and_can_be_left_out():
+    model = fit_estimator(world(), "soil", model="lstm", input_size=0, **SMALL)
+    assert model.config["input"] is None and "0/input.weight" not in model.params
+    assert model.card["training"]["dropout"] == 0.3
+    with pytest.raises(InputError, match="input_size=0: expected 1 or more .* 'dense'"):
+        fit_estimator(world(), "soil", model="dense", input_size=0, **SMALL)
 
 
 def test_everything_is_checked_before_the_predictors_are_read(monkeypatch):

@@ -5,7 +5,6 @@ import pytest
 
 from xsm.errors import InputError
 from xsm.training.network_choice import (
-    DEFAULT_ENSEMBLE,
     choose_networks,
     default_model,
     ensemble_weights,
@@ -22,13 +21,11 @@ def test_one_kind_takes_its_options():
     assert members_of(only, [only], 12) == 12 and total_passes([only], 12) == 36
 
 
-def test_the_ensemble_has_settings_of_its_own_that_options_replace():
+def test_the_ensemble_is_of_networks_of_days_and_of_sequences():
     pytest.importorskip("torch")
     dense, recurrent = choose_networks("ensemble", {"input_size": 7, "attention_window": None})
     assert (dense.weight, recurrent.weight) == (0.7, 0.3)
-    assert dense.options == {"input_size": 7}
-    settings = DEFAULT_ENSEMBLE["bilstm"][1]
-    assert recurrent.options == settings | {"input_size": 7}
+    assert dense.options == recurrent.options == {"input_size": 7}
     both = [dense, recurrent]
     assert [members_of(c, both, 12) for c in both] == [12, 3]
     assert [members_of(c, both, 2) for c in both] == [2, 2]

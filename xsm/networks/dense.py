@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.errors import InputError
 from xsm.networks.layers import (
     Config,
     Dropout,
@@ -19,7 +20,7 @@ from xsm.networks.layers import (
     swish,
 )
 
-# settings of a fit, chosen by months left out of a year of SMAP (benchmarks/skill/smap_conus.py)
+# settings of a fit, chosen by months left out of a year of SMAP (benchmarks/skill/smap_left_out.py)
 TRAINING = {"epochs": 20, "learning_rate": 4e-3, "weight_decay": 1e-2, "dropout": 0.4}
 
 
@@ -48,6 +49,8 @@ def make_config(
     input: int | None = None,  # noqa: A002  (name in the card)
 ) -> dict[str, Any]:
     """Configuration; `input` is the width of the first layer, by default that of the second."""
+    if input == 0:
+        raise InputError("input_size=0: expected 1 or more units in the first layer of 'dense'.")
     return {"features": features, "hidden": int(hidden), "input": input or hidden}
 
 

@@ -21,6 +21,8 @@ from xsm.networks.layers import (
     output_layer,
 )
 
+# settings of a fit, chosen by months left out of a year of SMAP (benchmarks/skill/smap_left_out.py)
+TRAINING = {"learning_rate": 4e-3, "weight_decay": 1e-2, "dropout": 0.3}
 # parameter names of models saved by earlier versions -> names of this version
 RENAMED = {"join": "out_proj"}
 
@@ -106,8 +108,10 @@ def lstm_config(
     hidden: int = 64,
     input: int | None = None,  # noqa: A002  (name in the card)
 ) -> dict[str, Any]:
-    """Configuration; `input` is the width of a dense layer in front, or None for no such layer."""
-    return {"features": features, "hidden": int(hidden), "input": input}
+    """Configuration; `input` is the width of a dense layer in front, by default `hidden`; 0 for
+    no such layer."""
+    width = hidden if input is None else input
+    return {"features": features, "hidden": int(hidden), "input": width or None}
 
 
 def atlstm_config(

@@ -236,6 +236,7 @@ NETWORKS: dict[str, Network] = {
             operations=("lstm",),
             looks_ahead=False,
             forward_state=True,
+            training=recurrent.TRAINING,
         ),
         SequenceNetwork(
             kind="bilstm",
@@ -244,6 +245,7 @@ NETWORKS: dict[str, Network] = {
             make_config=recurrent.lstm_config,
             sizes=("hidden", "input"),
             operations=("lstm",),
+            training=recurrent.TRAINING,
         ),
         SequenceNetwork(
             kind="atlstm",
@@ -254,6 +256,7 @@ NETWORKS: dict[str, Network] = {
             operations=("lstm", "self_attention"),
             attention=True,
             renamed=recurrent.RENAMED,
+            training=recurrent.TRAINING,
         ),
         SequenceNetwork(
             kind="transformer",

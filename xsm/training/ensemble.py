@@ -26,7 +26,7 @@ SIZES = {  # argument -> entry of the configuration
     "attention_heads": "heads",
 }  # fmt: skip
 WHOLE_NUMBERS = {  # -> least
-    "hidden_size": 1, "input_size": 1, "attention_window": 0, "attention_heads": 1,
+    "hidden_size": 1, "input_size": 0, "attention_window": 0, "attention_heads": 1,
     "ensemble_size": 1, "epochs": 1, "batch_size": 1, "patience": 1, "min_crop_days": 1, "seed": 0,
     "stride": 1, "max_interp_gap": 0, "repeat_cycle": 0,
 }  # fmt: skip
@@ -206,7 +206,7 @@ def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> 
     names = (*common, *applicable_options(row.kind))
     options: dict[str, Any] = {name: training[name] for name in names if name in training}
     options |= {
-        name: config[entry]
+        name: 0 if entry == "input" and config[entry] is None else config[entry]
         for name, entry in SIZES.items()
         if entry in row.sizes and entry in config
     }

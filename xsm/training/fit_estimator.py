@@ -132,8 +132,8 @@ def fit_estimator(
     hidden_size : int, optional
         Units of the hidden layer, default 64; 256 for ``dense``. Networks only.
     input_size : int, optional
-        Units of a layer before the recurrence. Default: no such layer; `hidden_size` for
-        ``dense``. Not for ``transformer``.
+        Units of a layer before the recurrence, or of the first layer of ``dense``; 0 for none
+        before the recurrence. Default `hidden_size`. Not for ``transformer``.
     attention_window : int, optional
         Days before and after that attention covers; default the whole sequence. Only for
         ``atlstm`` and ``transformer``.
@@ -145,8 +145,9 @@ def fit_estimator(
     epochs, batch_size, learning_rate, weight_decay, dropout : optional
         Of each kind of network to which they apply.
         Passes over the training data (30; 20 for ``dense``), sequences (days for ``dense``) per
-        step (by their number: up to 32, or 512 days), peak learning rate (3e-3; 4e-3) and weight
-        decay (1e-3; 1e-2) of AdamW, fraction of units dropped (0.2; 0.4). Networks only.
+        step (a hundredth of all, from 4 to 32, or from 32 to 512 days), peak learning rate (4e-3;
+        3e-3 for ``transformer``) and weight decay (1e-2; 1e-3) of AdamW, fraction of units dropped
+        (0.3; 0.4 for ``dense``, 0.2 for ``transformer``). Networks only.
     min_crop_days : int, optional
         Train on random crops of the sequences, each of this length or longer, so that the network
         also works on short records. Only for networks of sequences.

@@ -24,15 +24,9 @@ class Component(NamedTuple):
     weight: float  # that is expected of the kind, see ensemble_weights
 
 
-# model="ensemble": kind -> weight, and settings other than the defaults of the kind. Chosen by
-# months left out of a year of SMAP (benchmarks/skill/smap_conus.py).
-DEFAULT_ENSEMBLE: dict[str, tuple[float, dict[str, Any]]] = {
-    "dense": (0.7, {}),
-    "bilstm": (
-        0.3,
-        {"input_size": 64, "learning_rate": 4e-3, "weight_decay": 1e-2, "dropout": 0.3},
-    ),
-}
+# model="ensemble": kind -> weight; chosen by months left out of a year of SMAP
+# (benchmarks/skill/smap_left_out.py)
+DEFAULT_ENSEMBLE = {"dense": 0.7, "bilstm": 0.3}
 
 
 def choose_networks(model: str | Sequence[str], options: Mapping[str, Any]) -> list[Component]:
@@ -59,14 +53,15 @@ def choose_networks(model: str | Sequence[str], options: Mapping[str, Any]) -> l
     [('dense', 0.7), ('bilstm', 0.3)]
     """
     if model == ENSEMBLE:
-        names, settings = list(DEFAULT_ENSEMBLE), DEFAULT_ENSEMBLE
+        names = [*DEFAULT_ENSEMBLE]
     else:
         names = [model] if isinstance(model, str) else _several(model)
-        settings = {name: (1 / len(names), {}) for name in names}
     for name in names:
         _network_of(name).import_for_training()
     of_kind = options_of_kinds(names, options)
-    return [Component(name, settings[name][1] | of_kind[name], settings[name][0]) for name in names]
+    equal = dict.fromkeys(names, 1 / len(names))
+    weights = DEFAULT_ENSEMBLE if model == ENSEMBLE else equal
+    return [Component(name, of_kind[name], weights[name]) for name in names]
 
 
 def default_model(antecedent: bool, months: bool) -> str:

@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 SEED = 201  # of the simulated Earth; seed 0 is reserved for evaluation and users
 SETTINGS: dict[str, Any] = {
     "hidden_size": 32, "input_size": 32, "epochs": 16, "batch_size": 16, "learning_rate": 1e-2,
-    "dropout": 0.0, "scaling": "quartiles", "min_crop_days": 60, "split": "random",
+    "weight_decay": 1e-3, "dropout": 0.0, "scaling": "quartiles", "min_crop_days": 60,
+    "split": "random",
 }  # fmt: skip
 DESCRIPTION = (
     "xsm's estimator: {kind} on albedo, temperature, reanalysis, terrain and soil; trained on a "
