@@ -17,7 +17,18 @@ from benchmarks.speed.operation_samples import precision, torch_dtype
 
 
 def describe(device: str) -> dict[str, Any]:
-    """Date, versions, processor or GPU, threads and load."""
+    """Date, versions, processor or GPU, threads and load.
+
+    Raises
+    ------
+    SystemExit
+        If `device` is "cuda" and PyTorch finds no GPU.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit(
+            f"device='cuda': PyTorch {torch.__version__} finds no NVIDIA GPU here, so nothing is "
+            "measured. Give --device cpu, or install a PyTorch for CUDA on a machine with a GPU."
+        )
     about = provenance(["default"])
     about["versions"] |= {"torch": torch.__version__, "triton": installed_version("triton")}
     about |= {"device": device, "processor": _processor(), "load": round(os.getloadavg()[0], 1)}
