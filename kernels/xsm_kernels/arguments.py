@@ -141,7 +141,11 @@ def output_shape(shape: Any, kernel: Triple, padding: Triple, dilation: Triple) 
         size + 2 * pad - step * (width - 1)
         for size, width, pad, step in zip(shape[-3:], kernel, padding, dilation, strict=True)
     ]
-    if min(sizes) < 1 or min(shape[-3:]) < 1:
+    if min(shape[-3:]) < 1:
+        raise ArgumentError(
+            f"(time, lat, lon) = {tuple(shape[-3:])}: an axis without cells; give one or more."
+        )
+    if min(sizes) < 1:
         raise ArgumentError(
             f"kernel_size={kernel}, padding={padding}, dilation={dilation} leave {tuple(sizes)} "
             f"of (time, lat, lon) = {tuple(shape[-3:])}; give a larger array or more padding."

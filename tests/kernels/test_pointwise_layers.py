@@ -91,3 +91,17 @@ def test_wrong_arguments_are_named(changes: dict[str, Any], words: str) -> None:
     given = draw_layers(Layers()) | {"activations": ("relu", None)}
     with pytest.raises(ArgumentError, match=words):
         xsm_kernels.pointwise_layers(**(given | changes))
+
+
+@pytest.mark.parametrize("axis", [0, 2, 3, 4])
+@pytest.mark.parametrize("backend", [b for op, b in TABLE if op == "pointwise_layers"])
+def test_an_empty_axis_gives_an_empty_result(backend: str, axis: int) -> None:
+    skip_where_missing(backend)
+    shape = [2, 2, 3, 4, 5]
+    shape[axis] = 0
+    x, mask = torch.zeros(shape), torch.ones((shape[0], 1, *shape[2:]), dtype=torch.bool)
+    weights, biases = [torch.ones(3, 2), torch.ones(1, 3)], [torch.ones(3), torch.ones(1)]
+    y, new_mask = xsm_kernels.pointwise_layers(
+        [x], mask, weights, biases, activations=(None, None), backend=backend
+    )
+    assert y.shape == new_mask.shape == mask.shape

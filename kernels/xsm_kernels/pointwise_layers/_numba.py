@@ -21,6 +21,8 @@ def pointwise_layers(
     activations: tuple[str | None, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Definition: :func:`xsm_kernels.pointwise_layers.reference.pointwise_layers`."""
+    if mask.size == 0:  # a convolution refuses axes without cells
+        return np.zeros((len(mask), len(weights[-1]), *mask.shape[2:]), np.float32), mask.copy()
     x = sources[0] if len(sources) == 1 else np.concatenate(sources, axis=1)
     for weight, bias, activation in zip(weights, biases, activations, strict=True):
         window = weight[:, :, None, None, None]
