@@ -80,9 +80,13 @@ def column(c, W, PW: tl.constexpr, WRAP: tl.constexpr):
 
 @triton.jit
 def rounded(v, PRECISION: tl.constexpr):
-    """`v` rounded to nearest tf32 if PRECISION is tf32: tensor cores would truncate it."""
+    """`v` rounded to nearest tf32 if PRECISION is tf32: tensor cores would truncate it.
+
+    NaN is left as it is: the sum would turn 0x7fffffff, the NaN that GPUs write, into -0.
+    """
     if PRECISION == "tf32":
-        v = ((v.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)
+        bits = (v.to(tl.int32, bitcast=True) + 0x1000) & -0x2000
+        v = tl.where(v == v, bits.to(tl.float32, bitcast=True), v)
     return v
 
 

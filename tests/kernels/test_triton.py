@@ -25,7 +25,7 @@ from xsm_kernels.self_attention import _triton as attention  # noqa: E402
 ROOT = Path(__file__).parents[2]
 INTERPRETED = [
     f"tests/kernels/test_{name}.py"
-    for name in ("parity", "pointwise_layers", "triton_tiles", "array_edges")
+    for name in ("parity", "pointwise_layers", "triton_tiles", "array_edges", "not_finite")
 ]
 interpreted = os.environ.get("TRITON_INTERPRET") == "1"
 compiled_only = pytest.mark.skipif(interpreted, reason="nothing is compiled when interpreted")

@@ -158,6 +158,8 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
 
     steps : between pixels and between days of x, in floats; its channels are contiguous
     h, c : state before the first day, replaced by the state after the last one
+
+    A block whose units beyond the hidden ones do not stay 0 is repeated, with 0 written to them.
     """
     batch, days, channels = x.shape
     hidden = h.shape[2]
@@ -167,7 +169,11 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
     count = -(-batch // size)
     n_rows = -(-size // PIXELS) * PIXELS
     rows = zeros_aligned(2 * n_rows * stride)
-    for block in range(start, stop):
+    again = False
+    for attempt in range(2 * start, 2 * stop):
+        block, is_repeated = attempt // 2, attempt % 2 == 1
+        if is_repeated and not again:
+            continue
         d, first = block // count, block % count * size
         pixels = min(size, batch - first)
         weights, offsets = weight[d].reshape(-1), bias[d].reshape(-1)
@@ -202,8 +208,18 @@ def _blocks(x, steps, weight, bias, h, c, mask, has_mask, y, size, start, stop):
                             copy_floats(rows, source, rows, target, LANES)
                             copy_floats(rows, source + width, rows, target + width, LANES)
                         output = (((first + p) * days + t) * h.shape[0] + d) * hidden + unit
-                        copy_floats(rows, target + width, y, output, min(LANES, hidden - unit))
+                        units = min(LANES, hidden - unit)
+                        copy_floats(rows, target + width, y, output, units)
+                        if is_repeated:
+                            rows[target + width + units : target + width + LANES] = 0
             current, updated = updated, current
+        # an infinite x times the zeros beyond the hidden units is NaN, which stays there to the end
+        again = False
+        if hidden < width and not is_repeated:
+            for p in range(pixels):
+                again |= rows[current + p * stride + width + hidden] != 0
+        if again:
+            continue
         for p in range(pixels):
             state, row = (d * batch + first + p) * hidden, current + p * stride
             copy_floats(rows, row, c, state, hidden)

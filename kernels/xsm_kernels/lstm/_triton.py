@@ -145,6 +145,8 @@ def resident_kernel(
         if HAS_MASK:
             new_c = tl.where(observed[:, None], new_c, c)
             new_h = tl.where(observed[:, None], new_h, h)
+        if H < BLOCK_H:  # an infinite x times the zeros beyond H is NaN
+            new_h = tl.where((u < H)[None, :], new_h, 0.0)
         h, c, x, observed = new_h, new_c, next_x, next_observed
         index = ((row * T + t) * D + d)[:, None] * H + u[None, :]
         tl.store(y_ptr + index, h, mask=inside)

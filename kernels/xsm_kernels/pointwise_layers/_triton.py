@@ -57,17 +57,29 @@ def add_source(x_ptr, w_ptr, cell, observed, o, total, FIRST: tl.constexpr, C: t
     return total
 
 
+@triton.jit
+def without_padding(values, o, REAL: tl.constexpr, PADDED: tl.constexpr):
+    """Outputs `o` with zeros from REAL on, where 0 times an infinite input has left NaN."""
+    if REAL < PADDED:
+        values = tl.where((o < REAL)[None, :], values, 0.0)
+    return values
+
+
 @triton.jit(do_not_specialize=["n", "period"])
 def layers_kernel(
     x0_ptr, x1_ptr, x2_ptr, x3_ptr, x4_ptr, mask_ptr, active_ptr,
     w0_ptr, w1_ptr, w2_ptr, b0_ptr, b1_ptr, b2_ptr, y_ptr, new_mask_ptr, n, period,
     C0: tl.constexpr, C1: tl.constexpr, C2: tl.constexpr, C3: tl.constexpr, C4: tl.constexpr,
     P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, P3: tl.constexpr, P4: tl.constexpr,
-    O0: tl.constexpr, O1: tl.constexpr, O2: tl.constexpr, OUT: tl.constexpr,
+    O0: tl.constexpr, O1: tl.constexpr, O2: tl.constexpr,
+    REAL0: tl.constexpr, REAL1: tl.constexpr, OUT: tl.constexpr,
     ACT0: tl.constexpr, ACT1: tl.constexpr, ACT2: tl.constexpr, HAS_ACTIVE: tl.constexpr,
     PRECISION: tl.constexpr, WIDEN: tl.constexpr, CELLS: tl.constexpr, STEP: tl.constexpr,
 ):  # fmt: skip
-    """CELLS flat cells; P: channels of the sources, O: outputs, as padded in the weights."""
+    """CELLS flat cells; P: channels of the sources, O: outputs, as padded in the weights.
+
+    REAL: outputs without the padding, of the layers that another one follows.
+    """
     cell = tl.program_id(0).to(tl.int64) * CELLS + tl.arange(0, CELLS)
     inside = cell < n
     observed = tl.load(mask_ptr + cell, mask=inside, other=0) != 0
@@ -93,13 +105,15 @@ def layers_kernel(
             x4_ptr, w0_ptr, cell, observed, o, h, P0 + P1 + P2 + P3, C4, P4, STEP, W, PRECISION,
             WIDEN,
         )  # fmt: skip
-        h = activated(h + tl.load(b0_ptr + o)[None, :], ACT0).to(kind)
+        h = activated(h + tl.load(b0_ptr + o)[None, :], ACT0)
+        h = without_padding(h, o, REAL0, O0).to(kind)
         p = tl.arange(0, O1)
         g = tl.zeros((CELLS, O1), tl.float32)
         g = product(h, w1_ptr, p, o, O0, g, PRECISION, WIDEN)
         g = activated(g + tl.load(b1_ptr + p)[None, :], ACT1)
         if O2 > 0:
             q = tl.arange(0, O2)
+            g = without_padding(g, p, REAL1, O1)
             total = product(g.to(kind), w2_ptr, q, p, O1, total, PRECISION, WIDEN)
             total = activated(total + tl.load(b2_ptr + q)[None, :], ACT2)
         else:
@@ -129,12 +143,6 @@ def pointwise_layers(
     three layers or 128 outputs.
     """
     x = sources[0]
-    precision = product_precision(x.dtype)
-    widest = max(weight.shape[0] for weight in weights)
-    exact = x.dtype == torch.float32 and precision == "ieee"
-    too_many = len(sources) > MAX_SOURCES or len(weights) > MAX_LAYERS or widest > MAX_OUTPUTS
-    if exact or too_many:
-        return one_by_one(sources, mask, weights, biases, active, activations)
     outputs = weights[-1].shape[0]
     y = torch.empty(
         (x.shape[0], outputs, *x.shape[2:]),
@@ -145,6 +153,12 @@ def pointwise_layers(
     new_mask = torch.empty(mask.shape, dtype=torch.bool, device=x.device)
     if mask.numel() == 0:
         return y, new_mask
+    precision = product_precision(x.dtype)
+    widest = max(weight.shape[0] for weight in weights)
+    exact = x.dtype == torch.float32 and precision == "ieee"
+    too_many = len(sources) > MAX_SOURCES or len(weights) > MAX_LAYERS or widest > MAX_OUTPUTS
+    if exact or too_many:
+        return one_by_one(sources, mask, weights, biases, active, activations)
     rows = [s.contiguous(memory_format=torch.channels_last_3d) for s in sources]
     channels = [s.shape[1] for s in sources] + [0] * (MAX_SOURCES - len(sources))
     packed, sizes = pack(weights, biases, channels, x)
@@ -198,4 +212,5 @@ def pack(
     absent = MAX_LAYERS - len(outs)
     sizes = {f"P{i}": part for i, part in enumerate(parts)}
     sizes |= {f"O{i}": out for i, out in enumerate([*outs, *[0] * absent])}
+    sizes |= {f"REAL{i}": weight.shape[0] for i, weight in enumerate(weights[:2])}
     return [*whole, *whole[:1] * absent, *padded_biases, *padded_biases[:1] * absent], sizes

@@ -22,6 +22,8 @@ def self_attention(
     Parameters
     ----------
     x : array (B, T, C)
+        A day with NaN or Inf makes the result NaN for all days in whose window it lies, and reaches
+        no other day.
     weight : array (4, H, C)
         Weight and bias are converted to the dtype of `x`.
     bias : array (4, H)

@@ -270,9 +270,19 @@ def _pixels(x, steps, weight, bias, window, y, start, stop):
     scores, zeros = zeros_aligned(ROWS * length), zeros_aligned(PANEL)
     outputs = zeros_aligned(ROWS * PANEL)
     factors = np.empty(ROWS, np.float32)
+    absent = np.empty(days, np.bool_)
     for b in range(start, stop):
+        any_absent = False
         for t in range(days):
             copy_floats(x, b * steps[0] + t * steps[1], rows, t * channels, channels)
+            day = rows[t * channels : (t + 1) * channels]
+            finite = True
+            for k in range(channels):
+                finite &= abs(day[k]) < np.inf
+            absent[t] = not finite
+            any_absent |= not finite
+            if not finite:  # a weight of 0 would not keep it out of the days beyond its window
+                day[:] = 0
         _project(rows, days, channels, weight, bias, query, keys, value, residual)
         for t in range(0, days, ROWS):
             count = min(ROWS, days - t)
@@ -303,6 +313,10 @@ def _pixels(x, steps, weight, bias, window, y, start, stop):
                     add_residual(outputs, r * PANEL, residual, skip, factors[r])
                     first_output = ((b * days + t + r) * hidden) + panel * PANEL
                     copy_floats(outputs, r * PANEL, y, first_output, n_outputs)
+        if any_absent:
+            for t in range(days):
+                if absent[max(t - window, 0) : t + window + 1].any():
+                    y[b, t] = np.nan
 
 
 @compile_once

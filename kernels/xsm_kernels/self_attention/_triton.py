@@ -24,6 +24,7 @@ from xsm_kernels._triton_common import (
     tuned,
 )
 from xsm_kernels.arguments import ACTIVATIONS
+from xsm_kernels.self_attention.reference import without_nan
 
 LOG2_E = 1.4426950408889634
 
@@ -62,6 +63,9 @@ def self_attention(
     y = torch.empty((batch, days, hidden), dtype=x.dtype, device=x.device)
     if y.numel() == 0:
         return y
+    sees_nan = None
+    if window < days - 1:  # otherwise NaN spreads to all days by itself
+        x, sees_nan = without_nan(x, window)
     # (B, T, 4 H): queries, keys, values and residuals side by side
     joined = functional.linear(x, weight.flatten(0, 1), bias.flatten())
     precision = product_precision(x.dtype)
@@ -82,7 +86,7 @@ def self_attention(
         source = attention_kernel.cache_key[:12] if x.is_cuda else ""
         key = ("self_attention", source, hidden, x.dtype, precision, window >= days - 1)
         launch(tuned(key, configs, launch, x, batch * days))
-    return y
+    return y if sees_nan is None else y.masked_fill_(sees_nan, torch.nan)
 
 
 @triton.jit

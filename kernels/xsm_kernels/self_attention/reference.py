@@ -20,7 +20,8 @@ def self_attention(
         query, key, value, residual = weight x + bias
         y[t] = tanh(residual[t] + sum_s softmax_s(query[t] . key[s] / sqrt(H)) value[s])
 
-    All is in the dtype of `x`.
+    A day with NaN or Inf makes the result NaN for all days in whose window it lies, and reaches no
+    other day. All is in the dtype of `x`.
 
     Parameters
     ----------
@@ -32,10 +33,12 @@ def self_attention(
     -------
     y : (B, T, H)
     """
+    x, sees_nan = without_nan(x, window)
     query, key, value, residual = projections(x, weight, bias)
     scores = query @ key.mT / math.sqrt(query.shape[-1])  # (B, T, T)
     scores = scores.masked_fill(~near_days(x, window), -torch.inf)
-    return torch.tanh(residual + torch.softmax(scores, dim=-1) @ value)
+    y = torch.tanh(residual + torch.softmax(scores, dim=-1) @ value)
+    return y.masked_fill(sees_nan, torch.nan)
 
 
 def projections(
@@ -50,3 +53,20 @@ def near_days(x: torch.Tensor, window: int) -> torch.Tensor:
     """Pairs of days at most `window` days apart, bool (T, T)."""
     day = torch.arange(x.shape[1], device=x.device)
     return (day[:, None] - day).abs() <= window
+
+
+def without_nan(x: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`x` with 0 on days that hold NaN or Inf, and which days have such a day in their window.
+
+    Outside a window weights are 0, but 0 times NaN is NaN.
+
+    Returns
+    -------
+    x : (B, T, C)
+    sees_nan : bool (B, T, 1)
+    """
+    finite = torch.isfinite(x).all(dim=-1, keepdim=True)
+    # (B, 1, T), as a pooling takes it
+    absent = (~finite).mT.to(torch.float32)
+    sees_nan = torch.nn.functional.max_pool1d(absent, 2 * window + 1, stride=1, padding=window) > 0
+    return torch.where(finite, x, x.new_zeros(())), sees_nan.mT
