@@ -77,6 +77,11 @@ if [ -n "${DRY_RUN:-}" ]; then
   small=(--small --device cpu)
   precisions=(bfloat16)
 else
+  command -v nvidia-smi >/dev/null || {
+    echo "no NVIDIA GPU here (nvidia-smi is missing): nothing is measured. DRY_RUN=1 $0 runs all steps" \
+      "on small shapes on the CPU." >&2
+    exit 1
+  }
   nvidia-smi --query-gpu=name,driver_version,clocks.sm,temperature.gpu --format=csv,noheader || exit
   threads=${THREADS:-$(nproc)}
   measure=(--device cuda --threads "$threads")
