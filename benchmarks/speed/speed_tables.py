@@ -317,9 +317,8 @@ def drawings(result: Result) -> str:
 def report(result: Result) -> str:
     """All tables of a run, for the terminal; the shortest last."""
     parts: list[Callable[[Result], str]] = [rates, operations, occupancy, network, layers]
-    parts += (
-        [switches, targets] if any(r["variant"] == "triton" for r in result["rows"]) else [targets]
-    )
+    has_triton = any(r["variant"] == "triton" and "note" not in r for r in result["rows"])
+    parts += [switches, targets] if has_triton else [targets]
     notes = [f"not timed: {r['variant']}: {r['note']}" for r in result["rows"] if "note" in r]
     notes += [f"skipped, out of time: {name}" for name in result["skipped"]]
     return "\n\n".join(["\n".join(dict.fromkeys(notes)), *(part(result) for part in parts)])

@@ -83,7 +83,18 @@ def compile_loop(function: Any, *signatures: Any) -> Any:
 
 
 def on_disk(loop: Any) -> bool:
-    """Whether all code of a loop from :func:`compile_loop` is in the cache on disk."""
+    """Whether all code of a loop is in the cache on disk, so that later processes load it.
+
+    Parameters
+    ----------
+    loop : Dispatcher
+        From :func:`compile_loop`.
+
+    Returns
+    -------
+    bool
+        False as well if the cache is off or cannot be written to (:func:`cache_folder`).
+    """
     return loop._cache.on_disk
 
 
@@ -98,7 +109,21 @@ LOOPS = (
 
 
 def precompile() -> list[Any]:
-    """Compile all loops of this package, or load them from the cache on disk; return them."""
+    """Compile all loops of this package in advance, or load them from the cache on disk.
+
+    It takes seconds the first time, for container images and workers. The loops of `xsm` itself are
+    not among them; ``xsm.precompile`` compiles both.
+
+    Returns
+    -------
+    list of Dispatcher
+        The loops, for :func:`on_disk`.
+
+    Raises
+    ------
+    BackendError
+        NUMBA_DISABLE_JIT is set.
+    """
     builders = (name.split(":") for name in LOOPS)
     return [getattr(import_module(module), function)() for module, function in builders]
 

@@ -24,7 +24,12 @@ def cache_folder() -> Path | None:
     """Folder for what later processes can use again; None if there is to be none.
 
     ``XSM_CACHE_DIR``, else ``xsm`` in the folder for caches of this user (``XDG_CACHE_HOME``, by
-    default ``~/.cache``; ``~/Library/Caches``; ``%LOCALAPPDATA%``).
+    default ``~/.cache``; ``~/Library/Caches``; ``%LOCALAPPDATA%``). It is not created.
+
+    Returns
+    -------
+    Path or None
+        None with ``XSM_CACHE=0``, and where the user has no home directory.
     """
     if os.environ.get("XSM_CACHE") == "0":
         return None
@@ -49,6 +54,11 @@ def from_disk(name: str, make: Callable[[], bytes]) -> bytes:
         Of the file. It holds all that the content depends on, such as a version.
     make : callable
         Called if there is no such file, or if it has changed since it was written.
+
+    Returns
+    -------
+    bytes
+        The same whether or not it could be stored.
     """
     folder = cache_folder()
     if folder is None:

@@ -81,12 +81,27 @@ def implementation(
 
 
 def backends(op: str) -> list[str]:
-    """Names of the backends that have a row for `op`.
+    """Names of the backends of an operation, whether or not this machine can run them.
+
+    Parameters
+    ----------
+    op : str
+        Name of the operation, such as ``"masked_conv3d"``.
+
+    Returns
+    -------
+    list of str
+        ``"reference"`` is always among them; :func:`choose_backend` names the one that would run.
 
     Raises
     ------
     ArgumentError
         There is no operation of this name.
+
+    Examples
+    --------
+    >>> backends("masked_mean")
+    ['reference', 'numba', 'triton']
     """
     names = [backend for name, backend in TABLE if name == op]
     if not names:
@@ -123,18 +138,22 @@ def choose_backend(op: str, backend: str, arrays: Sequence[Any]) -> str:
         Name of the operation, such as ``"masked_conv3d"``.
     backend : str
         "auto", or a backend of the operation.
-    arrays : sequence of array
-        Of the call; the first one decides between NumPy, CPU and GPU.
+    arrays : list or tuple of array
+        Of the call, None for an absent one; those of a tuple count as well. The first one decides
+        between NumPy, CPU and GPU.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
     ArgumentError
-        There is no operation or backend of this name, or no array.
+        There is no operation or backend of this name, no array, or something that is none.
     BackendError
         The operation has no row for the backend, or the backend does not support the arrays.
     """
-    if not arrays:
-        raise ArgumentError("arrays: none of them; expected those of a call.")
+    arrays = _arrays_of_a_call(arrays)
     if backend != "auto":
         _require_row(op, backend)
         if reason := unsupported_reason(op, backend, arrays):
@@ -208,6 +227,23 @@ def flatten(arrays: Sequence[Any]) -> Iterator[Any]:
             yield from flatten(array)
         else:
             yield array
+
+
+def _arrays_of_a_call(arrays: Any) -> list[Any]:
+    """The arrays of a list or tuple, those in tuples too; at least one."""
+    if not isinstance(arrays, (list, tuple)):
+        raise ArgumentError(
+            f"arrays: {type(arrays).__name__}; expected a list or tuple of the arrays of a call."
+        )
+    flat = list(flatten(arrays))
+    if not flat or flat[0] is None:
+        raise ArgumentError("arrays: none of them; expected those of a call.")
+    for array in flat:
+        if array is not None and not hasattr(array, "dtype"):
+            raise ArgumentError(
+                f"arrays: {type(array).__name__} among them; expected NumPy arrays or tensors."
+            )
+    return flat
 
 
 def _require_row(op: str, backend: str) -> None:

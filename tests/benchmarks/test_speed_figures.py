@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.provenance import RESULTS
 from benchmarks.scale import scale_figures
-from benchmarks.speed import figures
+from benchmarks.speed import figures, speed_tables
 from xsm.plotting.style import COLOURS, FLAG_COLOURS, GREY
 
 
@@ -53,3 +53,13 @@ def test_axes_have_no_box_and_the_legend_no_frame(make) -> None:
     assert not axes.spines["top"].get_visible() and not axes.spines["right"].get_visible()
     assert axes.get_title(loc="left") and "\n" not in axes.get_title(loc="left")
     assert not figure.legends[0].get_frame_on()
+
+
+def test_a_backend_that_was_not_timed_has_no_empty_table() -> None:
+    result = stored("speed_cpu")
+    row = next(row for row in result["rows"] if row.get("op") == "masked_conv3d")
+    timed = {"median_s", "low_s", "high_s", "gflops_active", "peak_mb"}
+    untimed = {key: value for key, value in row.items() if key not in timed}
+    result["rows"].append(untimed | {"variant": "triton", "note": "no GPU"})
+    text = speed_tables.report(result)
+    assert "not timed: triton: no GPU" in text and "first / second" not in text

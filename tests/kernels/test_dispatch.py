@@ -225,3 +225,23 @@ def test_read_only_arrays_are_taken() -> None:
     for backend in ("numba", "reference"):
         y, _ = xsm_kernels.masked_conv3d(*frozen, backend=backend)
         assert (y == 54).all()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        (np.zeros((1, 1, 1, 1, 1), "f4"), "arrays: ndarray; expected a list or tuple"),
+        ("ab", "arrays: str; expected a list or tuple"),
+        (["ab"], "arrays: str among them; expected NumPy arrays"),
+        ([None], "arrays: none of them"),
+        ([()], "arrays: none of them"),
+    ],
+)
+def test_a_choice_names_what_is_no_array(arrays, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        dispatch.choose_backend("masked_mean", "auto", arrays)
+
+
+def test_a_choice_takes_the_arrays_of_a_call_in_tuples() -> None:
+    x, mask = np.zeros((1, 1, 1, 1, 1), "f4"), np.ones((1, 1, 1, 1, 1), bool)
+    assert dispatch.choose_backend("pointwise_layers", "auto", [(x, x), mask, None]) == "numba"
