@@ -150,29 +150,6 @@ def test_triton_two_days_at_once_agree(
     check_convolution(case, "triton", "float32")
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the interpreter, for NaN
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("outputs", [3, 140])  # one block of outputs, and several
-def test_triton_nan_does_not_reach_the_day_beside(
-    outputs: int, value: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "tuned", lambda *_: Config(tile_h=4, tile_w=8, days=2))
-    case = Case(
-        (2, 3, 5, 7, 11), outputs, padding=(1, 1, 1), wrap=True, residual=True, active=0.8,
-        activation="tanh",
-    )  # fmt: skip
-    arrays = draw(case, "float32")
-    arrays["mask"][0, 0, 2, 3, 3] = True
-    arrays["x"][0, :, 2, 3, 3] = 1, value, 1
-    options = case.window | {"activation": "tanh"}
-    expected, mask = xsm_kernels.masked_conv3d(**arrays, **options, backend="reference")
-    given_arrays = {k: convert(a, "triton", "float32") for k, a in arrays.items()}
-    y, new_mask = xsm_kernels.masked_conv3d(**given_arrays, **options, backend="triton")
-    np.testing.assert_array_equal(back(new_mask), mask)
-    np.testing.assert_allclose(back(y), expected, rtol=1e-4, atol=1e-4)
-    assert np.isfinite(back(y)[0, :, [0, 4]]).all()
-
-
 @pytest.mark.parametrize(
     "case",
     [

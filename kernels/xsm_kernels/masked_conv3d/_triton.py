@@ -70,8 +70,8 @@ def masked_conv3d(
     float16 and bfloat16 are multiplied as they are and summed in float32; float32 is IEEE under
     ``torch.set_float32_matmul_precision("highest")`` (the default of PyTorch), else tf32.
     `y`, and without a copy `x` and `residual`, are ``torch.channels_last_3d`` in memory.
-    Where two days are computed together (:class:`Config`) and a result is NaN, the tile is computed
-    again day by day: an observed NaN or Inf does not leave its windows.
+    Where two days are computed together (:class:`Config`), an observed NaN or Inf also makes the
+    result of the other day NaN, outside its own windows.
     """
     outputs, _, *kernel = weight.shape
     shape = output_shape(x.shape, (kernel[0], kernel[1], kernel[2]), padding, dilation)
@@ -371,88 +371,6 @@ def survey_kernel(
                 )  # fmt: skip
 
 
-@triton.jit
-def window_product(
-    x_ptr, mask_ptr, weight_ptr, n, b, t, i, j, bits, later, T, H, W,
-    C: tl.constexpr, KT: tl.constexpr, KH: tl.constexpr, KW: tl.constexpr,
-    PT: tl.constexpr, PH: tl.constexpr, PW: tl.constexpr,
-    DT: tl.constexpr, DH: tl.constexpr, DW: tl.constexpr,
-    WRAP: tl.constexpr, PRECISION: tl.constexpr, WIDEN: tl.constexpr,
-    DAYS: tl.constexpr, CELLS: tl.constexpr, COLUMNS: tl.constexpr,
-    BLOCK_K: tl.constexpr, DEPTH: tl.constexpr,
-):  # fmt: skip
-    """Observed values of the windows of DAYS days from t on, times rows n of the weights.
-
-    DEPTH is the length of such a row; COLUMNS is that of n. `later` are the bits of the second day.
-    """
-    TAPS: tl.constexpr = KT * KH * KW
-    STEPS: tl.constexpr = ((KT + DAYS - 1) * KH * KW * C + BLOCK_K - 1) // BLOCK_K
-    if DAYS == 2:  # a cell that is active on one of the two days has bits of that day only
-        last = later >> (TAPS - KH * KW)
-        first = bits | (later << (KH * KW))
-    total = tl.zeros((CELLS, COLUMNS), tl.float32)
-    # 64 bits: days of a global grid times channels overflow 32
-    row = x_ptr + (((b * T + t) * H + i) * W + j) * C
-    for step in range(STEPS):
-        # the inner dimension is cells of the window times channels
-        k = step * BLOCK_K + tl.arange(0, BLOCK_K)
-        tap = k // C
-        up, aside = tap // KW % KH * DH - PH, tap % KW * DW - PW
-        offset = (tap // (KH * KW) * DT - PT).to(tl.int64) * H * W + (up * W + aside)
-        source = row[:, None] + (offset * C + k % C)[None, :]
-        if WRAP > 0:
-            c = j[:, None] + aside[None, :]
-            beyond = column(c, W, PW, WRAP) - c
-            source += beyond * C
-        if DAYS == 2:
-            word = tl.where((tap < TAPS)[None, :], first[:, None], last[:, None])
-            bit = tl.where(tap < TAPS, tap, tap - TAPS)
-            observed = (word & (1 << tl.minimum(bit, 31))[None, :]) != 0
-        elif TAPS <= 31:
-            observed = (bits[:, None] & (1 << tl.minimum(tap, 31))[None, :]) != 0
-        else:
-            u = (t + tap // (KH * KW) * DT - PT)[None, :]
-            r = i[:, None] + up[None, :]
-            c = column(j[:, None] + aside[None, :], W, PW, WRAP)
-            valid = (u >= 0) & (u < T) & (r >= 0) & (r < H) & (c >= 0) & (c < W)
-            valid &= (bits > 0)[:, None] & (tap < TAPS)[None, :]
-            index = ((b * T + u) * H + r) * W + c
-            observed = tl.load(mask_ptr + index, mask=valid, other=0) != 0
-        values = tl.load(source, mask=observed, other=0.0, cache_modifier=".ca")
-        factors = tl.load(weight_ptr + n[None, :] * DEPTH + k[:, None])
-        values, factors = rounded(values, PRECISION), rounded(factors, PRECISION)
-        if WIDEN:
-            values, factors = values.to(tl.float32), factors.to(tl.float32)
-        total = tl.dot(values, factors, total, input_precision=PRECISION)
-    return total
-
-
-@triton.jit
-def finish(
-    total, bits, later, second, o, b, t, i, j, bias_ptr, residual_ptr, y_ptr, T_OUT, H_OUT, W_OUT,
-    OUT: tl.constexpr, TAPS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_RESIDUAL: tl.constexpr,
-    ACTIVATION: tl.constexpr,
-):  # fmt: skip
-    """Renormalise, add bias and residual, activate, store: outputs `o` of t or the `second` day."""
-    inside = (i < H_OUT) & (j < W_OUT)
-    cell = ((b * T_OUT + t) * H_OUT + i) * W_OUT + j
-    number = tl.where(second, later[:, None], bits[:, None])
-    if TAPS <= 31:
-        number = popcount(number)
-    nonempty = number > 0
-    # K / s, computed so that a full window stays exact
-    total *= TAPS / tl.maximum(number, 1).to(tl.float32)
-    if HAS_BIAS:
-        total += tl.load(bias_ptr + o, mask=o < OUT, other=0.0).to(tl.float32)[None, :]
-    # 64 bits: a day of a fine grid times channels overflows 32
-    at = ((cell[:, None] + second.to(tl.int64) * H_OUT * W_OUT) * OUT) + o[None, :]
-    written = inside[:, None] & (o < OUT)[None, :] & (t + second < T_OUT)
-    if HAS_RESIDUAL:
-        total += tl.load(residual_ptr + at, mask=written & nonempty, other=0.0).to(tl.float32)
-    total = tl.where(nonempty, activated(total, ACTIVATION), 0.0)
-    tl.store(y_ptr + at, total.to(y_ptr.dtype.element_ty), mask=written)
-
-
 @triton.jit(do_not_specialize=SHAPES)
 def convolve_kernel(
     x_ptr, mask_ptr, bits_ptr, weight_ptr, bias_ptr, residual_ptr, y_ptr, tiles_ptr, count_ptr,
@@ -473,47 +391,69 @@ def convolve_kernel(
     CELLS: tl.constexpr = TILE_H * TILE_W
     TAPS: tl.constexpr = KT * KH * KW
     BLOCKS_O: tl.constexpr = (OUT + BLOCK_O - 1) // BLOCK_O
-    WIDE: tl.constexpr = (KT + DAYS - 1) * KH * KW * C
-    DEPTH: tl.constexpr = (WIDE + BLOCK_K - 1) // BLOCK_K * BLOCK_K
+    STEPS: tl.constexpr = ((KT + DAYS - 1) * KH * KW * C + BLOCK_K - 1) // BLOCK_K
     for item in range(tl.program_id(0), tl.load(count_ptr) * BLOCKS_O, tl.num_programs(0)):
         tile = tl.load(tiles_ptr + item // BLOCKS_O)
-        block = item % BLOCKS_O
-        n = block * (DAYS * BLOCK_O) + tl.arange(0, DAYS * BLOCK_O)
+        n = item % BLOCKS_O * (DAYS * BLOCK_O) + tl.arange(0, DAYS * BLOCK_O)
         b, t, i, j = tile_cells(tile, T_OUT, H_OUT, W_OUT, TILE_H, TILE_W, DAYS)
         inside = (i < H_OUT) & (j < W_OUT)
         cell = ((b * T_OUT + t) * H_OUT + i) * W_OUT + j
         bits = tl.load(bits_ptr + cell, mask=inside, other=0)
         later = bits
-        if DAYS == 2:
+        if DAYS == 2:  # a cell that is active on one of the two days has bits of that day only
             later = tl.load(bits_ptr + cell + H_OUT * W_OUT, mask=inside & (t + 1 < T_OUT), other=0)
-        total = window_product(
-            x_ptr, mask_ptr, weight_ptr, n, b, t, i, j, bits, later, T, H, W, C, KT, KH, KW,
-            PT, PH, PW, DT, DH, DW, WRAP, PRECISION, WIDEN, DAYS, CELLS, DAYS * BLOCK_O, BLOCK_K,
-            DEPTH,
-        )  # fmt: skip
+            last = later >> (TAPS - KH * KW)
+            first = bits | (later << (KH * KW))
+
+        total = tl.zeros((CELLS, DAYS * BLOCK_O), tl.float32)
+        # 64 bits: days of a global grid times channels overflow 32
+        row = x_ptr + (((b * T + t) * H + i) * W + j) * C
+        for step in range(STEPS):
+            # the inner dimension is cells of the window times channels
+            k = step * BLOCK_K + tl.arange(0, BLOCK_K)
+            tap = k // C
+            up, aside = tap // KW % KH * DH - PH, tap % KW * DW - PW
+            offset = (tap // (KH * KW) * DT - PT).to(tl.int64) * H * W + (up * W + aside)
+            source = row[:, None] + (offset * C + k % C)[None, :]
+            if WRAP > 0:
+                c = j[:, None] + aside[None, :]
+                beyond = column(c, W, PW, WRAP) - c
+                source += beyond * C
+            if DAYS == 2:
+                word = tl.where((tap < TAPS)[None, :], first[:, None], last[:, None])
+                bit = tl.where(tap < TAPS, tap, tap - TAPS)
+                observed = (word & (1 << tl.minimum(bit, 31))[None, :]) != 0
+            elif TAPS <= 31:
+                observed = (bits[:, None] & (1 << tl.minimum(tap, 31))[None, :]) != 0
+            else:
+                u = (t + tap // (KH * KW) * DT - PT)[None, :]
+                r = i[:, None] + up[None, :]
+                c = column(j[:, None] + aside[None, :], W, PW, WRAP)
+                valid = (u >= 0) & (u < T) & (r >= 0) & (r < H) & (c >= 0) & (c < W)
+                valid &= (bits > 0)[:, None] & (tap < TAPS)[None, :]
+                index = ((b * T + u) * H + r) * W + c
+                observed = tl.load(mask_ptr + index, mask=valid, other=0) != 0
+            values = tl.load(source, mask=observed, other=0.0, cache_modifier=".ca")
+            factors = tl.load(weight_ptr + n[None, :] * (STEPS * BLOCK_K) + k[:, None])
+            values, factors = rounded(values, PRECISION), rounded(factors, PRECISION)
+            if WIDEN:
+                values, factors = values.to(tl.float32), factors.to(tl.float32)
+            total = tl.dot(values, factors, total, input_precision=PRECISION)
+
         second = (n % (DAYS * BLOCK_O) >= BLOCK_O)[None, :]
-        o = block * BLOCK_O + n % BLOCK_O
-        alone = 0
-        if DAYS == 2:
-            # a NaN or Inf of the one day, times the zeros in the weights of the other, is NaN
-            alone = tl.max(tl.max((total != total).to(tl.int32), axis=1), axis=0)
-        if alone == 0:
-            finish(
-                total, bits, later, second, o, b, t, i, j, bias_ptr, residual_ptr, y_ptr,
-                T_OUT, H_OUT, W_OUT, OUT, TAPS, HAS_BIAS, HAS_RESIDUAL, ACTIVATION,
-            )  # fmt: skip
-        if DAYS == 2:
-            if alone > 0:
-                p = block * BLOCK_O + tl.arange(0, BLOCK_O)
-                for day in range(2):
-                    of_day = tl.where(day == 0, bits, later)
-                    product = window_product(
-                        x_ptr, mask_ptr, weight_ptr, p + block * BLOCK_O, b, t + day, i, j,
-                        of_day, of_day, T, H, W, C, KT, KH, KW, PT, PH, PW, DT, DH, DW, WRAP,
-                        PRECISION, WIDEN, 1, CELLS, BLOCK_O, BLOCK_K, DEPTH,
-                    )  # fmt: skip
-                    finish(
-                        product, of_day, of_day, (p < 0)[None, :], p, b, t + day, i, j, bias_ptr,
-                        residual_ptr, y_ptr, T_OUT, H_OUT, W_OUT, OUT, TAPS, HAS_BIAS,
-                        HAS_RESIDUAL, ACTIVATION,
-                    )  # fmt: skip
+        o = n // (DAYS * BLOCK_O) * BLOCK_O + n % BLOCK_O
+        number = tl.where(second, later[:, None], bits[:, None])
+        if TAPS <= 31:
+            number = popcount(number)
+        nonempty = number > 0
+        # K / s, computed so that a full window stays exact
+        total *= TAPS / tl.maximum(number, 1).to(tl.float32)
+        if HAS_BIAS:
+            total += tl.load(bias_ptr + o, mask=o < OUT, other=0.0).to(tl.float32)[None, :]
+        # 64 bits: a day of a fine grid times channels overflows 32
+        at = (cell[:, None] + second.to(tl.int64) * H_OUT * W_OUT) * OUT + o[None, :]
+        written = inside[:, None] & (o < OUT)[None, :] & (t + second < T_OUT)
+        if HAS_RESIDUAL:
+            total += tl.load(residual_ptr + at, mask=written & nonempty, other=0.0).to(tl.float32)
+        total = tl.where(nonempty, activated(total, ACTIVATION), 0.0)
+        tl.store(y_ptr + at, total.to(y_ptr.dtype.element_ty), mask=written)
