@@ -25,7 +25,7 @@ SMAP_ESTIMATES = {
     "default": "default arguments",
     "dense": 'dense networks alone (`model="dense"`)',
     "no_local_part": "no local part",
-    "no_antecedent_predictors": "no antecedent predictors",
+    "no_antecedent_predictors": "AtLSTM and local part (`antecedent=False`)",
     "bilstm": "Bi-LSTM",
     "bilstm_alone": "Bi-LSTM, no local part, no antecedent predictors",
     "bilstm_departures": "Bi-LSTM of departures from the mean of the cell, nothing else",
