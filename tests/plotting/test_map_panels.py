@@ -53,7 +53,7 @@ def test_stations_of_several_validations():
 
 def test_flags_have_named_colours():
     ax = plotting.map(product(), "status")
-    (legend,) = ax.figure.legends
+    legend = ax.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["ok", "too few pairs"]
     (mesh,) = [c for c in ax.collections if isinstance(c, QuadMesh)]
     colours = [patch.get_facecolor() for patch in legend.get_patches()]

@@ -121,7 +121,7 @@ def test_every_flag_has_a_colour_of_its_own_also_in_the_legend():
         assert to_hex(style["cmap"](style["norm"](code))) == colour.lower()
     ax = axes_for(None)
     legend_below(ax, flag_labels(da), colours)
-    (legend,) = ax.figure.legends
+    legend = ax.get_legend()
     shown = {
         text.get_text(): to_hex(patch.get_facecolor())
         for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)
@@ -129,6 +129,23 @@ def test_every_flag_has_a_colour_of_its_own_also_in_the_legend():
     assert shown == {
         name: colours[code].lower() for code, name in ((-1, "none"), (2, "wet snow"), (16, "ice"))
     }
+
+
+def test_bars_and_legends_leave_tick_labels_and_other_axes_free():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 4))
+    mesh = left.pcolormesh([0, 1], [0, 1], np.zeros((1, 1)))
+    add_colour_bar(left, mesh, "soil moisture", orientation="horizontal")
+    legend_below(right, {0: "observed", 1: "filled by network", 2: "never observed"},
+                 {0: "#ffffff", 1: "#0072B2", 2: "#E69F00"})  # fmt: skip
+    figure.canvas.draw()
+    bar = figure.axes[2].get_window_extent()
+    labels = [label.get_window_extent() for label in left.get_xticklabels()]
+    assert not any(bar.overlaps(label) for label in labels)
+    legend, slot = right.get_legend().get_window_extent(), right.get_window_extent()
+    assert slot.x0 <= legend.x0 and legend.x1 <= slot.x1
+    assert legend.y1 < min(label.get_window_extent().y0 for label in right.get_xticklabels())
+    pyplot.close(figure)
 
 
 def test_a_long_label_of_a_colour_bar_stays_on_the_page():

@@ -98,7 +98,7 @@ def panels(
     for ax, name in zip(axes, fields, strict=True):
         set_title(ax, None, name)
     if flags:
-        legend_below(axes[0], dict(sorted(flags.items())), flag_colours(first))
+        legend_below(axes, dict(sorted(flags.items())), flag_colours(first))
     else:
         bar: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 36}
         add_colour_bar(axes, mappable, axis_label(first), extend=extend, **bar)

@@ -27,6 +27,7 @@ FLAG_COLOURS = ("#cfd8dc", *COLOURS, "#882255", "#999933", "#332288", "#ddcc77")
 CMAP_SKILL, CMAP_ERROR, CMAP_COUNT, CMAP_DIVERGING = "viridis", "magma_r", "cividis", "BrBG"
 CMAP_MOISTURE = "YlGnBu"  # yellow for dry, blue for wet
 COUNT = "n_obs"
+TICK_LABELS = 0.3  # inches below axes
 ERROR_METRICS = (
     "rmsd",
     "ubrmsd",
@@ -244,14 +245,31 @@ def flag_colours(da: xr.DataArray) -> dict[int, str]:
     return colours
 
 
-def legend_below(ax: Axes, flags: dict[int, str], colours: dict[int, str]) -> None:
-    """A legend of the flags that occur, below the axes."""
+def legend_below(axes: Axes | list[Axes], flags: dict[int, str], colours: dict[int, str]) -> None:
+    """A legend of the flags that occur, below one axes or a figure of several."""
     from matplotlib.patches import Patch
+    from matplotlib.transforms import ScaledTranslation
 
     edge: dict[str, Any] = {"edgecolor": GREY, "linewidth": 0.4}
     handles = [Patch(facecolor=colours[code], label=text, **edge) for code, text in flags.items()]
-    ax.figure.legend(
-        handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False
+    options: dict[str, Any] = {
+        "handles": handles, "fontsize": 9, "frameon": False, "handlelength": 1.4,
+        "columnspacing": 1.2,
+    }  # fmt: skip
+    if isinstance(axes, list):
+        axes[0].figure.legend(loc="outside lower center", ncols=3, **options)
+        return
+    figure = axes.figure
+    room = axes.get_window_extent().width / figure.dpi
+    inches = max((len(text) for text in flags.values()), default=0) * 0.066 + 0.45
+    below = ScaledTranslation(0, -TICK_LABELS, figure.dpi_scale_trans)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=axes.transAxes + below,
+        borderaxespad=0.0,
+        ncols=min(max(int(room / inches), 1), 3),
+        **options,
     )
 
 
@@ -295,6 +313,9 @@ def add_colour_bar(axes: Axes | list[Axes], mappable: Any, text: str, **options:
     first = axes[0] if isinstance(axes, list) else axes
     figure = first.figure
     options = {"shrink": 0.8, "aspect": 28, "pad": 0.02} | options
+    if figure.get_layout_engine() is None and options.get("orientation") == "horizontal":
+        # nothing else keeps it off the tick labels
+        options["pad"] = TICK_LABELS * figure.dpi / first.get_window_extent().height
     bar = figure.colorbar(mappable, ax=axes, **options)
     extent = figure.bbox if isinstance(axes, list) else first.get_window_extent()
     length = extent.width if bar.orientation == "horizontal" else extent.height
