@@ -25,6 +25,7 @@ from xsm.plotting.style import (
     axes_for,
     format_units,
     ink,
+    place_below,
     plain_text,
     set_title,
     style_axes,
@@ -186,17 +187,8 @@ def _in_wide_lines(text: str) -> str:
 
 def _below(ax: Axes, xlabel: str) -> dict[str, Any]:
     """The place of a legend below the label of the x axis."""
-    from matplotlib.transforms import ScaledTranslation
-
     points = 26 + 13 * len(xlabel.split("\n"))
-    shift = ScaledTranslation(0, -points / 72, ax.figure.dpi_scale_trans)
-    return {
-        "loc": "upper left",
-        "bbox_to_anchor": (0.0, 0.0),
-        "bbox_transform": ax.transAxes + shift,
-        "borderaxespad": 0.0,
-        "ncols": 2,
-    }
+    return {"loc": "upper left", "ncols": 2, **place_below(ax, 0.0, points / 72)}
 
 
 def _equation(slope: float, offset: float) -> str:

@@ -248,7 +248,6 @@ def flag_colours(da: xr.DataArray) -> dict[int, str]:
 def legend_below(axes: Axes | list[Axes], flags: dict[int, str], colours: dict[int, str]) -> None:
     """A legend of the flags that occur, below one axes or a figure of several."""
     from matplotlib.patches import Patch
-    from matplotlib.transforms import ScaledTranslation
 
     edge: dict[str, Any] = {"edgecolor": GREY, "linewidth": 0.4}
     handles = [Patch(facecolor=colours[code], label=text, **edge) for code, text in flags.items()]
@@ -262,15 +261,23 @@ def legend_below(axes: Axes | list[Axes], flags: dict[int, str], colours: dict[i
     figure = axes.figure
     room = axes.get_window_extent().width / figure.dpi
     inches = max((len(text) for text in flags.values()), default=0) * 0.066 + 0.45
-    below = ScaledTranslation(0, -TICK_LABELS, figure.dpi_scale_trans)
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        bbox_transform=axes.transAxes + below,
-        borderaxespad=0.0,
-        ncols=min(max(int(room / inches), 1), 3),
-        **options,
-    )
+    columns = min(max(int(room / inches), 1), 3)
+    axes.legend(loc="upper center", ncols=columns, **place_below(axes, 0.5, TICK_LABELS), **options)
+
+
+def place_below(ax: Axes, x: float, inches: float) -> dict[str, Any]:
+    """Arguments of a legend whose upper edge is so far below the axes, at a fraction `x` of them.
+
+    The distance does not depend on the size of the axes.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    shift = ScaledTranslation(0, -inches, ax.figure.dpi_scale_trans)
+    return {
+        "bbox_to_anchor": (x, 0.0),
+        "bbox_transform": ax.transAxes + shift,
+        "borderaxespad": 0.0,
+    }
 
 
 def style_axes(ax: Axes) -> Axes:
