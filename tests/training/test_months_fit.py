@@ -20,6 +20,7 @@ from xsm.training.months_fit import (
     combine_kinds,
     sample_variance,
     scatter_of_few,
+    variance_factor,
 )
 from xsm.training.sequence_fit import Sequences
 from xsm.training.splits import month_folds, with_guard
@@ -258,7 +259,10 @@ def test_estimates_of_days_that_a_member_was_fitted_to_tell_nothing_of_new_days(
     )
     # a member returns the targets that it was fitted to, and 0.25 on other days
     row = SimpleNamespace(kind="memory", days_alone=True)
-    fit = SimpleNamespace(row=row, config={}, run=lambda sequences, *_: ({"y": sequences.y}, {}))
+    trainer = SimpleNamespace(scale_variance=None)
+    fit = SimpleNamespace(
+        row=row, trainer=trainer, config={}, run=lambda sequences, *_: ({"y": sequences.y}, {})
+    )
     monkeypatch.setattr(months_fit, "cut", lambda x, y, *_: Sequences(x, y))
     monkeypatch.setattr(months_fit, "make_model", lambda _name, _card, params: params["0/y"])
     monkeypatch.setattr(
@@ -270,6 +274,16 @@ def test_estimates_of_days_that_a_member_was_fitted_to_tell_nothing_of_new_days(
     assert (estimates.mean_square[0] > estimates.mean[0] ** 2 + 1e-5).mean() > 0.8
 
 
+def test_the_variance_of_trees_is_that_of_errors_on_days_left_out(fitted):
+    pytest.importorskip("xgboost")
+    *_, ds, _ = fitted
+    options = {"trees": {"rounds": 60}, "ensemble_size": 3, "local": False, "progress": False}
+    model = fit_estimator(ds, "smap", model="xgboost", **options)
+    variance = np.mean([np.exp(model.params[f"{n}/log_variance"]) for n in range(3)])
+    of_trees = np.sqrt(variance) * model.card["target"]["scale"]
+    assert of_trees == pytest.approx(model.card["scores"]["rmse"], rel=0.02)
+
+
 def test_the_standard_deviation_is_that_of_the_mean_of_all_members():
     rng = np.random.default_rng(4)
     common, scatter = rng.normal(0, 0.03, 200_000), 0.02**2
@@ -277,6 +291,12 @@ def test_the_standard_deviation_is_that_of_the_mean_of_all_members():
     std, none, all_of_it = (np.full(common.size, value) for value in (0.01, 0.0, scatter))
     assert calibration_factor(of_one, std, none) == pytest.approx(3.606, rel=0.01)
     assert calibration_factor(of_one, std, all_of_it) == pytest.approx(3.0, rel=0.01)
+
+
+def test_a_variance_in_units_of_another():
+    error = np.array([0.03, np.nan, -0.05])
+    assert variance_factor(error, np.full(3, 1e-4)) == pytest.approx(17.0)
+    assert variance_factor(error * np.nan, np.full(3, 1e-4)) == 1.0
 
 
 def test_bad_input():

@@ -50,6 +50,11 @@ def booster_params(booster: Any, log_variance: float) -> dict[str, NDArray[Any]]
     return {"booster": blob, "log_variance": np.array([log_variance], np.float32)}
 
 
+def scaled_variance(params: Mapping[str, NDArray[Any]], factor: float) -> dict[str, NDArray[Any]]:
+    """The parameters with the variance of all days multiplied by a factor."""
+    return {**params, "log_variance": params["log_variance"] + np.float32(np.log(factor))}
+
+
 @lru_cache(maxsize=4)
 def _booster(blob: bytes) -> Any:
     xgboost = optional_import("xgboost", "a model of the kind 'xgboost'", "trees")

@@ -14,6 +14,7 @@ from xsm.estimation.samples import Samples, check_whole
 from xsm.networks.model import Model, make_model
 from xsm.networks.registry import SequenceNetwork, network
 from xsm.networks.sequence_inference import input_rows
+from xsm.networks.xgboost_model import scaled_variance
 from xsm.training.estimator_card import cut_sequences, normalisation, skill
 from xsm.training.sequence_fit import Sequences, TrainingSettings, fit_sequences
 from xsm.training.xgboost_fit import DEFAULT_ROUNDS, fit_xgboost
@@ -46,6 +47,8 @@ class Trainer(NamedTuple):
     settings: Callable[[Mapping[str, Any]], Settings]  # options -> entries of the card
     passes: Callable[[Settings], int]  # number of calls of on_epoch, at most
     fit: Callable[..., tuple[dict[str, np.ndarray], dict[str, list[float]]]]
+    # of models without a variance of each day: multiplies the one that they have
+    scale_variance: Callable[[Mapping[str, np.ndarray], float], dict[str, np.ndarray]] | None = None
 
 
 def _fit_network(
@@ -81,6 +84,7 @@ TRAINERS = {  # by Network.training_package
         },
         passes=lambda settings: int(settings["trees"].get("rounds", DEFAULT_ROUNDS)),
         fit=_fit_trees,
+        scale_variance=scaled_variance,
     ),
 }
 OPTIONS = frozenset(SIZES).union(*(trainer.options for trainer in TRAINERS.values()))

@@ -321,10 +321,22 @@ def _fit_members(
             unseen[n][:, left_out] += mean[:, left_out]
     with np.errstate(invalid="ignore", divide="ignore"):
         of_left_out = unseen / left_out_by
+    if fit.trainer.scale_variance is not None:  # that of errors on the days of the fit
+        factor = variance_factor(of_left_out[0] - data.y, variance[0] / size)
+        params = [fit.trainer.scale_variance(of_member, factor) for of_member in params]
+        variance *= factor
     # a member that was fitted to a day is closer to its target than those that left it out
     scatter = scatter_of_few(sample_variance(total_seen, square_seen, seen_by), left_out_by, size)
     estimates = KindEstimates(of_left_out, scatter, total / size, square / size, variance / size)
     return FittedKind(fit, params, curves, estimates)
+
+
+def variance_factor(error: NDArray[np.floating], variance: NDArray[np.floating]) -> float:
+    """Mean squared error, NaN where there is none, in units of the mean of a variance."""
+    observed = np.isfinite(error)
+    if not observed.any():
+        return 1.0
+    return float(np.mean(error[observed] ** 2) / np.mean(variance[observed]))
 
 
 def sample_variance(

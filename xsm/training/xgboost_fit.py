@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xsm._lazy import optional_import
+from xsm.networks.sequence_inference import LOG_VARIANCE
 from xsm.networks.xgboost_model import booster_params
 from xsm.training.losses import density_weights
 from xsm.training.sequence_fit import Sequences
@@ -88,7 +89,8 @@ def fit_xgboost(
     errors = {name: [round(v, 5) for v in history[name]["rmse"]] for _, name in matrices}
     curve = {"epoch": [*range(1, len(errors["train"]) + 1)], "held_out": [], **errors}
     rmse = errors[checked][last]
-    return booster_params(booster, 2 * math.log(max(rmse, 1e-6))), curve
+    log_variance = 2 * math.log(rmse) if rmse > 0 else LOG_VARIANCE[0]
+    return booster_params(booster, max(log_variance, LOG_VARIANCE[0])), curve
 
 
 def _days(data: Sequences) -> tuple[np.ndarray, np.ndarray]:
