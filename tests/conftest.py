@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm import options
+from xsm import options, warn_once
 from xsm.gapfilling import statistics
 from xsm.gapfilling.seasonal_cycle import cycle_of_day
 from xsm.networks import registry
@@ -19,6 +19,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes of tests share the processo
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # compiled loops are shared by all tests, their processes and later runs
 os.environ.setdefault("XSM_CACHE_DIR", str(ROOT / "build" / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_warned(monkeypatch):
+    """Warnings that a process logs once are logged in each test."""
+    monkeypatch.setattr(warn_once, "_given", set())
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,13 @@ import xarray as xr
 from xsm.conventions.groups import data_groups, over_groups
 from xsm.errors import InputError
 from xsm.options import get_option
+from xsm.warn_once import warn_once
 
 if TYPE_CHECKING:
     from xsm.conventions.predictors import Predictors
     from xsm.networks.model import Model
 
 logger = logging.getLogger(__name__)
-_warned_models: set[str] = set()  # models of a simulated Earth, by identity: one warning each
 
 
 def estimate(
@@ -221,9 +221,10 @@ def _warn_of_unusual_means(predictors: Predictors, rows: Sequence[dict[str, Any]
 
 def _warn_if_simulated(model: Model) -> None:
     """Warn once that weights trained on a simulated Earth are for demonstration only."""
-    if model.card.get("simulated") and model.identity not in _warned_models:
-        _warned_models.add(model.identity)
-        logger.warning(
+    if model.card.get("simulated"):
+        warn_once(
+            logger,
+            model.identity,
             "model %s was trained on a simulated Earth. It demonstrates such a network and is no "
             "product. Fit one to your own target: xsm.fit_estimator(predictors, target).",
             model.name,

@@ -6,7 +6,6 @@ import pytest
 import xarray as xr
 
 from tests.estimation.worlds import world
-from xsm.conventions import daily
 from xsm.conventions.align import on_days
 from xsm.conventions.daily import daily_values, has_steps
 from xsm.conventions.predictors import find_predictors
@@ -138,8 +137,7 @@ MEANS = {  # hours of each day -> which days have a mean
 
 @pytest.mark.parametrize("calendar", ["standard", "noleap"])
 @pytest.mark.parametrize("case", MEANS)
-def test_a_part_of_a_day_has_no_mean(case, calendar, caplog, monkeypatch):
-    monkeypatch.setattr(daily, "_reported", set())
+def test_a_part_of_a_day_has_no_mean(case, calendar, caplog):
     hours, expected = MEANS[case]
     da = at_hours(hours)
     if calendar != "standard":
@@ -166,8 +164,7 @@ def test_a_part_of_a_day_has_no_mean(case, calendar, caplog, monkeypatch):
     )
 
 
-def test_a_sum_of_a_part_of_a_day_is_missing(caplog, monkeypatch):
-    monkeypatch.setattr(daily, "_reported", set())
+def test_a_sum_of_a_part_of_a_day_is_missing(caplog):
     for hours, expected in (
         ([[18, 21], EIGHT, EIGHT[:7], [0, 3]], [np.nan, 8.0, 8.0, np.nan]),
         ([[0, 3]] * 3, [np.nan] * 3),  # two of eight steps every day

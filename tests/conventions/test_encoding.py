@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm.conventions import encoding as module
 from xsm.conventions.cf import BY_NETWORK, filled_dataset
 from xsm.conventions.encoding import storage_of, without_layout
 from xsm.conventions.variables import read_variable
@@ -147,11 +146,6 @@ LAYOUTS = {
     },
     "contiguous": {"contiguous": True, "chunksizes": None, "original_shape": (6, 4, 5)},
 }
-
-
-@pytest.fixture(autouse=True)
-def reported(monkeypatch):
-    monkeypatch.setattr(module, "_reported", set())
 
 
 def opened(product, path, layout="plain"):

@@ -7,7 +7,6 @@ import xarray as xr
 
 import xsm
 from tests.estimation.worlds import world
-from xsm.conventions import valid_values as valid_values_module
 from xsm.conventions.valid_values import declared_values, valid_values
 from xsm.conventions.variables import read_variable, to_m3m3
 from xsm.errors import InputError, UnitError
@@ -137,8 +136,7 @@ OTHER_UNITS = {
 
 
 @pytest.mark.parametrize("case", OTHER_UNITS)
-def test_a_range_in_another_unit_is_not_used(case, caplog, monkeypatch):
-    monkeypatch.setattr(valid_values_module, "_reported", set())
+def test_a_range_in_another_unit_is_not_used(case, caplog):
     da, plain = percent(**OTHER_UNITS[case]), percent()
     filled = da.sm.gapfill()
     texts = [r.getMessage() for r in caplog.records if "valid range" in r.getMessage()]
@@ -154,8 +152,7 @@ def test_a_range_in_another_unit_is_not_used(case, caplog, monkeypatch):
     assert set(OTHER_UNITS[case]) <= set(da.attrs)
 
 
-def test_a_narrow_range_that_is_right_counts(caplog, monkeypatch):
-    monkeypatch.setattr(valid_values_module, "_reported", set())
+def test_a_narrow_range_that_is_right_counts(caplog):
     da = percent(2.0, 30.0, valid_range=[0.0, 27.0])
     clean = da.where(da <= 27.0)
     xr.testing.assert_identical(da.sm.gapfill().drop_attrs(), clean.sm.gapfill().drop_attrs())

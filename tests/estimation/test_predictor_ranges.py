@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from tests.estimation.worlds import any_model, world
-from xsm.conventions import valid_values
+from xsm import warn_once
 from xsm.conventions.valid_values import apply_declared_range
 from xsm.errors import InputError
 from xsm.estimation.samples import read_samples
@@ -118,7 +118,7 @@ def test_a_range_in_another_unit_is_not_used(chunks, caplog, monkeypatch):
     millimetres = WORLD["precipitation"].assign_attrs(valid_max=0.5)  # of metres
     masked = WORLD["lst"].assign_attrs(valid_range=np.uint16([7500, 65535])).where(~HIDDEN)
     for changed in (celsius, millimetres, masked):
-        monkeypatch.setattr(valid_values, "_reported", set())
+        monkeypatch.setattr(warn_once, "_given", set())
         ds = WORLD.assign({changed.name: changed})
         plain = WORLD.assign({changed.name: changed.drop_attrs().assign_attrs(units=changed.units)})
         given = ds if chunks is None else ds.chunk(chunks)
@@ -132,8 +132,7 @@ def test_a_range_in_another_unit_is_not_used(chunks, caplog, monkeypatch):
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_measurements_that_are_left_out_are_reported_once(caplog, monkeypatch):
-    monkeypatch.setattr(valid_values, "_reported", set())
+def test_measurements_that_are_left_out_are_reported_once(caplog):
     ds = WORLD.assign(lst=WORLD["lst"].assign_attrs(valid_min=280.0))
     for _ in range(2):
         read_samples(ds, "soil", NAMES)

@@ -241,8 +241,7 @@ def test_saturation_needs_a_porosity(form, tmp_path):
 # --- days ---------------------------------------------------------------------------------------
 
 
-def test_times_of_a_day_are_kept_on_request(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("xsm.conventions.daily._reported", set())
+def test_times_of_a_day_are_kept_on_request(tmp_path, caplog):
     made = made_files.gldas(tmp_path)
     hourly = xsm.open_record(made.paths, daily=False)
     assert hourly.sizes["time"] == 16
@@ -255,9 +254,8 @@ def test_times_of_a_day_are_kept_on_request(tmp_path, caplog, monkeypatch):
     np.testing.assert_array_equal(part[0], daily[0])
 
 
-def test_the_same_part_of_every_day_is_reported(tmp_path, caplog, monkeypatch):
+def test_the_same_part_of_every_day_is_reported(tmp_path, caplog):
     """Soil moisture hardly has a daily cycle; what has one is missing."""
-    monkeypatch.setattr("xsm.conventions.daily._reported", set())
     made = made_files.gldas(tmp_path)
     night = [*made.paths[:2], *made.paths[8:10]]
     ds = xsm.open_record(night, variables="SoilMoi10_40cm_inst", chunks=None)
@@ -267,8 +265,7 @@ def test_the_same_part_of_every_day_is_reported(tmp_path, caplog, monkeypatch):
     assert "means of 2 of 2 days, which have times in a part of the day" in caplog.text
 
 
-def test_steps_of_an_unknown_model_are_those_of_a_model(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("xsm.conventions.daily._reported", set())
+def test_steps_of_an_unknown_model_are_those_of_a_model(tmp_path, caplog):
     times = np.datetime64("2020-01-01") + np.arange(10) * np.timedelta64(3, "h")
     ds = xr.Dataset(
         {"sm": (("time", "lat", "lon"), np.full((10, 2, 2), 0.2, np.float32), {"units": "1"})},

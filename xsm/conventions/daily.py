@@ -15,9 +15,9 @@ from xsm.conventions.time_axis import calendar_dates, day_numbers, is_cftime, st
 from xsm.conventions.valid_values import apply_declared_range
 from xsm.conventions.variables import is_file_backed
 from xsm.errors import InputError
+from xsm.warn_once import warn_once
 
 logger = logging.getLogger(__name__)
-_reported: set[str] = set()  # one warning each
 
 FULL_DAY = 0.75  # of the steps of a day have to be there
 DIURNAL = 0.35  # of the amplitude of a daily cycle may be in a mean of the times of a day
@@ -196,9 +196,7 @@ def _listed(dates: NDArray[Any], counts: NDArray[np.int64], part: NDArray[np.boo
 
 def _report(name: str, text: str) -> None:
     """Warn of partial days; once for variables with the same times."""
-    if text not in _reported:
-        _reported.add(text)
-        logger.warning("%s: %s", name, text)
+    warn_once(logger, text, "%s: %s", name, text)
 
 
 def day_start(values: NDArray[Any]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from xsm.conventions.valid_values import LIMITS
+from xsm.warn_once import warn_once
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +28,6 @@ REFERENCES = ("grid_mapping", "bounds", "cell_measures", "formula_terms", "clima
 TIME = ("units", "calendar")
 ZARR_CHUNKS = ("chunks", "shards", "preferred_chunks")
 FLAG_NUMBERS = ("flag_values", "flag_masks")
-
-_reported: set[tuple[str, str]] = set()  # variable and change: one warning each
 
 
 class Stored(NamedTuple):
@@ -335,10 +334,9 @@ def _with_limits(
 
 
 def _report(name: str, change: str, old: _Packing, value_range: tuple[float, float]) -> None:
-    if (name, change) in _reported:
-        return
-    _reported.add((name, change))
-    logger.warning(
+    warn_once(
+        logger,
+        (name, change),
         "%s: its encoding (%s, scale_factor %g, add_offset %g) cannot hold all values from %g to "
         "%g that a filled value may have.",
         *(change, old.dtype, old.scale, old.offset, *value_range),

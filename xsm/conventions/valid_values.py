@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.errors import UnitError
+from xsm.warn_once import warn_once
 
 PLAUSIBLE = (-0.5, 1.5)  # m3 m-3; beyond, the unit is wrong or a fill value was not decoded
 
@@ -27,7 +28,6 @@ MIN_REPORTED = 0.01  # of the values, if those outside vary as measurements do
 NOT_USED, AS_MISSING = "the range is not used", "they count as missing"
 
 logger = logging.getLogger(__name__)
-_reported: set[tuple[str, DeclaredValues, str]] = set()  # one warning each
 
 
 class DeclaredValues(NamedTuple):
@@ -332,10 +332,9 @@ def _limits(declared: DeclaredValues) -> str:
 
 def _report(why: str, what: str, declared: DeclaredValues, name: str) -> None:
     """Warn once of a range that may be in another unit."""
-    if (name, declared, what) in _reported:
-        return
-    _reported.add((name, declared, what))
-    logger.warning(
+    warn_once(
+        logger,
+        (name, declared, what),
         "%s declares a valid range (%s) %s: %s. If the range is in another unit than the values (a "
         "conversion, packed numbers), delete the attributes %s, such as "
         'del ds["%s"].attrs["valid_range"].',
