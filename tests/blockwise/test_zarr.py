@@ -448,3 +448,29 @@ def test_attributes_that_no_file_can_hold_are_named(tmp_path, value):
         ds = lazy()
         ds["sm"].attrs["made"] = value
         xsm.write_zarr(ds, tmp_path / "out.zarr", progress=False)
+
+
+PACKED = {"dtype": "int16", "scale_factor": 0.01, "_FillValue": -9999}
+TOO_NARROW = {
+    "beyond the type": ({**PACKED, "scale_factor": 0.001}, "120 would be read as another value"),
+    "the number of missing values": ({**PACKED, "_FillValue": 100}, "1 would be read as another"),
+    "missing without a number": ({"dtype": "int16"}, "missing values, and there is no _FillValue"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:saving variable None with floating point")
+@pytest.mark.parametrize("name", ["sm", "area", "series"])
+@pytest.mark.parametrize("case", TOO_NARROW)
+def test_an_encoding_that_cannot_hold_the_values(case, name, tmp_path):
+    """xarray lets such numbers wrap round."""
+    encoding, text = TOO_NARROW[case]
+    values = xr.DataArray([1.0, np.nan, 120.0], dims="n").astype(np.float32)
+    sm = lazy()["sm"].where(lambda sm: sm > 0, 1.0).where(lambda sm: sm < 30.0, 120.0)
+    ds = lazy().assign(sm=sm.where(sm["lon"] != 2), area=values, series=values.chunk())
+    for given, kept in (({name: encoding}, {}), ({}, encoding)):
+        ds[name].encoding = kept
+        with pytest.raises(InputError, match=f"{name} cannot be stored as int16.*{text}"):
+            xsm.write_zarr(ds, tmp_path / str(len(kept)), encoding=given, progress=False)
+    xsm.write_zarr(ds, tmp_path / "held", encoding={name: PACKED}, progress=False)
+    with xr.open_zarr(tmp_path / "held") as found:
+        np.testing.assert_allclose(found[name], ds[name], atol=0.005)

@@ -43,7 +43,7 @@ from xsm.blockwise.zarr_store import (
     open_store,
 )
 from xsm.blockwise.zarr_values import values_in_store
-from xsm.conventions.encoding import without_layout
+from xsm.conventions.encoding import check_packed, is_packed, without_layout
 from xsm.conventions.grid import cf_axes, time_dim
 from xsm.conventions.variables import check_chunks, check_names, check_references
 from xsm.conventions.write_log import COMPLETE, CREATED, LOG
@@ -316,7 +316,22 @@ def _writing(job: _Write, store: Any, number: int) -> Any:
 
 
 def _region_of(job: _Write, number: int) -> xr.Dataset:
-    return _in_chunks_of(job.obj.drop_vars(job.others).isel(job.regions[number]), job.encoding)
+    part = job.obj.drop_vars(job.others).isel(job.regions[number])
+    return _in_chunks_of(_checked(job, part), job.encoding)
+
+
+def _checked(job: _Write, part: xr.Dataset) -> xr.Dataset:
+    """`part` with an error where integers that store its values cannot hold them."""
+    checked = {}
+    for name, variable in part.variables.items():
+        encoding = job.encoding.get(str(name), job.obj[name].encoding)
+        if not is_packed(variable.dtype, encoding):
+            continue
+        check = partial(check_packed, name=str(name), encoding=encoding)
+        data = variable.data
+        data = data.map_blocks(check, dtype=data.dtype) if variable.chunks else check(data)
+        checked[name] = variable.copy(data=data)
+    return part.assign(checked)
 
 
 def _texts(names: Iterable[Hashable]) -> list[str]:
@@ -404,9 +419,10 @@ def _template(job: _Write, *, compute: bool) -> xr.Dataset:
         for n, v in obj.variables.items()
         if v.chunks and n not in by_region
     }
-    return obj.assign({n: v for n, v in whole.items() if n in obj.data_vars}).assign_coords(
+    made = obj.assign({n: v for n, v in whole.items() if n in obj.data_vars}).assign_coords(
         {n: v for n, v in whole.items() if n in obj.coords}
     )
+    return made.assign(_checked(job, made[job.others]).variables) if compute else made
 
 
 def _differs(job: _Write, store: Any) -> str:

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from xsm.conventions.valid_values import LIMITS
+from xsm.errors import InputError
 from xsm.warn_once import warn_once
 
 logger = logging.getLogger(__name__)
@@ -185,6 +187,41 @@ def misread(values: xr.Variable, stored: xr.Variable) -> str:
         return ""
     one, other = given.ravel()[wrong[0]], read.ravel()[wrong[0]]
     return f"{one} would be read as {other}"
+
+
+def is_packed(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> bool:
+    """Whether values of a floating-point type are stored as integers."""
+    return dtype.kind == "f" and _packing(encoding, dtype).dtype.kind in "iu"
+
+
+def check_packed(values: NDArray[Any], name: str, encoding: Mapping[str, Any]) -> NDArray[Any]:
+    """The values, if the integers that store them can hold them.
+
+    xarray lets a number beyond the range of its type wrap round, and writes a missing value without
+    a ``_FillValue`` as some number.
+
+    Raises
+    ------
+    InputError
+        If a value is beyond the range, would be read as missing, or is missing without a
+        ``_FillValue``.
+    """
+    packing = _packing(encoding, values.dtype)
+    fills = _fill_numbers(encoding)
+    observed = ~np.isnan(values)
+    text = f"{name} cannot be stored as {packing.dtype} of its encoding (scale_factor "
+    text += f"{packing.scale:g}, add_offset {packing.offset:g}): "
+    advice = " Nothing of this region was written. Give an encoding that holds all values."
+    if not fills and not observed.all():
+        raise InputError(f"{text}it has missing values, and there is no _FillValue.{advice}")
+    given = values[observed]
+    numbers = np.rint((given.astype(np.float64) - packing.offset) / packing.scale)
+    limits = np.iinfo(packing.dtype)
+    beyond = (numbers < limits.min) | (numbers > limits.max) | np.isin(numbers, fills)
+    if beyond.any():
+        one = given[np.flatnonzero(beyond)[0]]
+        raise InputError(f"{text}{one:g} would be read as another value.{advice}")
+    return values
 
 
 def _packing(encoding: Mapping[str, Any], dtype: np.dtype[Any]) -> _Packing:
