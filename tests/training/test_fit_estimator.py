@@ -204,10 +204,11 @@ def test_infinite_targets_count_as_missing():
     assert [row["name"] for row in samples.rows] == ["lst"]
 
 
-def test_a_fit_to_a_single_pixel():
+def test_a_fit_to_a_single_pixel(caplog):
     pixel = world(days=600).isel(lat=1, lon=2)
-    model = fit_estimator(pixel, "soil", split="none", **SMALL)
+    model = fit_estimator(pixel, "soil", split="none", local=False, **SMALL)
     assert estimate(pixel, model=model, progress=False).soil_moisture.notnull().all()
+    assert "calibration" not in model.card and "too small for others" in caplog.text
 
 
 def test_percent_is_a_unit_of_a_target():

@@ -119,7 +119,8 @@ def fit_estimator(
         days of target. ``random`` and ``blocked`` hold out cells for early stopping (20 %) and for
         the scores in the card (10 %): random ones, or whole boxes of 5 degrees, which separates
         regions. ``none`` holds nothing out, unless there is a local part, which needs months left
-        out. Default: ``months``, or ``random`` if the target is too short.
+        out; the stated uncertainty is then that of the days of the fit, too small elsewhere, as a
+        warning says. Default: ``months``, or ``random`` if the target is too short.
     stride : int
         Use every `stride`-th row and column.
     location, scale : str, optional
@@ -270,6 +271,12 @@ def fit_estimator(
     if plan.folds is not None:
         size = members(plan.folds, size)
     part = split_cells(samples.lat, samples.lon, plan.split, seed)
+    if plan.folds is None and not (part == 1).any():
+        logger.warning(
+            "split=%r holds nothing out: the stated uncertainty will be that of the samples of the "
+            "fit, which is too small for others. split='months' or 'random' calibrates it.",
+            plan.split,
+        )
     passes = total_passes(components, size)
     with bar("fit", passes, get_option("progress", progress), "epoch") as progress_bar:
 
