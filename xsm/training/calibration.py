@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from xsm.networks.block_inference import LOG_VARIANCE
 from xsm.networks.device import operations
 from xsm.networks.model import Model
+from xsm.training.interval_factor import NORMAL_HALF_WIDTH, interval_factor
 from xsm.training.patches import Sample
 
-NORMAL_HALF_WIDTH = {0.68: 0.9945, 0.95: 1.9600}  # standard deviations, by coverage
 MAX_BINS = 6
 MIN_CELLS = 500  # of a bin
 
@@ -27,10 +27,9 @@ def calibrate(
 
     There is one factor for each predicted log-variance, linear between the medians of bins with
     equal numbers of cells: errors in the gap of a single cell, where the variance is small, are
-    distributed differently from those in the middle of a large gap. The factor of a bin is the
-    geometric mean of those that would make the 68 % and the 95 % interval exact. Errors have
-    heavier tails than the normal distribution, so no single factor makes both intervals exact; the
-    coverage factors that do are returned too.
+    distributed differently from those in the middle of a large gap. The factor of a bin is that of
+    :func:`xsm.training.interval_factor.interval_factor`. Coverage factors that make the intervals
+    exact are returned too.
 
     Returns
     -------
@@ -56,12 +55,6 @@ def calibrate(
         "coverage_95": round(float(np.mean(scaled <= NORMAL_HALF_WIDTH[0.95])), 4),
         "n": int(ratio.size),
     }
-
-
-def interval_factor(ratio: NDArray[np.floating]) -> float:
-    """Geometric mean of the factors that make the two intervals exact."""
-    exact = [np.quantile(ratio, level) / width for level, width in NORMAL_HALF_WIDTH.items()]
-    return float(np.sqrt(np.prod(exact)))
 
 
 def _ratios(

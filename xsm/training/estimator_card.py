@@ -21,10 +21,10 @@ from xsm.networks.sequence_inference import (
     standardise,
     windows,
 )
+from xsm.training.interval_factor import interval_factor
 from xsm.training.sequence_fit import Sequences
 
 SCALINGS = ("moments", "quartiles")
-NORMAL_HALF_WIDTH_68 = 0.9945  # standard deviations
 NORMAL_QUARTILE_RANGE = 1.349  # standard deviations
 
 
@@ -152,8 +152,8 @@ def skill(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, A
         y = samples.y[held_out]
         observed = np.isfinite(y)
         error = abs(mean - y)[observed].astype(np.float64)
-        factor = np.quantile(error / std[observed], 0.68) / NORMAL_HALF_WIDTH_68
-        entries["calibration"] = {"scale": round(float(factor), 4), "n": int(observed.sum())}
+        factor = interval_factor(error / std[observed])
+        entries["calibration"] = {"scale": round(factor, 4), "n": int(observed.sum())}
     if (test := part == 2).any():
         row = pooled_scores(estimate_cells(samples.x[test], model)[0], samples.y[test])
         entries["scores"] = {

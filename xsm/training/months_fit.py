@@ -34,9 +34,9 @@ from xsm.metrics.score_table import pooled_scores, scores
 from xsm.networks.model import Model, make_model
 from xsm.networks.registry import ENSEMBLE
 from xsm.networks.sequence_inference import estimate_sequences
-from xsm.training.calibration import interval_factor
 from xsm.training.ensemble import NetworkFit, OnEpoch, prepare, subsample
 from xsm.training.estimator_card import cut, normalisation, with_statistics
+from xsm.training.interval_factor import interval_factor
 from xsm.training.local_fit import (
     ResidualDays,
     fit_response,
