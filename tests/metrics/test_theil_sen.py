@@ -75,3 +75,16 @@ def test_wrong_arguments_say_what_is_right(rows, change, words):
     arguments = {"x": YEARS, "dim": "year"} | change
     with pytest.raises(InputError, match=words):
         metrics.trend(rows, **arguments)
+
+
+def test_an_infinite_score_is_a_missing_one():
+    values = np.random.default_rng(4).normal(size=14)
+    values[3], values[8], values[9] = np.nan, np.inf, -np.inf
+    result = metrics.trend(xr.DataArray(values, dims="year"), YEARS, dim="year")
+    there = np.isfinite(values)
+    expected = stats.theilslopes(values[there], YEARS.values[there])
+    np.testing.assert_allclose(result.slope, expected.slope)
+    np.testing.assert_allclose(result.slope_low, expected.low_slope)
+    np.testing.assert_allclose(result.slope_high, expected.high_slope)
+    np.testing.assert_allclose(result.p_value, mann_kendall(values))
+    assert int(result.n_values) == 11

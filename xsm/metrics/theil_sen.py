@@ -31,7 +31,7 @@ def trend(da: xr.DataArray, x: xr.DataArray, *, dim: Hashable, level: float = 0.
     Parameters
     ----------
     da : DataArray
-        NaN where missing.
+        NaN or infinite where missing.
     x : DataArray, (dim)
         Increasing numbers, such as years.
     dim : str
@@ -95,6 +95,7 @@ def _trend(values: Array, *, x: Array, level: float) -> tuple[NDArray, ...]:
     """Slope, bounds, p value and number (...) of values (..., N)."""
     shape, n = values.shape[:-1], values.shape[-1]
     rows = np.asarray(values, np.float64).reshape(-1, n)
+    rows = np.where(np.isfinite(rows), rows, np.nan)
     out = np.full((4, rows.shape[0]), np.nan)
     count = np.isfinite(rows).sum(axis=1)
     step = max(1, TILE_VALUES // max(n * n, 1))
