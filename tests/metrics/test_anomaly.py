@@ -121,3 +121,14 @@ def test_units_and_gaps_stay(osse):
 def test_wrong_options_say_what_is_right(osse, options, error, words):
     with pytest.raises(error, match=words):
         metrics.anomalies(osse[0], **options)
+
+
+@pytest.mark.parametrize("method", ["moving_window", "climatology"])
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_missing_date_is_an_error(method, at):
+    da = series([[0.1, 0.2, 0.3, 0.1, 0.2, 0.3]])
+    days = pd.date_range("2015-01-01", periods=6).to_numpy().copy()
+    days[at] = np.datetime64("NaT")
+    with pytest.raises(TimeAxisError, match=r"time holds 1 missing dates \(NaT\).*notnull"):
+        metrics.anomalies(da := da.assign_coords(time=days), method=method)
+    assert metrics.anomalies(da.isel(time=da.time.notnull()), method=method).size == 5

@@ -106,3 +106,12 @@ def test_time_spans():
     for wrong in ("soon", "0h", "-1h", None):
         with pytest.raises(InputError, match="window="):
             time_span("window", wrong)
+
+
+def test_a_missing_time_is_an_error_that_says_how_to_leave_it_out():
+    times = HOURS.copy()
+    times[3] = np.datetime64("NaT")
+    time = xr.DataArray(times, dims="time", coords={"time": times}, name="time")
+    with pytest.raises(TimeAxisError, match=r"time holds 1 missing times \(NaT\).*isel\(time="):
+        daily_index(time)
+    assert daily_index(time.isel(time=time["time"].notnull())) is None

@@ -54,7 +54,7 @@ def anomalies(
     InputError
         If `method`, `dim` or `window` is not one of these.
     TimeAxisError
-        If there are no dates along `dim`.
+        If there are no dates along `dim`, or one is missing (NaT).
 
     Notes
     -----
@@ -94,6 +94,11 @@ def _day_and_year(
             f"da.assign_coords({dim}=pd.date_range(...))."
         )
     time = da[dim]
+    if count := int(time.isnull().sum()):
+        raise TimeAxisError(
+            f"{dim} holds {count} missing dates (NaT), whose values have no season. Leave them "
+            f"out, such as da.isel({dim}=da[{dim!r}].notnull())."
+        )
     if method == "climatology":
         year = year_length(time)
         day = _DAYS_BEFORE_MONTH[year][time.dt.month.values - 1] + time.dt.day.values
@@ -109,8 +114,8 @@ def _day_and_year(
 def _has_dates(da: xr.DataArray, dim: Hashable) -> bool:
     if dim not in da.coords or not da[dim].size:
         return False
-    first = da[dim].values[0]
-    return isinstance(first, np.datetime64) or hasattr(first, "calendar")
+    dates = da[dim].values
+    return dates.dtype.kind == "M" or hasattr(dates[0], "calendar")
 
 
 def _subtract_mean(

@@ -89,11 +89,17 @@ def daily_index(time: xr.DataArray) -> Times | None:
     Raises
     ------
     TimeAxisError
-        If times are repeated or unsorted, or sub-daily in another calendar than the standard one.
+        If times are missing (NaT), repeated or unsorted, or sub-daily in another calendar than the
+        standard one.
     """
     values = standard_dates(time)
     if not np.issubdtype(values.dtype, np.datetime64):
         return daily_axis(time, argument="reference").dates
+    if count := int(np.isnat(values).sum()):
+        raise TimeAxisError(
+            f"reference: {time.name} holds {count} missing times (NaT), whose values belong to no "
+            f'day. Leave them out: reference.isel({time.name}=reference["{time.name}"].notnull()).'
+        )
     steps = np.diff(values)
     if (steps <= np.timedelta64(0)).any():
         at = int(np.flatnonzero(steps <= np.timedelta64(0))[0])
