@@ -119,3 +119,13 @@ def test_a_map_over_greenwich_counted_from_0_to_360():
     for one in (ds, turned):
         found = find_cells(gridded_record(one), lat, lon)
         assert found.columns[:, 0].tolist() == [2, 16, 2, -1]
+
+
+@pytest.mark.parametrize("make", [lambda ds: ds, swath_grid])
+@pytest.mark.parametrize("match", ["nearest", "mean_2x2", 300.0])
+def test_numbers_that_are_no_position_are_in_no_cell_of_a_globe(make, match):
+    ds = grid(1, lat=np.arange(88.0, -90, -4), lon=np.arange(-178.0, 180, 4))
+    lat = np.array([140.0, -9999.0, 35.0, 35.0, np.nan, 35.0])
+    lon = np.array([35.0, -9999.0, -9999.0, 999.0, 0.0, 140.0])
+    cells = find_cells(gridded_record(make(ds)), lat, lon, match)
+    assert cells.inside.tolist() == [False] * 5 + [True]

@@ -41,7 +41,8 @@ def find_cells(
     ----------
     record : GriddedRecord
     lat, lon : ndarray, (P,)
-        Degrees; longitudes from -180 or from 0.
+        Degrees; longitudes from -180 or from 0. Numbers that are no position, such as a latitude
+        above 90 or -9999, are in no cell.
     match : {"nearest", "mean_2x2"} or float
         The cell that holds the point, the four nearest cells, or all with a centre within this
         distance in km.
@@ -57,7 +58,7 @@ def find_cells(
     if isinstance(match, str) and match not in ("nearest", "mean_2x2"):
         raise InputError(f"match={match!r}: expected {MATCH_OPTIONS}.")
     lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
-    valid = np.isfinite(lat) & np.isfinite(lon)
+    valid = (np.abs(lat) <= 90.0) & (np.abs(lon) <= 360.0)
     lat, lon = np.where(valid, lat, 0.0), np.where(valid, lon, 0.0)
     find = _on_axes if record.regular else _on_surface
     rows, columns = find(record, lat, lon, 1 if match == "nearest" else 2, radius)
