@@ -64,3 +64,8 @@ def test_the_input_does_not_change():
     values = np.array([-5.0])
     depth_in_metres(values, {"units": "cm"})
     assert values.tolist() == [-5.0]
+
+
+def test_one_depth_is_one_number():
+    units = {"units": "cm"}
+    assert depth_in_metres([7.0], units) == [0.07] == depth_in_metres(np.float32([0.07]), {})

@@ -281,6 +281,17 @@ def test_repeated_times():
         open_stations(table, duplicates="last", **HERE)
 
 
+@pytest.mark.parametrize("flags", [["G", "D01", "G", "D01"], ["D01", "G", "D01", "G"]])
+def test_a_mean_of_repeated_times_is_of_the_good_values(flags):
+    times = pd.to_datetime(["2015-04-01", "2015-04-01", "2015-04-02", "2015-04-03"])
+    values = [0.2 if flag == "G" else 0.9 for flag in flags]
+    table = frame(values, flag=flags).assign(time=times)
+    ds = open_stations(table, duplicates="mean", **HERE)
+    assert series(ds)[1] == pytest.approx([0.2, *values[2:]])
+    meanings = np.array(ds.flag.attrs["flag_meanings"].split())
+    assert meanings[ds.flag[0]].tolist() == ["G", *flags[2:]]
+
+
 def test_flags_of_valid_values():
     table = frame(flag=[0, 1, 0])
     ds = open_stations(table, good_flags=[0], **HERE)
@@ -288,6 +299,9 @@ def test_flags_of_valid_values():
     assert meanings[ds.flag[0]].tolist() == ["G", "1", "G"]
     with pytest.raises(InputError, match=r"none of the 3 values has one of them.*'0' \(2 values"):
         validate(grid(), open_stations(table, **HERE))
+    assert open_stations(frame(flag=["OK", "O", "K"]), good_flags="OK", **HERE).flag.attrs[
+        "flag_meanings"
+    ] == "none G K O"  # fmt: skip
     own = frame(soil_moisture_qc=["ok", "", "out of range"])
     ds = open_stations(own, good_flags=["ok", ""], **HERE)
     assert np.array(ds.flag.attrs["flag_meanings"].split())[ds.flag[0]].tolist() == [

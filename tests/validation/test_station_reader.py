@@ -239,3 +239,37 @@ def test_declared_ranges_of_stations_count():
     ref.soil_moisture[0, :4] = 0.9
     ref.soil_moisture.attrs["valid_max"] = 0.6
     assert validate(ds, ref).n_obs.values.tolist() == [56]
+
+
+def test_flags_are_found_beside_a_variable_and_along_fewer_dimensions():
+    ds, ref = with_flags(["G", "D01"], count=2)
+    assert validate(ds, ref.set_coords("flag").soil_moisture).n_obs.values.tolist() == [30, 30]
+    of_stations = ref.assign(flag=("station", ["D01", "G"]))
+    assert validate(ds, of_stations).n_obs.values.tolist() == [0, 60]
+    of_days = ref.assign(flag=("time", np.resize(["G", "D01", "D01"], 60)))
+    assert validate(ds, of_days).n_obs.values.tolist() == [20, 20]
+
+
+def test_blanks_around_a_flag_do_not_count():
+    ds, ref = with_flags([b"G ", b"D01"])
+    assert validate(ds, ref).n_obs.item() == 30
+
+
+def test_sensors_at_one_depth_in_other_units_and_dtypes_are_in_one_layer():
+    ds, ref = with_flags(["G"])
+
+    def sensor(name, depth, units="m"):
+        depth = ("station", np.atleast_1d(depth), {"units": units})
+        return ref.assign_coords(station_name=("station", [name]), depth=depth)
+
+    # as numbers these are three: 0.07, 0.07000000000000001 and 0.07000000029802322
+    same = [
+        sensor("A", 0.07), sensor("B", 7.0, "cm"), sensor("A", np.float32(0.07)),
+    ]  # fmt: skip
+    options = {"stations": {"depth": None}, "metrics": "bias"}
+    scores = validate(ds, same, by="depth", **options)
+    assert scores.station.values.tolist() == ["A", "B"]
+    assert scores.depth.values.tolist() == ["0.07 m"]
+    assert scores.n_obs.values.tolist() == [[60], [60]]
+    edges = validate(ds, same, by={"depth": [0, 0.07, 0.2]}, **options)
+    assert edges.n_obs.values.tolist() == [[60], [60]]

@@ -17,7 +17,8 @@ from xsm.errors import InputError
 ABSOLUTE_TOLERANCE = 0.005  # m
 RELATIVE_TOLERANCE = 0.02
 MAX_PLAUSIBLE = 3.0  # m, of a depth without a unit
-ROUNDING = 1e-6  # m, of depths in float32
+DECIMALS = 6  # of depths in m: float32 holds no more
+ROUNDING = 10.0**-DECIMALS  # m
 
 
 def within_layer(
@@ -77,7 +78,7 @@ def depth_in_metres(
     Returns
     -------
     ndarray of float64
-        Of the shape of `values`; NaN = unknown.
+        Of the shape of `values`, to 1e-6 m; NaN = unknown.
 
     Raises
     ------
@@ -110,6 +111,8 @@ def depth_in_metres(
             f"expected m. Name the unit, such as {advice.format(name=name)}."
         )
     positive = str(attrs.get("positive", "")).lower()
+    # sensors at one depth have one number, whatever the unit and dtype that it was written in
+    depths = np.round(depths, DECIMALS)
     if positive == "up":
         return 0.0 - depths
     if positive != "down" and finite.size and finite.min() < 0:

@@ -44,7 +44,7 @@ def open_stations(
     timezone: Any = None,
     time_format: str | None = None,
     duplicates: str = "error",
-    good_flags: Iterable[Any] = (GOOD_FLAG,),
+    good_flags: str | Iterable[Any] = (GOOD_FLAG,),
     progress: bool | None = None,
 ) -> xr.Dataset:
     """Open station series from tables: CSV files or pandas DataFrames.
@@ -79,8 +79,9 @@ def open_stations(
     time_format : str, optional
         Form of the times, as of ``strptime``.
     duplicates : {"error", "first", "mean"}
-        Several values of a sensor at one time: an error if they differ, the first, or their mean.
-    good_flags : iterable
+        Several values of a sensor at one time: an error if they differ, the first, or their mean
+        (of those with a good flag, if any has one).
+    good_flags : str or iterable
         Flags of valid values in the table, such as ``("0", "")``; "" is an empty field. They become
         ``G``, which :func:`xsm.validate` uses by default.
     progress : bool, optional
@@ -126,9 +127,10 @@ def open_stations(
     """
     if duplicates not in DUPLICATES:
         raise InputError(f"duplicates={duplicates!r}: expected one of {', '.join(DUPLICATES)}.")
+    names_of_flags = [good_flags] if isinstance(good_flags, str) else [*good_flags]
     options = TableOptions(
         columns, units, depth, network, None if timezone is None else zone_of(timezone),
-        time_format, duplicates, frozenset(text_column([*good_flags]).tolist()),
+        time_format, duplicates, frozenset(text_column(names_of_flags).tolist()),
     )  # fmt: skip
     stations = None if metadata is None else StationMetadata(metadata)
     items = [table] if isinstance(table, str | Path | pd.DataFrame) else [*table]

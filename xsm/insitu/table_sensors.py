@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.units import to_m3m3_factor
 from xsm.errors import InputError, UnitError
-from xsm.insitu.sensor_depth import depth_in_metres
+from xsm.insitu.sensor_depth import DECIMALS, depth_in_metres
 from xsm.insitu.station_dataset import GOOD_FLAG, NO_FLAG, Sensor, text_column
 from xsm.insitu.station_metadata import StationMetadata, as_numbers, position
 from xsm.insitu.station_values import is_sentinel
@@ -299,7 +299,7 @@ def _about(
         metres = depth_in_metres(
             numbers, {"units": unit}, str(roles[role]), advice="in the header, '{name} (cm)'"
         )
-        return float(metres.mean()) if metres.size else np.nan
+        return round(float(metres.mean()), DECIMALS) if metres.size else np.nan
 
     given = options.depth
     if isinstance(given, Mapping):
@@ -359,6 +359,12 @@ def _ordered(sensor: Sensor, duplicates: str, removed: Counter[str]) -> Sensor:
             )
         removed["values at repeated times"] += int(time.size - first.size)
         if duplicates == "mean":
+            # beside good values those with other flags do not count
+            good = flags == GOOD_FLAG
+            has_good = np.logical_or.reduceat(good, first)
+            counted = good | ~np.repeat(has_good, _runs(first, time.size))
+            time, values, flags = time[counted], values[counted], flags[counted]
+            first = np.unique(time, return_index=True)[1]
             sums = np.add.reduceat(values.astype(np.float64), first)
             values = np.repeat(sums / _runs(first, time.size), _runs(first, time.size))
         time, values, flags = time[first], values[first].astype(np.float32), flags[first]

@@ -105,8 +105,8 @@ def read_stations(
     dim = station_dim(obj)
     if dim is None or dim not in da.dims:
         raise InputError(f"reference: {da.name} has no station dimension ({da.dims}).")
-    flag = _flag_variable(da, ds)
     ds = da.coords.to_dataset() if ds is None else ds
+    flag = _flag_variable(da, ds)
     time = _time_dim(da, dim)
     if da.size == 0:
         raise InputError(
@@ -323,15 +323,18 @@ def _in_m3m3(
         raise type(error)(f"stations: {shown}: {error}") from error
 
 
-def _flag_variable(da: xr.DataArray, ds: xr.Dataset | None) -> xr.DataArray | None:
-    """The quality flags of `da`: one of its ancillary variables, or a variable by its name."""
-    if ds is None:
-        return None
+def _flag_variable(da: xr.DataArray, ds: xr.Dataset) -> xr.DataArray | None:
+    """The quality flags of `da`: one of its ancillary variables, or a variable by its name.
+
+    Flags of stations or of times alone are those of all their values.
+    """
     ancillary = str(da.attrs.get("ancillary_variables", "")).split()
     ancillary = [name for name in ancillary if "flag" in name]
     for name in (*ancillary, *(template.format(da.name) for template in FLAG_NAMES)):
-        if name in ds and set(ds[name].dims) == set(da.dims):
-            return ds[name]
+        if name in ds and ds[name].dims and set(ds[name].dims) <= set(da.dims):
+            flag = ds[name].reset_coords(drop=True)
+            lacking = {d: n for d, n in da.sizes.items() if d not in flag.dims}
+            return flag.expand_dims(lacking) if lacking else flag
     return None
 
 
@@ -348,7 +351,8 @@ def _valid_flags(
     values = np.asarray(flag.values)
     names: dict[Any, str] = {}
     if values.dtype.kind in "OUST":
-        valid = np.isin(values.astype(str), list(flags))
+        values = text_column(values.ravel()).reshape(values.shape)
+        valid = np.isin(values, list(flags))
     else:
         meanings = str(flag.attrs.get("flag_meanings", "")).split()
         codes = np.ravel(np.asarray(flag.attrs.get("flag_values", ()))).tolist()

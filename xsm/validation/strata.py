@@ -318,7 +318,10 @@ def _depth(context: StratumContext, definition: Any) -> Stratum:
         return _without_empty_labels("depth", masks)
     ends = np.stack([bottom.values, top.values], axis=-1).reshape(-1, 2)
     layers = np.unique(ends[np.isfinite(ends).all(axis=1)], axis=0)
-    masks = {_layer_label(t, b): (top == t) & (bottom == b) for b, t in layers.tolist()}
+    masks = {}
+    for b, t in layers.tolist():
+        label, sensors = _layer_label(t, b), (top == t) & (bottom == b)
+        masks[label] = masks[label] | sensors if label in masks else sensors
     return _without_empty_labels("depth", masks)
 
 
