@@ -4,6 +4,7 @@ import ast
 import builtins
 import inspect
 import re
+import shlex
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import xsm
 import xsm_kernels
+from xsm.command_line.program import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a reader brings along.
@@ -58,6 +60,23 @@ def test_calls_fit_their_signatures(page):
             taken = inspect.signature(function).parameters
             given = {word.arg for word in node.keywords if word.arg}
             assert given <= set(taken) or any(p.kind is p.VAR_KEYWORD for p in taken.values())
+
+
+def command_lines() -> list[str]:
+    """Calls of the program in blocks and in lines of text; those with "..." are not whole."""
+    pages = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
+    text = "\n".join(page.read_text() for page in pages)
+    blocks = re.findall(r"^```(.*)\n((?s:.*?))^```$", text, re.M)
+    shell = "\n".join(block for language, block in blocks if not language)
+    lines = re.findall(r"^xsm [a-z].*", shell, re.M) + re.findall(r"`(xsm [a-z]+ [^`\n]+)`", text)
+    return [line for line in dict.fromkeys(lines) if "..." not in line]
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_command_lines_are_those_of_the_program(line):
+    program, *arguments = shlex.split(line, comments=True)
+    parsed = parser().parse_args(arguments)  # leaves by SystemExit where they do not fit
+    assert program == "xsm" and parsed.command == arguments[0]
 
 
 def public_functions():
