@@ -279,3 +279,19 @@ def test_real_files(real_data):
     # the first line of the first file
     first = ds.soil_moisture.sel(time="2017-08-10T00:00").isel(station=ds.sensor != "ECH20-EC-TM")
     assert float(first[0]) == pytest.approx(0.141)
+
+
+@pytest.mark.parametrize("first", ["-9999.0 M M", "NaN M M", "0.9000 D01 M"])
+@pytest.mark.parametrize("daily", [False, True])
+def test_of_repeated_times_the_good_value_is_taken(tmp_path, first, daily):
+    lines = [f"{HOURS[0]} {first}", f"{HOURS[0]} 0.3000 G M", f"{HOURS[2]} 0.2000 G M"]
+    ds = open_ismn(header_values(tmp_path, lines=lines), daily=daily)
+    np.testing.assert_allclose(ds.soil_moisture.values, [[0.25] if daily else [0.3, 0.2]])
+    removed = "1 values at repeated times" if first.startswith("0.9") else None
+    assert ds.attrs.get("values_removed") == removed
+
+
+def test_times_out_of_order_are_brought_in_order(tmp_path):
+    lines = [f"{HOURS[i]} 0.{i + 1}000 G M" for i in (2, 0, 1)]
+    ds = open_ismn(header_values(tmp_path, lines=lines))
+    np.testing.assert_allclose(ds.soil_moisture.values, [[0.1, 0.2, 0.3]], rtol=1e-6)

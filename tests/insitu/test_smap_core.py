@@ -73,3 +73,21 @@ def test_what_is_no_such_file_says_so(tmp_path):
     path.write_text("Yr, Mo, Day\n1, 2, 3\n")
     with pytest.raises(InputError, match="name no columns Yr, Mo, Day, Hr, Min and WASM"):
         open_smap_core(path, LOCATIONS)
+
+
+def test_of_repeated_times_the_first_value_is_taken_and_the_others_are_counted(tmp_path, caplog):
+    path = written(tmp_path, values=(-9999.0, 0.11, 0.13, 0.12, 0.14))
+    text = path.read_text()
+    for day, minute in ((2, 41), (4, 43)):  # days 1 and 2 at one time, and days 3 and 4
+        text = text.replace(f"4, {day}, 13, {minute}", f"4, {day - 1}, 13, {minute - 1}")
+    path.write_text(text)
+    ds = open_smap_core(tmp_path, LOCATIONS)
+    np.testing.assert_allclose(ds.soil_moisture.values, [[0.11, 0.13, 0.14]], rtol=1e-6)
+    assert ds.attrs["values_removed"] == "1 values at repeated times"
+    assert "1 values at repeated times" in caplog.text
+
+
+@pytest.mark.parametrize("place", [(-110.0, 31.7), "31.7 -110", (41.0,), (np.nan, 0.0)])
+def test_a_location_is_a_latitude_and_a_longitude(tmp_path, place):
+    with pytest.raises(InputError, match=r"locations\['1601'\]=.*expected a latitude of -90 to 90"):
+        open_smap_core(written(tmp_path), {"1601": place})

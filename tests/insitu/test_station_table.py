@@ -407,6 +407,15 @@ def test_positions():
         open_stations(moved)
 
 
+@pytest.mark.parametrize("table, given", [
+    (frame(lat=140.0, lon=35.0), {}), (frame(), {"lat": 140.0, "lon": 35.0}),
+    (frame(), {"lat": 43.1, "lon": 512000.0}),
+])  # fmt: skip
+def test_positions_are_on_earth(table, given):
+    with pytest.raises(InputError, match=r"latitude (140|43.1) and the longitude (35|512000): exp"):
+        open_stations(table, **given)
+
+
 def test_bad_tables_are_left_out_and_named(tmp_path, caplog):
     written(tmp_path, LONG)
     written(tmp_path, "nothing here\n", "a_notes.csv")

@@ -36,7 +36,13 @@ from xsm.insitu.station_dataset import (
     report_skipped,
     station_dataset,
 )
-from xsm.insitu.station_values import SENTINEL_NOTE, period_bounds, remove_sentinels
+from xsm.insitu.station_values import (
+    REPEATED,
+    SENTINEL_NOTE,
+    period_bounds,
+    remove_sentinels,
+    without_repeats,
+)
 from xsm.options import get_option
 from xsm.progress import bar
 
@@ -99,7 +105,8 @@ def open_ismn(
 
         Files that cannot be read, or have more than 128 MiB, are left out. The attribute
         ``skipped_files`` and a warning of the logger ``xsm`` name them and the reasons. The
-        attribute ``sentinels_removed`` counts values such as -9999.
+        attribute ``sentinels_removed`` counts values such as -9999. Of several values at one time
+        the first good one is taken; ``values_removed`` counts the others.
 
     Raises
     ------
@@ -141,7 +148,7 @@ def open_ismn(
         files = select_networks(files, [networks] if isinstance(networks, str) else [*networks])
     files = [file for file in files if may_match(file, depth, bounds)]
     sensors = []
-    removed = 0
+    removed = repeated = 0
     show = get_option("progress", progress)
     with (
         warnings.catch_warnings(),
@@ -159,6 +166,8 @@ def open_ismn(
                 if sensor is not None:
                     sensor, count = remove_sentinels(sensor)
                     removed += count
+                    sensor, count = without_repeats(sensor)
+                    repeated += count
                     sensors.append(daily_mean(sensor, selected_flags) if daily else sensor)
             progress_bar.update(1)
     if not sensors:
@@ -180,6 +189,9 @@ def open_ismn(
     if removed:
         ds.attrs["sentinels_removed"] = removed
         _log.info(SENTINEL_NOTE, removed)
+    if repeated:
+        ds.attrs["values_removed"] = f"{repeated} {REPEATED}"
+        _log.warning("%s: left out: %s", names, ds.attrs["values_removed"])
     return report_skipped(ds, skipped, n_files)
 
 
@@ -260,7 +272,7 @@ class _Reader:
             ):
                 return None
             frame = data.read_data()
-        frame = frame[frame.index.notna() & ~frame.index.duplicated()].sort_index()
+        frame = frame[frame.index.notna()]
         frame = frame[(frame.index >= bounds[0]) & (frame.index <= bounds[1])]
         if frame.empty:
             if bounds == period_bounds(None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from itertools import islice
@@ -11,10 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from xsm.errors import InputError
 from xsm.insitu.station_dataset import NO_FLAG, Sensor, report_skipped, station_dataset
+from xsm.insitu.station_metadata import is_position
+from xsm.insitu.station_values import REPEATED, without_repeats
+
+_log = logging.getLogger(__name__)
 
 NETWORK = "SMAP core sites"
 # site (4), grid in km (2) and pixel (2), then the product that was matched
@@ -47,8 +51,9 @@ def open_smap_core(
     Dataset
         As of :func:`xsm.insitu.open_ismn`, without flags: ``soil_moisture`` (station, time) in
         m3 m-3, one station for each file, at the times of the matched overpasses. Values outside 0
-        to 1 m3 m-3 are missing. Files that cannot be read are left out and named in the attribute
-        ``skipped_files``.
+        to 1 m3 m-3 are missing; of several at one time the first is taken, and the attribute
+        ``values_removed`` counts the others. Files that cannot be read are left out and named in
+        the attribute ``skipped_files``.
 
     Raises
     ------
@@ -89,12 +94,14 @@ def open_smap_core(
         grids = sorted({int(match[2]) for match in matches.values()})
         raise InputError(f"grid={grid!r}: the pixels there are of {grids} km.")
     by_name = {str(key): location for key, location in locations.items()}
-    sensors, grids, skipped = [], [], []
+    sensors, grids, skipped, repeated = [], [], [], 0
     first_error: InputError | None = None
     for file, parts in selected.items():
         about = _pixel_metadata(file, parts, by_name)
         try:
-            sensors.append(_read_pixel(file, about))
+            sensor, count = without_repeats(_read_pixel(file, about))
+            sensors.append(sensor)
+            repeated += count
             grids.append(int(parts[1]))
         except (InputError, OSError, ValueError) as error:
             skipped.append((file.name, str(error)))
@@ -107,6 +114,9 @@ def open_smap_core(
     ds = station_dataset(
         sensors, source="SMAP core validation sites, NSIDC-0712", has_flags=False
     ).assign_coords(grid=("station", grids, {"units": "km"}))
+    if repeated:
+        ds.attrs["values_removed"] = f"{repeated} {REPEATED}"
+        _log.warning("%s: left out: %s", path, ds.attrs["values_removed"])
     return report_skipped(ds, skipped, len(selected))
 
 
@@ -120,13 +130,22 @@ def _pixel_metadata(
             f"locations holds neither {pixel!r} nor {site!r}, for {file.name}: expected the "
             f"latitude and longitude of each pixel or site, such as {{{site!r}: (31.7, -110.0)}}."
         )
-    lat, lon = locations.get(pixel, locations.get(site, (np.nan, np.nan)))
+    key = pixel if pixel in locations else site
+    try:
+        lat, lon = (float(number) for number in locations[key])
+    except (TypeError, ValueError):
+        lat, lon = np.nan, np.nan
+    if not is_position(lat, lon):
+        raise InputError(
+            f"locations[{key!r}]={locations[key]!r}: expected a latitude of -90 to 90 and a "
+            "longitude, in this order, such as (31.7, -110.0)."
+        )
     return {
         "network": NETWORK,
         "station_name": pixel,
         "sensor": product,
-        "lat": float(lat),
-        "lon": float(lon),
+        "lat": lat,
+        "lon": lon,
         "depth_from": LAYER[0],
         "depth_to": LAYER[1],
     }
@@ -136,11 +155,7 @@ def _read_pixel(file: Path, metadata: dict[str, Any]) -> Sensor:
     frame = _read_table(file)
     time = pd.to_datetime(frame[list(TIME_COLUMNS)].astype(int).rename(columns=TIME_COLUMNS))
     values = frame[VALUE_COLUMN].where(frame[VALUE_COLUMN].between(0, 1)).to_numpy(np.float32)
-    order = np.argsort(time.to_numpy(), kind="stable")
-    times: NDArray[Any] = time.to_numpy("datetime64[ns]")[order]
-    is_new = np.r_[True, np.diff(times) > np.timedelta64(0)]
-    flags = np.full(int(is_new.sum()), NO_FLAG)
-    return Sensor(metadata, times[is_new], values[order][is_new], flags)
+    return Sensor(metadata, time.to_numpy("datetime64[ns]"), values, np.full(len(frame), NO_FLAG))
 
 
 def _read_table(file: Path) -> pd.DataFrame:

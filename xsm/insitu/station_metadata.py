@@ -133,13 +133,24 @@ def as_numbers(column: pd.Series, name: str) -> np.ndarray:
     return numbers
 
 
+def is_position(lat: float, lon: float) -> bool:
+    """Whether numbers are a latitude and a longitude in degrees.
+
+    Examples
+    --------
+    >>> is_position(40.0, 355.0), is_position(140.0, 35.0), is_position(float("nan"), 0.0)
+    (True, False, False)
+    """
+    return abs(lat) <= 90.0 and abs(lon) <= 360.0
+
+
 def place(sensors: Sequence[Sensor], lat: float | None, lon: float | None) -> list[Sensor]:
     """Sensors with a position: their own, or `lat` and `lon` for those of a single station.
 
     Raises
     ------
     InputError
-        If a sensor has no position, or one is given for several stations.
+        If a sensor has no position, one is given for several stations, or one is none on Earth.
     """
     if (lat is None) != (lon is None):
         raise InputError(f"lat={lat!r}, lon={lon!r}: expected both or none.")
@@ -151,7 +162,7 @@ def place(sensors: Sequence[Sensor], lat: float | None, lon: float | None) -> li
                 f"({', '.join(names[:5])}): give metadata, a table of their positions."
             )
         given = {"lat": float(lat), "lon": float(lon or 0.0)}
-        return [replace(sensor, metadata=sensor.metadata | given) for sensor in sensors]
+        return _on_earth([replace(s, metadata=s.metadata | given) for s in sensors])
     missing = [
         str(s.metadata.get("station_name")) for s in sensors
         if not all(np.isfinite(s.metadata.get(n, np.nan)) for n in ("lat", "lon"))
@@ -162,7 +173,19 @@ def place(sensors: Sequence[Sensor], lat: float | None, lon: float | None) -> li
             f"table: no latitude and longitude of {shown}: give lat and lon for one station, or "
             "metadata, a table with the columns station, lat and lon."
         )
-    return [*sensors]
+    return _on_earth([*sensors])
+
+
+def _on_earth(sensors: list[Sensor]) -> list[Sensor]:
+    """The sensors, if all have a position that is one."""
+    for about in (sensor.metadata for sensor in sensors):
+        if not is_position(about["lat"], about["lon"]):
+            raise InputError(
+                f"table: the station {about.get('station_name')!r} has the latitude "
+                f"{about['lat']:g} and the longitude {about['lon']:g}: expected degrees, -90 to 90 "
+                "and -180 to 360. Check whether the two are exchanged, or projected coordinates."
+            )
+    return sensors
 
 
 def position(numbers: np.ndarray, station: str, name: str, tolerance: float) -> float:

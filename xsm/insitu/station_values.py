@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xsm.errors import InputError
-from xsm.insitu.station_dataset import Sensor
+from xsm.insitu.station_dataset import GOOD_FLAG, Sensor, has_flag
 
 # No soil moisture, in m3 m-3 or percent, is beyond these; codes of missing values are: -99, -999,
 # -9999, -99.9, 9999 and the like.
 LOWEST, HIGHEST = -9.0, 999.0
+REPEATED = "values at repeated times"  # in the attribute values_removed
 SENTINEL_NOTE = "%d codes of missing values, such as -9999, were set to NaN"
 
 
@@ -36,6 +37,23 @@ def remove_sentinels(sensor: Sensor) -> tuple[Sensor, int]:
     if not count:
         return sensor, 0
     return replace(sensor, values=np.where(codes, np.float32(np.nan), sensor.values)), count
+
+
+def without_repeats(sensor: Sensor) -> tuple[Sensor, int]:
+    """A series in order with each time once, and the number of values that are left out.
+
+    Of several values at one time the first good one is taken, else the first that is not missing.
+    """
+    if (sensor.time[1:] > sensor.time[:-1]).all():
+        return sensor, 0
+    there = np.isfinite(sensor.values)
+    choice = np.where(there, np.where(has_flag(sensor.flags, [GOOD_FLAG]), 0, 1), 2)
+    order = np.lexsort((choice, sensor.time))  # stable
+    time = sensor.time[order]
+    taken = order[np.append(True, time[1:] != time[:-1])[: time.size]]
+    count = int(np.count_nonzero(there) - np.count_nonzero(there[taken]))
+    series = {name: getattr(sensor, name)[taken] for name in ("time", "values", "flags")}
+    return replace(sensor, **series), count
 
 
 def period_bounds(period: tuple[Any, Any] | None) -> tuple[pd.Timestamp, pd.Timestamp]:

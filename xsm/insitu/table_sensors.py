@@ -18,7 +18,7 @@ from xsm.errors import InputError, UnitError
 from xsm.insitu.sensor_depth import DECIMALS, depth_in_metres
 from xsm.insitu.station_dataset import GOOD_FLAG, NO_FLAG, Sensor, text_column
 from xsm.insitu.station_metadata import StationMetadata, as_numbers, position
-from xsm.insitu.station_values import is_sentinel
+from xsm.insitu.station_values import REPEATED, is_sentinel
 from xsm.insitu.table_columns import NAMES, Columns, ValueColumn, assign_columns
 from xsm.insitu.table_files import Table
 from xsm.insitu.table_times import table_times, zone_of
@@ -357,7 +357,7 @@ def _ordered(sensor: Sensor, duplicates: str, removed: Counter[str]) -> Sensor:
                 "sensors apart (columns={'sensor': ..., 'depth': ...}), or use duplicates='first' "
                 "or 'mean'."
             )
-        removed["values at repeated times"] += int(time.size - first.size)
+        removed[REPEATED] += int(time.size - first.size)
         if duplicates == "mean":
             # beside good values those with other flags do not count
             good = flags == GOOD_FLAG
