@@ -194,3 +194,12 @@ def test_import_brings_no_heavy_module():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "none\n", done.stderr
+
+
+def test_dates_of_cftime_and_datetime64_are_not_silently_without_pairs():
+    est = series([[0.1, 0.2, 0.3, 0.4]])[0]
+    noleap = est.convert_calendar("noleap")
+    with pytest.raises(InputError, match=r"ref has dates of the calendar 'noleap' along 'time'"):
+        metrics.bias(est, noleap, dim="time")
+    back = noleap.convert_calendar("standard", use_cftime=False, dim="time")
+    assert int(metrics.n_obs(est, back, dim="time")) == 4

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -136,6 +137,7 @@ def _are_equal(units: set[str]) -> bool:
 
 def _align(arguments: dict[str, xr.DataArray], dims: tuple[Hashable, ...]) -> list[xr.DataArray]:
     """Inner join along `dims`, exact along the others, then broadcast; drops other coordinates."""
+    _check_calendars(arguments, dims)
     arrays = [da.reset_coords(drop=True) for da in arguments.values()]
     others = {d for da in arrays for d in da.dims} - set(dims)
     try:
@@ -151,6 +153,20 @@ def _align(arguments: dict[str, xr.DataArray], dims: tuple[Hashable, ...]) -> li
         ndim = max(da.ndim for da in arrays)
         arrays = [da.chunk() if da.chunks is None and da.ndim < ndim else da for da in arrays]
     return list(xr.broadcast(*arrays))
+
+
+def _check_calendars(arguments: dict[str, xr.DataArray], dims: tuple[Hashable, ...]) -> None:
+    """Dates of cftime and datetime64 have no label in common, whatever their days."""
+    for dim in dims:
+        indexes = {n: da.indexes[dim] for n, da in arguments.items() if dim in da.indexes}
+        cftime = [n for n, index in indexes.items() if isinstance(index, xr.CFTimeIndex)]
+        others = [n for n, index in indexes.items() if isinstance(index, pd.DatetimeIndex)]
+        if cftime and others:
+            raise InputError(
+                f"{cftime[0]} has dates of the calendar {indexes[cftime[0]].calendar!r} along "
+                f"{dim!r}, {others[0]} has datetime64: expected one calendar. Convert one, such as "
+                f'{cftime[0]}.convert_calendar("standard", use_cftime=False, dim={dim!r}).'
+            )
 
 
 def _remaining_coords(
