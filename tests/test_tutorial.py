@@ -70,10 +70,17 @@ def test_every_name_opens(name):
     ("arguments", "message"),
     [
         ({"name": "amsr3"}, "name is 'amsr3'; expected one of .*'amsr2-iberia'"),
-        ({"days": 0}, "days is 0; expected a number"),
+        ({"days": 0}, "days is 0; expected a whole number"),
         ({"resolution": "fine"}, "resolution is 'fine'"),
         ({"covariates": ["lai"]}, r"covariates holds \['lai'\]; expected True, False"),
         ({"start": "soon"}, "start is 'soon'"),
+        ({"start": 2015}, "start is 2015; expected a day such as"),
+        ({"start": 20150401}, "start is 20150401; expected a day such as"),
+        ({"start": "NaT"}, "start is 'NaT'; expected a day such as"),
+        ({"days": 2.5}, "days is 2.5; expected a whole number"),
+        ({"days": True}, "days is True; expected a whole number"),
+        ({"covariates": 3}, "covariates=3; expected True, False"),
+        ({"name": ["amsr2-iberia"]}, "name is .'amsr2-iberia'.; expected one of"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -3,7 +3,7 @@
 Nothing is downloaded. The same name and seed give the same data.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +33,10 @@ RECIPES: dict[str, _Recipe] = {
         _IBERIA, 0.25, "2015-04-01", 75, "amsr2", True, "night-time AMSR2 over Iberia"
     ),
     "global-month": _Recipe(
-        _GLOBE, 0.25, "2015-04-01", 30, "amsr2", False, "night-time AMSR2, global, one month"
+        _GLOBE, 0.25, "2015-04-01", 30, "amsr2", False, "night-time AMSR2, global"
     ),
     "smap-conus": _Recipe(
-        _CONUS, 0.36, "2015-04-01", 366, "smap", False, "SMAP over the United States, one year"
+        _CONUS, 0.36, "2015-04-01", 366, "smap", False, "SMAP over the United States"
     ),
     "cci-europe": _Recipe(
         _EUROPE, 0.25, "2016-05-01", 123, "cci", False, "merged sensors over Europe"
@@ -55,7 +55,10 @@ def _covariate_names(covariates: bool | Sequence[str]) -> tuple[str, ...]:
     """Names of the requested covariates."""
     if isinstance(covariates, (bool, np.bool_)):
         return COVARIATES if covariates else ()
-    names = [covariates] if isinstance(covariates, str) else list(covariates)
+    names = [covariates] if isinstance(covariates, str) else covariates
+    if not isinstance(names, Iterable):
+        raise InputError(f"covariates={covariates!r}; expected True, False or names")
+    names = list(names)
     unknown = [name for name in names if name not in COVARIATES]
     if unknown:
         raise InputError(
@@ -64,16 +67,24 @@ def _covariate_names(covariates: bool | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in COVARIATES if name in names)
 
 
-def _check_number(value, name: str, low: float, high: float) -> None:
-    if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
-        raise InputError(f"{name} is {value!r}; expected a number from {low:g} to {high:g}")
+def _check_number(value, name: str, low: float, high: float, *, whole: bool = False) -> None:
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high or (whole and value % 1):
+        kind = "whole number" if whole else "number"
+        raise InputError(f"{name} is {value!r}; expected a {kind} from {low:g} to {high:g}")
 
 
 def _first_day(start) -> np.datetime64:
+    expected = f"start is {start!r}; expected a day such as '2015-04-01'"
+    if isinstance(start, (int, float, np.number)):  # NumPy counts days since 1970
+        raise InputError(expected)
     try:
-        return np.datetime64(start, "D")
+        day = np.datetime64(start, "D")
     except (TypeError, ValueError) as error:
-        raise InputError(f"start is {start!r}; expected a day such as '2015-04-01'") from error
+        raise InputError(expected) from error
+    if np.isnat(day):
+        raise InputError(expected)
+    return day
 
 
 def open_dataset(
@@ -94,7 +105,8 @@ def open_dataset(
     seed : int, default 0
         Selects the Earth and its weather.
     days, start, resolution : int, str, float, optional
-        Number of days, first day and cell size (degrees); default those of the dataset.
+        Number of days, first day and cell size (degrees); default those of the dataset. A size that
+        does not divide the region is changed to one that does.
     covariates : bool or sequence of str, optional
         True for all of `COVARIATES`, False for none. Default: all for "amsr2-iberia", none for
         the others.
@@ -122,13 +134,13 @@ def open_dataset(
     >>> bool(ds.soil_moisture_truth.notnull().all("time").equals(ds.land))
     True
     """
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise InputError(f"name is {name!r}; expected one of {list(RECIPES)}")
     recipe = RECIPES[name]
     names = _covariate_names(recipe.covariates if covariates is None else covariates)
     days = recipe.days if days is None else days
     resolution = recipe.resolution if resolution is None else resolution
-    _check_number(days, "days", 1, 20000)
+    _check_number(days, "days", 1, 20000, whole=True)
     _check_number(resolution, "resolution", 0.01, 10.0)
     south, north, west, east = recipe.region
     rows = max(int(round((north - south) / resolution)), 1)

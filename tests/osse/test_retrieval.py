@@ -64,3 +64,36 @@ def test_a_nature_run_without_what_is_needed_is_named(nature):
         observe(nature[["soil_moisture"]])
     with pytest.raises(InputError, match="sensor is 'modis'"):
         observe(nature, "modis")
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "offset", "units"),
+    [
+        ("soil_moisture", 100.0, 0.0, "%"),
+        ("air_temperature", 1.0, 273.15, "K"),
+        ("elevation", 1e-3, 0.0, "km"),
+    ],
+)
+def test_a_nature_run_in_other_units_is_refused(nature, name, factor, offset, units):
+    converted = (nature[name] * factor + offset).assign_attrs(units=units)
+    with pytest.raises(InputError, match=f"{name} is in '{units}'; expected .*convert it"):
+        observe(nature.assign({name: converted}))
+
+
+def test_a_masked_land_fraction_is_refused_before_it_empties_the_retrievals(nature):
+    sea = int((~nature.land).sum())
+    with pytest.raises(InputError, match=f"land_fraction is missing on {sea} cells.*a mask"):
+        observe(nature.where(nature.land))
+
+
+def test_dimensions_that_are_not_those_of_a_nature_run_are_named(nature):
+    with pytest.raises(InputError, match=r"soil_moisture has the dimensions \('lat', 'lon'\)"):
+        observe(nature.isel(time=0))
+    with pytest.raises(InputError, match="has the dimensions .*'latitude'.*rename"):
+        observe(nature.rename(lat="latitude"))
+    with pytest.raises(InputError, match="has the dimensions .*'member'"):
+        observe(nature.expand_dims(member=2))
+    one_day = observe(nature.isel(time=[0])).soil_moisture
+    xr.testing.assert_equal(one_day, observe(nature).soil_moisture.isel(time=[0]))
+    with pytest.raises(InputError, match=r"sensor is \['amsr2'\]"):
+        observe(nature, ["amsr2"])

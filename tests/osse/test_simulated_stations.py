@@ -68,3 +68,13 @@ def test_wrong_input_says_so(ground):
         simulate_stations(ground, 0)
     with pytest.raises(InputError, match="no land"):
         simulate_stations(ground * np.nan)
+    with pytest.raises(InputError, match="has the dimensions .*'latitude'"):
+        simulate_stations(ground.rename(lat="latitude"))
+    with pytest.raises(InputError, match=r"expected time, lat and lon.*isel\(time=\[0\]\)"):
+        simulate_stations(ground.isel(time=0))
+
+
+def test_the_order_of_rows_and_columns_does_not_move_stations(ground):
+    stations = simulate_stations(ground, np.int64(7), seed=3)
+    for flipped in (ground.isel(lat=slice(None, None, -1)), ground.isel(lon=slice(None, None, -1))):
+        xr.testing.assert_identical(simulate_stations(flipped, 7, seed=3), stations)

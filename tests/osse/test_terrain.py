@@ -23,6 +23,17 @@ def test_the_slope_of_a_plane_is_its_angle():
     assert (slope(np.ones((1, 5)), make_grid([0.0], np.arange(5.0))) == 0).all()
 
 
+@pytest.mark.parametrize("row", [True, False])
+def test_the_slope_along_a_single_row_or_column_is_its_angle(row):
+    rise = 0.01 * KM_PER_DEGREE * 1000 * np.arange(5.0)
+    height = rise[None, :] if row else rise[:, None]
+    axes = ([0.0], np.arange(5.0)) if row else (np.arange(5.0) - 2, [0.0])
+    np.testing.assert_allclose(
+        slope(height, make_grid(*axes)), np.rad2deg(np.arctan(0.01)), rtol=1e-5
+    )
+    assert slope(np.ones((1, 1)), make_grid([0.0], [0.0])) == 0
+
+
 def test_texture_sums_to_one_and_deserts_are_sandier():
     grid = make_grid(np.arange(20, 40.0), np.arange(0, 30.0))
     synthesis = ZonalSynthesis(grid)

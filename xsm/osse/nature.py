@@ -1,6 +1,6 @@
 """`nature_run`: the simulated truth as a CF Dataset, and the variables that follow from it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
 
@@ -38,7 +38,10 @@ def nature_run(lat, lon, time, *, seed: int = 0, variables: Sequence[str] | None
 
     Storms drift with the zonal wind. Rain and snow melt feed a water balance of the top 5 cm. Skin
     temperature, albedo, vegetation and a reanalysis follow from it. A seed is one Earth: regions
-    and periods of it agree, except for the memory of the soil after a later start.
+    and periods of it agree, with these exceptions. At the edge of a region `slope` and `swvl1` lack
+    the cells beyond it. A global grid leaves out variations that are finer than its cells. Soil,
+    snow and vegetation remember the mean weather before a start, storms those of 25 days; the
+    errors of `swvl1` begin with the first day.
 
     Parameters
     ----------
@@ -83,7 +86,9 @@ def check_variables(variables: Sequence[str] | None) -> tuple[str, ...]:
         return tuple(ATTRIBUTES)
     if isinstance(variables, str):
         variables = [variables]
-    unknown = sorted(set(variables) - set(ATTRIBUTES))
+    if not isinstance(variables, Iterable):
+        raise InputError(f"variables={variables!r}: expected names, some of {list(ATTRIBUTES)}")
+    unknown = [name for name in variables if name not in ATTRIBUTES]
     if unknown:
         raise InputError(f"variables holds {unknown}; expected some of {list(ATTRIBUTES)}")
     return tuple(name for name in ATTRIBUTES if name in set(variables))

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
+from xsm.conventions.units import conversion
 from xsm.errors import InputError
-from xsm.osse.attributes import ATTRIBUTES
+from xsm.osse.attributes import ATTRIBUTES, STATIC
 from xsm.osse.earth_grid import Grid, gaussian_blur, make_days, make_grid, restore_order
 from xsm.osse.fields import AdvectedField, RandomField, ZonalSynthesis, check_seed
 from xsm.osse.satellites import Sensor, sensors_of, swath_mask
@@ -210,11 +211,14 @@ def observe(
 ) -> xr.Dataset:
     """Simulate the retrievals of a satellite product from a nature run.
 
+    The noise is correlated from day to day and begins with the first day of `nature`: observe the
+    whole period, and select days afterwards.
+
     Parameters
     ----------
     nature : xarray.Dataset
         From `nature_run`, with soil_moisture, ndvi, air_temperature, snow, elevation, land and
-        land_fraction.
+        land_fraction, in the units of `nature_run` and along time, lat and lon.
     sensor : str or Sensor, default "amsr2"
         "amsr2" (night), "amsr2_ascending", "smap", "cci", or a `Sensor`.
     seed : int, optional
@@ -230,7 +234,8 @@ def observe(
     Raises
     ------
     InputError
-        For an unknown sensor, or if `nature` lacks a variable.
+        For an unknown sensor, or if `nature` lacks a variable or a dimension, is in other units, or
+        has no land fraction on some cells.
 
     Examples
     --------
@@ -240,15 +245,10 @@ def observe(
     >>> observe(truth, "amsr2").soil_moisture.dims
     ('time', 'lat', 'lon')
     """
-    if not isinstance(nature, xr.Dataset) or any(name not in nature for name in _REQUIRED):
-        value = list(nature.data_vars) if isinstance(nature, xr.Dataset) else type(nature).__name__
-        raise InputError(
-            f"nature holds {value}; expected {list(_REQUIRED)}: call xsm.osse.nature_run with all "
-            f"variables"
-        )
+    _check_nature(nature)
     seed = check_seed(nature.attrs.get("seed", 0) if seed is None else seed)
     grid, days = make_grid(nature.lat.values, nature.lon.values), make_days(nature.time.values)
-    ordered = nature[list(_REQUIRED)].sortby(["lat", "lon"]).transpose("time", "lat", "lon", ...)
+    ordered = nature[list(_REQUIRED)].sortby(["lat", "lon"]).transpose("time", "lat", "lon")
     land = ordered.land.values.astype(bool)
     fraction, height = ordered.land_fraction.values, ordered.elevation.values
     retrieval = Retrieval(grid, ZonalSynthesis(grid), land, fraction, height, sensor, seed, errors)
@@ -269,3 +269,31 @@ def observe(
     if "depth" in nature.coords:
         data = data.assign_coords(depth=nature.depth)
     return restore_order(data, nature.lat.values, nature.lon.values)
+
+
+def _check_nature(nature: xr.Dataset) -> None:
+    """Raise an InputError unless there are all variables, as `nature_run` returns them."""
+    if not isinstance(nature, xr.Dataset) or any(name not in nature for name in _REQUIRED):
+        value = list(nature.data_vars) if isinstance(nature, xr.Dataset) else type(nature).__name__
+        raise InputError(
+            f"nature holds {value}; expected {list(_REQUIRED)}: call xsm.osse.nature_run with all "
+            f"variables"
+        )
+    for name in _REQUIRED:
+        expected = {"lat", "lon"} if name in STATIC else {"time", "lat", "lon"}
+        if {*nature[name].dims} != expected:
+            raise InputError(
+                f"nature: {name} has the dimensions {nature[name].dims}; expected "
+                f"{sorted(expected)}: a list keeps a dimension, .isel(time=[0]); select one "
+                "element of others, and rename rows and columns to lat and lon"
+            )
+        wanted = ATTRIBUTES[name].get("units", "1")
+        units = nature[name].attrs.get("units", wanted)
+        if conversion(units, wanted, name) != (1.0, 0.0):
+            raise InputError(f"nature: {name} is in {units!r}; expected {wanted!r}: convert it")
+    if missing := int(nature.land_fraction.isnull().sum()):
+        raise InputError(
+            f"nature: land_fraction is missing on {missing} cells; expected it everywhere, because "
+            "the sea near a cell acts on its retrievals: use the land_fraction of nature_run as it "
+            "is, without a mask"
+        )

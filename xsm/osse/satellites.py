@@ -81,7 +81,7 @@ def sensors_of(sensor: str | Sensor) -> tuple[Sensor, ...]:
     """The sensors of a product; a `Sensor` is a product of its own."""
     if isinstance(sensor, Sensor):
         return (sensor,)
-    if sensor not in SENSORS:
+    if not isinstance(sensor, str) or sensor not in SENSORS:
         raise InputError(f"sensor is {sensor!r}; expected one of {sorted(SENSORS)} or a Sensor")
     return SENSORS[sensor]
 

@@ -63,9 +63,15 @@ def simulate_stations(
         raise InputError(
             f"ds has no {TRUTH!r}: expected a simulated dataset. Open it with truth=True."
         )
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise InputError(f"n={n!r}: expected a number of stations, 1 or more.")
+    if {*ds[TRUTH].dims} != {"time", "lat", "lon"}:
+        raise InputError(
+            f"{TRUTH} has the dimensions {ds[TRUTH].dims}: expected time, lat and lon. A list "
+            "keeps a dimension: ds.isel(time=[0])."
+        )
     rng = np.random.default_rng([check_seed(seed), 4])
+    ds = ds.sortby("lat", ascending=False).sortby("lon")  # the same stations in any order of rows
     truth = ds[TRUTH].transpose("time", "lat", "lon").values
     rows, columns = np.nonzero(np.isfinite(truth).all(axis=0))
     if rows.size == 0:

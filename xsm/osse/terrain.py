@@ -82,10 +82,9 @@ def elevation(synthesis: ZonalSynthesis, seed: int) -> np.ndarray:
 
 
 def slope(height: np.ndarray, grid: Grid) -> np.ndarray:
-    """Mean slope from cell to cell, (H, W), degrees."""
-    if min(height.shape) < 2:
-        return np.zeros_like(height)
-    north = np.gradient(height, axis=0) / (grid.dlat * KM_PER_DEGREE * 1000)
+    """Mean slope from cell to cell, (H, W), degrees; of a single row that along it alone."""
+    rise = np.gradient(height, axis=0) if height.shape[0] > 1 else np.zeros_like(height)
+    north = rise / (grid.dlat * KM_PER_DEGREE * 1000)
     parallel = np.maximum(np.cos(np.deg2rad(grid.lat)), 0.05)[:, None]
     padded = np.pad(height, ((0, 0), (1, 1)), mode="wrap" if grid.is_global else "edge")
     across = padded[:, 2:] - padded[:, :-2]
