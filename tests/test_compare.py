@@ -156,3 +156,45 @@ def test_scores_that_cannot_be_matched_say_why():
     strata = a.expand_dims(season=["DJF"])
     with pytest.raises(InputError, match=r"a.isel\(season=0\)"):
         compare(strata, b, metric="bias")
+
+
+def test_unlabelled_stations_in_another_order_are_refused():
+    a, b = scores()
+    names = ("station", a.station.values)
+    a, b = (s.drop_vars("station").assign_coords(station_name=names) for s in (a, b))
+    reversed_b = b.isel(station=slice(None, None, -1))
+    with pytest.raises(InputError, match="no labels of 'station' and differ in .*set_index"):
+        compare(a, reversed_b, metric="pearson_r")
+    labelled = [s.set_index(station="station_name") for s in (a, reversed_b)]
+    xr.testing.assert_allclose(
+        compare(*labelled, metric="pearson_r").p_t, compare(a, b, metric="pearson_r").p_t
+    )
+
+
+def test_stations_without_a_value_are_in_no_group_and_equal_labels_are_one_group():
+    a, b = scores(6)
+    for zone, labels, counts in (
+        ([np.nan, np.nan, 1.0, 1.0, 2.0, 2.0], ["all", "1.0", "2.0"], [6, 2, 2]),
+        (np.array([None, 1, "1", "x", "x", "x"], object), ["all", "1", "x"], [6, 2, 3]),
+    ):
+        compared = compare(
+            a.assign_coords(zone=("station", zone)), b, metric="pearson_r", by="zone"
+        )
+        assert compared.group.values.tolist() == labels
+        assert compared.n_stations.values.tolist() == [counts]
+
+
+@pytest.mark.parametrize("metric", [[], None, ["bias", "bias"], 3])
+def test_metrics_are_names_each_once(metric):
+    with pytest.raises(InputError, match="expected a name, or a list of names, each once"):
+        compare(*scores(), metric=metric)
+
+
+def test_other_types_are_named():
+    a, b = scores()
+    with pytest.raises(InputError, match="a is a DataArray: expected a Dataset of scores"):
+        compare(a.bias, b, metric="bias")
+    with pytest.raises(InputError, match=r"by=\['network'\]: expected the name of one coordinate"):
+        compare(a, b, metric="bias", by=["network"])
+    with pytest.raises(InputError, match="names=3: expected two different names"):
+        compare(a, b, metric="bias", names=3)

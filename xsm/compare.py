@@ -48,13 +48,15 @@ def compare(
     ----------
     a, b : Dataset
         Scores along `dim`, as ``validate`` returns them. Stations are matched by the labels of
-        `dim`, or by their position if there are none.
+        `dim`, or by their position if there are none; the coordinates that both have must then
+        agree.
     metric : str or sequence of str
         Names from ``xsm.metrics.METRICS``. The tests compare the distance of each score from the
         best value of its metric: the size of a bias, 1 - R.
     by : str or None
-        A coordinate of the stations; each of its values is a group beside "all". Stations without
-        the coordinate ``network``, the default, are one group. None: "all" alone.
+        A coordinate of the stations; each of its values is a group beside "all". A station where it
+        is missing is in "all" alone. Without the coordinate ``network``, the default, there is one
+        group. None: "all" alone.
     correction : {"holm", "bonferroni", "fdr_bh", None}
         Correction for the number of tests (metrics times groups) of each kind: Holm (1979,
         https://www.jstor.org/stable/4615733), Bonferroni, or the false discovery rate of Benjamini
@@ -80,8 +82,18 @@ def compare(
     InputError
         If a metric, coordinate or correction is missing or unknown, or no station is common.
     """
+    for label, scores in (("a", a), ("b", b)):
+        if not isinstance(scores, xr.Dataset):
+            raise InputError(
+                f"{label} is a {type(scores).__name__}: expected a Dataset of scores, as validate "
+                "returns it."
+            )
+    if by is not None and not isinstance(by, str):
+        raise InputError(f"by={by!r}: expected the name of one coordinate, or None.")
     attrs = _attrs(a, b, names) | {"correction": correction or "none", "by": by or "none"}
-    metrics = [metric] if isinstance(metric, str) else list(metric)
+    metrics = [metric] if isinstance(metric, str) else metric
+    if not isinstance(metrics, Sequence) or not metrics or len({*metrics}) < len(metrics):
+        raise InputError(f"metric={metric!r}: expected a name, or a list of names, each once.")
     if correction is not None and correction not in CORRECTIONS:
         raise InputError(
             f"correction={correction!r}: expected None or one of "
@@ -114,7 +126,8 @@ def compare(
 
 def _attrs(a: xr.Dataset, b: xr.Dataset, names: Sequence[str] | None) -> dict[str, str]:
     """Kind of result, names of both and of the reference, and history."""
-    if names is not None and (isinstance(names, str) or len({*names}) != 2 or len(names) != 2):
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if names is not None and not (listed and len({*names}) == len(names) == 2):
         raise InputError(f"names={names!r}: expected two different names, of a and of b.")
     estimates = [estimate_name(scores) for scores in (a, b)]
     if names is None:
@@ -138,7 +151,7 @@ def _best_value(name: str) -> float:
 
 
 def _match_stations(
-    a: xr.Dataset, b: xr.Dataset, metrics: list[str], dim: str
+    a: xr.Dataset, b: xr.Dataset, metrics: Sequence[str], dim: str
 ) -> tuple[xr.Dataset, xr.Dataset]:
     for label, scores in (("a", a), ("b", b)):
         for name in metrics:
@@ -158,11 +171,24 @@ def _match_stations(
         a, b = xr.align(a, b, join="inner")
     except ValueError as error:
         raise InputError(f"a and b cannot be matched along {dim!r}: {error}") from error
+    if dim not in a.indexes or dim not in b.indexes:
+        _check_same_stations(a, b, dim)
     if a.sizes[dim] == 0:
         raise InputError(
             f"a and b have no label of {dim!r} in common: compare scores at the same stations."
         )
     return a, b
+
+
+def _check_same_stations(a: xr.Dataset, b: xr.Dataset, dim: str) -> None:
+    """Raise an InputError if stations without labels are not the same in the same order."""
+    for name in (n for n in a.coords if n in b.coords and dim in a[n].dims):
+        if not a[name].variable.equals(b[name].variable):
+            raise InputError(
+                f"a and b have no labels of {dim!r} and differ in {name}: their stations are not "
+                f"the same, or in another order. Label them, such as a.set_index({dim}="
+                '"station_name"), and b too.'
+            )
 
 
 def _groups(scores: xr.Dataset, by: str | None, dim: str) -> dict[str, NDArray[np.bool_]]:
@@ -179,7 +205,9 @@ def _groups(scores: xr.Dataset, by: str | None, dim: str) -> dict[str, NDArray[n
             f"by={by!r}: expected a coordinate along {dim!r} (there are {usable}), or None."
         )
     values = scores[by].values
-    return groups | {_label(by, v): values == v for v in dict.fromkeys(values.tolist())}
+    present = scores[by].notnull().values
+    labels = np.array([_label(by, v) for v in values.tolist()], object)
+    return groups | {label: present & (labels == label) for label in dict.fromkeys(labels[present])}
 
 
 def _label(by: str, value: Any) -> str:
