@@ -114,3 +114,37 @@ def test_each_model_takes_the_options_that_apply_to_it(soil):
         reduced_samples(soil, "soil", members=3)
     with pytest.raises(InputError, match="trees=.*: not applicable to model='lstm'"):
         sequence_length(soil, "soil", (0, 1), model="lstm", trees={"rounds": 3})
+
+
+@pytest.mark.parametrize("model", ["dense", "xgboost"])
+def test_networks_of_single_days_have_no_length(soil, model):
+    with pytest.raises(InputError, match=f"model='{model}' uses the inputs of a single day"):
+        sequence_length(soil, "soil", (0, 2), model=model)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ("lstm", "models='lstm': expected a list"),
+        ([], r"models=\[\]: expected a list"),
+        (None, "models=None: expected a list"),
+        (["lstm", "lstm"], "expected each kind once"),
+    ],
+)
+def test_models_are_a_list_of_different_kinds(soil, models, message):
+    with pytest.raises(InputError, match=message):
+        reduced_samples(soil, "soil", models=models)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"location": "sandy"}, r"location and scale name \['sandy'\]"),
+        ({"device": "tpux"}, "device='tpux'"),
+        ({"seed": None}, "seed=None: expected a whole number"),
+        ({"days_per_cell": None}, "days_per_cell=None: expected a whole number"),
+    ],
+)
+def test_options_are_those_of_a_fit(soil, options, message):
+    with pytest.raises(InputError, match=message):
+        sequence_length(soil, "soil", (0, 2), model="lstm", **SMALL | options)

@@ -176,3 +176,33 @@ def test_listed_cells_of_a_large_fit():
     assert are_test_cells(listed, lat[test], lon[test] % 360)
     assert not are_test_cells(listed, lat[test], lon[test] + 0.25)
     assert not are_test_cells(listed, lat[test][:900], lon[test][:900])
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"lst": ["sand"]}, r"groups are named \['lst'\], as predictors that are in no group"),
+        ({"none": []}, "expected a mapping, name -> list of one predictor or more"),
+        ({"lst": 3}, "expected a mapping, name -> list of one predictor or more"),
+    ],
+)
+def test_groups_that_would_be_lost_are_refused(fitted, groups, message):
+    model, ds = fitted
+    with pytest.raises(InputError, match=message):
+        importance(model, ds, groups=groups, progress=False)
+
+
+def test_importance_without_targets_or_mapping_is_refused(fitted):
+    model, ds = fitted
+    with pytest.raises(InputError, match="'soil' has no value on the cells and days"):
+        importance(model, ds.assign(soil=ds.soil.where(False)), progress=False)
+    with pytest.raises(InputError, match=r"features=\['lst'\]: expected a mapping"):
+        importance(model, ds, features=["lst"], progress=False)
+    with pytest.raises(InputError, match="seed=None: expected a whole number"):
+        importance(model, ds, seed=None, progress=False)
+
+
+def test_the_order_of_rows_does_not_change_the_importance(fitted):
+    model, ds = fitted
+    flipped = importance(model, ds.isel(lat=slice(None, None, -1)), repeats=1, progress=False)
+    assert flipped.identical(importance(model, ds, repeats=1, progress=False))

@@ -382,3 +382,68 @@ def test_a_coordinate_is_a_predictor_where_it_is_named():
     found = estimate(ds.set_coords("sand"), model=one, progress=False)["soil_moisture"]
     expected = estimate(ds, model=one, progress=False)["soil_moisture"]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("split", ["random", "none"])
+def test_a_fit_that_diverges_is_no_model(split):
+    options = SMALL | {"learning_rate": 1e12, "local": False, "split": split}
+    with pytest.raises(InputError, match="the fit diverged.*Use a smaller learning_rate"):
+        fit_estimator(world(), "soil", model="dense", **options)
+
+
+@pytest.mark.parametrize("name", ["seed", "stride", "max_interp_gap", "fraction"])
+def test_numbers_that_have_no_default_none_are_asked_for(name):
+    with pytest.raises(InputError, match=f"{name}=None: expected a"):
+        fit_estimator(world(), "soil", **SMALL | {name: None})
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_settings_are_finite(name, value):
+    with pytest.raises(InputError, match=f"{name}={value}: expected a number"):
+        fit_estimator(world(), "soil", **SMALL | {name: value})
+
+
+def test_the_card_has_the_days_of_the_target_not_those_of_the_predictors():
+    ds = world()
+    soil = ds["soil"].where((ds.time >= ds.time[7]) & (ds.time <= ds.time[40]))
+    options = SMALL | {"model": "dense", "epochs": 1}
+    first, last = (str(ds.time.values[n])[:10] for n in (7, 40))
+    for target in (soil, soil.isel(time=slice(5, 45))):
+        card = fit_estimator(ds.drop_vars("soil"), target, **options).card
+        assert card["trained_on"] == {"soil": f"{first} to {last}"}
+
+
+def test_the_order_of_rows_and_columns_does_not_change_a_fit():
+    ds = world(rows=4, columns=5)
+    options = SMALL | {"model": "dense", "epochs": 1}
+    params = fit_estimator(ds, "soil", **options).params
+    others = [
+        ds.isel(lat=slice(None, None, -1)),
+        ds.isel(lon=slice(None, None, -1)),
+        ds.transpose("lon", "time", "lat"),
+        ds.assign_coords(lon=ds.lon % 360).sortby("lon"),
+    ]
+    for other in others:
+        for name, value in fit_estimator(other, "soil", **options).params.items():
+            np.testing.assert_array_equal(value, params[name])
+
+
+def test_location_and_scale_are_static_and_scale_is_above_0():
+    ds = world()
+    features = ["lst", "usual", "spread"]
+    spread = ds["soil"].std("time").assign_attrs(units="m3 m-3")
+    options = SMALL | {"features": features, "model": "dense"}
+    ds = ds.assign(usual=ds["soil"].assign_attrs(units="m3 m-3"), spread=spread)
+    with pytest.raises(InputError, match="location='usual' varies in time: expected a static"):
+        fit_estimator(ds, "soil", location="usual", **options)
+    first = {"lat": [0], "lon": [0]}
+    zero = spread.where(spread != spread.isel(first).item(), 0.0).assign_attrs(units="m3 m-3")
+    with pytest.raises(InputError, match="scale='spread' has values down to 0: expected only"):
+        fit_estimator(ds.assign(spread=zero), "soil", scale="spread", **options)
+
+
+@pytest.mark.parametrize("path", ["", 3, "."])
+def test_a_path_that_names_no_file_is_refused_before_the_fit(path):
+    with pytest.raises(ModelError, match="expected the path of a file"):
+        fit_estimator(world(), "soil", path, **SMALL)

@@ -163,3 +163,18 @@ def test_one_cell_of_land_cannot_be_split():
     values[:, 3, 4] = 0.3
     with pytest.raises(InputError, match="soil: 1 cells have enough observations to learn from"):
         hold_out(values, 0, "soil")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", None), ("batch_size", None), ("seed", None), ("learning_rate", np.inf),
+     ("device", None)],
+)  # fmt: skip
+def test_arguments_that_are_no_numbers_are_named(start, name, value):
+    with pytest.raises(InputError, match=f"{name}={value}: expected a"):
+        xsm.fit_gapfill(record(), start=start, progress=False, **{name: value})
+
+
+def test_a_fit_that_diverges_is_refused_not_returned_as_it_began(start):
+    with pytest.raises(InputError, match="the fit diverged"):
+        xsm.fit_gapfill(record(), start=start, steps=5, learning_rate=1e30, progress=False)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from xsm.errors import MissingPackageError
+from xsm.errors import InputError, MissingPackageError
 from xsm.training.loop import Curve, cosine_decay, train
 
 torch = pytest.importorskip("torch")
@@ -118,3 +118,14 @@ def test_a_missing_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingPackageError, match=r"xsm\[torch\]"):
         fit()
+
+
+def test_a_fit_that_diverges_is_refused_not_returned_as_it_began():
+    with pytest.raises(InputError, match="diverged: .* at step 2 of 30. Use a smaller learning_r"):
+        fit(learning_rate=lambda _: math.inf)
+    with pytest.raises(InputError, match="diverged: .* at step 1 of 1"):
+        fit(learning_rate=lambda _: math.inf, steps=1)
+    with pytest.raises(InputError, match="diverged: .* at step 10 of 30"):
+        fit(check=lambda _: math.nan)
+    with pytest.raises(InputError, match="diverged: .* at step 3 of 30"):
+        fit(targets=(1.0, 1.0, math.inf))

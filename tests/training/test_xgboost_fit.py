@@ -85,3 +85,12 @@ def test_a_missing_xgboost(monkeypatch):
     monkeypatch.setitem(sys.modules, "xgboost", None)
     with pytest.raises(MissingPackageError, match=r"xsm\[trees\]"):
         fit_estimator(world(), "soil", **SMALL)
+
+
+def test_parameters_that_xgboost_refuses_are_named():
+    ds = world()
+    options = {"model": "xgboost", "split": "random", "progress": False}
+    with pytest.raises(InputError, match=r"trees\['rounds'\]=0: expected a whole number, 1 or mor"):
+        fit_estimator(ds, "soil", trees={"rounds": 0}, **options)
+    with pytest.raises(InputError, match="trees=.*'eta': -1.*xgboost refuses them"):
+        fit_estimator(ds, "soil", trees={"eta": -1, "rounds": 2}, **options)

@@ -19,7 +19,7 @@ from xsm.conventions.align import (
 )
 from xsm.conventions.daily import daily_values
 from xsm.conventions.filled import observed_values
-from xsm.conventions.grid import time_of
+from xsm.conventions.grid import time_of, wrap_longitude
 from xsm.conventions.predictors import Predictors, find_predictors
 from xsm.conventions.products import POSITION, predictor_spec, repeat_cycle_of
 from xsm.conventions.valid_values import DeclaredValues, declared_invalid, declared_range
@@ -53,7 +53,7 @@ class Samples(NamedTuple):
     lon: NDArray[np.floating]  # (P,), degrees; column numbers where there is no longitude
     rows: list[dict[str, Any]]  # of the card, one for each predictor
     title: str  # name of the target
-    period: tuple[str, str]  # first and last day
+    period: tuple[str, str]  # first and last day of the target
     first_day: int = 0  # since 1970-01-01
     repeat_cycle: int | None = None  # of the satellite, days, if the product of the target is known
     # (P,), flat positions among the rows and columns of the predictors
@@ -104,6 +104,10 @@ def read_samples(
     y, ds = _find_target(ds, target)
     if isinstance(features, str):
         raise InputError(f"features={features!r}: expected a list of names, or a mapping.")
+    if fitted is not None and features is not None and not isinstance(features, Mapping):
+        raise InputError(
+            f"features={features!r}: expected a mapping, predictor of the model -> variable."
+        )
     mapping = features if isinstance(features, Mapping) else {}
     if fitted is not None:
         names = [str(row["name"]) for row in fitted]
@@ -159,14 +163,18 @@ def read_samples(
     y = _on_cells(y, base, time).isel(thin).transpose(*space, time)
     values = _target_values(y).reshape(-1, layout.days.size)
     with_target = np.flatnonzero(np.isfinite(values).any(axis=1))
+    lat, lon = _cell_coordinates(base.isel(thin), ds, space)
+    # from north to south, so that random draws do not depend on the order of rows and columns
+    with_target = with_target[north_to_south(lat[with_target], lon[with_target])]
     x = predictor_sequences(arrays, layout, with_target, pixel_shape(arrays, layout.static))
     _check_present(x, rows)
     usable = usable_days(np.isfinite(x), layout.dynamic, layout.static_predictors).any(axis=1)
     with_target, x = with_target[usable], x[usable]
     daily = np.full((with_target.size, layout.record_days), np.nan, np.float32)
     daily[:, layout.days] = values[with_target]
-    lat, lon = _cell_coordinates(base.isel(thin), ds, space)
     dates = time_of(base, time).values
+    if (observed := np.isfinite(daily[:, layout.days]).any(axis=0)).any():
+        dates = dates[observed]
     check_precipitation(x, rows, predictors.arrays)
     _warn_of_missing(x, names)
     for f, row in enumerate(rows):
@@ -185,6 +193,18 @@ def read_samples(
         repeat_cycle=repeat_cycle_of(str(y.name), y.attrs),
         cells=with_target,
     )
+
+
+def north_to_south(lat: NDArray[np.floating], lon: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Order of cells (P,) from north to south, in a row from 180 W, however they are stored."""
+    return np.lexsort((from_180_west(lon), -np.asarray(lat, np.float64)))
+
+
+def from_180_west(lon: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Longitudes from -180; numbers of columns stay."""
+    lon = np.asarray(lon, np.float64)
+    east = lon if lon.max(initial=0) > 360 else wrap_longitude(lon)
+    return east.astype(np.float64)
 
 
 def _check_present(x: NDArray[np.float32], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -248,10 +268,10 @@ def _warn_of_missing(x: NDArray[np.float32], names: Sequence[str]) -> None:
 
 
 def check_whole(numbers: Mapping[str, tuple[Any, int]]) -> None:
-    """Raise an InputError unless each (value, minimum) is None or a whole number that large."""
+    """Raise an InputError unless each (value, minimum) is a whole number that large."""
     for name, (value, minimum) in numbers.items():
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if value is not None and not (whole and value >= minimum):
+        if not (whole and value >= minimum):
             raise InputError(f"{name}={value!r}: expected a whole number, {minimum} or more.")
 
 

@@ -55,7 +55,7 @@ def sequence_length(
     days : sequence of int
         Days before the one that is estimated, and after it if the network uses later days.
     model : str
-        A kind of network.
+        A kind of network of sequences.
     baseline : str, optional
         A predictor that is itself soil moisture. Its distribution is matched to that of the
         target over all training cells; None for no baseline.
@@ -90,11 +90,17 @@ def sequence_length(
 
     lengths = _numbers(days, "days", 0, np.inf, whole=True)
     check_whole({"days_per_cell": (days_per_cell, 1), "stride": (stride, 1), "seed": (seed, 0)})
-    looks_ahead = network(model, argument="model").looks_ahead
-    check_ranges(options)
+    row = network(model, argument="model")
+    if row.days_alone:
+        raise InputError(
+            f"model={model!r} uses the inputs of a single day, whatever the length: expected a "
+            "network of sequences, such as 'atlstm' or 'lstm'."
+        )
+    looks_ahead = row.looks_ahead
+    check_ranges(options | {"seed": seed})
     common, options = _split_options(options)
     options = check_applicable(model, options)
-    samples, part = _read(predictors, target, features, split, stride, seed)
+    samples, part = _read(predictors, target, features, split, stride, seed, common | options)
     longest = int(max(lengths))
     if samples.y.shape[1] <= 2 * longest:
         raise InputError(
@@ -170,12 +176,16 @@ def reduced_samples(
 
     values = _numbers(fractions, "fractions", 1e-9, 1.0)
     check_whole({"stride": (stride, 1), "seed": (seed, 0)})
+    if isinstance(models, str) or not isinstance(models, Sequence) or not models:
+        raise InputError(f"models={models!r}: expected a list of kinds of model, one or more.")
     for name in models:
         network(name, argument="models")
+    if len({*models}) < len(models):
+        raise InputError(f"models={models!r}: expected each kind once.")
     common, options = _split_options(options)
     check_ranges(options)
     options_of = options_of_kinds(models, options)
-    samples, part = _read(predictors, target, features, split, stride, seed)
+    samples, part = _read(predictors, target, features, split, stride, seed, common | options)
     rows: dict[str, list[Scores]] = {name: [] for name in models}
     if baseline is not None:
         rows[BASELINE] = []
@@ -200,13 +210,25 @@ def _split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
 
 
 def _read(
-    predictors: Any, target: Any, features: Any, split: str, stride: int, seed: int
+    predictors: Any,
+    target: Any,
+    features: Any,
+    split: str,
+    stride: int,
+    seed: int,
+    options: Mapping[str, Any],
 ) -> tuple[Samples, NDArray[np.int8]]:
+    from xsm.networks.device import torch_device
+    from xsm.training.fit_estimator import check_samples
     from xsm.training.splits import split_cells
+
+    if options.get("device") is not None:
+        torch_device(options["device"])
 
     if split in ("months", "none"):
         raise InputError(f"split={split!r}: an experiment needs test cells, 'random' or 'blocked'.")
     samples = read_samples(predictors, target, features, stride=stride)
+    check_samples(samples, options.get("location"), options.get("scale"))
     return samples, split_cells(samples.lat, samples.lon, split, seed)
 
 

@@ -64,7 +64,8 @@ def importance(
         Name -> predictors to permute or leave out together, such as all bands of albedo, which
         carry the same information. Predictors in no group are treated one by one.
     permute : {"cells", "days", "both"}
-        Permute whole series between cells (default); or shift each series in time by 30 days or
+        Permute whole series between cells (default), which does not change predictors that are the
+        same in all cells, such as the day of the year; or shift each series in time by 30 days or
         more, cyclically, which does not change static predictors; or both. Only for a permutation.
     cells : {"all", "test"}
         Score on all cells of `data` (default); or only on the test cells of the fit, whose
@@ -123,6 +124,11 @@ def importance(
         target = str(loaded.card["target"].get("variable", "soil_moisture"))
     gap = max(int(row.get("max_interp_gap", 0)) for row in rows)
     samples = read_samples(data, target, features, fitted=rows, stride=stride, max_interp_gap=gap)
+    if samples.targets == 0:
+        raise InputError(
+            f"target {samples.title!r} has no value on the cells and days of the predictors: use a "
+            "longer target, or stride=1."
+        )
     if how == "permutation":
         test_cells = _test_cells(samples, loaded) if cells == "test" else None
         result = _permutation(samples, test_cells, loaded, sets, permute, repeats, seed, progress)
@@ -136,13 +142,23 @@ def importance(
 
 def _predictor_sets(names: list[str], groups: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
     """Name -> numbers of the predictors to permute or leave out together."""
-    if not isinstance(groups, Mapping) or any(isinstance(g, str) for g in groups.values()):
-        raise InputError(f"groups={groups!r}: expected a mapping, name -> list of predictors.")
+    if not isinstance(groups, Mapping) or not all(map(_is_list, groups.values())):
+        raise InputError(
+            f"groups={groups!r}: expected a mapping, name -> list of one predictor or more."
+        )
     grouped = [name for group in groups.values() for name in group]
     if unknown := [name for name in grouped if name not in names]:
         raise InputError(f"groups name {unknown}: expected predictors of the model, {names}.")
+    if taken := [key for key in groups if key in names and key not in grouped]:
+        raise InputError(
+            f"groups are named {taken}, as predictors that are in no group: choose other names."
+        )
     sets = {key: [names.index(name) for name in group] for key, group in groups.items()}
     return sets | {name: [f] for f, name in enumerate(names) if name not in grouped}
+
+
+def _is_list(group: Any) -> bool:
+    return isinstance(group, Sequence) and not isinstance(group, str) and len(group) > 0
 
 
 def _test_cells(samples: Samples, model: Model) -> NDArray[np.bool_]:

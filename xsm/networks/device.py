@@ -131,7 +131,7 @@ def torch_device(name: str, argument: str | None = None) -> Any:
     torch = optional_import("torch", argument, "torch")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise InputError(
             f"{argument}: expected a device of torch, such as 'cpu', 'cuda' or 'cuda:1'."
         ) from error

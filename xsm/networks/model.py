@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -230,8 +231,11 @@ def model_path(path: str | Path) -> Path:
     Raises
     ------
     ModelError
-        If it is the bare name of a shipped model, which would be loaded instead.
+        If it is no path of a file, or the bare name of a shipped model, which would be loaded
+        instead.
     """
+    if not isinstance(path, str | os.PathLike) or not Path(path).name:
+        raise ModelError(f"path={path!r}: expected the path of a file, such as 'fits/mine'.")
     stem = _without_suffix(Path(path))
     if str(stem) in models():
         raise ModelError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Number
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ WHOLE_NUMBERS = {  # -> least
     "ensemble_size": 1, "epochs": 1, "batch_size": 1, "patience": 1, "min_crop_days": 1, "seed": 0,
     "stride": 1, "max_interp_gap": 0, "repeat_cycle": 0,
 }  # fmt: skip
+NEVER_NONE = {"seed", "stride", "max_interp_gap", "fraction"}  # None is no default of theirs
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "learning_rate": (lambda v: v > 0, "a number above 0"),
     "weight_decay": (lambda v: v >= 0, "a number of 0 or more"),
@@ -270,12 +272,19 @@ def check_applicable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_ranges(options: Mapping[str, Any]) -> None:
-    """Raise an InputError unless all options are None or within their ranges."""
-    check_whole({name: (options.get(name), least) for name, least in WHOLE_NUMBERS.items()})
+    """Raise an InputError unless all options are within their ranges, or None if they may be."""
+    given = {k: v for k, v in options.items() if v is not None or k in NEVER_NONE}
+    check_whole({k: (given[k], least) for k, least in WHOLE_NUMBERS.items() if k in given})
     for name, (inside, expected) in RANGES.items():
-        value = options.get(name)
-        if value is not None and not (isinstance(value, Number) and inside(value)):
+        if name in given and not is_real(value := given[name], inside):
             raise InputError(f"{name}={value!r}: expected {expected}.")
-    trees = options.get("trees")
-    if trees is not None and not isinstance(trees, Mapping):
+    trees = given.get("trees", {})
+    if not isinstance(trees, Mapping):
         raise InputError(f"trees={trees!r}: expected a mapping, parameter of xgboost -> value.")
+    if "rounds" in trees:
+        check_whole({"trees['rounds']": (trees["rounds"], 1)})
+
+
+def is_real(value: Any, inside: Callable[[Any], bool]) -> bool:
+    """Whether a value is a finite number inside a range."""
+    return isinstance(value, Real) and math.isfinite(value) and inside(value)

@@ -251,7 +251,7 @@ def fit_estimator(
             "Name its variable, features={'precipitation': ...}, or leave antecedent out."
         )
     antecedent = has_weather(names) if antecedent is None else antecedent
-    _check_samples(samples, location, scale)
+    check_samples(samples, location, scale)
     plan = _plan(samples, split, local, location, scale, ensemble_size)
     if model is None:
         components = choose_networks(default_model(antecedent, plan.folds is not None), options)
@@ -409,8 +409,8 @@ def _check_length(samples: Samples, model: str) -> None:
         )
 
 
-def _check_samples(samples: Samples, location: str | None, scale: str | None) -> None:
-    """Raise an InputError if there are too few targets, or predictors without values or names."""
+def check_samples(samples: Samples, location: str | None, scale: str | None) -> None:
+    """Raise an InputError unless a network can be fitted to targets, predictors and scaling."""
     if samples.targets < MIN_TARGETS:
         raise InputError(
             f"the target has {samples.targets} values on cells and days with predictors: expected "
@@ -423,6 +423,16 @@ def _check_samples(samples: Samples, location: str | None, scale: str | None) ->
         units = next((row["units"] for row in samples.rows if row["name"] == name), "m3 m-3")
         if conversion(units, "m3 m-3", f"{argument}={name!r}") != (1.0, 0.0):
             raise InputError(f"{argument}={name!r} is in {units!r}: convert it to m3 m-3 first.")
+        if name is not None and not samples.rows[names.index(name)]["static"]:
+            raise InputError(
+                f"{argument}={name!r} varies in time: expected a static predictor, such as "
+                f'predictors["{name}"].mean("time", keep_attrs=True).'
+            )
+    if scale is not None and (least := np.nanmin(samples.x[:, 0, names.index(scale)])) <= 0:
+        raise InputError(
+            f"scale={scale!r} has values down to {least:g}: expected only values above 0, by which "
+            "the target is divided. Set the others to missing."
+        )
     check_values(samples)
 
 

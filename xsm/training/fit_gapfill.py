@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +91,12 @@ def fit_gapfill(
     from xsm.networks.device import torch_device
     from xsm.networks.model import load_model, make_model, model_path, save_model
     from xsm.training.calibration import calibrate
+    from xsm.training.ensemble import check_ranges
     from xsm.training.patch_fit import fit_patches
     from xsm.training.patches import Sampler, TrainingRecord
 
     check_whole({"steps": (steps, 1), "batch_size": (batch_size, 1), "seed": (seed, 0)})
-    if not (isinstance(learning_rate, Number) and learning_rate > 0):  # type: ignore[operator]
-        raise InputError(f"learning_rate={learning_rate!r}: expected a number above 0.")
+    check_ranges({"learning_rate": learning_rate})
     if path is not None:
         model_path(path)
     base = load_model(start, "gapfill")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xsm._lazy import optional_import
+from xsm.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +97,8 @@ def train(
 
     Raises
     ------
+    InputError
+        If the error, or a parameter, is no longer finite, and no check before was passed.
     MissingPackageError
         If torch is not installed.
     """
@@ -112,6 +115,7 @@ def train(
             group["lr"] = learning_rate(step)
         value, batch_error, batch_count = loss(tensors, next(batches))
         if batch_count:
+            _check_finite(math.isfinite(batch_error) or lowest < math.inf, step, steps)
             optimiser.zero_grad()
             value.backward()
             torch.nn.utils.clip_grad_norm_(tensors.values(), MAX_GRADIENT_NORM)
@@ -127,12 +131,15 @@ def train(
         curve.train_rmse.append(round(math.sqrt(squared_error / max(count, 1)), 5))
         squared_error, count = 0.0, 0
         improved = True
+        finite = all(bool(t.isfinite().all()) for t in checked.values())
         if check is not None:
             with torch.no_grad():
                 score = check(checked)
+            finite = score < math.inf
             curve.held_out_rmse.append(round(score, 5))
             improved = score < lowest
             lowest = score if improved else lowest
+        _check_finite(finite or lowest < math.inf, step, steps)
         curve.seconds = time.perf_counter() - started
         best = _arrays(checked) if improved else best
         not_improved = 0 if improved else not_improved + 1
@@ -143,6 +150,15 @@ def train(
             logger.info("stopped at step %d: %d checks without improvement", step, not_improved)
             break
     return best, curve
+
+
+def _check_finite(finite: bool, step: int, steps: int) -> None:
+    """Raise an InputError if a fit has diverged, which no later step would mend."""
+    if not finite:
+        raise InputError(
+            f"the fit diverged: its error is not finite at step {step} of {steps}. Use a smaller "
+            "learning_rate, or look for extreme values in the data."
+        )
 
 
 def cosine_decay(fraction: float) -> float:

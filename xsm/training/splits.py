@@ -21,8 +21,8 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xsm.conventions.grid import wrap_longitude
 from xsm.errors import InputError
+from xsm.estimation.samples import from_180_west, north_to_south
 
 Part = Literal["train", "val", "test"]
 
@@ -175,9 +175,9 @@ def split_cells(
     if split in ("months", "none"):
         return np.zeros(count, np.int8)
     rng = np.random.default_rng(seed)
-    lat, east = np.asarray(lat, np.float64), _east(lon)
+    lat, east = np.asarray(lat, np.float64), from_180_west(lon)
     groups = np.empty(count, np.intp)
-    groups[np.lexsort((east, -lat))] = np.arange(count)
+    groups[north_to_south(lat, lon)] = np.arange(count)
     if split == "blocked":
         keys = np.stack([np.floor(lat / box), np.floor(east / box)], axis=-1)
         groups = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
@@ -232,16 +232,8 @@ def are_test_cells(
 def _in_order(
     lat: NDArray[np.floating], lon: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    north, east = np.asarray(lat, np.float64), _east(lon)
-    order = np.lexsort((east, -north))
-    return north[order], east[order]
-
-
-def _east(lon: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Longitudes from -180; numbers of columns stay."""
-    lon = np.asarray(lon, np.float64)
-    east = lon if lon.max(initial=0) > 360 else wrap_longitude(lon)
-    return east.astype(np.float64)
+    order = north_to_south(lat, lon)
+    return np.asarray(lat, np.float64)[order], from_180_west(lon)[order]
 
 
 FOLD_DAYS, FOLD_GUARD = 30, 4  # days left out in a row; days beside them that are not used either

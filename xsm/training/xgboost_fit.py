@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xsm._lazy import optional_import
+from xsm.errors import InputError
 from xsm.networks.sequence_inference import LOG_VARIANCE
 from xsm.networks.xgboost_model import booster_params
 from xsm.training.losses import density_weights
@@ -54,6 +55,13 @@ def fit_xgboost(
         See :func:`xsm.networks.xgboost_model.booster_params`.
     curve : dict
         ``epoch`` (tree), ``train`` and ``held_out``, standardised RMSE.
+
+    Raises
+    ------
+    InputError
+        If xgboost refuses a parameter.
+    MissingPackageError
+        If xgboost is not installed.
     """
     package = optional_import("xgboost", "a fit of the kind 'xgboost'", "trees")
     options = DEFAULT_PARAMETERS | dict(parameters) | {"seed": seed}
@@ -74,16 +82,19 @@ def fit_xgboost(
                 on_round(epoch + 1, evals_log[checked]["rmse"][-1])
             return False
 
-    booster = package.train(
-        options,
-        train_matrix,
-        rounds,
-        evals=matrices,
-        evals_result=history,
-        early_stopping_rounds=None if held_out is None else PATIENCE,
-        verbose_eval=False,
-        callbacks=[ProgressCallback()],
-    )
+    try:
+        booster = package.train(
+            options,
+            train_matrix,
+            rounds,
+            evals=matrices,
+            evals_result=history,
+            early_stopping_rounds=None if held_out is None else PATIENCE,
+            verbose_eval=False,
+            callbacks=[ProgressCallback()],
+        )
+    except package.core.XGBoostError as error:
+        raise InputError(f"trees={dict(parameters)!r}: xgboost refuses them. {error}") from error
     last = rounds - 1 if held_out is None else booster.best_iteration
     booster = booster[: last + 1]
     errors = {name: [round(v, 5) for v in history[name]["rmse"]] for _, name in matrices}
