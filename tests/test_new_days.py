@@ -292,3 +292,26 @@ def test_days_and_stores_that_do_not_fit(ds, tmp_path):
 def test_samples_are_refused_by_a_store_that_grows(ds, tmp_path):
     with pytest.raises(InputError, match="samples=3: .* holds no samples"):
         xsm.append_zarr(ds, tmp_path / "filled.zarr", samples=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"keep_observed": False},
+            "keep_observed=False: a store that grows keeps",
+        ),
+        ({"calibrate": True}, "calibrate=True: the network alone fills new days"),
+    ],
+)
+def test_options_that_a_store_cannot_hold_are_refused(ds, tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        xsm.append_zarr(ds, tmp_path / "filled.zarr", **options)
+
+
+def test_a_store_without_observations_does_not_grow(ds, tmp_path):
+    path, statistics = tmp_path / "filled.zarr", xsm.record_statistics(ds)
+    first, new = ds.isel(time=slice(0, 20)), ds.isel(time=slice(20, 22))
+    xsm.gapfill(first, statistics=statistics, keep_observed=False).to_zarr(path, consolidated=False)
+    with pytest.raises(InputError, match="holds no observed value .*keep_observed=False"):
+        xsm.append_zarr(new, path, statistics=statistics)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.blockwise.zarr_days import GrowingStore, lacking_days
-from xsm.conventions.cf import FILL_MODEL
+from xsm.conventions.cf import BY_NETWORK, FILL_MODEL, flag_name
 from xsm.conventions.filled import has_uncertainty, observed_uncertainty, observed_values
 from xsm.conventions.products import product_of
 from xsm.conventions.record import gridded_record
@@ -42,7 +42,8 @@ def record_statistics(obj: xr.Dataset | xr.DataArray, *, var: str | None = None)
         In memory; rows north first, columns west first. ``mean``, ``std``, ``lowest`` and
         ``highest`` (plausible value), m3 m-3; ``count``, ``persistence``, ``coherence``, see
         ``xsm.gapfilling.statistics.record_statistics``; ``seasonal_cycle`` (knot, rows,
-        columns), m3 m-3.
+        columns), m3 m-3. Cells that were never observed have a ``count`` of 0; their other values
+        stand for nothing.
 
     Raises
     ------
@@ -98,7 +99,8 @@ def append_zarr(
     model : str, Path or Model
         The one that filled the store.
     **options
-        Further options of :func:`xsm.gapfill`, other than ``samples``.
+        Further options of :func:`xsm.gapfill`, other than ``samples``, ``calibrate`` and
+        ``keep_observed``.
 
     Returns
     -------
@@ -108,9 +110,10 @@ def append_zarr(
     Raises
     ------
     InputError
-        If the store does not hold the variable with its flags, was filled by another model, lies on
-        other cells or has variables that the new days lack, if `obj` begins before its end, or if
-        the encoding in the store cannot hold a value, such as another time of day.
+        If the store does not hold the variable with its flags and observations, was filled by
+        another model, lies on other cells or has variables that the new days lack, if `obj` begins
+        before its end, or if the encoding in the store cannot hold a value, such as another time
+        of day.
 
     Notes
     -----
@@ -129,6 +132,16 @@ def append_zarr(
         raise InputError(
             f"samples={options['samples']!r}: a store that grows holds no samples, whose "
             "correlation is that of a whole record. Fill the record with xsm.gapfill(samples=...)."
+        )
+    if not options.get("keep_observed", True):
+        raise InputError(
+            "keep_observed=False: a store that grows keeps its observations, which are the "
+            "neighbours of the days to come. Leave it out, or fill the whole record anew."
+        )
+    if options.pop("calibrate", None):
+        raise InputError(
+            "calibrate=True: the network alone fills new days. Leave it out, or fill the whole "
+            "record anew."
         )
     network = load_model(model)
     identity = str(getattr(network, "identity", network.name))
@@ -150,6 +163,8 @@ def append_zarr(
             statistics = record_statistics(observed.to_dataset(), var=name)
         last = {time: slice(-2 * days, None)}
         before = observed.isel(last).load()
+        if not bool(before.notnull().any()):
+            _check_observations(observed, stored[flag_name(name)], path)
         redone = min(days, stored.sizes[time])
         own_factor = gridded_record(stored, name).variable.to_m3m3_factor
         stds = None
@@ -174,6 +189,15 @@ def append_zarr(
     last = filled.isel({time: slice(before.sizes[time] - redone, None)}).load()
     store.write(last, redone, beside)
     return path
+
+
+def _check_observations(observed: xr.DataArray, flag: xr.DataArray, path: Any) -> None:
+    """Raise an InputError if a network has filled a store that holds no observation."""
+    if bool((flag == BY_NETWORK).any()) and not bool(observed.notnull().any()):
+        raise InputError(
+            f"path={str(path)!r} holds no observed value of {observed.name}: was it filled with "
+            "keep_observed=False? Fill the whole record anew, without it."
+        )
 
 
 def _uncertainties(

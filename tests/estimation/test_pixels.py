@@ -16,6 +16,7 @@ from xsm.estimation.pixels import (
     predictor_sequences,
     usable_days,
 )
+from xsm.networks.model import make_model
 from xsm.networks.sequence_inference import estimate_sequences
 
 
@@ -117,3 +118,12 @@ def test_the_window_of_attention_is_a_dimension():
     np.testing.assert_allclose(weights.sum("offset"), 1, rtol=1e-5)
     with pytest.raises(InputError, match="attention=True: a network of the kind 'dense' has no"):
         pixel_attention(predictors, layout, any_model("dense", days=60))
+
+
+def test_the_uncertainty_of_a_quantity_between_0_and_1_is_at_most_half():
+    model = any_model()
+    card = model.card | {"calibration": {"scale": 1e4, "n": 1}}
+    x = np.random.default_rng(0).standard_normal((2, 40, len(NAMES))).astype(np.float32)
+    mean, std = estimate_sequences(x, make_model("wide", card, model.params))
+    assert (std == 0.5).all()
+    np.testing.assert_array_equal(mean, estimate_sequences(x, model)[0])

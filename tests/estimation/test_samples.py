@@ -89,7 +89,9 @@ def test_what_is_refused():
 
 
 def test_whole_numbers():
-    check_whole({"a": (None, 1), "b": (np.int64(3), 3)})
+    check_whole({"a": (1, 1), "b": (np.int64(3), 3)})
+    with pytest.raises(InputError, match="a=None: expected a whole number, 1 or more"):
+        check_whole({"a": (None, 1)})
     with pytest.raises(InputError, match="c=2.0: expected a whole number, 1 or more"):
         check_whole({"c": (2.0, 1)})
 

@@ -29,6 +29,7 @@ from xsm.estimation.local import LocalPart, read_local_part
 from xsm.networks.device import CPU, ExecutionConfig
 from xsm.networks.model import Model
 from xsm.networks.sequence_inference import (
+    MAX_STD,
     attention_weights,
     estimate_sequences,
     fill_short_gaps,
@@ -269,7 +270,8 @@ def estimate_cells(
     mean, std = estimate_sequences(part.add_inputs(inputs, cells), model, execution)
     low, high = model.card["target"]["range"]
     added, factor = part.predict(inputs, cells, first_day), part.error_factor(cells)
-    return np.clip(np.add(mean, added), low, high), np.multiply(std, factor[:, None])
+    std = np.minimum(np.multiply(std, factor[:, None]), np.float32(MAX_STD))
+    return np.clip(np.add(mean, added), low, high), std
 
 
 def usable_days(

@@ -16,6 +16,7 @@ from xsm.networks.model import Model
 from xsm.networks.registry import CONTEXT_DAYS, SEQUENCE_DAYS
 
 LIMIT = 8.0  # standardised predictors are clipped to +- this
+MAX_STD = 0.5  # m3 m-3, the largest that a quantity between 0 and 1 can have
 LOG_VARIANCE = (-10.0, 5.0)  # limits of the predicted log-variance
 PIXELS = 96  # that run together on a CPU: few, so that memory between the layers is reused
 Run = Callable[[Any, Any], SequenceOutput]  # of predictors (B, T, F) and a state
@@ -153,9 +154,10 @@ def estimate_sequences(
     Returns
     -------
     mean, std : ndarray of float32, shape (B, T)
-        m3 m-3. For an ensemble, the mean of the means; the variance of the means is added to the
-        mean of the variances. The weights in the card apply to the networks of a kind together;
-        in cells without a mean of their own target those for other cells.
+        m3 m-3, 0 to 1 and up to :data:`MAX_STD`. For an ensemble, the mean of the means; the
+        variance of the means is added to the mean of the variances. The weights in the card apply
+        to the networks of a kind together; in cells without a mean of their own target those for
+        other cells.
 
     Raises
     ------
@@ -184,7 +186,7 @@ def estimate_sequences(
     variance = _weighted_mean(variances, weights) + between
     factor = card.get("calibration", {}).get("scale", 1.0)
     estimate = np.clip(location + scale * mean, 0.0, 1.0)
-    std = scale * np.sqrt(variance) * factor
+    std = np.minimum(scale * np.sqrt(variance) * factor, MAX_STD)
     return estimate.astype(np.float32), std.astype(np.float32)
 
 
