@@ -328,3 +328,10 @@ def test_bad_input():
     two = xr.concat([ds, ds.isel(lat=[0])], "lat")
     with pytest.raises(InputError, match="the cell at 40, -100 is there more than once"):
         fit_estimator(two, "smap", **SMALL)
+
+
+def test_the_uncertainty_of_a_cell_is_at_most_half_of_the_range_of_soil_moisture(fitted):
+    model, _, ds, _ = fitted
+    params = dict(model.params) | {"local/error": 1e4 * model.params["local/error"]}
+    wide = ds.sm.estimate(model=make_model("wide", model.card, params), progress=False)
+    assert float(wide.soil_moisture_uncertainty.max()) == 0.5
