@@ -29,7 +29,8 @@ def test_they_lie_on_a_lattice_and_are_ready_for_a_fit(cells):
     samples = read_samples(cells, TARGET, FEATURES)
     assert samples.x.shape == (cells.sizes["cell"], 70, len(FEATURES))
     assert np.isfinite(samples.x).all()
-    assert samples.lat.tolist() == cells.lat.values.tolist()
+    assert samples.lat.tolist() == cells.lat.values[samples.cells].tolist()
+    assert samples.lat.tolist() == sorted(cells.lat.values.tolist(), reverse=True)
 
 
 def test_the_command_trains_and_says_that_the_earth_is_simulated(cells, tmp_path, monkeypatch):

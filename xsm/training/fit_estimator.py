@@ -97,9 +97,9 @@ def fit_estimator(
     features : sequence of str, or mapping, optional
         Names of the predictors to use, or predictor -> variable of `predictors` or DataArray.
         Default: all numeric variables but the target: known ones by their meaning, the others as
-        they are, whole numbers that do not vary in time as classes. A message of the logger
-        ``xsm`` at level INFO lists them. Variables of the target, such as its flags (by its
-        attribute ``ancillary_variables``, or named ``<target>_...``), are left out.
+        they are, 3 to 32 different whole numbers that do not vary in time as classes. A message of
+        the logger ``xsm`` at level INFO lists them. Variables of the target, such as its flags (by
+        its attribute ``ancillary_variables``, or named ``<target>_...``), are left out.
     antecedent : bool, optional
         Give the network antecedent predictors instead of the weather of the day: sums of past
         precipitation, snow, water balance, evaporative demand; see ``xsm.estimation.memory``.
