@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from xsm_kernels._numba_simd import CELLS, OUTPUTS, accumulate
+from xsm_kernels._numba_simd import (
+    CELLS,
+    OUTPUTS,
+    accumulate,
+    accumulate_listed,
+    count_bits,
+    nonzero_bits,
+    trailing_zeros,
+)
 from xsm_kernels.compile_cache import compile_loop
 from xsm_kernels.dispatch import dtype_name, implementation, is_tensor, needs_gradient
 from xsm_kernels.runtime import compile_once
@@ -26,6 +34,7 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 CONTRACTED = OPTIONS | {"fastmath": {"contract", "nsz"}}  # multiply and add may be fused
 INNER = CONTRACTED | {"no_cpython_wrapper": True}  # only compiled code calls these
 CACHE_LINE = 16  # floats
+DENSE = 0.6  # fraction of channels above which to list them is slower than to take all
 NO_ARRAY = (-1, 0, 0)  # layout of a residual or skip that is absent
 
 
@@ -97,40 +106,79 @@ def ratios(volume: int) -> np.ndarray:
 
 
 @njit(**INNER)
-def _find_windows(observed, row_at, centres, taps, days, channels, starts, parts, counts):
+def _find_windows(observed, rows, days, channels, width, starts, parts, counts):
     """Where the windows of CELLS cells find their values, and how many observed cells they hold.
 
     Returns the number of parts: taps at which any of the windows has an observed cell, times
     sources.
     """
     n_parts = 0
-    width = 0
-    for s in range(channels.size):  # channels.sum() imports scipy.linalg, also from the cache
-        width += channels[s]
-    rows = np.empty(CELLS, np.int64)
+    is_observed = np.empty(CELLS, np.bool_)
     counts[:] = 0
     for d in range(days.shape[0]):
-        for k in range(taps.size):
+        for k in range(len(rows)):
             any_observed = False
             for p in range(CELLS):
-                row = row_at[centres[p] + taps[k]]
-                is_observed = observed[days[d, 1] + row]
-                counts[p] += is_observed
-                any_observed |= is_observed
-                rows[p] = row if is_observed else -1
+                is_observed[p] = observed[np.uint64(days[d, 1] + rows[k, p])]
+                counts[p] += is_observed[p]
+                any_observed |= is_observed[p]
             if not any_observed:
                 continue
-            w_start = (days[d, 0] * taps.size + k) * width * OUTPUTS
+            w_start = (days[d, 0] * len(rows) + k) * width * OUTPUTS
             for s in range(channels.size):
                 for p in range(CELLS):
                     # the flat array begins with a row of zeros
-                    start = days[d, 2 + s] + rows[p] * channels[s]
-                    starts[n_parts, p] = start if rows[p] >= 0 else 0
+                    start = days[d, 2 + s] + rows[k, p] * channels[s]
+                    starts[n_parts, p] = start if is_observed[p] else 0
                 parts[n_parts, 0] = channels[s]
                 parts[n_parts, 1] = w_start
                 w_start += channels[s] * OUTPUTS
                 n_parts += 1
     return n_parts
+
+
+@njit(**INNER)
+def _list_products(nonzero, starts, parts, n_parts, words, products):
+    """List the channels of the parts at which the value of any of CELLS cells is not 0.
+
+    Returns their number, or -1 if they are so many that a loop over all channels is faster.
+    """
+    n_words, total, count = 0, 0, 0
+    for part in range(n_parts):
+        for first in range(0, parts[part, 0], OUTPUTS):
+            size = min(OUTPUTS, parts[part, 0] - first)
+            word = np.uint32((np.uint64(1) << np.uint64(size)) - np.uint64(1))
+            if parts[part, 0] % OUTPUTS == 0:
+                word = np.uint32(0)
+                for p in range(CELLS):
+                    word |= nonzero[np.uint64(starts[part, p] + first) // np.uint64(OUTPUTS)]
+            words[n_words] = word
+            n_words += 1
+            total += size
+            count += count_bits(word)
+    if count > DENSE * total:
+        return -1
+    n_words, count = 0, 0
+    for part in range(n_parts):
+        for first in range(0, parts[part, 0], OUTPUTS):
+            word = words[n_words]
+            n_words += 1
+            while word:
+                channel = first + trailing_zeros(word)
+                products[count, 0] = part
+                products[count, 1] = channel
+                products[count, 2] = parts[part, 1] + channel * OUTPUTS
+                word &= word - np.uint32(1)
+                count += 1
+    return count
+
+
+@njit(**INNER)
+def _store_nonzero(sums, cells, first, nonzero, layout):
+    """Write the bits of what :func:`_store` has stored."""
+    for p in range(cells.size):
+        begin = layout[0] + cells[p] * layout[1] + first
+        nonzero[np.uint64(begin) // np.uint64(OUTPUTS)] = nonzero_bits(sums, p)
 
 
 @njit(**INNER)
@@ -185,12 +233,16 @@ def _store(sums, cells, first, outputs, out, layout):
 
 @njit(**INNER)
 def convolve(
-    x, observed, row_at, cells, centres, taps, days, channels, weight, bias, ratio, activation,
-    residual, residual_layout, skip, skip_layout, out, out_layout, new_mask, new_start, start, stop,
+    x, nonzero, observed, row_at, cells, centres, taps, days, channels, weight, bias, ratio,
+    activation, residual, residual_layout, skip, skip_layout, out, out_layout, new_mask, new_start,
+    start, stop,
 ):  # fmt: skip
     """Blocks start..stop, of CELLS cells each, of one day.
 
     x : values of all sources, flat; it begins with zeros, as many as a source has channels
+    nonzero : a word for each OUTPUTS values of `x`, with the bits of those that may not be 0. It is
+        read and written for sources and results of a multiple of OUTPUTS channels, whose values
+        begin at such a multiple. Empty: zeros are multiplied like other values
     observed : bool, flat
     row_at : row of each cell of the grid and its border; where there is no cell, a row that
         `observed` has False
@@ -207,37 +259,50 @@ def convolve(
         start -1 for an absent array; that of `out` has the number of channels as well
     out, new_mask : results, flat, the latter at new_start + cell
     """
-    most = max(days.shape[0] * taps.size * channels.size, 1)
-    starts = np.empty((most, CELLS), np.int64)
-    parts = np.empty((most, 2), np.int64)
+    width = 0
+    for s in range(channels.size):  # channels.sum() imports scipy.linalg, also from the cache
+        width += channels[s]
+    n_taps = days.shape[0] * taps.size
+    starts = np.empty((max(n_taps * channels.size, 1), CELLS), np.int64)
+    parts = np.empty((max(n_taps * channels.size, 1), 2), np.int64)
+    words = np.empty(n_taps * (width // OUTPUTS + channels.size), np.uint32)
+    products = np.zeros((n_taps * width + 1, 3), np.int64)  # weights are read one product ahead
     counts = np.empty(CELLS, np.int64)
-    block_centres = np.empty(CELLS, np.int64)
+    rows = np.empty((taps.size, CELLS), np.int64)
     factors = np.empty(CELLS, np.float32)
     sums = np.empty((CELLS, OUTPUTS), np.float32)
     weights = weight.reshape(-1)
     for block in range(start, stop):
         block_cells = cells[block * CELLS : (block + 1) * CELLS]
         for p in range(CELLS):
-            block_centres[p] = centres[block * CELLS + min(p, block_cells.size - 1)]
-        n_parts = _find_windows(
-            observed, row_at, block_centres, taps, days, channels, starts, parts, counts
-        )
+            centre = centres[block * CELLS + min(p, block_cells.size - 1)]
+            for k in range(taps.size):
+                rows[k, p] = row_at[np.uint64(centre + taps[k])]
+        n_parts = _find_windows(observed, rows, days, channels, width, starts, parts, counts)
         for p in range(CELLS):
             factors[p] = ratio[counts[p]]
         for p in range(block_cells.size):
             new_mask[new_start + block_cells[p]] = counts[p] > 0
+        n_products = -1
+        if nonzero.size:
+            n_products = _list_products(nonzero, starts, parts, n_parts, words, products)
         for first in range(0, bias.size, OUTPUTS):
             outputs = min(OUTPUTS, out_layout[3] - first)
-            accumulate(
-                sums, x, starts, weights, first // OUTPUTS * weight.shape[1], parts, n_parts,
-                factors, bias, first,
-            )  # fmt: skip
+            w_start = first // OUTPUTS * weight.shape[1]
+            if n_products < 0:
+                accumulate(sums, x, starts, weights, w_start, parts, n_parts, factors, bias, first)
+            else:
+                accumulate_listed(
+                    sums, x, starts, weights, w_start, products, n_products, factors, bias, first
+                )
             if residual_layout[0] >= 0:
                 _add(sums, factors, block_cells, first, outputs, residual, residual_layout, 0.0)
             _activate(sums.reshape(-1), activation)
             if skip_layout[0] >= 0:
                 _add(sums, factors, block_cells, first, outputs, skip, skip_layout, -1.0)
             _store(sums, block_cells, first, outputs, out, out_layout)
+            if nonzero.size and out_layout[3] % OUTPUTS == 0:
+                _store_nonzero(sums, block_cells, first, nonzero, out_layout)
 
 
 @compile_once
@@ -249,9 +314,10 @@ def convolve_cells() -> Any:
     return compile_loop(
         njit(**CONTRACTED)(convolve.py_func),
         types.void(
-            floats, array_argument(b1, 1), ints, ints, ints, array_argument(i8, 1),
-            array_argument(i8, 2), array_argument(i8, 1), array_argument(f4, 2), floats, floats,
-            i8, floats, layout, floats, layout, array_argument(f4, 1, readonly=False),
-            types.UniTuple(i8, 4), array_argument(b1, 1, readonly=False), i8, i8, i8,
+            floats, array_argument(types.uint32, 1, readonly=False), array_argument(b1, 1), ints,
+            ints, ints, array_argument(i8, 1), array_argument(i8, 2), array_argument(i8, 1),
+            array_argument(f4, 2), floats, floats, i8, floats, layout, floats, layout,
+            array_argument(f4, 1, readonly=False), types.UniTuple(i8, 4),
+            array_argument(b1, 1, readonly=False), i8, i8, i8,
         ),
     )  # fmt: skip

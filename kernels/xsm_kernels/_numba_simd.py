@@ -117,14 +117,20 @@ def add_products(
     step = vectors * LANES if step is None else step
     with cgutils.for_range(builder, count, intp=INDEX) as k:
         w_of_k = address(builder, w, builder.mul(k.index, INDEX(step)))
-        weights = [
-            load(builder, address(builder, w_of_k, INDEX(v * LANES))) for v in range(vectors)
-        ]
-        for row, sums in zip(rows, totals, strict=True):
-            value = broadcast(builder, builder.load(address(builder, row, k.index)))
-            for weight, total in zip(weights, sums, strict=True):
-                added = multiply_add(builder, value, weight, builder.load(total))
-                builder.store(added, total)
+        _add_product(builder, totals, rows, w_of_k, k.index)
+
+
+def _add_product(
+    builder: Any, totals: list[list[Any]], rows: list[Any], w_of_k: Any, k: Any
+) -> None:
+    """Add ``rows[p][k] * w_of_k[v * LANES : (v + 1) * LANES]`` to totals[p][v]."""
+    weights = [
+        load(builder, address(builder, w_of_k, INDEX(v * LANES))) for v in range(len(totals[0]))
+    ]
+    for row, sums in zip(rows, totals, strict=True):
+        value = broadcast(builder, builder.load(address(builder, row, k)))
+        for weight, total in zip(weights, sums, strict=True):
+            builder.store(multiply_add(builder, value, weight, builder.load(total)), total)
 
 
 def exp2(builder: Any, x: Any) -> Any:
@@ -187,6 +193,46 @@ def copy_floats(
 
 
 @intrinsic
+def nonzero_bits(typingctx: Any, sums: Any, p: Any) -> Any:
+    """Bits at which ``sums[p]``, of OUTPUTS channels, is not 0."""
+    signature = types.uint32(sums, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first = builder.mul(args[1], INDEX(OUTPUTS))
+        values = address(builder, data_pointers(context, builder, sig, args)(0), first)
+        word = ir.IntType(32)
+        bits = word(0)
+        for v in range(VECTORS):
+            vector = load(builder, address(builder, values, INDEX(v * LANES)))
+            is_nonzero = builder.fcmp_unordered("!=", vector, constant(0.0))
+            flags = builder.zext(builder.bitcast(is_nonzero, ir.IntType(LANES)), word)
+            bits = builder.or_(bits, builder.shl(flags, word(v * LANES)))
+        return bits
+
+    return signature, codegen
+
+
+@intrinsic
+def trailing_zeros(typingctx: Any, bits: Any) -> Any:
+    """Number of the lowest bit that is set."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), INDEX)
+
+    return types.int64(types.uint32), codegen
+
+
+@intrinsic
+def count_bits(typingctx: Any, bits: Any) -> Any:
+    """Number of bits that are set."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.zext(builder.ctpop(args[0]), INDEX)
+
+    return types.int64(types.uint32), codegen
+
+
+@intrinsic
 def accumulate(
     typingctx: Any,
     sums: Any,
@@ -216,8 +262,7 @@ def accumulate(
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         data = data_pointers(context, builder, sig, args)
-        zeros = constant(0.0)
-        totals = accumulators(builder, [[zeros] * VECTORS] * CELLS)
+        totals = accumulators(builder, [[constant(0.0)] * VECTORS] * CELLS)
         x_data, starts_data, parts_data = data(1), data(2), data(5)
         w_data = address(builder, data(3), args[4])
         with cgutils.for_range(builder, args[6], intp=INDEX) as part:
@@ -230,15 +275,82 @@ def accumulate(
             ]
             w_part = address(builder, w_data, w_start)
             add_products(builder, totals, cells, w_part, builder.load(n_channels))
-        for p in range(CELLS):
-            factor = builder.load(address(builder, data(7), INDEX(p)))
-            is_observed = builder.fcmp_ordered(">", factor, ir.Constant(ir.FloatType(), 0.0))
-            for v in range(VECTORS):
-                added = load(builder, address(builder, data(8), args[9], INDEX(v * LANES)))
-                total = builder.load(totals[p][v])
-                result = multiply_add(builder, total, broadcast(builder, factor), added)
-                out = address(builder, data(0), INDEX(p * OUTPUTS + v * LANES))
-                store(builder, builder.select(is_observed, result, zeros), out)
+        _finish(builder, totals, data(0), data(7), data(8), args[9])
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def accumulate_listed(
+    typingctx: Any,
+    sums: Any,
+    x: Any,
+    starts: Any,
+    w: Any,
+    w_start: Any,
+    products: Any,
+    count: Any,
+    factors: Any,
+    bias: Any,
+    first: Any,
+) -> Any:
+    """:func:`accumulate` of those channels only that are listed in `products`::
+
+        total[p, o] = sum_{k < count}
+            x[starts[products[k, 0], p] + products[k, 1]] * w[w_start + products[k, 2] + o]
+
+    `products` is int64 (n, 3), n > count: part, channel within the part, and start of its weights.
+    In the order of :func:`accumulate`, and without channels of zeros, the result has the same bits:
+    a product with 0 changes no sum.
+    """
+    i8 = types.int64
+    signature = types.void(sums, x, starts, w, i8, products, i8, factors, bias, i8)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = data_pointers(context, builder, sig, args)
+        totals = accumulators(builder, [[constant(0.0)] * VECTORS] * CELLS)
+        x_data, starts_data, products_data = data(1), data(2), data(5)
+        w_data = address(builder, data(3), args[4])
+        # weights are loaded one product ahead: if the compiler must wait for them, it loads the
+        # values of all cells before, and has no registers left for the sums
+        (weights,) = accumulators(builder, [[constant(0.0)] * VECTORS])
+
+        def load_weights(product: Any) -> None:
+            w_offset = builder.load(address(builder, product, INDEX(2)))
+            for v, weight in enumerate(weights):
+                value = load(builder, address(builder, w_data, w_offset, INDEX(v * LANES)))
+                builder.store(value, weight)
+
+        load_weights(products_data)
+        with cgutils.for_range(builder, args[6], intp=INDEX) as k:
+            product = address(builder, products_data, builder.mul(k.index, INDEX(3)))
+            part, channel = (builder.load(address(builder, product, INDEX(n))) for n in range(2))
+            part_starts = address(builder, starts_data, builder.mul(part, INDEX(CELLS)))
+            x_of_channel = address(builder, x_data, channel)
+            loaded = [builder.load(weight) for weight in weights]
+            for p, row in enumerate(totals):
+                start = builder.load(address(builder, part_starts, INDEX(p)))
+                value = broadcast(builder, builder.load(address(builder, x_of_channel, start)))
+                for weight, total in zip(loaded, row, strict=True):
+                    builder.store(multiply_add(builder, value, weight, builder.load(total)), total)
+            load_weights(address(builder, product, INDEX(3)))
+        _finish(builder, totals, data(0), data(7), data(8), args[9])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _finish(
+    builder: Any, totals: list[list[Any]], sums: Any, factors: Any, bias: Any, first: Any
+) -> None:
+    """Store ``totals[p] * factors[p] + bias[first:]`` where the factor is above 0, else 0."""
+    zeros = constant(0.0)
+    for p, vectors in enumerate(totals):
+        factor = builder.load(address(builder, factors, INDEX(p)))
+        is_observed = builder.fcmp_ordered(">", factor, ir.Constant(ir.FloatType(), 0.0))
+        for v, total in enumerate(vectors):
+            added = load(builder, address(builder, bias, first, INDEX(v * LANES)))
+            result = multiply_add(builder, builder.load(total), broadcast(builder, factor), added)
+            out = address(builder, sums, INDEX(p * OUTPUTS + v * LANES))
+            store(builder, builder.select(is_observed, result, zeros), out)

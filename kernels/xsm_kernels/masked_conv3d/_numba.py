@@ -147,6 +147,7 @@ def _convolve_tiles(
     flat = np.zeros((1 + n_slots * plane) * channels, np.float32)
     values = flat[channels:].reshape(n_slots, patch_rows, patch_columns, channels)
     observed = np.zeros((n_slots, patch_rows, patch_columns), np.bool_)
+    nonzero = np.empty(0, np.uint32)
     any_observed = np.zeros(n_slots, np.bool_)
     row_at = np.arange(plane).astype(np.int32)
     widths = np.full(1, channels)
@@ -194,7 +195,7 @@ def _convolve_tiles(
             area = height * width
             layout = ((b * y.shape[1] * days + t) * area, 1, days * area)
             convolve(
-                flat, observed.reshape(-1), row_at, cells[:count], corners[:count], taps,
+                flat, nonzero, observed.reshape(-1), row_at, cells[:count], corners[:count], taps,
                 window_days[:n_days], widths, weight, bias, ratio, activation,
                 residual.reshape(-1), layout if has_residual else NO_ARRAY, flat, NO_ARRAY,
                 y.reshape(-1), (*layout, y.shape[1]), new_mask.reshape(-1), (b * days + t) * area,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm_kernels._numba_common import NO_ARRAY, convolve_cells
-from xsm_kernels._numba_simd import CELLS
+from xsm_kernels._numba_common import NO_ARRAY, convolve_cells, empty_aligned
+from xsm_kernels._numba_simd import CELLS, OUTPUTS
 from xsm_kernels.arguments import Triple
 from xsm_kernels.runtime import run_in_threads
 from xsm_kernels.streaming.schedule import Schedule, Step
@@ -86,15 +86,20 @@ class RingBuffer:
             name: days + (days_at_once - 1 if name in schedule.inputs else 0)
             for name, days in schedule.days_held.items()
         }
-        zeros = max(schedule.channels.values())
+        zeros = _whole_blocks(max(schedule.channels.values()))
         start, mask_start = zeros, 0
         self._starts, self._mask_starts = {}, {}
         for name, slots in self.slots.items():
             self._starts[name], self._mask_starts[name] = start, mask_start
-            start += slots * cells.count * schedule.channels[name]
+            start += _whole_blocks(slots * cells.count * schedule.channels[name])
             mask_start += slots * (cells.count + 1)
-        self._values = np.empty(start, np.float32)
+        self._values = empty_aligned((start,))
         self._values[:zeros] = 0
+        # all values of the inputs may not be 0; the bits of a layer are written with its values
+        self._nonzero = np.full(start // OUTPUTS, (1 << OUTPUTS) - 1, np.uint32)
+        self._nonzero[: zeros // OUTPUTS] = 0
+        if not all(np.isfinite(step.weight).all() for step in schedule.steps):
+            self._nonzero = np.empty(0, np.uint32)  # a product of 0 and Inf is NaN, not 0
         # one row more than there are cells: the row of grid cells that are not stored
         self._mask = np.zeros(mask_start, np.bool_)
 
@@ -120,6 +125,7 @@ class RingBuffer:
             convolve_cells(),
             blocks,
             self._values,
+            self._nonzero,
             self._mask,
             self.cells.row_at,
             rows,
@@ -153,3 +159,8 @@ class RingBuffer:
     def _layout(self, name: str | None, day: int) -> Triple:
         """Start, step between cells and step between channels, for the compiled loop."""
         return NO_ARRAY if name is None else (self._start(name, day), self.channels[name], 1)
+
+
+def _whole_blocks(size: int) -> int:
+    """`size` rounded up to a multiple of OUTPUTS."""
+    return -(-size // OUTPUTS) * OUTPUTS
