@@ -38,6 +38,18 @@ from xsm.errors import InputError, UnitError
         ("vol %", 0.01),
         ("vol. %", 0.01),
         ("volumetric percent", 0.01),
+        ("[m3/m3]", 1.0),
+        ("(m3/m3)", 1.0),
+        ("[%]", 0.01),
+        ("vol%", 0.01),
+        ("vol.%", 0.01),
+        ("volume %", 0.01),
+        ("percentage", 0.01),
+        ("volume fraction", 1.0),
+        ("m-3 m-3", 1.0),  # MERRA-2
+        ("kg m-3", 0.001),  # water of a volume of soil
+        ("g/cm^3", 1.0),  # AMSR-E
+        ("g cm-3", 1.0),
     ],
 )
 def test_factor_of_a_volumetric_unit(units, expected):

@@ -19,13 +19,13 @@ from xsm.conventions.groups import over_groups, soil_moisture_groups
 from xsm.conventions.products import PRODUCTS, Product, product_row, recognise
 from xsm.conventions.quality_rules import QualityRule
 from xsm.conventions.units import conversion
+from xsm.conventions.valid_values import NO_DATA
 from xsm.conventions.variables import check_decoded, is_file_backed, units_of, without_pint
 from xsm.errors import InputError, VariableNotFoundError
 
 logger = logging.getLogger(__name__)
 
 RECOMMENDED = "recommended"
-NO_DATA = -99.0  # undecoded fill values, such as -9999, lie at or below
 CHUNKED_BYTES = 8 * 2**20  # a larger variable of a file is screened in chunks, where Dask is there
 
 

@@ -24,13 +24,18 @@ _ALIASES = {
     "vol vol-1": "1",
     "volumetric": "1",
     "m3m-3": "1",
-    "volumetric percent": "percent",
     "percent volumetric": "percent",
     "percent by volume": "percent",
     "pct": "percent",
     "percent vol": "percent",
     "vol percent": "percent",
     "vol. percent": "percent",
+    "volume percent": "percent",
+    "volumetric percent": "percent",
+    "percentage": "percent",
+    "volumetric fraction": "1",
+    "volume fraction": "1",
+    "m-3 m-3": "1",  # MERRA-2: m3 m-3 is meant
     "(0 - 1)": "1",
     "c": "degC",
     "degc": "degC",
@@ -84,6 +89,7 @@ _INDEX = re.compile(
 WATER_DENSITY = 1000.0  # kg m-3
 # as most files have it: to build the registry of pint takes a third of a second in a fresh process
 VOLUMETRIC = ("m3 m-3", "m3/m3", "m^3 m^-3", "m^3/m^3", "m**3 m**-3", "cm3 cm-3", "cm^3/cm^3")
+_ENCLOSED = re.compile(r"^[\[(]([^\[\]()]+)[\])]$")
 _REPEATED = re.compile(r"^(.+?)\s*[(\[]\s*(.+?)\s*[)\]]$")
 
 
@@ -162,6 +168,12 @@ def _volumetric_factor(units: str, name: str, thickness: Callable[[], float | No
         return _of_layer(
             float(registry.Quantity(1.0, parsed).to("kg m-2").magnitude), units, name, thickness()
         )
+    if (
+        parsed is not None
+        and parsed.dimensionality == registry.parse_units("kg m-3").dimensionality
+    ):
+        # water of a volume of soil, as AMSR-E has it: g cm-3
+        return float(registry.Quantity(1.0, parsed).to("kg m-3").magnitude) / WATER_DENSITY
     if _MASS.search(text) or parsed is None or not parsed.dimensionless:
         raise UnitError(problem)
     # radian, decibel and ppm are dimensionless too
@@ -216,11 +228,13 @@ def _registry() -> Any:
 def _parse(text: str) -> Any:
     """A unit of pint, or None if the text is none that can be relied on."""
     text = " ".join(text.split())
+    if match := _ENCLOSED.match(text):  # [m3/m3]
+        return _parse(match[1])
     if match := _REPEATED.match(text):  # percent (%)
         first, second = map(_parse, match.groups())
         if first is not None and second is not None:
             return first if first == second else None
-    lower = re.sub(r"\s+", " ", text.lower().replace("%", "percent ")).strip()
+    lower = re.sub(r"\s+", " ", text.lower().replace("%", " percent ")).strip()
     unit = _parse_text(_ALIASES.get(lower, lower if lower == "percent" else text))
     if unit is None and text.isalpha() and len(text) > 3:  # Kelvin, PERCENT
         unit = _parse_text(lower)

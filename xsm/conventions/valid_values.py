@@ -15,6 +15,7 @@ from xsm.warn_once import warn_once
 
 PLAUSIBLE = (-0.5, 1.5)  # m3 m-3; beyond, the unit is wrong or a fill value was not decoded
 
+NO_DATA = -99.0  # undecoded fill values, such as -9999, lie at or below
 LEAST_MAXIMUM = 0.1  # m3 m-3, of a range declared as valid
 USUAL = (0.1, 0.4)  # m3 m-3; a range that leaves out one of these may be in another unit
 MOST = 0.5  # of the measurements are outside a range of soil moisture that is in another unit

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import xarray as xr
 
 from xsm.conventions.write_log import is_incomplete
 from xsm.errors import InputError
+from xsm.opening.file_kinds import advice_for
+from xsm.opening.group_names import as_grouped
+from xsm.opening.packing import in_cf_attributes, repaired
 from xsm.opening.sources import Source
 
 # Attributes that some formats keep in a group of metadata
@@ -41,41 +45,53 @@ class FileContents(NamedTuple):
     groups : path of each group that has variables ("" is the root) -> its variables
     attrs : of the file
     tree : the open tree, for Zarr stores and objects; None for a file that is opened by group
+    stored : (group, variable) -> the group and name that the file has it by, where these are
+        others: see :func:`xsm.opening.group_names.as_grouped`
     """
 
     source: Source
     groups: dict[str, dict[str, VariableHeader]]
     attrs: dict[str, Any]
     tree: xr.DataTree | None = None
+    stored: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType({})
 
     def dataset(self, group: str, names: Iterable[str]) -> xr.Dataset:
         """The variables `names` of a group, decoded and not read; times only where they decode."""
-        wanted = set(names)
-        if self.tree is not None:
-            ds = self.tree[group or "/"].to_dataset()
-            ds = ds.drop_vars([name for name in ds.variables if name not in wanted])
-        else:
-            ds = self._open_group(group, wanted)
+        by_origin: dict[str, dict[str, str]] = {}
+        for name in names:
+            origin, own = self.stored.get((group, name), (group, name))
+            by_origin.setdefault(origin, {})[own] = name
+        parts = []
+        for origin, names_there in by_origin.items():
+            part = self._of_group(origin, set(names_there))
+            parts.append(part.rename({k: v for k, v in names_there.items() if k in part}))
+        ds = xr.merge(parts, compat="override", join="override", combine_attrs="override")
         ds.encoding["source"] = self.source.name
-        ds.attrs = {**self.attrs, **ds.attrs}
+        ds.attrs = {**self.attrs, **parts[0].attrs}
         for variable in ds.variables.values():
             variable.attrs = {k: v for k, v in variable.attrs.items() if k not in _STORAGE}
         return ds
 
+    def _of_group(self, group: str, wanted: set[str]) -> xr.Dataset:
+        if self.tree is None:
+            return self._open_group(group, wanted)
+        ds = self.tree[group or "/"].to_dataset()
+        return repaired(ds.drop_vars([name for name in ds.variables if name not in wanted]))
+
     def _open_group(self, group: str, wanted: set[str]) -> xr.Dataset:
-        options: dict[str, Any] = {
-            "group": group or None,
-            "drop_variables": [name for name in self.groups[group] if name not in wanted],
-            "decode_timedelta": False,
-            "engine": "netcdf4",
-        }
+        moved = {own for origin, own in self.stored.values() if origin == group}
+        unwanted = (moved | set(self.groups.get(group, ()))) - wanted
+        options: dict[str, Any] = {"drop_variables": list(unwanted), "engine": "netcdf4"}
+        raw = in_cf_attributes(
+            xr.open_dataset(self.source.location, group=group or None, decode_cf=False, **options)
+        )
         with warnings.catch_warnings():
             # several fill values: all are masked
             warnings.simplefilter("ignore", xr.SerializationWarning)
             try:
-                return xr.open_dataset(self.source.location, **options)
+                return xr.decode_cf(raw, decode_timedelta=False)
             except (ValueError, OverflowError):
-                return xr.open_dataset(self.source.location, decode_times=False, **options)
+                return xr.decode_cf(raw, decode_timedelta=False, decode_times=False)
 
 
 def read_contents(source: Source) -> FileContents:
@@ -87,7 +103,7 @@ def read_contents(source: Source) -> FileContents:
         If it cannot be read.
     """
     if not isinstance(source.location, str):
-        return _of_tree(source, source.location)
+        return _grouped(_of_tree(source, source.location))
     try:
         if source.zarr:
             options: dict[str, Any] = {"decode_timedelta": False, "chunks": None}
@@ -100,9 +116,8 @@ def read_contents(source: Source) -> FileContents:
             incomplete, contents = False, _of_netcdf(source)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise InputError(
-            f"{source.name} cannot be read ({type(error).__name__}: {error}). Expected NetCDF, "
-            "HDF5 or Zarr. If the download was cut short, repeat it; convert GRIB and HDF4 to "
-            "NetCDF first."
+            f"{source.name} cannot be read ({type(error).__name__}: {error}). "
+            f"{advice_for(source.location)}"
         ) from error
     if incomplete:
         raise InputError(
@@ -110,7 +125,12 @@ def read_contents(source: Source) -> FileContents:
             "regions that it lacks would be missing. Repeat the call that wrote it, which goes on "
             "where it ended."
         )
-    return contents
+    return _grouped(contents)
+
+
+def _grouped(contents: FileContents) -> FileContents:
+    groups, stored = as_grouped(contents.groups)
+    return contents._replace(groups=groups, stored=stored)
 
 
 def _of_netcdf(source: Source) -> FileContents:

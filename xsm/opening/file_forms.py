@@ -63,7 +63,7 @@ _CCI = (
     "t0",
 )
 
-_CCI_EDITIONS = r"COMBINED|PASSIVE|ACTIVE"
+_CCI_EDITIONS = r"(COMBINED|PASSIVE|ACTIVE)([-_ ]?(BREAK[-_ ]?)?ADJUSTED)?([-_ ](DEKADAL|MONTHLY))?"
 
 FILE_FORMS: tuple[FileForm, ...] = (
     FileForm(
@@ -74,12 +74,11 @@ FILE_FORMS: tuple[FileForm, ...] = (
             "soil_moisture_am",
             "soil_moisture_dca",
             "soil_moisture_(scav|scah|option[123])",
-            "Soil_Moisture_Retrieval_Data(_AM|_PM)?_soil_moisture",
         ),
         file_name=r"SMAP_L[23]_",
         attributes=r"^SPL[23]SM|\bSMAP\b",
         marks=("retrieval_qual_flag", "soil_moisture_dca", "EASE_row_index"),
-        groups=r"Soil_Moisture_Retrieval_Data(_AM|_PM)?$",
+        groups=r"Soil_Moisture_Retrieval_Data(_AM|_PM|_1km)?$",
         companions=(
             "soil_moisture_error",
             "retrieval_qual_flag",
@@ -96,7 +95,8 @@ FILE_FORMS: tuple[FileForm, ...] = (
         units="m3 m-3",
         overpasses=(
             (r"_Data_PM$", "PM"),
-            (r"_Data(_AM)?$", "AM"),  # older files have the morning only
+            (r"_Data_Polar_PM$", "PM"),
+            (r"_Data(_Polar)?(_AM)?$", "AM"),  # older files have the morning only
             (r"SMAP_L2_\w+?_\d{5}_D_", "AM"),
             (r"SMAP_L2_\w+?_\d{5}_A_", "PM"),
         ),
@@ -272,8 +272,8 @@ FILE_FORMS: tuple[FileForm, ...] = (
     FileForm(
         "cmip6",
         "CMIP6 mrsos",
-        ("mrsos",),
-        file_name=r"^mrsos_",
+        ("mrsos", "mrsol"),
+        file_name=r"^mrso[sl]_",
         attributes=r"CMIP-?6",
         marks=("mrsos",),
         model=True,
@@ -377,7 +377,7 @@ def edition(contents: FileContents, form: FileForm) -> str:
     """Which of the products of this form a file belongs to, or ""."""
     texts = [contents.source.name, *(str(contents.attrs.get(k, "")) for k in ("product", "title"))]
     hits = (re.search(form.editions, text) for text in texts if form.editions)
-    return next((match[0] for match in hits if match), "")
+    return next((match[0].replace(" ", "-") for match in hits if match), "")
 
 
 def matches(patterns: tuple[str, ...], name: str) -> bool:

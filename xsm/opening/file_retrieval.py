@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.conventions.cf import STANDARD_NAME
+from xsm.conventions.depth import DEPTH_NAMES
 from xsm.conventions.grid import TIME_NAMES, X_NAMES, Y_NAMES
 from xsm.conventions.products import RECORD_OF, product_of, product_row
 from xsm.conventions.variables import find_variable, numbers_message
@@ -28,6 +29,7 @@ from xsm.opening.file_forms import (
     soil_moisture_groups,
 )
 from xsm.opening.file_time import on_time
+from xsm.opening.group_names import CELL_PLACES
 from xsm.opening.missing_values import mask_missing
 from xsm.opening.placement import on_rows_and_columns
 from xsm.opening.points import ragged_dimension
@@ -43,9 +45,12 @@ from xsm.opening.volumetric import (
 
 logger = logging.getLogger(__name__)
 
-POSITIONS = ("lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "long")
+POSITIONS = ("lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "long", *CELL_PLACES)
 BESIDE = ("time", "valid_time", "time_utc", "expver", "number", "depth", "depth_bnds", "row_size")
 RESULTS = ("{var}_uncertainty", "{var}_flag", "{var}_screening")  # of xsm, in a file that it wrote
+_LAYERS = re.compile(
+    r"(?i)s?depths?|lev|levels?|layers?|(soil|depth)\w*(layers?|profiles?|levels?|depths?)"
+)
 LARGE_FILE = 128 * 2**20  # bytes of a variable that is split into chunks
 
 
@@ -81,10 +86,11 @@ def retrievals(contents: FileContents, form: FileForm, var: str | None) -> list[
     VariableNotFoundError
         If there is no soil moisture.
     """
+    only = None
     if var is not None:
-        pattern = (re.escape(var),)
-        form = form._replace(variables=pattern)
-        if not soil_moisture_groups(contents, form):
+        only, own = _group_and_name(contents, var)
+        form = form._replace(variables=(re.escape(own),))
+        if not (soil_moisture_groups(contents, form) if only is None else only in contents.groups):
             raise VariableNotFoundError(
                 f"var={var!r} is in no group of {contents.source.name}. It has "
                 f"{describe(contents)}."
@@ -92,7 +98,7 @@ def retrievals(contents: FileContents, form: FileForm, var: str | None) -> list[
     elif form is GENERIC:
         form = form._replace(variables=(re.escape(_generic_variable(contents)),))
     listed = []
-    for group in soil_moisture_groups(contents, form):
+    for group in soil_moisture_groups(contents, form) if only is None else [only]:
         names = list(contents.groups[group])
         for ending in ("", EVENING):
             plain = [n.removesuffix(EVENING) for n in names if n.endswith(EVENING) == bool(ending)]
@@ -102,6 +108,17 @@ def retrievals(contents: FileContents, form: FileForm, var: str | None) -> list[
                 overpass = "PM" if ending else _overpass(form, group, contents)
                 listed.append(Retrieval(group, name + ending, overpass))
     return listed
+
+
+def _group_and_name(contents: FileContents, var: str) -> tuple[str | None, str]:
+    """The group that `var` names, as in ``group/name`` or in a flattened name; None for any."""
+    for group, variables in contents.groups.items():
+        for name in variables:
+            origin, own = contents.stored.get((group, name), (group, name))
+            if group and var in (f"{group}/{name}", f"{origin}/{own}".strip("/")):
+                ending = EVENING if name.endswith(EVENING) else ""
+                return group, name.removesuffix(ending)
+    return None, var
 
 
 def _overpass(form: FileForm, group: str, contents: FileContents) -> str:
@@ -244,7 +261,11 @@ def _is_coordinate(name: str, header: VariableHeader, of: VariableHeader) -> boo
 def _squeezed(ds: xr.Dataset, name: str) -> xr.Dataset:
     """`ds` without dimensions of one element that are neither time nor place."""
     keep = {*TIME_NAMES, *Y_NAMES, *X_NAMES, "overpass"}
-    single = [d for d in ds[name].dims if ds.sizes[d] == 1 and str(d).lower() not in keep]
+    single = [
+        d
+        for d in ds[name].dims
+        if ds.sizes[d] == 1 and str(d).lower() not in keep and not _is_layer_dim(ds, str(d))
+    ]
     dates = [d for d in single if d in ds.variables and ds[d].dtype.kind in "MO"]
     return ds.squeeze([d for d in single if d not in dates and ds[name].ndim > 2], drop=True)
 
@@ -282,19 +303,37 @@ def _without_experiment_version(ds: xr.Dataset) -> xr.Dataset:
 
 def _one_layer(ds: xr.Dataset, name: str, form: FileForm, layer: int) -> xr.Dataset:
     """`ds` at one soil layer."""
-    dims = [d for d in ds[name].dims if d in form.layer_dims]
+    dims = [d for d in ds[name].dims if d in form.layer_dims or _is_layer_dim(ds, str(d))]
     for dim in dims:
         if not 0 <= layer < ds.sizes[dim]:
             raise InputError(
                 f"layer={layer!r}: {name} has {ds.sizes[dim]} layers along {dim!r}, counted from 0."
             )
-        ds = ds.isel({dim: layer}, drop=True)
+        # its depth and bounds tell the thickness
+        ds = ds.isel({dim: ds.sizes[dim] - 1 - layer if _deepest_first(ds, str(dim)) else layer})
+        if dim in ds.coords and ds[dim].attrs.get("axis") != "Z" and dim not in DEPTH_NAMES:
+            ds = ds.drop_vars([dim])
     thicknesses = ds.attrs.get("SOIL_LAYER_THICKNESSES")  # of LIS, cm
     if dims and thicknesses is not None:
         values = thicknesses.split() if isinstance(thicknesses, str) else np.ravel(thicknesses)
         thickness = 0.01 * float(values[layer])
         ds = ds.assign({name: ds[name].assign_attrs(layer_thickness=thickness)})
     return ds
+
+
+def _deepest_first(ds: xr.Dataset, dim: str) -> bool:
+    """Whether the coordinate of a dimension of layers goes upwards."""
+    if dim not in ds.coords or ds[dim].dtype.kind not in "fiu" or ds.sizes[dim] < 2:
+        return False
+    depths = np.abs(ds[dim].values.astype(np.float64))
+    return bool((np.diff(depths) < 0).all())
+
+
+def _is_layer_dim(ds: xr.Dataset, dim: str) -> bool:
+    """Whether a dimension is that of soil layers: by its coordinate, or by its name."""
+    attrs = ds[dim].attrs if dim in ds.variables else {}
+    vertical = attrs.get("axis") == "Z" or attrs.get("standard_name") == "depth"
+    return vertical or bool(_LAYERS.fullmatch(dim))
 
 
 def _masked(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset:

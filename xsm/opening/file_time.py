@@ -83,8 +83,10 @@ def _dates(da: xr.DataArray, name: str, *, required: bool = True) -> Any:
     import pandas as pd
 
     values = da.values
-    if values.dtype.kind == "M" or (values.dtype == object and hasattr(values.flat[0], "calendar")):
+    if values.dtype.kind == "M":
         return values
+    if values.dtype == object and values.size and hasattr(values.flat[0], "calendar"):
+        return _standard_dates(values)
     if values.dtype.kind in "SUO":
         texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()]
         times = pd.to_datetime([text.strip().rstrip("Z") for text in texts], format="mixed")
@@ -98,5 +100,19 @@ def _dates(da: xr.DataArray, name: str, *, required: bool = True) -> Any:
         return None
     raise TimeAxisError(
         f"the times of {name} are {values.dtype} such as {values.ravel()[:1].tolist()} with units "
-        f"{da.attrs.get('units')!r}: expected dates that xarray decodes ('days since ...')."
+        f"{da.attrs.get('units')!r} and calendar {da.attrs.get('calendar')!r}: expected dates that "
+        "xarray decodes ('days since 2015-01-01' in a calendar of CF). Correct these attributes, "
+        "or give the dates: ds.assign_coords(time=...), and pass the Dataset."
     )
+
+
+def _standard_dates(values: Any) -> Any:
+    """Dates of cftime; those labelled Julian in the standard calendar, with the same labels.
+
+    No observation or model of today is in the Julian calendar: services such as AppEEARS give
+    its name to standard dates.
+    """
+    if values.flat[0].calendar != "julian":
+        return values
+    labels = [value.isoformat() for value in values.ravel()]
+    return np.array(labels, "datetime64[ns]").reshape(values.shape)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xsm.conventions.valid_values import (
     DECLARED,
+    NO_DATA,
     DeclaredValues,
     declared_invalid,
     declared_values,
@@ -32,7 +33,8 @@ def mask_missing(
         ``missing_value`` in its attributes is missing too; ``valid_range``, ``valid_min``,
         ``valid_max`` and codes in ``flag_values`` are applied and removed.
     fill_values : tuple of float
-        That the product uses without an attribute.
+        That the product uses without an attribute; in packed integers that declare no fill value,
+        before these are scaled. What lies at or below ``NO_DATA`` (-99) is missing in any file.
     factor : float or None
         m3 m-3 per unit; a range that no soil moisture fits is not applied. One that leaves out
         usual soil moisture stays an attribute, in decoded numbers: a single file does not tell
@@ -48,6 +50,7 @@ def mask_missing(
     fills = list(fill_values)
     for key in ("_FillValue", "missing_value"):
         fills += np.ravel(np.asarray(attrs.pop(key, ()), np.float64)).tolist()
+    fills += _packed_codes(da, fill_values)
     dtype = da.dtype if da.dtype.kind == "f" else np.dtype(np.float32)
     declared = declared_values(da)
     if factor is not None:
@@ -71,6 +74,20 @@ def mask_missing(
     return out
 
 
+def _packed_codes(da: xr.DataArray, fill_values: tuple[float, ...]) -> list[float]:
+    """Fill values of packed integers without an attribute, as they are decoded.
+
+    Only those that come out negative: soil moisture may stand elsewhere.
+    """
+    stored = np.dtype(da.encoding.get("dtype", np.float32))
+    if stored.kind != "i" or any(key in da.encoding for key in ("_FillValue", "missing_value")):
+        return []
+    scale, offset = (da.encoding.get(k, v) for k, v in (("scale_factor", 1), ("add_offset", 0)))
+    codes = [fill for fill in fill_values if np.iinfo(stored).min <= fill <= np.iinfo(stored).max]
+    decoded = np.asarray(codes, da.dtype) * da.dtype.type(scale) + da.dtype.type(offset)
+    return [float(value) for value in decoded if value < 0]
+
+
 def _as_attributes(declared: DeclaredValues) -> dict[str, np.float64]:
     limits = {"valid_min": declared.low, "valid_max": declared.high}
     return {key: np.float64(limit) for key, limit in limits.items() if limit is not None}
@@ -81,5 +98,7 @@ def _masked(
 ) -> NDArray[Any]:
     values = values.astype(dtype)
     with np.errstate(invalid="ignore"):
-        valid = (values < LARGEST) & ~np.isin(values, undecoded)
+        valid = (values < LARGEST) & (values > NO_DATA)
+        for code in undecoded[undecoded > NO_DATA]:  # decoding rounds
+            valid &= ~np.isclose(values, code, rtol=1e-6, atol=0)
     return np.where(valid & ~declared_invalid(values, declared), values, dtype.type(np.nan))

@@ -128,7 +128,7 @@ def _opened(
     """Overpass -> Datasets of the files; their form, and the name of the soil moisture."""
     pieces: dict[str, list[Piece]] = {}
     forms: dict[tuple[str, str, str], tuple[FileForm, str]] = {}
-    without: VariableNotFoundError | None = None
+    without: list[tuple[str, VariableNotFoundError]] = []
     refused: UnitError | None = None
     for source in sources:
         contents = read_contents(source)
@@ -136,8 +136,7 @@ def _opened(
         try:
             listed = retrievals(contents, form, options.var)
         except VariableNotFoundError as error:
-            logger.warning("%s", error)
-            without = error
+            without.append((source.name, error))
             continue
         for retrieval in _of_overpass(listed, overpass):
             try:
@@ -149,8 +148,14 @@ def _opened(
                 continue
             pieces.setdefault(retrieval.overpass, []).append(Piece(ds, source.name))
             forms[own.product, edition(contents, own), name] = own, source.name
-    if without is not None and all(form is GENERIC for form, _ in forms.values()):
-        raise without  # beside files of a product, a mask or a static field is left out
+    if without and all(form is GENERIC for form, _ in forms.values()):
+        raise without[0][1]  # beside files of a product, a mask or a static field is left out
+    if without:
+        names = ", ".join(name for name, _ in without[:3])
+        logger.warning(
+            "%d files without soil moisture are left out (%s%s): %s",
+            *(len(without), names, ", ..." if len(without) > 3 else "", without[0][1]),
+        )
     if len(forms) > 1:
         raise InputError(_several_records(forms))
     if refused is not None:
@@ -173,7 +178,11 @@ def _several_records(forms: dict[tuple[str, str, str], tuple[FileForm, str]]) ->
     choices = [f"{name}=" for name, values in arguments.items() if len(values) > 1]
     advice = f"choose with {' and '.join(choices)}" if choices else ""
     if not choices:  # only the name tells them apart
-        kind, file = next((key[1], file) for key, (_, file) in forms.items() if key[1])
+        files = [file for _, file in forms.values()]
+        kinds = [(key[1], file) for key, (_, file) in forms.items() if key[1]]
+        # COMBINED is a part of COMBINED_ADJUSTED
+        alone = [pair for pair in kinds if sum(pair[0] in file for file in files) == 1]
+        kind, file = (alone or kinds)[0]
         pattern = f"*{kind}*" if kind in file else file
         advice = f"give a pattern of their names, such as {pattern!r}"
     return f"paths holds several records: {listing}. Open one at a time: {advice}."

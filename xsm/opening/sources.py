@@ -20,7 +20,21 @@ from xsm.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".nc", ".nc4", ".nc3", ".cdf", ".netcdf", ".h5", ".hdf5", ".he5", ".hdf", ".grib")
+SUFFIXES = (
+    ".nc",
+    ".nc4",
+    ".nc3",
+    ".cdf",
+    ".netcdf",
+    ".h5",
+    ".hdf5",
+    ".he5",
+    ".hdf",
+    ".grib",
+    ".grb",
+    ".grib2",
+    ".grb2",
+)
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zattrs")
 ACCEPTED = "a file, folder, glob, zip archive or Zarr store, or a list of them"
 
@@ -93,9 +107,12 @@ def _sources_at(path: Path, *, named: bool = True) -> list[Source]:
     if path.is_dir():
         sources = _in_folder(path)
         if not sources and named:
+            names = sorted(other.name for other in path.iterdir())
             raise InputError(
-                f"paths={str(path)!r}: the folder contains no data file. Expected files that end "
-                f"in {', '.join(SUFFIXES)}, zip archives or Zarr stores."
+                f"paths={str(path)!r}: the folder contains no data file, only "
+                f"{', '.join(names[:5]) or 'nothing'}. Expected files that end in "
+                f"{', '.join(SUFFIXES)}, zip archives or Zarr stores. Unpack other archives, and "
+                "convert other files to NetCDF."
             )
         return sources
     if path.suffix.lower() == ".zip":

@@ -18,7 +18,6 @@ from xsm.errors import UnitError
 from xsm.opening.file_forms import FileForm
 
 _PERCENT = re.compile(r"%|percent|per cent", re.I)
-_MASS = re.compile(r"^\s*(kg\s*/?\s*m|mm\b|kg m)", re.I)
 _UNCERTAINTY = re.compile(r"uncert|error|noise|dqx|std_?err", re.I)
 
 
@@ -54,7 +53,11 @@ def is_saturation(da: xr.DataArray, form: FileForm) -> bool:
 
 def is_layer_mass(da: xr.DataArray) -> bool:
     """Whether `da` is mass of water on an area: kg m-2 or mm."""
-    return bool(_MASS.match(units_of(da) or ""))
+    try:
+        conversion(units_of(da) or "", "mm", str(da.name))
+    except UnitError:
+        return False
+    return True
 
 
 def thickness_of(da: xr.DataArray, ds: xr.Dataset, form: FileForm) -> float:
@@ -82,7 +85,7 @@ def thickness_of(da: xr.DataArray, ds: xr.Dataset, form: FileForm) -> float:
 
 def mass_to_volumetric(da: xr.DataArray, thickness: float) -> xr.DataArray:
     """Mass of water (kg m-2) of a layer (m) as m3 m-3."""
-    factor, _ = conversion(str(units_of(da)), "kg m-2", str(da.name))
+    factor, _ = conversion(str(units_of(da)), "mm", str(da.name))  # 1 kg m-2
     factor /= WATER_DENSITY * thickness
     out = da * da.dtype.type(factor)
     note = (
