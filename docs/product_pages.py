@@ -70,6 +70,23 @@ NOTES = {
         "A reanalysis without gaps: use it as a predictor, a background, or a reference. "
         "Hourly steps become daily means."
     ),
+    "nldas": (
+        "A model of North America without gaps: use it as a predictor, a background, or a "
+        "reference. Hourly steps become daily means."
+    ),
+    "merra2": (
+        "A reanalysis without gaps: use it as a predictor, a background, or a reference. "
+        "`var='GWETTOP'` opens the degree of saturation, with `porosity=`."
+    ),
+    "smap_l4": (
+        "A model that assimilates brightness temperatures of SMAP: it has no gaps, and is no "
+        "independent reference for SMAP. 3-hourly steps become daily means."
+    ),
+    "gleam": "A model without gaps: use it as a predictor, a background, or a reference.",
+    "cygnss": (
+        "Reflections of GNSS signals between 38 degrees south and north. Means of the day are "
+        "opened; the files have no quality flags."
+    ),
     "lis": (
         "A model without gaps: use it as a predictor, a background, or a reference. `layer=0` "
         "is the uppermost."
@@ -79,7 +96,8 @@ NOTES = {
     ),
     "glass": "An estimate without gaps, from albedo, temperature and reanalysis.",
 }
-WITHOUT_GAPS = {"gldas", "era5", "era5_land", "lis", "cmip6", "glass", "esa_cci_gapfilled"}
+MODELS = {"gldas", "nldas", "merra2", "smap_l4", "gleam", "era5", "era5_land", "lis", "cmip6"}
+WITHOUT_GAPS = MODELS | {"glass", "esa_cci_gapfilled"}
 
 
 def page(row: Product) -> str:

@@ -198,7 +198,7 @@ def _apply(
 
 def _warn_of_unusual_means(predictors: Predictors, rows: Sequence[dict[str, Any]]) -> None:
     """Warn of predictors in memory whose mean is far outside the range of the fit."""
-    from xsm.conventions.products import POSITION
+    from xsm.conventions.predictor_names import POSITION
     from xsm.conventions.valid_values import within_range
     from xsm.conventions.variables import is_file_backed
     from xsm.networks.sequence_inference import LIMIT

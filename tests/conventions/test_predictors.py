@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from tests.estimation.worlds import world
+from xsm.conventions.predictor_names import PREDICTORS
 from xsm.conventions.predictors import available_predictors, calendar_predictor, find_predictors
-from xsm.conventions.products import PREDICTORS
 from xsm.conventions.units import conversion
 from xsm.errors import GridError, InputError, TimeAxisError, UnitError, VariableNotFoundError
 

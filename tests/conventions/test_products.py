@@ -14,6 +14,7 @@ from xsm.errors import InputError
 KEYS = (
     "smap_l3", "smos_l3", "smos_ic", "lprm", "esa_cci", "c3s", "esa_cci_gapfilled", "ascat",
     "cgls_ssm", "cgls_swi", "gldas", "era5", "era5_land", "lis", "cmip6", "sgd_sm", "glass",
+    "cygnss", "nldas", "merra2", "smap_l4", "gleam",
 )  # fmt: skip
 RULES = [(row, rule) for row in PRODUCTS for rule in row.rules]
 

@@ -29,6 +29,11 @@ MADE: dict[str, tuple[str, dict[str, float], dict[str, str]]] = {
     "cgls_ssm": ("%", {"ssm_noise": 3.0}, {}),
     "cgls_swi": ("%", {"SSF": 1, "QFLAG_001": 80.0}, {}),
     "gldas": ("kg m-2", {"SoilTMP0_10cm_inst": 290.0, "SWE_inst": 0.0}, {}),
+    "cygnss": ("m3 m-3", {"SIGMA_daily": 0.01}, {}),
+    "nldas": ("kg m-2", {"SoilT_0_10cm": 290.0, "SWE": 0.0}, {}),
+    "merra2": ("m3 m-3", {"TSOIL1": 290.0, "SNOMAS": 0.0}, {}),
+    "smap_l4": ("m3 m-3", {"soil_temp_layer1": 290.0, "snow_mass": 0.0}, {}),
+    "gleam": ("m3 m-3", {}, {"title": "GLEAM v4.1a"}),
     "era5": ("m3 m-3", {"stl1": 290.0}, {}),
     "era5_land": ("m3 m-3", {"stl1": 290.0}, {"title": "ERA5-Land hourly data"}),
     "lis": ("m3 m-3", {"SoilTemp_tavg": 290.0, "SWE_tavg": 0.0}, {}),
@@ -49,7 +54,8 @@ RULES = [(row.key, rule) for row in PRODUCTS for rule in row.rules]
 # units of flags that thresholds are compared with
 FLAG_UNITS = {"ts": "Kelvin", "RMSE": "K", "frozen_prob": "%", "snow_prob": "%", "stl1": "K",
               "SoilTMP0_10cm_inst": "K", "SWE_inst": "kg m-2", "SoilTemp_tavg": "K",
-              "SWE_tavg": "kg m-2"}  # fmt: skip
+              "SWE_tavg": "kg m-2", "SoilT_0_10cm": "K", "SWE": "kg m-2", "TSOIL1": "K",
+              "SNOMAS": "kg m-2", "soil_temp_layer1": "K", "snow_mass": "kg m-2"}  # fmt: skip
 
 
 def made(key: str) -> xr.Dataset:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xsm.conventions.align import on_cells, on_days, position_predictor
 from xsm.conventions.daily import daily_values
 from xsm.conventions.grid import cf_axes, time_dim, time_of
-from xsm.conventions.products import (
+from xsm.conventions.predictor_names import (
     DAY_OF_YEAR,
     LAND_COVER,
     NO_SOIL,

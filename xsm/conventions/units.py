@@ -228,7 +228,7 @@ def _registry() -> Any:
 def _parse(text: str) -> Any:
     """A unit of pint, or None if the text is none that can be relied on."""
     text = " ".join(text.split())
-    if match := _ENCLOSED.match(text):  # [m3/m3]
+    if text not in _ALIASES and (match := _ENCLOSED.match(text)):  # [m3/m3]
         return _parse(match[1])
     if match := _REPEATED.match(text):  # percent (%)
         first, second = map(_parse, match.groups())

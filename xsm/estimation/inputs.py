@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
-from xsm.conventions.products import DAY_OF_YEAR, POSITION
+from xsm.conventions.predictor_names import DAY_OF_YEAR, POSITION
 from xsm.estimation.memory import WEATHER, antecedent_names, antecedent_predictors
 
 MAX_CLASSES = 32

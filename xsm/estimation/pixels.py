@@ -19,8 +19,8 @@ from xsm.conventions.cf import (
     REGIONAL,
 )
 from xsm.conventions.grid import time_of
+from xsm.conventions.predictor_names import DAY_OF_YEAR, NO_SOIL, POSITION
 from xsm.conventions.predictors import Predictors, calendar_predictor
-from xsm.conventions.products import DAY_OF_YEAR, NO_SOIL, POSITION
 from xsm.conventions.time_axis import calendar_dates
 from xsm.conventions.valid_values import DeclaredValues, within_range
 from xsm.errors import InputError

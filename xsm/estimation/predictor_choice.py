@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.align import coordinate_of_cells
+from xsm.conventions.predictor_names import POSITION
 from xsm.conventions.predictors import available_predictors, recognised_variables
-from xsm.conventions.products import POSITION
 from xsm.conventions.units import is_daily_amount
 from xsm.conventions.variables import units_of
 from xsm.errors import UnitError

@@ -20,8 +20,9 @@ from xsm.conventions.align import (
 from xsm.conventions.daily import daily_values
 from xsm.conventions.filled import observed_values
 from xsm.conventions.grid import time_of, wrap_longitude
+from xsm.conventions.predictor_names import POSITION, predictor_spec
 from xsm.conventions.predictors import Predictors, find_predictors
-from xsm.conventions.products import POSITION, predictor_spec, repeat_cycle_of
+from xsm.conventions.products import repeat_cycle_of
 from xsm.conventions.valid_values import DeclaredValues, declared_invalid, declared_range
 from xsm.conventions.variables import read_variable, to_m3m3
 from xsm.errors import InputError

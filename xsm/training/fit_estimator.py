@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.conventions.grid import wrap_longitude
-from xsm.conventions.products import DAY_OF_YEAR, POSITION
+from xsm.conventions.predictor_names import DAY_OF_YEAR, POSITION
 from xsm.conventions.units import conversion
 from xsm.errors import InputError
 from xsm.estimation.predictor_choice import has_weather

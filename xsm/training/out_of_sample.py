@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xsm.conventions.products import DAY_OF_YEAR, POSITION
+from xsm.conventions.predictor_names import DAY_OF_YEAR, POSITION
 from xsm.errors import InputError
 from xsm.estimation.predictor_choice import has_weather
 from xsm.estimation.samples import Samples, read_samples
