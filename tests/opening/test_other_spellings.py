@@ -20,7 +20,8 @@ from tests.opening.made_files import (
     some_values,
     with_sentinel,
 )
-from xsm.errors import InputError, TimeAxisError
+from tests.opening.made_models import merra2
+from xsm.errors import GridError, InputError, TimeAxisError, UnitError
 from xsm.opening.ease_grid import ease2_axes
 from xsm.opening.group_names import as_grouped
 
@@ -241,6 +242,60 @@ def test_adjusted_and_monthly_images_are_not_mixed_with_daily_ones(other, tmp_pa
     edition = other.split("-")[4] if "ADJ" in other else "COMBINED-MONTHLY"
     with pytest.raises(InputError, match=rf"several records.*\*{edition}\*"):
         xsm.open_record(paths)
+
+
+@pytest.mark.parametrize("order", [("y", "x"), ("x", "y")])
+@pytest.mark.parametrize("units", ["m", "km"])
+def test_places_in_metres_of_the_ease_grid(order, units, tmp_path):
+    values, path = some_values(1)[0], tmp_path / "sm_20160130.nc"
+    y = 7314540.83 - 36032.22 * (np.arange(H) + 100.5)  # corner as NSIDC publishes it
+    x = -17367530.45 + 36032.22 * (np.arange(W) + 400.5)
+    with netCDF4.Dataset(path, "w") as root:
+        for name, column in (("y", y), ("x", x)):
+            standard = f"projection_{name}_coordinate"
+            metres = column / (1000 if units == "km" else 1)
+            put(root, name, (name,), metres, units=units, standard_name=standard)
+        stored = values if order[0] == "y" else values.T
+        put(root, "soil_moisture", order, stored, units="m3 m-3")
+    ds = xsm.open_record(path)
+    np.testing.assert_array_equal(ds["soil_moisture"][0], values)
+    np.testing.assert_array_equal(ds["lat"], ease2_axes(36.0)[0][100 : 100 + H])
+    np.testing.assert_array_equal(ds["lon"], ease2_axes(36.0)[1][400 : 400 + W])
+
+
+def test_metres_of_another_grid_are_no_places(tmp_path):
+    path = tmp_path / "sm_20160130.nc"
+    with netCDF4.Dataset(path, "w") as root:
+        for name, size in (("y", H), ("x", W)):
+            put(root, name, (name,), 500000 + 1000.0 * np.arange(size), units="m")
+        put(root, "soil_moisture", ("y", "x"), some_values(1)[0], units="m3 m-3")
+    with pytest.raises(GridError, match="no latitudes and longitudes"):
+        xsm.open_record(path)
+
+
+def test_steps_of_forecasts_become_one_time_axis():
+    """As cfgrib gives ERA5-Land: days, and hours 1 to 24 of each."""
+    lat, lon = axes()
+    runs = np.array(["2016-01-30", "2016-01-31"], "M8[ns]")
+    steps = np.arange(1, 25).astype("m8[h]").astype("m8[ns]")
+    values = some_values(48).reshape(2, 24, H, W)
+    coords = {"time": runs, "step": steps, "latitude": lat, "longitude": lon}
+    coords |= {"number": 0, "valid_time": (("time", "step"), runs[:, None] + steps)}
+    dims = ("time", "step", "latitude", "longitude")
+    given = xr.Dataset({"swvl1": (dims, values, {"units": "m**3 m**-3"})}, coords=coords)
+    ds = xsm.open_record(given, daily=False)
+    assert ds["swvl1"].dims == ("time", "lat", "lon")
+    np.testing.assert_array_equal(ds["swvl1"], values.reshape(48, H, W))
+    hours = np.datetime64("2016-01-30T01") + np.arange(48)
+    np.testing.assert_array_equal(ds["time"], hours.astype("M8[ns]"))
+
+
+def test_the_degree_of_saturation_of_merra2(tmp_path):
+    made = merra2(tmp_path)
+    with pytest.raises(UnitError, match="porosity"):
+        xsm.open_record(made.paths, var="GWETTOP")
+    da = xsm.open_record(made.paths, var="GWETTOP", porosity=0.4)["GWETTOP"]
+    np.testing.assert_allclose(da, 0.4 * made.values, rtol=1e-5)
 
 
 # --- what is no NetCDF

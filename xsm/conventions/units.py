@@ -77,7 +77,7 @@ _MASS = re.compile(r"(?<![a-z])(kg|mg|g|gram|grams|kilogram|kilograms|milligram)
 # per volume of soil.
 _SATURATION = re.compile(
     r"(?<!at )(?<!at_)saturation|saturated|in_soil_pores|wetness|soil[ _]water[ _]index"
-    r"|(?<![a-z])swi(?![a-z])|relative[ _](soil[ _])?(moisture|water)",
+    r"|(?<![a-z])(swi(?![a-z])|gwet(top|root|prof))|relative[ _](soil[ _])?(moisture|water)",
     re.I,
 )
 _INDEX = re.compile(

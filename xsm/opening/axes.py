@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.swath_coordinates import known_degrees
 from xsm.errors import GridError
-from xsm.opening.ease_grid import EASE2_SHAPES, ease2_axes, global_shape, nearest_index
+from xsm.opening.ease_grid import (
+    EASE2_SHAPES,
+    ease2_axes,
+    ease2_metres,
+    global_shape,
+    nearest_index,
+)
 
 Axes = tuple[NDArray[Any], NDArray[Any]]
 QUARTER_DEGREE = (720, 1440)
@@ -38,6 +44,23 @@ def global_axes(grid: str, shape: tuple[int, int]) -> Axes | None:
     if grid == "quarter_degree" and shape == QUARTER_DEGREE:
         rows, columns = QUARTER_DEGREE
         return 89.875 - 0.25 * np.arange(rows), -179.875 + 0.25 * np.arange(columns)
+    return None
+
+
+def axes_of_metres(y: NDArray[np.float64], x: NDArray[np.float64]) -> Axes | None:
+    """Axes of rows and columns in metres of the EASE-Grid 2.0; None if they are on no such grid."""
+    if min(y.size, x.size) < 2:  # a single row may lie on a grid by chance
+        return None
+    for kilometres in EASE2_SHAPES:
+        exact = []
+        for values, metres, axis in zip(
+            (y, x), ease2_metres(kilometres), ease2_axes(kilometres), strict=True
+        ):
+            index, on_axis = nearest_index(values, metres)
+            if on_axis.all() and (np.abs(np.diff(index)) == 1).all():
+                exact.append(axis[index])
+        if len(exact) == 2:
+            return exact[0], exact[1]
     return None
 
 

@@ -25,6 +25,9 @@ EASE2_SHAPES: dict[float, tuple[int, int]] = {
 }
 _MAJOR_AXIS, _FLATTENING = 6378137.0, 1.0 / 298.257223563  # WGS 84
 _TRUE_SCALE = 30.0  # degrees
+_ECCENTRICITY = float(np.sqrt(_FLATTENING * (2.0 - _FLATTENING)))
+_SINE = np.sin(np.deg2rad(_TRUE_SCALE))
+_SCALE = float(np.cos(np.deg2rad(_TRUE_SCALE)) / np.sqrt(1.0 - (_ECCENTRICITY * _SINE) ** 2))
 TOLERANCE = 0.02  # of a cell; float32 coordinates of the 1 km grid are that coarse
 
 
@@ -37,17 +40,25 @@ def ease2_axes(kilometres: float) -> tuple[NDArray[np.float64], NDArray[np.float
     kilometres : float
         Nominal size of a cell, a key of ``EASE2_SHAPES``.
     """
-    rows, columns = EASE2_SHAPES[kilometres]
+    columns = EASE2_SHAPES[kilometres][1]
     lon = -180.0 + (np.arange(columns) + 0.5) * 360.0 / columns
-    eccentricity = np.sqrt(_FLATTENING * (2.0 - _FLATTENING))
-    sine = np.sin(np.deg2rad(_TRUE_SCALE))
-    scale = np.cos(np.deg2rad(_TRUE_SCALE)) / np.sqrt(1.0 - (eccentricity * sine) ** 2)
-    cell = 2.0 * np.pi * _MAJOR_AXIS * scale / columns  # metres
-    y = (0.5 * rows - np.arange(rows) - 0.5) * cell
-    lat = np.rad2deg(_geodetic_latitude(2.0 * y * scale / _MAJOR_AXIS, eccentricity))
+    y, _ = ease2_metres(kilometres)
+    lat = np.rad2deg(_geodetic_latitude(2.0 * y * _SCALE / _MAJOR_AXIS, _ECCENTRICITY))
     for axis in (lat, lon):
         axis.flags.writeable = False
     return lat, lon
+
+
+def ease2_metres(kilometres: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distances (rows,) to the north of the equator and (columns,) east of Greenwich, metres.
+
+    Those of the projection, of the cell centres of :func:`ease2_axes`.
+    """
+    rows, columns = EASE2_SHAPES[kilometres]
+    cell = np.float64(2.0 * np.pi * _MAJOR_AXIS * _SCALE / columns)
+    y: NDArray[np.float64] = (0.5 * rows - np.arange(rows) - 0.5) * cell
+    x: NDArray[np.float64] = (np.arange(columns) + 0.5 - 0.5 * columns) * cell
+    return y, x
 
 
 def _geodetic_latitude(q: NDArray[np.float64], eccentricity: float) -> NDArray[np.float64]:

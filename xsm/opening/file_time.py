@@ -20,6 +20,7 @@ _ORBIT_START = re.compile(r"(?<!\d)((?:19|20)\d{6})T(\d{6})(?!\d)")
 
 def on_time(ds: xr.Dataset, name: str) -> xr.Dataset:
     """`ds` with dates along the dimension ``time`` of its soil moisture."""
+    ds = _forecasts_in_one_row(ds, name)
     ragged = ragged_dimension(ds)
     times = [n for n in ("time", "valid_time", *TIME_NAMES) if n in ds.variables]
     dates = [str(n) for n, v in ds.variables.items() if v.dtype.kind == "M" and v.ndim == 1]
@@ -55,6 +56,19 @@ def on_time(ds: xr.Dataset, name: str) -> xr.Dataset:
         if when is not None:
             return _expanded(ds, when)
     return _expanded(ds, _day_of(ds))
+
+
+def _forecasts_in_one_row(ds: xr.Dataset, name: str) -> xr.Dataset:
+    """`ds` with steps of several forecasts along one time, by their 2-D ``valid_time`` (GRIB)."""
+    own = ds.variables.get("valid_time")
+    if own is None or own.ndim != 2 or own.dtype.kind != "M":
+        return ds
+    if not set(own.dims) <= set(ds[name].dims):
+        return ds
+    runs = {str(dim): f"{dim}_of_forecast" for dim in own.dims}
+    ds = ds.drop_vars([n for n in ds.variables if n == "valid_time" or n in own.dims])
+    ds = ds.rename_dims(runs).stack(time=list(runs.values()), create_index=False)
+    return ds.assign_coords(time=("time", own.values.ravel()))
 
 
 def _day_of(ds: xr.Dataset) -> Any:

@@ -8,7 +8,7 @@ import xarray as xr
 from xsm.conventions.grid import coordinate, wrap_longitude
 from xsm.conventions.swath_coordinates import known_degrees
 from xsm.errors import GridError
-from xsm.opening.axes import AXIS_TOLERANCE, Axes, assign_axes, global_axes
+from xsm.opening.axes import AXIS_TOLERANCE, Axes, assign_axes, axes_of_metres, global_axes
 from xsm.opening.file_forms import FileForm
 from xsm.opening.points import place_points
 
@@ -36,10 +36,14 @@ def on_rows_and_columns(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset
             "and longitude along them: expected rows and columns, or points with both."
         )
     rows, columns = map(str, space[-2:])
+    if _goes_east(ds, rows):
+        rows, columns = columns, rows
     shape = ds.sizes[rows], ds.sizes[columns]
     axes = global_axes(form.grid, shape)
     if axes is None and (axes := global_axes(form.grid, shape[::-1])) is not None:
         rows, columns = columns, rows
+    if axes is None and (lat is None or lon is None):
+        axes = _axes_of_projection(ds, rows, columns)
     fields = {}
     if lat is not None and lon is not None:
         if axes is not None and not _on_axes(lat, lon, rows, columns, axes):
@@ -54,6 +58,24 @@ def on_rows_and_columns(ds: xr.Dataset, name: str, form: FileForm) -> xr.Dataset
     if fields:
         ds = ds.assign_coords({k: (("y", "x"), v.values) for k, v in fields.items()})
     return ds.transpose(..., "time", "y", "x")
+
+
+def _goes_east(ds: xr.Dataset, dim: str) -> bool:
+    """Whether a dimension is that of columns, by its coordinate."""
+    attrs = ds[dim].attrs if dim in ds.coords else {}
+    return attrs.get("axis") == "X" or attrs.get("standard_name") == "projection_x_coordinate"
+
+
+def _axes_of_projection(ds: xr.Dataset, rows: str, columns: str) -> Axes | None:
+    """Axes where the coordinates of rows and columns are distances on the EASE-Grid 2.0."""
+    metres = []
+    for dim in (rows, columns):
+        units = str(ds[dim].attrs.get("units", "")).strip().lower() if dim in ds.coords else ""
+        factor = {"m": 1.0, "metre": 1.0, "meter": 1.0, "meters": 1.0, "metres": 1.0, "km": 1000.0}
+        if units not in factor:
+            return None
+        metres.append(factor[units] * ds[dim].values.astype(np.float64))
+    return axes_of_metres(metres[0], metres[1])
 
 
 def _on_axes(lat: xr.DataArray, lon: xr.DataArray, rows: str, columns: str, axes: Axes) -> bool:

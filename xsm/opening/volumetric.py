@@ -44,6 +44,8 @@ def is_saturation(da: xr.DataArray, form: FileForm) -> bool:
     if says_saturation(words):
         return True
     units = units_of(da)
+    if says_saturation(str(da.name)) and not re.search(r"[mM](\^|\*\*)?[3³]", units or ""):
+        return True  # GWETTOP of MERRA-2
     dimensionless = units is not None and units.strip() in ("", "1", "-", "fraction", "unitless")
     percent = units is not None and bool(_PERCENT.search(units))
     if form.product == "ascat" and (dimensionless or units is None):
