@@ -2,6 +2,8 @@
 
 import gzip
 import logging
+import sys
+from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
@@ -21,7 +23,9 @@ from tests.opening.made_files import (
     with_sentinel,
 )
 from tests.opening.made_models import merra2
+from tests.opening.made_parts import with_sea
 from xsm.errors import GridError, InputError, TimeAxisError, UnitError
+from xsm.opening import file_kinds
 from xsm.opening.ease_grid import ease2_axes
 from xsm.opening.group_names import as_grouped
 
@@ -320,6 +324,30 @@ def test_what_an_unreadable_file_is(content, advice, tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=advice):
         xsm.open_record(path)
+
+
+def test_grib_where_cfgrib_is_there(tmp_path, monkeypatch):
+    lat, lon = axes()
+    values = with_sea(some_values(2))
+    coords = {"time": np.array(["2016-01-30", "2016-01-31"], "M8[ns]"), "latitude": lat}
+    coords |= {"longitude": lon, "step": np.timedelta64(0, "ns"), "depthBelowLandLayer": 0.0}
+    dims = ("time", "latitude", "longitude")
+    fields = {"swvl1": (dims, values, {"units": "m**3 m**-3"})}
+    other = {"t2m": (dims, values + 280, {"units": "K"})}
+    attrs = {"GRIB_centre": "ecmf"}
+
+    def open_datasets(path, backend_kwargs):
+        assert backend_kwargs == {"indexpath": ""}  # nothing is written beside the file
+        return [xr.Dataset(f, coords=coords, attrs=attrs) for f in (other, fields)]
+
+    path = tmp_path / "era5.grb"
+    path.write_bytes(b"GRIB")
+    monkeypatch.setattr(file_kinds, "find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "cfgrib", SimpleNamespace(open_datasets=open_datasets))
+    ds = xsm.open_record(tmp_path)
+    np.testing.assert_array_equal(ds["swvl1"], values)
+    np.testing.assert_array_equal(ds["lat"], lat)
+    assert ds.attrs["xsm_product"] == "era5"
 
 
 def test_a_folder_of_other_files_lists_them(tmp_path):

@@ -90,7 +90,8 @@ def merge_fields(fields: Iterable[NDArray[np.float64]], name: str) -> NDArray[np
 
 
 HOW_TO_GRID = (
-    "these are swaths, and expected was a grid. Grid each first: pyresample "
+    "these are swaths, or points of a grid without rows and columns (ASCAT), and expected was a "
+    "grid with them. Grid each first: pyresample "
     "(kd_tree.resample_nearest to an AreaDefinition) for swaths and points, xarray-regrid "
     "(ds.regrid.linear) for other grids; then join the days."
 )

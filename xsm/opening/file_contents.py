@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm.conventions.write_log import is_incomplete
 from xsm.errors import InputError
-from xsm.opening.file_kinds import advice_for
+from xsm.opening.file_kinds import advice_for, grib_datasets, is_readable_grib
 from xsm.opening.group_names import as_grouped
 from xsm.opening.packing import in_cf_attributes, repaired
 from xsm.opening.sources import Source
@@ -112,9 +112,14 @@ def read_contents(source: Source) -> FileContents:
             tree = xr.open_datatree(source.location, engine="zarr", **options)
             incomplete = is_incomplete({name: node.attrs for name, node in tree.children.items()})
             contents = _of_tree(source, tree)
+        elif is_readable_grib(source.location):
+            parts = {f"grib_{k}": ds for k, ds in enumerate(grib_datasets(source.location))}
+            tree = xr.DataTree.from_dict(parts)
+            tree.attrs = next((dict(ds.attrs) for ds in parts.values()), {})
+            incomplete, contents = False, _of_tree(source, tree)
         else:
             incomplete, contents = False, _of_netcdf(source)
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise InputError(
             f"{source.name} cannot be read ({type(error).__name__}: {error}). "
             f"{advice_for(source.location)}"

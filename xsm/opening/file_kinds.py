@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 _BEGINNINGS = (
     (
         b"GRIB",
-        "It is GRIB: open it with xr.open_dataset(path, engine='cfgrib') and pass the Dataset, or "
-        "convert it to NetCDF (grib_to_netcdf, cdo -f nc4 copy).",
+        "It is GRIB, which is read where cfgrib is installed (pip install cfgrib); or convert it "
+        "to NetCDF (grib_to_netcdf, cdo -f nc4 copy).",
     ),
     (
         b"\x0e\x03\x13\x01",
@@ -36,6 +38,26 @@ _OTHERWISE = (
     "Expected NetCDF, HDF5 or Zarr. If the download was cut short, repeat it; convert GRIB and "
     "HDF4 to NetCDF first."
 )
+
+
+def is_readable_grib(location: Any) -> bool:
+    """Whether a file is GRIB and cfgrib is there to read it."""
+    if find_spec("cfgrib") is None:
+        return False
+    try:
+        with open(location, "rb") as file:
+            return file.read(4) == b"GRIB"
+    except OSError:
+        return False
+
+
+def grib_datasets(location: Any) -> list[Any]:
+    """The fields of a GRIB file as Datasets, those of one kind of level in each.
+
+    No index is written beside the file.
+    """
+    datasets = import_module("cfgrib").open_datasets(location, backend_kwargs={"indexpath": ""})
+    return list(datasets)
 
 
 def advice_for(location: Any) -> str:
