@@ -76,10 +76,12 @@ def get_option(name: str, given: Any = None) -> Any:
 
 
 def _check(name: str, value: Any) -> None:
-    if name == "backend" and value not in BACKENDS:
-        raise InputError(f"backend={value!r}: expected one of {', '.join(map(repr, BACKENDS))}.")
-    if name == "dtype" and not (value is None or value in DTYPES):
-        raise InputError(f"dtype={value!r}: expected one of {', '.join(map(repr, DTYPES))}.")
+    from xsm.argument_checks import check_choice  # not needed to import xsm
+
+    if name == "backend":
+        check_choice(name, value, BACKENDS)
+    if name == "dtype":
+        check_choice(name, value, DTYPES, optional=True)
     if name == "calibrate" and not isinstance(value, bool):
         raise InputError(f"calibrate={value!r}: expected True or False.")
     if name == "progress" and not (value is None or isinstance(value, bool)):

@@ -6,7 +6,7 @@ import xarray as xr
 
 from tests.estimation.worlds import world
 from xsm.errors import GridError, InputError
-from xsm.estimation.samples import check_whole, read_samples
+from xsm.estimation.samples import read_samples
 
 
 def test_sequences_hold_the_predictors_of_their_cell():
@@ -86,14 +86,6 @@ def test_what_is_refused():
         read_samples(ds.drop_vars("soil"), ds.soil.expand_dims(layer=2), None)
     with pytest.raises(InputError, match="no predictor is known among"):
         read_samples(xr.Dataset({"a": ds.soil.astype(str)}), ds.soil, None)
-
-
-def test_whole_numbers():
-    check_whole({"a": (1, 1), "b": (np.int64(3), 3)})
-    with pytest.raises(InputError, match="a=None: expected a whole number, 1 or more"):
-        check_whole({"a": (None, 1)})
-    with pytest.raises(InputError, match="c=2.0: expected a whole number, 1 or more"):
-        check_whole({"c": (2.0, 1)})
 
 
 def test_a_target_of_its_own_is_matched_by_its_labels_and_read_like_any_record():

@@ -277,7 +277,7 @@ def test_repeated_times():
     assert series(open_stations(table, duplicates="mean", **HERE))[1] == pytest.approx([0.1, 0.25])
     equal = table.assign(soil_moisture=[0.1, 0.2, 0.2])
     assert open_stations(equal, **HERE).attrs["values_removed"] == "1 values at repeated times"
-    with pytest.raises(InputError, match="duplicates='last': expected one of error"):
+    with pytest.raises(InputError, match="duplicates='last': expected one of 'error"):
         open_stations(table, duplicates="last", **HERE)
 
 

@@ -165,8 +165,8 @@ def test_all_sea_is_all_missing():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": -1}, "seed is -1; expected an integer"),
-        ({"seed": "x"}, "seed is 'x'"),
+        ({"seed": -1}, "seed=-1: expected a whole number"),
+        ({"seed": "x"}, "seed='x'"),
         ({"variables": ["sm"]}, r"variables holds \['sm'\]; expected some of"),
     ],
 )

@@ -62,7 +62,7 @@ def test_stations_of_each_day_with_intervals(two):
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"across": "cells"}, "across='cells': expected one of time, space"),
+        ({"across": "cells"}, "across='cells': expected one of 'time', 'space'"),
         ({"p_values": True}, "has no p values"),
         ({"metrics": "anomaly_r"}, "anomaly_r"),
         ({"ci": "moving_block"}, "moving_block"),

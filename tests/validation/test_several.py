@@ -163,7 +163,11 @@ def test_names_of_a_list_are_those_of_the_records_and_differ(products, sites):
     [
         ({"obj": []}, InputError, "obj is empty"),
         ({"obj": {"a": 3}}, InputError, "obj"),
-        ({"several": {"pairs": "all"}}, InputError, "pairs='all': expected one of common, each"),
+        (
+            {"several": {"pairs": "all"}},
+            InputError,
+            "pairs='all': expected one of 'common', 'each'",
+        ),
         ({"several": {"triples": 1}}, InputError, "triples=1"),
         ({"reference": None}, InputError, "obj holds 3 products, which does not apply to simul"),
         ({"ci": "analytic"}, InputError, "no analytic intervals.*several=.'triples': False"),

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_choice
 from xsm.conventions.align import on_cells, on_days, position_predictor
 from xsm.conventions.daily import daily_values
 from xsm.conventions.grid import cf_axes, time_dim, time_of
@@ -35,7 +36,7 @@ from xsm.errors import InputError, TimeAxisError, UnitError, VariableNotFoundErr
 
 logger = logging.getLogger(__name__)
 
-REGRID = (None, "nearest", "linear")
+REGRID = ("nearest", "linear")
 
 
 class Predictors(NamedTuple):
@@ -110,8 +111,7 @@ def find_predictors(
         )
     features = dict(features or {})
     wanted = list(wanted)
-    if regrid not in REGRID:
-        raise InputError(f"regrid={regrid!r}: expected one of {REGRID}.")
+    check_choice("regrid", regrid, REGRID, optional=True)
     if unknown := [name for name in features if name not in wanted]:
         raise InputError(
             f"features names {unknown}, which the model does not take: it takes {wanted}."

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_choice
 from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.nearest_cells import find_cells, nearest_on_axis
 from xsm.conventions.record import GriddedRecord, gridded_record
@@ -134,8 +135,7 @@ def on_grid(
     InputError, GridError
         Unknown method; a grid that is not regular with "conservative"; no common area.
     """
-    if method not in METHODS:
-        raise InputError(f"regrid={method!r}: expected one of {', '.join(METHODS)}.")
+    check_choice("regrid", method, METHODS)
     consecutive = days[-1] - days[0] + 1 == days.size
     # a slice keeps the chunks of a Dask array
     index = slice(int(days[0]), int(days[-1]) + 1) if consecutive else days

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_whole
 from xsm.conventions.align import (
     check_unlabelled,
     coordinate_of_cells,
@@ -266,14 +267,6 @@ def _warn_of_missing(x: NDArray[np.float32], names: Sequence[str]) -> None:
                 "time: .isel(time=0, drop=True). Or leave it out: features=[...].",
                 *(name, 100 * there),
             )
-
-
-def check_whole(numbers: Mapping[str, tuple[Any, int]]) -> None:
-    """Raise an InputError unless each (value, minimum) is a whole number that large."""
-    for name, (value, minimum) in numbers.items():
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not (whole and value >= minimum):
-            raise InputError(f"{name}={value!r}: expected a whole number, {minimum} or more.")
 
 
 def _find_target(ds: xr.Dataset, target: str | xr.DataArray) -> tuple[xr.DataArray, xr.Dataset]:

@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_whole
 from xsm.errors import InputError
-from xsm.estimation.samples import Samples, check_whole, read_samples
+from xsm.estimation.samples import Samples, read_samples
 from xsm.metrics.score_table import pooled_scores
 from xsm.networks.registry import network
 from xsm.options import get_option

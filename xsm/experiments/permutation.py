@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_choice, check_whole
 from xsm.errors import InputError
 from xsm.options import get_option
 from xsm.progress import bar
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHOICES = {
-    "how": ("permutation", "ablation"),
-    "permute": ("cells", "days", "both"),
-    "cells": ("all", "test"),
-}
+HOW = ("permutation", "ablation")
+PERMUTE = ("cells", "days", "both")
+CELLS = ("all", "test")
 MIN_SHIFT = 30  # days
 
 
@@ -100,10 +99,9 @@ def importance(
     --------
     >>> xsm.experiments.importance(model, predictors).sm.plot.importance()        # doctest: +SKIP
     """
-    for name, value in (("how", how), ("permute", permute), ("cells", cells)):
-        if value not in CHOICES[name] and (value is not None or name == "how"):
-            allowed = ", ".join(map(repr, CHOICES[name]))
-            raise InputError(f"{name}={value!r}: expected one of {allowed}.")
+    check_choice("how", how, HOW)
+    check_choice("permute", permute, PERMUTE, optional=True)
+    check_choice("cells", cells, CELLS, optional=True)
     if how == "ablation":
         for name, value in (("permute", permute), ("cells", cells)):
             if value is not None:
@@ -112,7 +110,7 @@ def importance(
                 )
     permute, cells = permute or "cells", cells or "all"
     repeats = (5 if how == "permutation" else 1) if repeats is None else repeats
-    from xsm.estimation.samples import check_whole, read_samples
+    from xsm.estimation.samples import read_samples
     from xsm.networks.model import load_model
 
     check_whole({"repeats": (repeats, 1), "stride": (stride, 1), "seed": (seed, 0)})

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from xsm.argument_checks import check_choice
 from xsm.errors import InputError
 from xsm.insitu.station_dataset import (
     GOOD_FLAG,
@@ -125,8 +126,7 @@ def open_stations(
         )
         scores = ds.sm.validate(sites)
     """
-    if duplicates not in DUPLICATES:
-        raise InputError(f"duplicates={duplicates!r}: expected one of {', '.join(DUPLICATES)}.")
+    check_choice("duplicates", duplicates, DUPLICATES)
     names_of_flags = [good_flags] if isinstance(good_flags, str) else [*good_flags]
     options = TableOptions(
         columns, units, depth, network, None if timezone is None else zone_of(timezone),

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_choice
 from xsm.conventions.cf import with_attrs
 from xsm.conventions.time_axis import year_length
 from xsm.errors import InputError, TimeAxisError
@@ -61,9 +62,7 @@ def anomalies(
     Days of the year are counted in a year with a 29 February, so that 1 March has one number in all
     years; calendars without one have 365 or 360 days. 31 December and 1 January are neighbours.
     """
-    if method not in ANOMALY_METHODS:
-        expected = ", ".join(map(repr, ANOMALY_METHODS))
-        raise InputError(f"method={method!r}: expected one of {expected}.")
+    check_choice("method", method, ANOMALY_METHODS)
     if not 0 < window <= 180:
         raise InputError(f"window={window!r}: expected days, above 0 and up to 180.")
     if dim not in da.dims:

@@ -10,6 +10,7 @@ import xarray as xr
 from numba import njit, types
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_choice
 from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.compress_valid import CompressedSeries, centre, compress_valid
@@ -110,9 +111,7 @@ def triple_collocation(
     InputError
         If an argument has no valid value.
     """
-    if ci is not None and ci not in RESAMPLING_METHODS:
-        expected = ", ".join(map(repr, RESAMPLING_METHODS))
-        raise InputError(f"ci={ci!r}: expected None or one of {expected}.")
+    check_choice("ci", ci, RESAMPLING_METHODS, optional=True)
     if reference not in (0, 1, 2):
         raise InputError(f"reference={reference!r}: expected 0, 1 or 2.")
     check_resampling(ci, level, n, block, seed)

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import chdtri, ndtri, stdtrit
 
+from xsm.argument_checks import check_choice
 from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.anomaly import paired_anomalies
@@ -127,9 +128,7 @@ def interval(
 def _check(metric: str, method: str, level: Any, n: Any, block: Any, seed: Any) -> None:
     if metric == "n_obs":
         raise InputError("metric='n_obs': a number of pairs has no confidence interval.")
-    if method not in INTERVAL_METHODS:
-        expected = ", ".join(map(repr, INTERVAL_METHODS))
-        raise InputError(f"method={method!r}: expected one of {expected}.")
+    check_choice("method", method, INTERVAL_METHODS)
     if method == "analytic" and metric not in (*ANALYTIC_METRICS, "anomaly_r"):
         raise InputError(
             f"metric={metric!r} has no analytic interval: expected one of "

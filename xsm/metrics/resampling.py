@@ -14,6 +14,7 @@ from numba import from_dtype, njit, types
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from xsm.argument_checks import check_whole
 from xsm.errors import InputError
 from xsm.metrics.compress_valid import CompressedSeries, centre
 from xsm.metrics.moments import Moments
@@ -82,10 +83,7 @@ def check_resampling(method: str | None, level: Any, n: Any, block: Any, seed: A
     """Raise InputError where an argument of a plan cannot be used, or would be ignored."""
     if not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
         raise InputError(f"level={level!r}: expected a fraction between 0 and 1, such as 0.95.")
-    integers = {"n": (n, 2), "seed": (seed, 0)} | ({} if block is None else {"block": (block, 1)})
-    for name, (value, minimum) in integers.items():
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < minimum:
-            raise InputError(f"{name}={value!r}: expected a whole number, {minimum} or more.")
+    check_whole({"n": (n, 2), "seed": (seed, 0)} | ({} if block is None else {"block": (block, 1)}))
     if block is not None and method != "moving_block":
         raise InputError(
             f"block={block!r} does not apply to the intervals {method!r}, which resample single "

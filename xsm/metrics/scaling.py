@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_choice
 from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.cdf_percentiles import CDF_METHODS, matched_percentiles
@@ -64,9 +65,7 @@ def fit(
     """
     if by is not None:
         return _fit_groups(est, ref, dim=dim, method=method, percentiles=percentiles, by=by)
-    if method not in SCALING_METHODS:
-        expected = ", ".join(map(repr, SCALING_METHODS))
-        raise InputError(f"method={method!r}: expected one of {expected}.")
+    check_choice("method", method, SCALING_METHODS)
     pairs = pair(est, ref, dim=dim, any_units=True)
     if method in CDF_METHODS:
         levels = np.asarray(percentiles, np.float64)
@@ -154,8 +153,7 @@ def _fit_groups(
     est: xr.DataArray, ref: xr.DataArray, *, dim: Dims, by: str, **options: Any
 ) -> xr.Dataset:
     """Parameters of each season or month that `est` has."""
-    if by not in GROUPINGS:
-        raise InputError(f"by={by!r}: expected None or one of {', '.join(map(repr, GROUPINGS))}.")
+    check_choice("by", by, GROUPINGS, optional=True)
     groups = [_groups_of_days(da, dim, by) for da in (est, ref)]
     labels = np.unique(groups[0])
     parts = [

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_whole
 from xsm.conventions.cf import with_attrs
-from xsm.errors import InputError
 from xsm.metrics.metric_factory import evaluate_metric, formula_of
 from xsm.metrics.moments import MOMENT, compute_moments, unstack_moments
 from xsm.metrics.pairs import Dims, pair
@@ -71,8 +71,7 @@ def scores(
     """
     names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
     rows = {name: metric_of(name) for name in names}
-    if not isinstance(min_pairs, (int, np.integer)) or min_pairs < 1:
-        raise InputError(f"min_pairs={min_pairs!r}: expected a whole number of pairs, 1 or more.")
+    check_whole({"min_pairs": (min_pairs, 1)})
     any_units = all(row.any_units for row in rows.values())
     pairs = pair(est, ref, dim=dim, weights=weights, any_units=any_units)
     moments = compute_moments(pairs)

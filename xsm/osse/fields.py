@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from xsm.errors import InputError
+from xsm.argument_checks import check_whole
 from xsm.osse.earth_grid import EARTH_RADIUS_KM, KM_PER_DEGREE, Grid
 
 _DAY_OFFSET = 4_000_000  # keeps seeds positive back to the year -9000
@@ -21,8 +21,7 @@ _MAX_WAVE = 3.4  # higher wave numbers carry < 0.4 % of the variance
 
 def check_seed(seed) -> int:
     """Return the seed as int, or raise `InputError`."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed is {seed!r}; expected an integer >= 0")
+    check_whole({"seed": (seed, 0)})
     return int(seed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xsm.argument_checks import check_whole
 from xsm.errors import InputError
 from xsm.osse.attributes import ATTRIBUTES, COORDINATES
 from xsm.osse.earth_grid import EARTH_RADIUS_KM
@@ -63,8 +64,7 @@ def simulate_stations(
         raise InputError(
             f"ds has no {TRUTH!r}: expected a simulated dataset. Open it with truth=True."
         )
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise InputError(f"n={n!r}: expected a number of stations, 1 or more.")
+    check_whole({"n": (n, 1)})
     if {*ds[TRUTH].dims} != {"time", "lat", "lon"}:
         raise InputError(
             f"{TRUTH} has the dimensions {ds[TRUTH].dims}: expected time, lat and lon. A list "

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_whole
 from xsm.errors import InputError
-from xsm.estimation.samples import Samples, check_whole
+from xsm.estimation.samples import Samples
 from xsm.networks.model import Model, make_model
 from xsm.networks.registry import SequenceNetwork, network
 from xsm.networks.sequence_inference import input_rows

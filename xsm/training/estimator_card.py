@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsm.errors import InputError
+from xsm.argument_checks import check_choice
 from xsm.estimation.inputs import input_rows, network_inputs
 from xsm.estimation.pixels import estimate_cells
 from xsm.estimation.samples import Samples
@@ -46,8 +46,7 @@ def normalisation(
     InputError
         If there is no such scaling.
     """
-    if scaling not in SCALINGS:
-        raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
+    check_choice("scaling", scaling, SCALINGS)
     training = part == 0
     y = samples.y[training]
     target = {

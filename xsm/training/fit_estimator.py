@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_choice
 from xsm.conventions.grid import wrap_longitude
 from xsm.conventions.predictor_names import DAY_OF_YEAR, POSITION
 from xsm.conventions.units import conversion
@@ -205,10 +206,8 @@ def fit_estimator(
     from xsm.training.months_fit import fit_by_months, members
     from xsm.training.network_choice import choose_networks, default_model, total_passes
 
-    if scaling not in SCALINGS:
-        raise InputError(f"scaling={scaling!r}: expected one of {', '.join(map(repr, SCALINGS))}.")
-    if split not in (None, *SPLITS):
-        raise InputError(f"split={split!r}: expected one of {', '.join(map(repr, SPLITS))}.")
+    check_choice("scaling", scaling, SCALINGS)
+    check_choice("split", split, SPLITS, optional=True)
     options: dict[str, Any] = {
         "hidden_size": hidden_size, "input_size": input_size, "attention_window": attention_window,
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,

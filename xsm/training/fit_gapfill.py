@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import check_whole
 from xsm.blockwise.tiling import DailyArray
 from xsm.conventions.filled import observed_values
 from xsm.conventions.record import gridded_record
 from xsm.errors import InputError
-from xsm.estimation.samples import check_whole
 from xsm.options import get_option
 from xsm.progress import bar
 

@@ -21,6 +21,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xsm.argument_checks import check_choice
 from xsm.errors import InputError
 from xsm.estimation.samples import from_180_west, north_to_south
 
@@ -169,8 +170,7 @@ def split_cells(
     InputError
         If the split is unknown, or leaves a part empty.
     """
-    if split not in SPLITS:
-        raise InputError(f"split={split!r}: expected one of {', '.join(map(repr, SPLITS))}.")
+    check_choice("split", split, SPLITS)
     count = lat.size
     if split in ("months", "none"):
         return np.zeros(count, np.int8)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from xsm.argument_checks import check_choice, check_whole
 from xsm.baselines import BASELINES
 from xsm.errors import InputError
 from xsm.gapfilling.gap_patterns import GAP_PATTERNS
@@ -66,12 +67,8 @@ class StationOptions:
     sensors: str = "mean"
 
     def __post_init__(self) -> None:
-        for name, choices in (("pairing", PAIRINGS), ("sensors", SENSORS)):
-            value = getattr(self, name)
-            if value not in choices:
-                raise InputError(
-                    f"stations: {name}={value!r}: expected one of {', '.join(choices)}."
-                )
+        check_choice("stations: pairing", self.pairing, PAIRINGS)
+        check_choice("stations: sensors", self.sensors, SENSORS)
         time_span("window", self.window)
         if self.overpass is not None:
             time_of_day(self.overpass)
@@ -174,17 +171,17 @@ class GapOptions:
                 f"gaps: gap_patterns={self.gap_patterns!r}: expected some of "
                 f"{', '.join(GAP_PATTERNS)}; unknown: {names}."
             )
-        n = self.n_realizations
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise InputError(f"gaps: n_realizations={n!r}: expected an integer, 1 or more.")
+        check_whole(
+            {
+                "gaps: n_realizations": (self.n_realizations, 1),
+                "gaps: keep_patches": (self.keep_patches, 0),
+            }
+        )
         if self.model is None and not (self.background is None and self.predictors is None):
             raise InputError(
                 "gaps: background and predictors with model=None: expected a model, which fills "
                 "departures from them."
             )
-        n = self.keep_patches
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise InputError(f"gaps: keep_patches={n!r}: expected a number of days, 0 or more.")
         if self.model is None and not self.baselines:
             raise InputError("gaps: model=None and no baselines: nothing would fill; name one.")
 
@@ -211,10 +208,7 @@ class SeveralOptions:
     triples: bool = True
 
     def __post_init__(self) -> None:
-        if self.pairs not in PAIRS_OF_SEVERAL:
-            raise InputError(
-                f"several: pairs={self.pairs!r}: expected one of {', '.join(PAIRS_OF_SEVERAL)}."
-            )
+        check_choice("several: pairs", self.pairs, PAIRS_OF_SEVERAL)
         if not isinstance(self.triples, bool):
             raise InputError(f"several: triples={self.triples!r}: expected True or False.")
 

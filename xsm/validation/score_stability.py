@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 import xsm.metrics as statistics
+from xsm.argument_checks import check_whole
 from xsm.conventions.cf import CONVENTIONS, estimate_name, history_line, with_attrs
 from xsm.errors import InputError
 from xsm.metrics.status import OK, STATUS_ATTRS, TOO_FEW_PAIRS
@@ -67,8 +68,7 @@ def stability(
     years = _years(scores)
     of_years = scores[[name for name, da in scores.data_vars.items() if YEARS in da.dims]]
     names = chosen_metrics(metrics, [of_years], "among the scores of years")
-    if isinstance(min_years, bool) or not isinstance(min_years, int) or min_years < 3:
-        raise InputError(f"min_years={min_years!r}: expected a whole number, 3 or more.")
+    check_whole({"min_years": (min_years, 3)})
     variables: dict[str, Any] = {}
     counts = []
     for name in names:

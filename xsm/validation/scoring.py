@@ -12,18 +12,18 @@ import pandas as pd
 import xarray as xr
 
 import xsm.metrics as statistics
+from xsm.argument_checks import check_choice, check_whole
 from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
+from xsm.metrics.anomaly import ANOMALY_METHODS
 from xsm.metrics.pairs import MIN_PAIRS
 from xsm.metrics.status import OK, TOO_FEW_PAIRS
 from xsm.metrics.table import METRICS
 from xsm.validation.reference_options import as_names
 from xsm.validation.strata import Stratum
 
-SCALINGS = ("mean_std", "min_max", "linear", "cdf", "cdf_linear_tails", "cdf_beta")
 ACROSS = ("time", "space")
 CELL = "cell"  # all places of a day
-ANOMALIES = ("moving_window", "climatology")
 INTERVAL_OPTIONS = {"method", "level", "n", "block", "seed"}
 WITH_P_VALUE = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
 
@@ -32,7 +32,7 @@ WITH_P_VALUE = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
 class Scaling:
     """How records are scaled to one of them, series by series.
 
-    method : one of `SCALINGS`
+    method : one of `xsm.metrics.scaling.SCALING_METHODS`
     by : None, "season" or "month": parameters for each of them
     to : "reference", "estimate", or the name of one of several products
     """
@@ -42,14 +42,13 @@ class Scaling:
     to: str = "reference"
 
     def __post_init__(self) -> None:
-        if self.method not in SCALINGS:
+        methods = statistics.scaling.SCALING_METHODS
+        if self.method not in methods:
             raise InputError(
-                f"scaling={self.method!r}: expected None or one of {', '.join(SCALINGS)}, or a "
+                f"scaling={self.method!r}: expected None or one of {', '.join(methods)}, or a "
                 "mapping such as {'method': 'cdf', 'by': 'season', 'to': 'reference'}."
             )
-        if self.by not in (None, *statistics.scaling.GROUPINGS):
-            expected = ", ".join(map(repr, statistics.scaling.GROUPINGS))
-            raise InputError(f"scaling: by={self.by!r}: expected None or one of {expected}.")
+        check_choice("scaling: by", self.by, statistics.scaling.GROUPINGS, optional=True)
 
 
 def scaling_options(scaling: Any) -> Scaling | None:
@@ -95,18 +94,11 @@ class ScoreOptions:
                 f"unknown: {', '.join(map(repr, unknown)) or 'none given'}."
             )
         object.__setattr__(self, "scaling", scaling_options(self.scaling))
-        if self.anomalies is not None and self.anomalies not in ANOMALIES:
-            raise InputError(
-                f"anomalies={self.anomalies!r}: expected None or one of {', '.join(ANOMALIES)}."
-            )
-        if isinstance(self.min_pairs, bool) or not isinstance(self.min_pairs, int):
-            raise InputError(f"min_pairs={self.min_pairs!r}: expected an integer.")
-        if self.min_pairs < 1:
-            raise InputError(f"min_pairs={self.min_pairs!r}: expected 1 or more.")
+        check_choice("anomalies", self.anomalies, ANOMALY_METHODS, optional=True)
+        check_whole({"min_pairs": (self.min_pairs, 1)})
 
     def _check_across(self) -> None:
-        if self.across not in ACROSS:
-            raise InputError(f"across={self.across!r}: expected one of {', '.join(ACROSS)}.")
+        check_choice("across", self.across, ACROSS)
         if self.across == "time":
             return
         if self.p_values:

@@ -13,9 +13,10 @@ import pandas as pd
 import xarray as xr
 
 import xsm.metrics as statistics
+from xsm.argument_checks import check_choice
 from xsm.conventions.record import GriddedRecord
 from xsm.conventions.time_axis import daily_axis
-from xsm.errors import InputError, TimeAxisError
+from xsm.errors import TimeAxisError
 from xsm.metrics.status import NOT_IN_THE_TRIPLE
 from xsm.validation.in_situ import collocate, score_stations
 from xsm.validation.joined_scores import join_scores
@@ -175,9 +176,7 @@ def _scaled_to_product(
     scaling = options.scaling
     if scaling is None or scaling.to in ("reference", "estimate"):
         return est, ref, options
-    if scaling.to not in est:
-        expected = ", ".join(map(repr, ("reference", "estimate", *est)))
-        raise InputError(f"scaling: to={scaling.to!r}: expected one of {expected}.")
+    check_choice("scaling: to", scaling.to, ("reference", "estimate", *est))
     target = est[scaling.to]
 
     def scaled(da: xr.DataArray) -> xr.DataArray:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.argument_checks import is_whole
 from xsm.errors import InputError
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -135,12 +136,12 @@ def _overlap(name: str, definition: Any) -> int:
     """Days by which each season or month begins earlier and ends later."""
     if definition is None:
         return 0
-    if isinstance(definition, bool) or not isinstance(definition, int) or definition < 0:
+    if not is_whole(definition, 0):
         raise InputError(
             f"by: {name}={definition!r}: expected the days by which each {name} begins earlier and "
             "ends later, such as 15. Define other windows by window, other years by period."
         )
-    return definition
+    return int(definition)
 
 
 def month_and_day(text: Any) -> tuple[int, int]:
@@ -263,7 +264,7 @@ def _winter(context: StratumContext, definition: Any) -> Stratum:
     north = _latitudes(context, "winter") > WINTER_NORTH_OF
     winter = _month(context).isin(SEASONS["DJF"])
     count = WINTER_PAIRS if definition is None else definition
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+    if not is_whole(count, 0):
         raise InputError(f"by: winter={definition!r}; expected a number of pairs, such as 100.")
     masks = {"all year": (north,), "winter": (north, winter)}
     return Stratum("winter", masks, more_pairs_than=("winter", count))
