@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -26,6 +26,25 @@ STEPS_OF_MODEL = 4  # a day, or more
 SAMPLED_CELLS = 64  # whose series tell amounts of a step from amounts since midnight
 GROWING = 0.98  # of the changes within days, where amounts are accumulated
 DAY = np.timedelta64(1, "D")
+
+
+class TimesOfDays(NamedTuple):
+    """Times (T,) in order, and the D days that they are of."""
+
+    values: NDArray[Any]  # (T,)
+    day: NDArray[np.intp]  # (T,), number of the day of each
+    first: NDArray[np.intp]  # (D,), position of the first time of each day
+    number: NDArray[np.intp]  # (D,), of times of each day
+
+    @property
+    def dates(self) -> NDArray[Any]:
+        """Midnight at the start of each day, (D,)."""
+        return day_start(self.values[self.first])
+
+    @property
+    def most(self) -> int:
+        """Times of the day that has the most."""
+        return int(self.number.max())
 
 
 def daily_values(
@@ -65,32 +84,30 @@ def daily_values(
         return da  # the check of the axis says what is wrong
     if values.dtype != coord.dtype:
         da = da.assign_coords({dim: (dim, values, coord.attrs)})
-    days = day_numbers(values, str(dim))
-    repeated = np.unique(days).size < days.size
+    times = _by_day(values, dim)
+    repeated = times.first.size < values.size
     if not repeated or not all(later > earlier for earlier, later in pairwise(values)):
         return da  # daily, or repeated and unsorted times, which the check of the axis refuses
     da = apply_declared_range(da)
     if not amount:
-        logger.info("%s: means of its %d times a day", da.name, _steps_per_day(days))
-        _, counts = np.unique(days, return_counts=True)
-        complete = counts >= FULL_DAY * counts.max()
-        whole = _whole_cycle(days, values)
+        logger.info("%s: means of its %d times a day", da.name, times.most)
+        complete = times.number >= FULL_DAY * times.most
+        whole = _whole_cycle(times)
         if not steady:
             complete &= whole
         elif not (whole | ~complete).all():
-            _report_part(da, dim, days, ~whole & complete)
-        return _of_days(da, dim, days, complete, int(counts.max()), "mean")
-    if _accumulated_since_midnight(da, dim, days):
+            _report_part(da, times, ~whole & complete)
+        return _of_days(da, dim, times, complete, times.most, "mean")
+    if _accumulated_since_midnight(da, dim, times):
         logger.info("%s: accumulated since midnight, the last value of each day", da.name)
         return _last_of_days(da, dim, values)
-    logger.info("%s: sums of its %d amounts a day", da.name, _steps_per_day(days))
-    steps = max(_steps_per_day(days), round(_one_day(values) / _usual_step(days, values)))
+    logger.info("%s: sums of its %d amounts a day", da.name, times.most)
+    steps = max(times.most, round(_one_day(values) / _usual_step(times)))
     if "GRIB_stepType" in da.attrs:  # at midnight ends the last step of the day before
-        values = values - _shortest_step(values)
-        days = day_numbers(values, str(dim))
+        values = values - np.diff(values).min()
+        times = _by_day(values, dim)
         da = da.assign_coords({dim: (dim, values, da[dim].attrs)})
-    complete = np.unique(days, return_counts=True)[1] >= FULL_DAY * steps
-    return _of_days(da, dim, days, complete, steps, "sum")
+    return _of_days(da, dim, times, times.number >= FULL_DAY * steps, steps, "sum")
 
 
 def has_steps(values: NDArray[Any]) -> bool:
@@ -112,59 +129,58 @@ def days_as_labels(da: xr.DataArray, dim: str, *, standard: bool) -> NDArray[Any
     return calendar_dates(values) if standard else day_numbers(values, str(dim))
 
 
-def _steps_per_day(days: NDArray[np.int64]) -> int:
-    return int(np.unique(days, return_counts=True)[1].max())
+def _by_day(values: NDArray[Any], dim: str) -> TimesOfDays:
+    _, first, day, number = np.unique(
+        day_numbers(values, str(dim)), return_index=True, return_inverse=True, return_counts=True
+    )
+    return TimesOfDays(values, day, first, number)
 
 
-def _shortest_step(values: NDArray[Any]) -> Any:
-    return np.diff(values).min()
-
-
-def _usual_step(days: NDArray[np.int64], values: NDArray[Any]) -> Any:
+def _usual_step(times: TimesOfDays) -> Any:
     """Median time between two values of a day."""
-    return np.sort(np.diff(values)[np.diff(days) == 0])[(np.diff(days) == 0).sum() // 2]
+    within = np.diff(times.values)[np.diff(times.day) == 0]
+    return np.sort(within)[within.size // 2]
 
 
 def _one_day(values: NDArray[Any]) -> Any:
     return timedelta(days=1) if is_cftime(values) else DAY
 
 
-def _whole_cycle(days: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.bool_]:
+def _whole_cycle(times: TimesOfDays) -> NDArray[np.bool_]:
     """Which days have times whose mean leaves out a daily cycle.
 
     The mean over a cosine of the period of a day has the amplitude |mean of exp(2 pi i t)|, with t
     the time of day in days: 0 for equal steps, 0.3 without a quarter of them, 1 for one time.
     """
+    values = times.values
     time = ((values - day_start(values)) / _one_day(values)).astype(np.float64)
-    _, index, counts = np.unique(days, return_inverse=True, return_counts=True)
-    cosine, sine = (np.bincount(index, f(2 * np.pi * time)) for f in (np.cos, np.sin))
-    return np.hypot(cosine, sine) <= DIURNAL * counts
+    cosine, sine = (np.bincount(times.day, f(2 * np.pi * time)) for f in (np.cos, np.sin))
+    return np.hypot(cosine, sine) <= DIURNAL * times.number
 
 
 def _of_days(
     da: xr.DataArray,
     dim: str,
-    days: NDArray[np.int64],
+    times: TimesOfDays,
     complete: NDArray[np.bool_],
     steps: int,
     how: str,
 ) -> xr.DataArray:
     """Mean or sum of each complete day, where it has enough of the steps, stamped at its start."""
-    _, first, counts = np.unique(days, return_index=True, return_counts=True)
-    dates = day_start(da[dim].values[first])
+    dates, counts = times.dates, times.number
     if (counts == counts[0]).all():  # blocks of equal length
         blocks = da.coarsen({dim: int(counts[0])}, coord_func="min")
         mean, number = blocks.mean(), blocks.count()
         mean, number = (x.assign_coords({dim: dates}) for x in (mean, number))
     else:
-        groups = da.assign_coords({dim: days}).groupby(dim)
+        groups = da.assign_coords({dim: times.day}).groupby(dim)
         mean, number = groups.mean(dim), groups.count(dim)
         mean, number = (x.assign_coords({dim: dates}).transpose(*da.dims) for x in (mean, number))
     enough = number >= FULL_DAY * steps
     if not complete.all():
         _report(
             f"{da.name}, and what has the same times",
-            f"no daily {how} of {_listed(dates, counts, ~complete)}. These days are missing. Add "
+            f"no daily {how} of {_listed(times, ~complete)}. These days are missing. Add "
             "the absent times (open the files of whole days); or, if these times are meant, "
             f'da.resample({dim}="1D").{how}() before.',
         )
@@ -174,22 +190,19 @@ def _of_days(
     return out.astype(np.result_type(da.dtype, np.float32)).assign_attrs(da.attrs)
 
 
-def _report_part(
-    da: xr.DataArray, dim: str, days: NDArray[np.int64], part: NDArray[np.bool_]
-) -> None:
+def _report_part(da: xr.DataArray, times: TimesOfDays, part: NDArray[np.bool_]) -> None:
     """Warn of means of soil moisture that are of a part of the day."""
-    _, first, counts = np.unique(days, return_index=True, return_counts=True)
     _report(
         str(da.name),
-        f"the means of {_listed(day_start(da[dim].values[first]), counts, part)}. Open the files "
-        "of whole days if they are to be daily means.",
+        f"the means of {_listed(times, part)}. Open the files of whole days if they are to be "
+        "daily means.",
     )
 
 
-def _listed(dates: NDArray[Any], counts: NDArray[np.int64], part: NDArray[np.bool_]) -> str:
+def _listed(times: TimesOfDays, part: NDArray[np.bool_]) -> str:
     """Days with a part of their times, and how many these are."""
-    indices = np.flatnonzero(part)
-    days = ", ".join(f"{str(dates[k])[:10]} ({counts[k]})" for k in indices[:LISTED_DAYS])
+    dates, indices = times.dates, np.flatnonzero(part)
+    days = ", ".join(f"{str(dates[k])[:10]} ({times.number[k]})" for k in indices[:LISTED_DAYS])
     days += f" and {indices.size - LISTED_DAYS} more" if indices.size > LISTED_DAYS else ""
     return f"{indices.size} of {dates.size} days, which have times in a part of the day: {days}"
 
@@ -213,14 +226,14 @@ def _last_of_days(da: xr.DataArray, dim: str, values: NDArray[Any]) -> xr.DataAr
     return out.assign_coords({dim: out[dim].values - DAY})
 
 
-def _accumulated_since_midnight(da: xr.DataArray, dim: str, days: NDArray[np.int64]) -> bool:
+def _accumulated_since_midnight(da: xr.DataArray, dim: str, times: TimesOfDays) -> bool:
     """Whether amounts grow from step to step and begin anew each day."""
     if "sum" in str(da.attrs.get("cell_methods", "")):
         return False
     if da.chunks is not None:
         raise InputError(
-            f"{da.name} holds amounts ({da.attrs.get('units')!r}) at {_steps_per_day(days)} times "
-            "a day, and on Dask their values cannot be looked at: if each is that of a step, say "
+            f"{da.name} holds amounts ({da.attrs.get('units')!r}) at {times.most} times a "
+            "day, and on Dask their values cannot be looked at: if each is that of a step, say "
             f'so with ds["{da.name}"].attrs["cell_methods"] = "{dim}: sum"; if they are '
             "accumulated since midnight (ERA5-Land), take those at 00 UTC as the days before: "
             f"da = da[da.{dim}.dt.hour == 0]; da[{dim!r}] = da.{dim} - np.timedelta64(1, 'D')."
@@ -230,10 +243,10 @@ def _accumulated_since_midnight(da: xr.DataArray, dim: str, days: NDArray[np.int
     stride = max(int((cells / SAMPLED_CELLS) ** (1 / max(len(others), 1))), 1)
     sample = da.isel({d: slice(None, None, stride) for d in others})
     if is_file_backed(sample):
-        sample = sample.isel({dim: slice(0, 31 * _steps_per_day(days))})
+        sample = sample.isel({dim: slice(0, 31 * times.most)})
     series = sample.transpose(dim, ...).values.reshape(sample.sizes[dim], -1).astype(np.float64)
     # the first value of a day, at midnight, belongs to the day before
-    begins = np.concatenate([[True], np.diff(days[: series.shape[0]]) > 0])[:-1]
+    begins = np.concatenate([[True], np.diff(times.day[: series.shape[0]]) > 0])[:-1]
     change = np.diff(series, axis=0)[~begins]
     change = change[np.abs(change) > 1e-6 * np.nanmax(np.abs(series), initial=0.0)]
     return bool(change.size and (change > 0).mean() > GROWING)
