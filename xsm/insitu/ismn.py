@@ -49,8 +49,8 @@ from xsm.progress import bar
 _log = logging.getLogger(__name__)
 
 VARIABLE = "soil_moisture"
-# name in the package -> coordinate
 STATIC_END = "_static_variables.csv"
+# name in the package -> coordinate
 STATIC_VARIABLES = {"lc_2010": "land_cover", "climate_KG": "climate_zone"}
 
 

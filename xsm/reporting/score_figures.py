@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from xsm.plotting.style import COLOURS, axes_for, axis_label, name_with_units, s
 from xsm.plotting.taylor_diagram import correlation_and_ratio
 from xsm.plotting.timeseries import format_dates, plotted_dates
 from xsm.reporting.html_page import Figure
+from xsm.reporting.score_tables import names_ending
 
 BOXES = "Boxes: quartiles and median; whiskers: 5 to 95 %; fewer than five values: points."
 TAYLOR = "Taylor diagram, normalised by the reference (star)."
@@ -189,18 +190,16 @@ def daily_figures(scores: xr.Dataset, metrics: list[str]) -> Iterator[Figure]:
 
 def trend_figures(scores: xr.Dataset, land: xr.DataArray | None) -> Iterator[Figure]:
     """Maps of the trends, where there are positions."""
-    names = [str(n) for n in scores.data_vars if str(n).endswith("_slope")]
-    yield from _maps(scores, [n for n in names if not n.startswith("p_")], land, center=0.0)
+    yield from _maps(scores, names_ending(scores, "_slope"), land, center=0.0)
 
 
 def difference_figures(scores: xr.Dataset, land: xr.DataArray | None) -> Iterator[Figure]:
     """Maps of the differences, where there are positions."""
-    names = [str(n) for n in scores.data_vars if str(n).endswith("_difference")]
-    yield from _maps(scores, names, land, center=0.0)
+    yield from _maps(scores, names_ending(scores, "_difference"), land, center=0.0)
 
 
 def _maps(
-    scores: xr.Dataset, names: list[str], land: xr.DataArray | None, **options: Any
+    scores: xr.Dataset, names: Iterable[str], land: xr.DataArray | None, **options: Any
 ) -> Iterator[Figure]:
     for name in names:
         placed = (coordinate(scores[name], None, kind) for kind in ("latitude", "longitude"))

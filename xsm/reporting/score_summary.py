@@ -14,8 +14,16 @@ from xsm.plotting.selection import (
     metric_names,
     role_names,
 )
-from xsm.plotting.style import format_units, lower_is_better
-from xsm.reporting.score_tables import SHORT_NAMES, number, percent, strata_dims
+from xsm.plotting.style import lower_is_better
+from xsm.reporting.score_tables import (
+    SHORT_NAMES,
+    names_ending,
+    number,
+    percent,
+    significant,
+    strata_dims,
+    units_in_brackets,
+)
 
 MAX_METRICS = 3
 
@@ -145,9 +153,8 @@ def _of_datasets(scores: xr.Dataset) -> list[Tile]:
     out = []
     for i, name in enumerate(scores["dataset"].values):
         values = finite_values(scores["err_std"].isel(dataset=i))
-        units = format_units(str(scores["err_std"].attrs.get("units", "1")))
         if values.size:
-            label = f"error of {name}" + (f" ({units})" if units else "")
+            label = f"error of {name}{units_in_brackets(scores['err_std'])}"
             out.append(Tile(label, number(np.median(values), 3), "median standard deviation"))
     return out
 
@@ -168,8 +175,7 @@ def _of_comparison(scores: xr.Dataset) -> list[Tile]:
 
 def _of_difference(scores: xr.Dataset) -> list[Tile]:
     out = []
-    for name in [str(n) for n in scores.data_vars if str(n).endswith("_better")]:
-        metric = name.removesuffix("_better")
+    for name, metric in names_ending(scores, "_better").items():
         flags = scores[name].values[scores[name].values > 0]
         if flags.size:
             label = f"{SHORT_NAMES.get(metric, metric)}: {scores.attrs['name_a']} better"
@@ -179,19 +185,16 @@ def _of_difference(scores: xr.Dataset) -> list[Tile]:
 
 def _of_trends(scores: xr.Dataset) -> list[Tile]:
     out = []
-    for name in [str(n) for n in scores.data_vars if str(n).endswith("_slope")]:
+    for name, metric in names_ending(scores, "_slope").items():
         values = finite_values(scores[name])
-        if name.startswith("p_") or not values.size:
-            continue
-        label, units = _label(scores, name)
-        label = SHORT_NAMES.get(name.removesuffix("_slope"), label)
-        significant = percent(float(np.mean(finite_values(scores[f"p_{name}"]) < 0.05)))
-        value = number(np.median(values), 4)
-        out.append(Tile(f"trend of {label}{units}", value, f"median; p < 0.05: {significant}"))
+        if values.size:
+            label, units = _label(scores, name)
+            label = SHORT_NAMES.get(metric, label)
+            note = f"median; p < 0.05: {significant(scores[f'p_{name}'])}"
+            out.append(Tile(f"trend of {label}{units}", number(np.median(values), 4), note))
     return out[:MAX_METRICS]
 
 
 def _label(scores: xr.Dataset, name: str) -> tuple[str, str]:
     """Short name and units in brackets."""
-    units = format_units(str(scores[name].attrs.get("units", "1")))
-    return SHORT_NAMES.get(name, name.replace("_", " ")), f" ({units})" if units else ""
+    return SHORT_NAMES.get(name, name.replace("_", " ")), units_in_brackets(scores[name])

@@ -18,6 +18,7 @@ from xsm.reporting.html_page import Best
 
 MIN_TESTED = 6  # fewer places cannot differ significantly
 MAX_STATION_ROWS = 500
+A_BETTER, B_BETTER, APART = 1, 2, 2  # in the flags of xsm.difference
 # Column heads; other variables have their long name.
 SHORT_NAMES = {
     "pearson_r": "R",
@@ -131,11 +132,7 @@ def summary(
     head += ([sample] if has_sample else []) + (["layer (m)"] if has_layers else []) + ["pairs"]
     head += [_head(first, name) for name in names]
     head += [f"p < 0.05, {SHORT_NAMES.get(name, name)}" for name in tested]
-    best = (
-        {name: label for name in names if (label := best_group(groups, name)) is not None}
-        if (ranked)
-        else {}
-    )
+    best = {name: best_group(groups, name) for name in names} if ranked else {}
     rows = []
     for label, ds in groups.items():
         n_scored = max((finite_values(ds[name]).size for name in names if name in ds), default=0)
@@ -143,10 +140,10 @@ def summary(
         row += ([f"{n_scored:,}"] if has_sample else []) + ([_layer(ds)] if has_layers else [])
         row += [_pairs(ds, has_sample)]
         cells = [_median_and_quartiles(ds.get(name), digits[name]) for name in names]
-        row += [Best(t) if label == best.get(n) else t for t, n in zip(cells, names, strict=True)]
-        rows.append(row + [_significant(ds.get(f"p_{name}")) for name in tested])
+        row += [Best(t) if best.get(n) == label else t for t, n in zip(cells, names, strict=True)]
+        rows.append(row + [significant(ds.get(f"p_{name}")) for name in tested])
     caption = f"Median (quartiles) over {sample}; pairs: median number of a score."
-    if best:
+    if any(label is not None for label in best.values()):
         caption += " Bold: significantly better than each of the others (Wilcoxon, p < 0.05)."
     return Table(caption if has_sample else "Scores.", head, rows)
 
@@ -340,7 +337,7 @@ def triples(scores: xr.Dataset) -> Table | None:
         ok = percent(float(np.mean(states == 0)) if states.size else np.nan)
         rows.append([str(label), *cells, ok])
     heads = [
-        f"{text} ({units})" if (units := format_units(_units(scores[name]))) else text
+        text + units_in_brackets(scores[name])
         for name, text in zip(names, ("error", "SNR", "R² with the truth"), strict=False)
     ]
     n = scores.sizes["triple"]
@@ -351,18 +348,15 @@ def triples(scores: xr.Dataset) -> Table | None:
 def trends(scores: xr.Dataset) -> Table:
     """Trends per decade of the result of :func:`xsm.stability`: a row per metric."""
     rows = []
-    for name in [str(n) for n in scores.data_vars if str(n).endswith("_slope")]:
-        if name.startswith("p_"):
-            continue
-        metric = name.removesuffix("_slope")
+    for name, metric in names_ending(scores, "_slope").items():
         p = scores[f"p_{name}"]
-        values = finite_values(scores[name])
-        worse = values[finite_values(p) < 0.05] if values.size == finite_values(p).size else values
+        values, p_values = finite_values(scores[name]), finite_values(p)
+        tested = values[p_values < 0.05] if values.size == p_values.size else values
         rows.append([
-            "", f"{values.size:,}", _median_and_quartiles(scores[name], 4),
-            _significant(p), f"{np.count_nonzero(worse > 0):,}", f"{np.count_nonzero(worse < 0):,}",
+            SHORT_NAMES.get(metric, metric) + units_in_brackets(scores[name]), f"{values.size:,}",
+            _median_and_quartiles(scores[name], 4), significant(p),
+            f"{np.count_nonzero(tested > 0):,}", f"{np.count_nonzero(tested < 0):,}",
         ])  # fmt: skip
-        rows[-1][0] = f"{SHORT_NAMES.get(metric, metric)} ({format_units(_units(scores[name]))})"
     head = ["trend", "series", "median (quartiles)", "p < 0.05", "rising, p < 0.05",
             "falling, p < 0.05"]  # fmt: skip
     return Table("Trends of the scores of years, per decade.", head, rows)
@@ -372,22 +366,32 @@ def differences(scores: xr.Dataset) -> Table:
     """Result of :func:`xsm.difference`: a row per metric."""
     a, b = scores.attrs["name_a"], scores.attrs["name_b"]
     rows = []
-    for name in [str(n) for n in scores.data_vars if str(n).endswith("_difference")]:
-        metric = name.removesuffix("_difference")
-        row = [f"{SHORT_NAMES.get(metric, metric)} ({format_units(_units(scores[name]))})"]
-        row = [row[0].replace(" ()", ""), _median_and_quartiles(scores[name], 4)]
-        better = scores.get(f"{metric}_better")
-        flags = better.values[better.values > 0] if better is not None else np.empty(0)
-        row += [percent(float(np.mean(flags == k)) if flags.size else np.nan) for k in (1, 2)]
-        apart = scores.get(f"{metric}_intervals")
-        defined = apart.values[apart.values > 0] if apart is not None else np.empty(0)
-        rows.append([*row, percent(float(np.mean(defined == 2)) if defined.size else np.nan)])
+    for name, metric in names_ending(scores, "_difference").items():
+        label = SHORT_NAMES.get(metric, metric) + units_in_brackets(scores[name])
+        better, overlap = scores.get(f"{metric}_better"), scores.get(f"{metric}_intervals")
+        cells = [_median_and_quartiles(scores[name], 4)]
+        cells += [_percent_of_defined(better, A_BETTER), _percent_of_defined(better, B_BETTER)]
+        rows.append([label, *cells, _percent_of_defined(overlap, APART)])
     head = ["metric", f"median of {a} minus {b}", f"{a} better", f"{b} better", "intervals apart"]
     return Table(f"{a} and {b} at the same places.", head, rows)
 
 
-def _units(da: xr.DataArray) -> str:
-    return str(da.attrs.get("units", "1"))
+def names_ending(scores: xr.Dataset, end: str) -> dict[str, str]:
+    """Variables ``<metric><end>`` -> their metric; p values are left out."""
+    names = [name for name in map(str, scores.data_vars) if name.endswith(end)]
+    return {name: name.removesuffix(end) for name in names if not name.startswith("p_")}
+
+
+def units_in_brackets(da: xr.DataArray) -> str:
+    """Units behind a name, such as " (m³ m⁻³)"; empty without."""
+    units = format_units(str(da.attrs.get("units", "1")))
+    return f" ({units})" if units else ""
+
+
+def _percent_of_defined(flag: xr.DataArray | None, value: int) -> str:
+    """Percentage of a flag that is `value`, of what is not 0, undefined."""
+    values = np.empty(0) if flag is None else flag.values[flag.values > 0]
+    return percent(float(np.mean(values == value)) if values.size else np.nan)
 
 
 def number(value: float, digits: int, name: str = "") -> str:
@@ -457,8 +461,7 @@ def _head(scores: xr.Dataset, name: str) -> str:
         return f"{text} with the truth"  # of triple collocation
     if short is None:
         text = str(scores[name].attrs.get("long_name", text))
-    units = format_units(str(scores[name].attrs.get("units", "1")))
-    return f"{text} ({units})" if units else text
+    return text + units_in_brackets(scores[name])
 
 
 def _digits(groups: Mapping[str, xr.Dataset], name: str) -> int:
@@ -489,7 +492,7 @@ def _pairs(scores: xr.Dataset, has_sample: bool) -> str:
     return f"{int(np.median(values)):,}" if values.size else "0"
 
 
-def _significant(p: xr.DataArray | None) -> str:
+def significant(p: xr.DataArray | None) -> str:
     """Percentage of p values below 0.05."""
     values = np.empty(0) if p is None else finite_values(p)
     return percent(float(np.mean(values < 0.05)) if values.size else np.nan)
