@@ -39,6 +39,7 @@ PARAMETERS: dict[str, Any] = {
     "verbose": -1,
 }
 ROUNDS = 500
+N_PATTERNS = 4  # of hidden cells, for a fit on the record itself
 BATCH = 500_000  # cells per prediction, bounds the memory
 
 
@@ -221,10 +222,10 @@ def _nearest_cell_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return mean[tuple(nearest)]
 
 
-def _gaps_of_next_day(observed: NDArray[np.bool_], n: int = 4) -> Iterable[NDArray[np.bool_]]:
-    """`n` patterns: on a fifth of the days the gaps of the next day, and 2 % single cells."""
+def _gaps_of_next_day(observed: NDArray[np.bool_]) -> Iterable[NDArray[np.bool_]]:
+    """Patterns: on a fifth of the days the gaps of the next day, and 2 % single cells."""
     rng = np.random.default_rng(0)
     next_gap = observed & ~np.roll(observed, -1, axis=0)
-    for _ in range(n):
+    for _ in range(N_PATTERNS):
         days = rng.random((observed.shape[0], 1, 1)) < 0.2
         yield (next_gap & days) | (observed & (rng.random(observed.shape) < 0.02))

@@ -89,22 +89,22 @@ def check_room(archive: zipfile.ZipFile, names: list[str], folder: Path) -> None
         )
 
 
-def text_of_gzip(path: Path, largest: int = LARGEST_TEXT) -> bytes:
+def text_of_gzip(path: Path) -> bytes:
     """Bytes of a gzipped text file.
 
     Raises
     ------
     InputError
-        If there are more than `largest`, or the file is damaged.
+        If there are more than `LARGEST_TEXT`, or the file is damaged.
     """
     try:
         with gzip.open(path) as file:
-            raw = file.read(largest + 1)
+            raw = file.read(LARGEST_TEXT + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path.name!r} is not a complete gzip file: {error}.") from error
-    if len(raw) > largest:
+    if len(raw) > LARGEST_TEXT:
         raise InputError(
-            f"{path.name!r} has more than {largest:,} bytes unpacked, too many for a table. Unpack "
-            "it yourself if you trust it, and give the part you need."
+            f"{path.name!r} has more than {LARGEST_TEXT:,} bytes unpacked, too many for a table. "
+            "Unpack it yourself if you trust it, and give the part you need."
         )
     return raw

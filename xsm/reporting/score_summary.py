@@ -84,7 +84,7 @@ def _of_sample(scores: xr.Dataset, sample: str) -> list[Tile]:
     )
     dims = strata_dims(scores)
     if "product" in dims:
-        return _of_products(scores, names[:MAX_METRICS], sample)
+        return _of_products(scores, names[:MAX_METRICS])
     for dim in dims:
         labels = [str(label) for label in scores[dim].values]
         total = next((labels.index(label) for label in TOTALS if label in labels), None)
@@ -107,7 +107,7 @@ def _of_sample(scores: xr.Dataset, sample: str) -> list[Tile]:
     return out
 
 
-def _of_products(scores: xr.Dataset, names: list[str], sample: str) -> list[Tile]:
+def _of_products(scores: xr.Dataset, names: list[str]) -> list[Tile]:
     """The best product for each metric, by the median over all strata and places."""
     labels = [str(label) for label in scores["product"].values]
     out = [Tile("products", f"{len(labels)}", ", ".join(labels))]

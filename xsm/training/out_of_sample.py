@@ -53,7 +53,6 @@ def fit_out_of_sample(
     predictors: xr.Dataset,
     target: xr.DataArray,
     *,
-    seed: int = 0,
     device: str | None = None,
     progress: bool | None = None,
 ) -> OutOfSample:
@@ -69,7 +68,6 @@ def fit_out_of_sample(
         Daily and static predictors, as for :func:`xsm.fit_estimator`.
     target : DataArray
         Of the record, m3 m-3, on the cells of the predictors; NaN where missing.
-    seed : int
     device, progress
         As in :func:`xsm.fit_estimator`.
 
@@ -118,7 +116,6 @@ def fit_out_of_sample(
             local=local,
             antecedent=antecedent,
             repeat_cycle=samples.repeat_cycle or 0,
-            seed=seed,
             fraction=fraction,
             on_epoch=lambda _epoch, _error: shown.update(),
         )

@@ -16,6 +16,7 @@ from xsm.training.losses import gapfill_loss
 from xsm.training.patches import Sample, Sampler, sample_stream
 
 WARM_UP = 50  # steps
+WEIGHT_DECAY = 1e-3
 EMA_DECAY = 0.998  # of the moving average of the parameters: about 500 steps
 
 
@@ -27,7 +28,6 @@ def fit_patches(
     steps: int,
     batch_size: int = 2,
     learning_rate: float = 2e-3,
-    weight_decay: float = 1e-3,
     check_every: int = 250,
     device: str = "cpu",
     workers: int = 0,
@@ -50,7 +50,6 @@ def fit_patches(
     steps, batch_size : int
     learning_rate : float
         Peak of the learning rate: it rises over 50 steps, then falls to 1 % by a cosine.
-    weight_decay : float
     check_every : int
         Steps between checks on `held_out`.
     device : str
@@ -95,7 +94,7 @@ def fit_patches(
         learning_rate=lambda step: (
             learning_rate * min(1.0, step / WARM_UP) * cosine_decay(step / steps)
         ),
-        weight_decay=weight_decay, check_every=check_every, check=check if held_out else None,
+        weight_decay=WEIGHT_DECAY, check_every=check_every, check=check if held_out else None,
         ema_decay=EMA_DECAY, device=device, on_step=smooth, on_check=on_check,
     )  # fmt: skip
 

@@ -43,11 +43,11 @@ def _splitmix64(key: int) -> int:
     return z ^ (z >> 31)
 
 
-def _box_parts(seed: int = SEED) -> NDArray[np.int8]:
+def _box_parts() -> NDArray[np.int8]:
     """Part of every box, (9, 18), from the south and from 180 W: 0 train, 1 val, 2 test."""
     parts = np.zeros((ROWS, COLUMNS), dtype=np.int8)
     for row in range(ROWS):
-        keys = [_splitmix64((seed << 32) ^ (row << 16) ^ column) for column in range(COLUMNS)]
+        keys = [_splitmix64((SEED << 32) ^ (row << 16) ^ column) for column in range(COLUMNS)]
         order = sorted(range(COLUMNS), key=keys.__getitem__)
         parts[row, order[:TEST_PER_ROW]] = _CODES["test"]
         parts[row, order[TEST_PER_ROW : TEST_PER_ROW + VAL_PER_ROW]] = _CODES["val"]

@@ -114,7 +114,7 @@ def to_qa4sm(
     reference = str(scores.attrs.get("reference_name", "reference"))
     reference_label = "ISMN" if at_stations else _short(reference, 0)
     pieces = {BULK: scores}
-    pieces |= _windows(windows, scores, space)
+    pieces |= _windows(windows, scores)
     variables = [
         _variables(ds.compute(), space, products, [reference_label, *labels])
         for ds in pieces.values()
@@ -175,9 +175,7 @@ def _short(name: str, number: int) -> str:
     return text.replace("_and_", "_").replace("_between_", "_")
 
 
-def _windows(
-    windows: xr.Dataset | None, scores: xr.Dataset, space: list[str]
-) -> dict[str, xr.Dataset]:
+def _windows(windows: xr.Dataset | None, scores: xr.Dataset) -> dict[str, xr.Dataset]:
     """Label of each sub-window -> its scores."""
     if windows is None:
         return {}
