@@ -88,22 +88,24 @@ def test_crps_is_of_the_distribution_of_the_network(network):
     np.testing.assert_allclose(linear.crps, linear.mae, rtol=1e-5)
 
 
+def filled_cells(observed, filled, std):
+    cells = HiddenCells(filled={k: [v] for k, v in filled.items()}, std={"n": [std]})
+    zeros = np.zeros(observed.size, np.int8)
+    cells.add((zeros, zeros, zeros), zeros, observed, observed)
+    return cells.joined(["cell"])
+
+
 def test_crps_of_the_values_that_all_methods_fill():
-    cells = HiddenCells(
-        pattern=[np.zeros(3, np.int8)], observed=[np.array([0.1, 0.2, 0.3])],
-        filled={"n": [np.array([0.1, 0.2, 0.9])], "b": [np.array([0.2, 0.5, np.nan])]},
-        std={"n": [np.full(3, 0.1)]},
-    )  # fmt: skip
+    filled = {"n": np.array([0.1, 0.2, 0.9]), "b": np.array([0.2, 0.5, np.nan])}
+    cells = filled_cells(np.array([0.1, 0.2, 0.3]), filled, np.full(3, 0.1))
     at_mean = 0.1 * (np.sqrt(2) - 1) / np.sqrt(np.pi)
-    np.testing.assert_allclose(_crps(cells, ["n", "b"], ["cell"])[:, 0], [at_mean, 0.2])
+    np.testing.assert_allclose(_crps(cells)[:, 0], [at_mean, 0.2])
 
 
 def test_coverage_counts_the_values_inside():
-    cells = HiddenCells(
-        pattern=[np.zeros(4, np.int8)], observed=[np.zeros(4)],
-        filled={"n": [np.array([0.5, 1.5, 2.5, np.nan])]}, std={"n": [np.ones(4)]},
-    )  # fmt: skip
-    found = _coverage(cells, {"n": {68: 1.0, 95: 2.0}}, ["n"], ["cell"])
+    filled = {"n": np.array([0.5, 1.5, 2.5, np.nan])}
+    cells = filled_cells(np.zeros(4), filled, np.ones(4))
+    found = _coverage(cells, {"n": {68: 1.0, 95: 2.0}})
     assert found["coverage_68"][1].tolist() == [[pytest.approx(1 / 3)]]
     assert found["coverage_95"][1].tolist() == [[pytest.approx(2 / 3)]]
 

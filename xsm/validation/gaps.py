@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -74,6 +74,46 @@ class HiddenCells:
         ):
             parts.append(new)
 
+    def joined(self, patterns: Sequence[str]) -> FilledCells:
+        """The cells of all realizations together."""
+        filled, std = (
+            {name: np.concatenate(parts) for name, parts in of_methods.items()}
+            for of_methods in (self.filled, self.std)
+        )
+        pattern = np.concatenate(self.pattern)
+        masks = {label: pattern == i for i, label in enumerate(patterns)}
+        return FilledCells(
+            at=tuple(np.concatenate(parts) for parts in (self.day, self.row, self.column)),
+            mean=np.concatenate(self.mean),
+            observed=np.concatenate(self.observed),
+            filled=filled,
+            std=std,
+            filled_by_all=np.isfinite(np.stack(list(filled.values()))).all(axis=0),
+            masks=masks | {ALL: pattern >= 0} if len(masks) > 1 else masks,
+        )
+
+
+class FilledCells(NamedTuple):
+    """N hidden cells of all realizations, and what fills them."""
+
+    at: tuple[NDArray[np.intp], ...]  # day, row and column, (N,) each
+    mean: Values  # (N,), of the cell over the days that are not hidden
+    observed: Values  # (N,)
+    filled: dict[str, Values]  # by fill method
+    std: dict[str, Values]  # of those that state one
+    filled_by_all: NDArray[np.bool_]  # (N,)
+    masks: dict[str, NDArray[np.bool_]]  # (N,), of each gap pattern, and of all together
+
+    def means(self, of_methods: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]]) -> Any:
+        """Mean of values (N,) where they are valid (N,), (fill_method, gap_pattern)."""
+        methods = list(self.filled)
+        out = np.full((len(methods), len(self.masks)), np.nan)
+        for name, (values, valid) in of_methods.items():
+            for column, mask in enumerate(self.masks.values()):
+                if (mask & valid).any():
+                    out[methods.index(name), column] = values[mask & valid].mean()
+        return out
+
 
 def validate_gaps(
     record: GriddedRecord,
@@ -114,6 +154,7 @@ def validate_gaps(
             "whose hidden cells are no series: give the method alone."
         )
     patterns = list(gap_options.gap_patterns)
+    single = patterns.index("cell") if "cell" in patterns else None
     cells, differences = HiddenCells(), EdgeDifferences()
     methods = _fill_methods(record, gap_options, gapfill)
     factors: CoverageFactors = {}
@@ -126,7 +167,6 @@ def validate_gaps(
             at = np.nonzero(hidden)
             cells.add(at, pattern[at], values[at], cell_mean(remaining)[at[1:]])
             # single cells are no patches
-            single = patterns.index("cell") if "cell" in patterns else None
             patches = hidden if single is None else hidden & (pattern != single)
             differences.add("original", values, patches)
             is_first = not patch_maps and gap_options.keep_patches > 0
@@ -152,9 +192,9 @@ def validate_gaps(
             f"obj: nothing of {record.name} could be hidden with gap_patterns={patterns}: it is "
             "too small or has too few observations. Use the pattern 'cell', or more days."
         )
-    scores = _scores(record, cells, score_options, patterns, by)
-    scores = scores.assign(_coverage(cells, factors, list(methods), patterns))
-    scores = scores.assign(crps=_crps(cells, list(methods), patterns))
+    filled_cells = cells.joined(patterns)
+    scores = _scores(record, filled_cells, score_options, by)
+    scores = scores.assign(_coverage(filled_cells, factors)).assign(crps=_crps(filled_cells))
     scores = scores.assign(differences.ratios(list(methods)))
     if patch_maps:
         scores = scores.assign(_patch_maps(record, patch_maps, list(methods), patterns))
@@ -270,31 +310,23 @@ def _baseline_method(record: GriddedRecord, name: str) -> FillMethod:
 
 
 def _scores(
-    record: GriddedRecord,
-    cells: HiddenCells,
-    options: ScoreOptions,
-    patterns: Sequence[str],
-    by: Any,
+    record: GriddedRecord, cells: FilledCells, options: ScoreOptions, by: Any
 ) -> xr.Dataset:
     """Scores of all fill methods for each gap pattern."""
-    at = tuple(np.concatenate(parts) for parts in (cells.day, cells.row, cells.column))
-    mean, observed = np.concatenate(cells.mean), np.concatenate(cells.observed)
-    filled = np.stack([np.concatenate(parts) for parts in cells.filled.values()])  # (M, N)
-    filled_by_all = np.isfinite(filled).all(axis=0)
-    masks = _pattern_masks(np.concatenate(cells.pattern), patterns)
-    strata = _hidden_cell_strata(record, observed, at, by)
+    filled = np.stack(list(cells.filled.values()))  # (M, N)
+    strata = _hidden_cell_strata(record, cells, by)
     attrs = {"units": UNITS}
     parts, fractions = [], []
-    for mask in masks.values():
+    for mask in cells.masks.values():
         fractions.append(np.isfinite(filled[:, mask]).sum(axis=1) / max(mask.sum(), 1))
-        index = np.flatnonzero(mask & filled_by_all)
+        index = np.flatnonzero(mask & cells.filled_by_all)
         est = xr.DataArray(filled[:, index], dims=("fill_method", "pair"), attrs=attrs)
-        ref = xr.DataArray(observed[index], dims="pair", attrs=attrs)
-        parts.append(_pattern_scores(est, ref, mean[index], _select(strata, index), options))
+        ref = xr.DataArray(cells.observed[index], dims="pair", attrs=attrs)
+        parts.append(_pattern_scores(est, ref, cells.mean[index], _select(strata, index), options))
     scores = xr.concat(parts, dim="gap_pattern", combine_attrs="override")
     fraction_attrs = {"long_name": "fraction of the hidden cells that is filled", "units": "1"}
     scores["fraction_filled"] = (DIMS, np.stack(fractions, axis=1), fraction_attrs)
-    scores = scores.assign_coords(fill_method=list(cells.filled), gap_pattern=list(masks))
+    scores = scores.assign_coords(fill_method=list(cells.filled), gap_pattern=list(cells.masks))
     return scores.transpose(*DIMS, ...)
 
 
@@ -321,18 +353,15 @@ def _pattern_scores(
     return scores.assign(anomaly_r=with_attrs(anomaly_r["pearson_r"], **attrs))
 
 
-def _hidden_cell_strata(
-    record: GriddedRecord, observed: NDArray[Any], at: Any, by: Any
-) -> list[Stratum]:
-    """Strata with masks (pair); `at` are days, rows and columns of the hidden cells."""
+def _hidden_cell_strata(record: GriddedRecord, cells: FilledCells, by: Any) -> list[Stratum]:
+    """Strata with masks (pair)."""
     if by is None:
         return []
     time = record.layout.time
-    ref = xr.DataArray(observed, dims="pair")
-    dates = xr.DataArray(record.time.values, dims=time).isel(
-        {time: xr.DataArray(at[0], dims="pair")}
-    )
-    position = {record.layout.y: at[1], record.layout.x: at[2]}
+    day, row, column = cells.at
+    ref = xr.DataArray(cells.observed, dims="pair")
+    dates = xr.DataArray(record.time.values, dims=time).isel({time: xr.DataArray(day, dims="pair")})
+    position = {record.layout.y: row, record.layout.x: column}
 
     def at_hidden_cells(da: xr.DataArray) -> xr.DataArray:
         index = {dim: xr.DataArray(position[str(dim)], dims="pair") for dim in da.dims}
@@ -360,57 +389,29 @@ def _select(strata: list[Stratum], index: NDArray[np.intp]) -> list[Stratum]:
     ]
 
 
-def _coverage(
-    cells: HiddenCells,
-    factors: CoverageFactors,
-    methods: Sequence[str],
-    patterns: Sequence[str],
-) -> dict[str, Any]:
-    """Fraction of the hidden values inside the intervals of the networks, (fill_method,
-    gap_pattern)."""
-    observed = np.concatenate(cells.observed)
-    masks = list(_pattern_masks(np.concatenate(cells.pattern), patterns).values())
+def _coverage(cells: FilledCells, factors: CoverageFactors) -> dict[str, Any]:
+    """Fraction of the hidden values inside the intervals of the networks."""
     variables = {}
     for level in HALF_WIDTHS:
-        coverage = np.full((len(methods), len(masks)), np.nan)
-        for name, parts in cells.std.items():
-            std = np.concatenate(parts)
-            error = np.abs(np.concatenate(cells.filled[name]) - observed)
+        inside = {}
+        for name, std in cells.std.items():
+            error = np.abs(cells.filled[name] - cells.observed)
             valid = np.isfinite(error) & np.isfinite(std)
-            inside = error <= factors[name][level] * np.where(valid, std, 0)
-            for i, mask in enumerate(masks):
-                if (mask & valid).any():
-                    coverage[methods.index(name), i] = inside[mask & valid].mean()
+            inside[name] = error <= factors[name][level] * np.where(valid, std, 0), valid
         attrs = {"long_name": f"fraction of values inside the {level} % interval", "units": "1"}
-        variables[f"coverage_{level}"] = (DIMS, coverage, attrs)
+        variables[f"coverage_{level}"] = (DIMS, cells.means(inside), attrs)
     return variables
 
 
-def _crps(cells: HiddenCells, methods: Sequence[str], patterns: Sequence[str]) -> Any:
-    """Continuous ranked probability score (fill_method, gap_pattern) of the values that all fill.
+def _crps(cells: FilledCells) -> xr.DataArray:
+    """Continuous ranked probability score of the values that all fill.
 
     Of a method without uncertainty it is the mean absolute error.
     """
-    observed = np.concatenate(cells.observed)
-    filled = {name: np.concatenate(parts) for name, parts in cells.filled.items()}
-    filled_by_all = np.isfinite(np.stack(list(filled.values()))).all(axis=0)
-    masks = list(_pattern_masks(np.concatenate(cells.pattern), patterns).values())
-    score = np.full((len(methods), len(masks)), np.nan)
-    for row, name in enumerate(methods):
-        parts = cells.std.get(name)
-        std = np.zeros(observed.size) if parts is None else np.concatenate(parts)
-        own = gaussian_crps(filled[name] - observed, std)
-        for column, mask in enumerate(masks):
-            inside = mask & filled_by_all & np.isfinite(own)
-            if inside.any():
-                score[row, column] = own[inside].mean()
+    scores = {}
+    for name, filled in cells.filled.items():
+        std = cells.std.get(name, np.zeros_like(filled))
+        score = gaussian_crps(filled - cells.observed, std)
+        scores[name] = score, cells.filled_by_all & np.isfinite(score)
     attrs = {"long_name": CRPS_LONG_NAME, "units": UNITS}
-    return xr.DataArray(score, dims=DIMS, attrs=attrs)
-
-
-def _pattern_masks(
-    pattern: NDArray[np.int8], patterns: Sequence[str]
-) -> dict[str, NDArray[np.bool_]]:
-    """Which hidden cells (N,) are of each pattern, and of all together."""
-    masks = {label: pattern == i for i, label in enumerate(patterns)}
-    return masks | {ALL: pattern >= 0} if len(masks) > 1 else masks
+    return xr.DataArray(cells.means(scores), dims=DIMS, attrs=attrs)

@@ -88,9 +88,9 @@ def score_stations(
         return scores.assign({"estimate": est, "reference": ref} if keep_pairs else {})
     scores = score_pairs(est, ref, build_strata(by, context), score_options)
     # where a stratum has the name of a station coordinate, the coordinate is renamed
-    metadata = {str(n): c for n, c in pairs.coords.items() if c.dims == (STATION,)}
+    metadata = station_columns(pairs)
     names = {n: f"{STATION}_{n}" if n in scores.dims and n != STATION else n for n in metadata}
-    scores = scores.assign_coords({names[n]: c.variable for n, c in metadata.items()})
+    scores = scores.assign_coords({names[n]: variable for n, variable in metadata.items()})
     scores = with_status(scores, status_before_scaling(*unscaled, score_options, "time"))
     scores = with_status(scores, pairs["matching_status"])
     if keep_pairs:
@@ -135,6 +135,11 @@ def collocate(
     return pairs.assign_coords({STATION: _station_labels(pairs)})
 
 
+def station_columns(obj: xr.Dataset | xr.DataArray) -> dict[str, xr.Variable]:
+    """The coordinates of the stations, such as their network."""
+    return {str(n): c.variable for n, c in obj.coords.items() if c.dims == (STATION,)}
+
+
 def _warn_of_outside(record: GriddedRecord, pairs: xr.Dataset) -> None:
     """Log where the grid and the stations are, none of which is in it."""
     lat, lon = record.coordinates()
@@ -153,12 +158,7 @@ def _warn_of_outside(record: GriddedRecord, pairs: xr.Dataset) -> None:
 
 def _with_equal_coordinates(parts: list[xr.Dataset]) -> list[xr.Dataset]:
     """Sets of stations with the coordinates of any: empty texts and NaN where a set lacks one."""
-    columns = {
-        name: c.variable
-        for part in parts
-        for name, c in part.coords.items()
-        if c.dims == (STATION,)
-    }
+    columns = {n: variable for part in parts for n, variable in station_columns(part).items()}
     filled = []
     for part in parts:
         size = part.sizes[STATION]
@@ -231,7 +231,7 @@ def _match_stations(
             "cell": (STATION, cells.rows[:, 0] * columns + cells.columns[:, 0]),
         },
         coords={"time": ("time", record.time.values[days], record.time.attrs)}
-        | {name: c.variable for name, c in stations.coords.items() if c.dims == (STATION,)},
+        | station_columns(stations),
     )
 
 

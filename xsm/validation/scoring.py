@@ -23,6 +23,7 @@ from xsm.validation.reference_options import as_names
 from xsm.validation.strata import Stratum
 
 ACROSS = ("time", "space")
+RECORDS = ("reference", "estimate")  # to which one of the two is scaled
 CELL = "cell"  # all places of a day
 INTERVAL_OPTIONS = {"method", "level", "n", "block", "seed"}
 WITH_P_VALUE = ("pearson_r", "spearman_rho", "kendall_tau", "anomaly_r")
@@ -49,6 +50,15 @@ class Scaling:
                 "mapping such as {'method': 'cdf', 'by': 'season', 'to': 'reference'}."
             )
         check_choice("scaling: by", self.by, statistics.scaling.GROUPINGS, optional=True)
+
+    @property
+    def to_product(self) -> bool:
+        """Whether it is to one of several products, by its name."""
+        return self.to not in RECORDS
+
+    def scale(self, da: xr.DataArray, target: xr.DataArray, dim: str) -> xr.DataArray:
+        """Series along `dim` with the distribution of those of `target`."""
+        return statistics.scaling.scale(da, target, dim=dim, method=self.method, by=self.by)
 
 
 def scaling_options(scaling: Any) -> Scaling | None:
@@ -192,11 +202,10 @@ def scale_and_deseasonalize(
         If a record that is neither is to be scaled to.
     """
     if (scaling := options.scaling) is not None:
-        steps = {"dim": dim, "method": scaling.method, "by": scaling.by}
         if scaling.to == "reference":
-            est = statistics.scaling.scale(est, ref, **steps)
+            est = scaling.scale(est, ref, dim)
         elif scaling.to == "estimate":
-            ref = statistics.scaling.scale(ref, est, **steps)
+            ref = scaling.scale(ref, est, dim)
         else:
             raise InputError(
                 f"scaling: to={scaling.to!r}: expected 'reference', 'estimate', or the name of one "

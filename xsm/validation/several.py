@@ -22,7 +22,7 @@ from xsm.validation.in_situ import collocate, score_stations
 from xsm.validation.joined_scores import join_scores
 from xsm.validation.product import align_records, common_grid, in_input_order, score_maps
 from xsm.validation.reference_options import ProductOptions, SeveralOptions, StationOptions
-from xsm.validation.scoring import ScoreOptions, status_before_scaling, with_status
+from xsm.validation.scoring import RECORDS, ScoreOptions, status_before_scaling, with_status
 from xsm.validation.strata import column_names
 from xsm.validation.triple import unique_labels
 
@@ -47,11 +47,10 @@ def several_at_stations(
 ) -> xr.Dataset:
     """Scores of several records at the same stations, (product, station, strata ...)."""
     pairs = {
-        name: _with_dates(
-            collocate(record, references, station_options, var=var, columns=column_names(by))
-        )
+        name: collocate(record, references, station_options, var=var, columns=column_names(by))
         for name, record in records.items()
     }
+    pairs = {name: ds.assign_coords(time=_dates(ds["time"])) for name, ds in pairs.items()}
     if several_options.pairs == "common":
         pairs = _common_pairs(pairs)
     est, ref = ({name: ds[role] for name, ds in pairs.items()} for role in ROLES)
@@ -62,14 +61,11 @@ def several_at_stations(
         scores = score_stations(
             ds, record, own_options, by=by, keep_pairs=keep_pairs, observed=ref[name]
         )
-        if own_options is not score_options and score_options.across == "time":
-            before = status_before_scaling(est[name], ref[name], score_options, "time")
-            scores = with_status(scores, before)
-        parts.append(scores)
+        parts.append(_with_status_before_scaling(scores, est[name], ref[name], score_options))
     scores = join_scores(parts, list(records), PRODUCT)
     if several_options.triples:
         first = next(iter(ref.values()))
-        scores = scores.assign(_triples(est, ref, first, "in situ", triple_options))
+        scores = scores.assign(_triples(est, first, "in situ", triple_options))
     return scores
 
 
@@ -119,14 +115,12 @@ def several_maps(
             keep_pairs=keep_pairs,
             observed=ref[name],
         )
-        if own_options is not score_options and score_options.across == "time":
-            before = status_before_scaling(est[name], ref[name], score_options, "time")
-            scores = with_status(scores, before)
+        scores = _with_status_before_scaling(scores, est[name], ref[name], score_options)
         parts.append(finish(scores))
     scores = join_scores(parts, list(records), PRODUCT)
     if several_options.triples:
         widest = max(ref.values(), key=lambda da: da.sizes["time"])
-        errors = _triples(est, ref, widest, reference.name, triple_options, finish)
+        errors = _triples(est, widest, reference.name, triple_options, finish)
         scores = scores.assign(in_input_order(xr.Dataset(errors), target).data_vars)
     return scores
 
@@ -136,8 +130,13 @@ def _dates(time: xr.DataArray) -> xr.Variable:
     return xr.Variable("time", daily_axis(time).dates.astype("datetime64[ns]"))
 
 
-def _with_dates(pairs: xr.Dataset) -> xr.Dataset:
-    return pairs.assign_coords(time=_dates(pairs["time"]))
+def _with_status_before_scaling(
+    scores: xr.Dataset, est: xr.DataArray, ref: xr.DataArray, options: ScoreOptions
+) -> xr.Dataset:
+    """Scores of series that were scaled to a product, with the reason where that was impossible."""
+    if options.scaling is None or not options.scaling.to_product or options.across == "space":
+        return scores
+    return with_status(scores, status_before_scaling(est, ref, options, "time"))
 
 
 def _common_pairs(pairs: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
@@ -174,22 +173,21 @@ def _scaled_to_product(
         Estimates and references, and the options for what remains to be done.
     """
     scaling = options.scaling
-    if scaling is None or scaling.to in ("reference", "estimate"):
+    if scaling is None or not scaling.to_product:
         return est, ref, options
-    check_choice("scaling: to", scaling.to, ("reference", "estimate", *est))
+    check_choice("scaling: to", scaling.to, (*RECORDS, *est))
     target = est[scaling.to]
 
-    def scaled(da: xr.DataArray) -> xr.DataArray:
-        steps = {"dim": "time", "method": scaling.method, "by": scaling.by}
-        return statistics.scaling.scale(da, target, **steps)
-
-    scaled_est = {name: da if name == scaling.to else scaled(da) for name, da in est.items()}
-    return scaled_est, {n: scaled(da) for n, da in ref.items()}, replace(options, scaling=None)
+    scaled_est = {
+        name: da if name == scaling.to else scaling.scale(da, target, "time")
+        for name, da in est.items()
+    }
+    scaled_ref = {name: scaling.scale(da, target, "time") for name, da in ref.items()}
+    return scaled_est, scaled_ref, replace(options, scaling=None)
 
 
 def _triples(
     est: Series,
-    ref: Series,
     reference: xr.DataArray,
     reference_name: str,
     options: Mapping[str, Any],

@@ -100,19 +100,19 @@ def column_names(by: Any) -> list[str]:
     return [text for text in stratum_definitions(by).values() if isinstance(text, str)]
 
 
-def _season(context: StratumContext, definition: Any) -> Stratum:
-    overlap = _overlap("season", definition)
-    spans = {
-        label: ((months[0], 1), (months[-1], DAYS_OF_MONTHS[months[-1] - 1]))
-        for label, months in SEASONS.items()
-    }
-    return _windows("season", context, spans, overlap)
+def _of_months(
+    name: str, parts: Mapping[str, tuple[int, ...]]
+) -> Callable[[StratumContext, Any], Stratum]:
+    """A stratum of parts of the year, each of whole months in a row."""
 
+    def build(context: StratumContext, definition: Any) -> Stratum:
+        spans = {
+            label: ((months[0], 1), (months[-1], DAYS_OF_MONTHS[months[-1] - 1]))
+            for label, months in parts.items()
+        }
+        return _windows(name, context, spans, _overlap(name, definition))
 
-def _month_stratum(context: StratumContext, definition: Any) -> Stratum:
-    overlap = _overlap("month", definition)
-    spans = {label: ((i, 1), (i, DAYS_OF_MONTHS[i - 1])) for i, label in enumerate(MONTHS, start=1)}
-    return _windows("month", context, spans, overlap)
+    return build
 
 
 def _window(context: StratumContext, definition: Any) -> Stratum:
@@ -181,11 +181,6 @@ def _windows(
         inside = (position - start + overlap) % 366 < length
         masks[label] = xr.DataArray(inside, dims=context.time.dims)
     return _without_empty_labels(name, masks)
-
-
-def _month(context: StratumContext) -> xr.DataArray:
-    """Month 1..12 of each pair."""
-    return xr.DataArray(context.time.dt.month.values, dims=context.time.dims)
 
 
 def _period(context: StratumContext, definition: Any) -> Stratum:
@@ -262,11 +257,11 @@ def _wetness(context: StratumContext, definition: Any) -> Stratum:
 
 def _winter(context: StratumContext, definition: Any) -> Stratum:
     north = _latitudes(context, "winter") > WINTER_NORTH_OF
-    winter = _month(context).isin(SEASONS["DJF"])
+    month = xr.DataArray(context.time.dt.month.values, dims=context.time.dims)
     count = WINTER_PAIRS if definition is None else definition
     if not is_whole(count, 0):
         raise InputError(f"by: winter={definition!r}; expected a number of pairs, such as 100.")
-    masks = {"all year": (north,), "winter": (north, winter)}
+    masks = {"all year": (north,), "winter": (north, month.isin(SEASONS["DJF"]))}
     return Stratum("winter", masks, more_pairs_than=("winter", count))
 
 
@@ -369,8 +364,8 @@ def _without_empty_labels(name: str, masks: dict[str, xr.DataArray]) -> Stratum:
 
 # name -> function (context, definition) -> Stratum
 STRATA: dict[str, Callable[[StratumContext, Any], Stratum]] = {
-    "season": _season,
-    "month": _month_stratum,
+    "season": _of_months("season", SEASONS),
+    "month": _of_months("month", {label: (n,) for n, label in enumerate(MONTHS, start=1)}),
     "window": _window,
     "land_cover": _category("land_cover"),
     "climate_zone": _category("climate_zone"),

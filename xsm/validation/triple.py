@@ -14,7 +14,7 @@ from xsm.conventions.record import GriddedRecord
 from xsm.conventions.time_axis import daily_axis
 from xsm.errors import InputError
 from xsm.metrics.status import OK
-from xsm.validation.in_situ import collocate
+from xsm.validation.in_situ import collocate, station_columns
 from xsm.validation.product import align_records, grid_coordinates, in_input_order
 from xsm.validation.reference_options import StationOptions
 from xsm.validation.scoring import with_status
@@ -61,8 +61,7 @@ def triple_at_stations(
         names=unique_labels([*(record.name for record in records), "in situ"]),
         **statistic_options,
     )
-    metadata = {name: c for name, c in first.coords.items() if c.dims == ("station",)}
-    errors = errors.assign_coords(metadata).assign_attrs(pairs[0].attrs)
+    errors = errors.assign_coords(station_columns(first)).assign_attrs(pairs[0].attrs)
     status = first["matching_status"]
     return with_status(errors, status.where(status != OK, second["matching_status"]))
 
