@@ -144,12 +144,8 @@ def fit_ensemble(
         cut_sequences(samples, card, part == number, days_alone=row.days_alone) for number in (0, 1)
     )
     training, check = subsample(training, fraction, seed), held_out if len(held_out.x) else None
-    params: dict[str, np.ndarray] = {}
-    curves = []
-    for member in range(ensemble_size):
-        member_params, curve = fit.run(training, check, seed + member, on_epoch)
-        params |= {f"{member}/{name}": value for name, value in member_params.items()}
-        curves.append(curve)
+    members = [fit.run(training, check, seed + n, on_epoch) for n in range(ensemble_size)]
+    params = numbered_params([member for member, _ in members])
     card = {
         "task": "estimate",
         "network": kind,
@@ -163,7 +159,7 @@ def fit_ensemble(
             "scaling": scaling,
             "antecedent": antecedent,
         },
-        "curves": curves,
+        "curves": [curve for _, curve in members],
     }
     card |= skill(samples, make_model("fitted", card, params), part)
     return make_model("fitted", card, params)
@@ -195,6 +191,14 @@ def prepare(kind: str, card: Mapping[str, Any], options: Mapping[str, Any]) -> N
     config = row.default_config([entry["name"] for entry in input_rows(card)], **sizes)
     rest = {name: value for name, value in options.items() if name not in SIZES}
     return NetworkFit(row, trainer, config, trainer.settings({**row.training, **rest}))
+
+
+def numbered_params(members: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Parameters of all members, by names such as ``0/output.weight``.
+
+    :func:`xsm.networks.sequence_inference.ensemble_params` takes them apart.
+    """
+    return {f"{n}/{k}": value for n, member in enumerate(members) for k, value in member.items()}
 
 
 def refit(samples: Samples, part: NDArray[np.int8], model: Model, seed: int) -> Model:

@@ -154,11 +154,20 @@ def skill(samples: Samples, model: Model, part: NDArray[np.int8]) -> dict[str, A
         factor = interval_factor(error / std[observed])
         entries["calibration"] = {"scale": round(factor, 4), "n": int(observed.sum())}
     if (test := part == 2).any():
-        row = pooled_scores(estimate_cells(samples.x[test], model)[0], samples.y[test])
-        entries["scores"] = {
-            "rmse": round(row["rmse"], 5),
-            "bias": round(row["bias"], 5),
-            "r2": round(row["r2"], 4) if np.isfinite(row["r2"]) else None,
-            "n": row["n"],
-        }
+        entries["scores"] = rounded_scores(
+            estimate_cells(samples.x[test], model)[0], samples.y[test]
+        )
     return entries
+
+
+def rounded_scores(
+    estimate: NDArray[np.floating], y: NDArray[np.floating]
+) -> dict[str, float | None]:
+    """Scores of all values together as a card has them; ``r2`` is None where it is undefined."""
+    scores = pooled_scores(estimate, y)
+    return {
+        "rmse": round(scores["rmse"], 5),
+        "bias": round(scores["bias"], 5),
+        "r2": round(scores["r2"], 4) if np.isfinite(scores["r2"]) else None,
+        "n": scores["n"],
+    }

@@ -200,7 +200,7 @@ def fit_estimator(
     >>> sm = predictors.sm.estimate(model="mine")                    # doctest: +SKIP
     """
     from xsm.networks.device import torch_device
-    from xsm.networks.model import as_json, make_model, model_path, save_model
+    from xsm.networks.model import make_model, model_path, save_model
     from xsm.training.ensemble import check_ranges, drop_predictors, fit_ensemble
     from xsm.training.estimator_card import SCALINGS
     from xsm.training.months_fit import fit_by_months, members
@@ -227,11 +227,7 @@ def fit_estimator(
         components = choose_networks(model, options)
     if path is not None:
         model_path(path)
-    if not isinstance(card or {}, Mapping):
-        raise InputError(f"card is a {type(card).__name__}: expected a mapping, entry -> value.")
-    if reserved := sorted(RESERVED_ENTRIES & {*(card or {})}):
-        raise InputError(f"card holds {reserved}, which the fit itself writes: leave them out.")
-    card = as_json(card or {})
+    card = _further_entries(card or {})
     if device is not None:
         torch_device(device)
     _check_combination(split, local, location, scale)
@@ -244,12 +240,7 @@ def fit_estimator(
         max_interp_gap=max_interp_gap,
     )
     names = [row["name"] for row in samples.rows]
-    if antecedent and not has_weather(names):
-        raise InputError(
-            f"antecedent=True needs the predictor 'precipitation'; the predictors are {names}. "
-            "Name its variable, features={'precipitation': ...}, or leave antecedent out."
-        )
-    antecedent = has_weather(names) if antecedent is None else antecedent
+    antecedent = _use_antecedent(antecedent, names)
     check_samples(samples, location, scale)
     plan = _plan(samples, split, local, location, scale, ensemble_size)
     if model is None:
@@ -262,13 +253,13 @@ def fit_estimator(
     for component in components:
         _check_length(samples, component.kind)
     if not plan.local:  # the position was read for the local part
-        asked = {*(features or ())}
-        positions = [n for n, name in enumerate(names) if name in POSITION and name not in asked]
+        read_for_it = {*POSITION} - {*(features or ())}
+        positions = [n for n, name in enumerate(names) if name in read_for_it]
         samples = drop_predictors(samples, positions)
     common |= {"location": location, "scale": scale, "scaling": scaling, "antecedent": antecedent}
-    size = ensemble_size or (1 if plan.folds is None else N_FOLDS)
+    size = ensemble_size or 1
     if plan.folds is not None:
-        size = members(plan.folds, size)
+        size = members(plan.folds, ensemble_size or N_FOLDS)
     part = split_cells(samples.lat, samples.lon, plan.split, seed)
     if plan.folds is None and not (part == 1).any():
         logger.warning(
@@ -276,8 +267,9 @@ def fit_estimator(
             "fit, which is too small for others. split='months' or 'random' calibrates it.",
             plan.split,
         )
-    passes = total_passes(components, size)
-    with bar("fit", passes, get_option("progress", progress), "epoch") as progress_bar:
+    with bar(
+        "fit", total_passes(components, size), get_option("progress", progress), "epoch"
+    ) as progress_bar:
 
         def on_epoch(_epoch: int, error: float) -> None:
             progress_bar.set_postfix_str(f"RMSE {error:.4f} standard deviations", refresh=False)
@@ -293,23 +285,41 @@ def fit_estimator(
                 samples, plan.folds, components, local=plan.local, repeat_cycle=cycle or 0,
                 **common,
             )  # fmt: skip
+    split_entry = {
+        "kind": plan.split, "cells": np.bincount(part, minlength=3).tolist(), "stride": stride,
+    }  # fmt: skip
     entries: dict[str, Any] = {
         "description": f"estimates {samples.title}",
         "licence": "that of the data",
         "trained_on": {samples.title: f"{samples.period[0]} to {samples.period[1]}"},
-        **fitted.card,
-        "split": {
-            "kind": plan.split,
-            "cells": np.bincount(part, minlength=3).tolist(),
-            "stride": stride,
-        },
-        **card,
-    }
+        **fitted.card, "split": split_entry, **card,
+    }  # fmt: skip
     if (part == 2).any():
         entries["test_cells"] = card_of_test_cells(samples.lat, samples.lon, part)
     if path is not None:
         return save_model(path, entries, fitted.params)
     return make_model("fitted", entries, fitted.params)
+
+
+def _further_entries(card: Any) -> dict[str, Any]:
+    """Entries of the card that the caller gives, as JSON has them."""
+    from xsm.networks.model import as_json
+
+    if not isinstance(card, Mapping):
+        raise InputError(f"card is a {type(card).__name__}: expected a mapping, entry -> value.")
+    if reserved := sorted(RESERVED_ENTRIES & {*card}):
+        raise InputError(f"card holds {reserved}, which the fit itself writes: leave them out.")
+    return as_json(card)
+
+
+def _use_antecedent(antecedent: bool | None, names: list[str]) -> bool:
+    """Whether the network takes antecedent predictors: as asked, else where there is weather."""
+    if antecedent and not has_weather(names):
+        raise InputError(
+            f"antecedent=True needs the predictor 'precipitation'; the predictors are {names}. "
+            "Name its variable, features={'precipitation': ...}, or leave antecedent out."
+        )
+    return has_weather(names) if antecedent is None else antecedent
 
 
 class Plan(NamedTuple):
@@ -331,9 +341,7 @@ def _plan(
     """Resolve the defaults of `split` and `local` for these samples."""
     if split in ("random", "blocked"):
         return Plan(split, None, False)
-    observed = np.asarray(np.isfinite(samples.y).any(axis=0))
-    days = np.flatnonzero(observed)
-    span = int(days[-1] - days[0]) + 1
+    observed, span = target_days(samples)
     long_enough = span >= 4 * FOLD_DAYS
     if not long_enough and (local or split == "months"):
         argument = "local=True" if local else "split='months'"
@@ -362,6 +370,13 @@ def _plan(
         return Plan(split, None, False)
     n_folds = min(max(ensemble_size or N_FOLDS, 2), N_FOLDS, span // FOLD_DAYS)
     return Plan(split, month_folds(observed, n_folds), use_local)
+
+
+def target_days(samples: Samples) -> tuple[NDArray[np.bool_], int]:
+    """Days with a target (T,), and the number of days from the first of these to the last."""
+    observed = np.asarray(np.isfinite(samples.y).any(axis=0))
+    days = np.flatnonzero(observed)
+    return observed, int(days[-1] - days[0]) + 1 if days.size else 0
 
 
 def repeated_cells(samples: Samples) -> str:

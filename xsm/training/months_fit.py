@@ -30,12 +30,12 @@ from xsm.estimation.local import (
     unit_vectors,
 )
 from xsm.estimation.samples import Samples
-from xsm.metrics.score_table import pooled_scores, scores
+from xsm.metrics.score_table import scores
 from xsm.networks.model import Model, make_model
 from xsm.networks.registry import ENSEMBLE
 from xsm.networks.sequence_inference import estimate_sequences
-from xsm.training.ensemble import NetworkFit, OnEpoch, prepare, subsample
-from xsm.training.estimator_card import cut, normalisation, with_statistics
+from xsm.training.ensemble import NetworkFit, OnEpoch, numbered_params, prepare, subsample
+from xsm.training.estimator_card import cut, normalisation, rounded_scores, with_statistics
 from xsm.training.interval_factor import interval_factor
 from xsm.training.local_fit import (
     ResidualDays,
@@ -167,10 +167,7 @@ def fit_by_months(
         is_regional,
     )
     left_out = combine_kinds([kind.estimates for kind in of_kinds], weights)
-    all_members = [member for kind in of_kinds for member in kind.members]
-    params = {
-        f"{n}/{k}": value for n, member in enumerate(all_members) for k, value in member.items()
-    }
+    params = numbered_params([member for kind in of_kinds for member in kind.members])
     common = {
         "ensemble_size": size,
         "seed": seed,
@@ -306,7 +303,7 @@ def _fit_members(
         of_member, curve = fit.run(training, None, seed + member, on_epoch)
         curves.append(curve)
         params.append(of_member)
-        alone = make_model("member", card, {f"0/{k}": v for k, v in of_member.items()})
+        alone = make_model("member", card, numbered_params([of_member]))
         left_out_by += left_out
         seen_by += used
         for n, x in enumerate((data.x, data.regional)):
@@ -502,16 +499,9 @@ def month_scores(
     estimated: NDArray[np.floating], y: NDArray[np.floating]
 ) -> dict[str, float | int | str | None]:
     """Entry ``scores``: of all days together, and medians over the cells."""
-    pooled = pooled_scores(estimated, y)
     pair = (xr.DataArray(values, dims=("cell", "time")) for values in (estimated, y))
     cells = scores(*pair, dim="time", metrics=("rmsd", "ubrmsd", "pearson_r"))
-    entry: dict[str, Any] = {
-        "left_out": "months",
-        "rmse": round(pooled["rmse"], 5),
-        "bias": round(pooled["bias"], 5),
-        "r2": round(pooled["r2"], 4) if np.isfinite(pooled["r2"]) else None,
-        "n": pooled["n"],
-    }
+    entry: dict[str, Any] = {"left_out": "months", **rounded_scores(estimated, y)}
     for name, metric in (("rmse", "rmsd"), ("ubrmse", "ubrmsd"), ("r", "pearson_r")):
         if np.isfinite(values := cells[metric].values).any():
             entry[f"median_{name}"] = round(float(np.nanmedian(values)), 5)

@@ -23,7 +23,12 @@ from xsm.networks.model import Model
 from xsm.networks.registry import network
 from xsm.progress import bar
 from xsm.training.ensemble import drop_predictors
-from xsm.training.fit_estimator import MIN_TARGETS, check_values, repeated_cells
+from xsm.training.fit_estimator import (
+    MIN_TARGETS,
+    check_values,
+    repeated_cells,
+    target_days,
+)
 from xsm.training.months_fit import fit_by_months, members
 from xsm.training.network_choice import choose_networks, total_passes
 from xsm.training.splits import FOLD_GUARD, month_folds
@@ -85,9 +90,7 @@ def fit_out_of_sample(
     """
     network("dense").import_for_training()
     samples = read_samples(predictors, target, None, extra=[*DAY_OF_YEAR, *POSITION])
-    observed = np.asarray(np.isfinite(samples.y).any(axis=0))
-    days = np.flatnonzero(observed)
-    span = int(days[-1] - days[0]) + 1 if days.size else 0
+    observed, span = target_days(samples)
     if samples.targets < MIN_TARGETS or span < MIN_DAYS:
         raise InputError(
             f"predictors: {samples.title} has {samples.targets} values over {span} days on cells "
