@@ -116,38 +116,29 @@ def find_predictors(
         raise InputError(
             f"features names {unknown}, which the model does not take: it takes {wanted}."
         )
-    arrays: dict[str, xr.DataArray] = {}
-    for name in wanted:
-        if name not in (*DAY_OF_YEAR, *POSITION):
-            variable = _find(ds, name, features)
-            if variable is not None:
-                arrays[name] = _checked(variable)
-    missing = [n for n in wanted if n not in (*arrays, *DAY_OF_YEAR, *POSITION)]
-    if missing:
-        raise VariableNotFoundError(_missing_message(ds, missing))
-    _check_units(arrays)
+    arrays = _find_all(ds, wanted, features)
+    model_units = {
+        name: (units or {}).get(name) or _catalogue_units(name, da) for name, da in arrays.items()
+    }
     for name, da in arrays.items():
         if _has_time(da, ds):
-            wanted_units = (units or {}).get(name) or _catalogue_units(name, da)
-            amount = is_daily_amount(units_of(da) or "1", wanted_units)
-            arrays[name] = daily_values(da, time_dim(da, cf_axes(da), ds), amount=amount)
+            amount = is_daily_amount(units_of(da) or "1", model_units[name])
+            arrays[name] = daily_values(da, _time_dim(da, ds), amount=amount)
     # read here: the encoding that decodes it may not outlast the alignment
     ranges = {name: declared_range(da) for name, da in arrays.items()}
     first = _base(arrays, ds, features)
     base = arrays[first]
-    dim = time_dim(base, cf_axes(base), ds)
+    dim = _time_dim(base, ds)
     axis = daily_axis(time_of(base, dim), consecutive=True)
     for name in wanted:
         if name in POSITION:
             arrays[name] = position_predictor(base, ds, name)
             ranges[name] = DeclaredValues(None, None, ())
+            model_units[name] = (units or {}).get(name) or _catalogue_units(name, arrays[name])
     aligned = {
         name: on_cells(on_days(arrays[name], base, dim), base, name, dim, regrid)
         for name in dict.fromkeys([first, *wanted])
         if name in arrays
-    }
-    model_units = {
-        name: (units or {}).get(name) or _catalogue_units(name, da) for name, da in aligned.items()
     }
     longest_year = year_length(axis.time)
     year = 365.2425 if longest_year == 366 else float(longest_year)
@@ -155,7 +146,8 @@ def find_predictors(
         arrays=aligned,
         factors={name: _factor(da, name, model_units[name]) for name, da in aligned.items()},
         ranges={name: ranges[name] for name in aligned},
-        units=model_units | {name: "1" for name in wanted if name in DAY_OF_YEAR},
+        units={name: model_units[name] for name in aligned}
+        | {name: "1" for name in wanted if name in DAY_OF_YEAR},
         time=dim,
         days=axis.numbers,
         first=(float(axis.time.dt.dayofyear.values[0]) - 1.0) / year,
@@ -230,6 +222,25 @@ def _description(da: xr.DataArray) -> str:
     return " ".join(str(da.attrs.get(key, "")) for key in ("standard_name", "long_name")).lower()
 
 
+def _find_all(
+    ds: xr.Dataset, wanted: list[str], features: Mapping[str, Any]
+) -> dict[str, xr.DataArray]:
+    """The predictors that are variables, with their units checked.
+
+    Raises
+    ------
+    VariableNotFoundError, UnitError
+        If some are missing, or have no unit where the catalogue has one.
+    """
+    computed = (*DAY_OF_YEAR, *POSITION)
+    found = {name: _find(ds, name, features) for name in wanted if name not in computed}
+    arrays = {name: _checked(da) for name, da in found.items() if da is not None}
+    if missing := [name for name in found if name not in arrays]:
+        raise VariableNotFoundError(_missing_message(ds, missing))
+    _check_units(arrays)
+    return arrays
+
+
 def _find(ds: xr.Dataset, name: str, features: Mapping[str, Any]) -> xr.DataArray | None:
     if features.get(name) is not None:
         return _given(ds, features[name], f"features[{name!r}]")
@@ -272,14 +283,18 @@ def _base(arrays: Mapping[str, xr.DataArray], ds: xr.Dataset, features: Mapping[
 
 def _has_time(da: xr.DataArray, ds: xr.Dataset) -> bool:
     try:
-        return time_dim(da, cf_axes(da), ds) in da.dims
+        return _time_dim(da, ds) in da.dims
     except TimeAxisError:
         return False
 
 
+def _time_dim(da: xr.DataArray, ds: xr.Dataset) -> str:
+    return time_dim(da, cf_axes(da), ds)
+
+
 def _is_daily(da: xr.DataArray, ds: xr.Dataset) -> bool:
     try:
-        daily_axis(time_of(da, time_dim(da, cf_axes(da), ds)), consecutive=True)
+        daily_axis(time_of(da, _time_dim(da, ds)), consecutive=True)
     except TimeAxisError:
         return False
     return True

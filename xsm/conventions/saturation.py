@@ -201,6 +201,23 @@ def _array(given: Any, da: xr.DataArray, argument: str, regrid: str | None) -> A
         if given.sizes[dim] == 1 and (dim not in da.dims or given[dim].dtype.kind in "MO")
     ]
     given = given.squeeze(single, drop=True)
+    _check_labels(given, da, argument)
+    numeric = [d for d in given.dims if d in given.indexes and given[d].dtype.kind in "iuf"]
+    for dim in numeric:
+        if not (
+            given.indexes[dim].is_monotonic_increasing or given.indexes[dim].is_monotonic_decreasing
+        ):
+            given = given.sortby(dim)
+    _check_cells(given, da, argument)
+    if is_file_backed(given):
+        given = given.compute() if given.nbytes < 2**28 else given
+    skipped = next((str(d) for d in given.dims if d not in numeric), "")
+    given = on_cells(given, da, argument, skipped, regrid)
+    return given.reset_coords(drop=True)
+
+
+def _check_labels(given: xr.DataArray, da: xr.DataArray, argument: str) -> None:
+    """Raise a GridError unless labels along each dimension can be matched with those of `da`."""
     for dim in map(str, given.dims):
         if dim not in da.dims:
             raise GridError(
@@ -216,13 +233,11 @@ def _array(given: Any, da: xr.DataArray, argument: str, regrid: str | None) -> A
         if dim in given.indexes and given[dim].dtype.kind not in "iuf":
             if not given.indexes[dim].equals(da.indexes[dim]):
                 raise GridError(f"{argument} has other {dim} than {da.name}: expected the same.")
-    numeric = [d for d in given.dims if d in given.indexes and given[d].dtype.kind in "iuf"]
-    for dim in numeric:
-        if not (
-            given.indexes[dim].is_monotonic_increasing or given.indexes[dim].is_monotonic_decreasing
-        ):
-            given = given.sortby(dim)
-    for key, coord in given.coords.items():  # of cells without labels, such as 2-D latitudes
+
+
+def _check_cells(given: xr.DataArray, da: xr.DataArray, argument: str) -> None:
+    """Raise a GridError if cells without labels have other coordinates, such as 2-D latitudes."""
+    for key, coord in given.coords.items():
         other = da.coords.get(key)
         if (
             key in given.dims
@@ -238,11 +253,6 @@ def _array(given: Any, da: xr.DataArray, argument: str, regrid: str | None) -> A
             raise GridError(
                 f"{argument} has another {key!r} than {da.name}: expected the same cells."
             )
-    if is_file_backed(given):
-        given = given.compute() if given.nbytes < 2**28 else given
-    skipped = next((str(d) for d in given.dims if d not in numeric), "")
-    given = on_cells(given, da, argument, skipped, regrid)
-    return given.reset_coords(drop=True)
 
 
 def _finish(out: xr.DataArray, da: xr.DataArray, name: str) -> xr.DataArray:

@@ -181,15 +181,7 @@ def _screen_variable(
             f"{name} is filled already ({flagged}): screen it before gapfill, which fills what "
             "screening removed."
         )
-    flags: list[tuple[QualityRule, xr.DataArray]] = []
-    lacking = []
-    for rule in rules:
-        candidates = rule.flag_names(name, row.stem)
-        present = [flag for flag in candidates if flag in ds.variables]
-        if present:
-            flags.append((rule, _chunked(ds[present[0]])))
-        else:
-            lacking.append(f"{rule.name} ({' or '.join(candidates)} {rule.condition})")
+    flags, lacking = _flags_of_rules(ds, name, row, rules)
     if lacking and explicit:
         raise VariableNotFoundError(
             f"quality: the variables of {lacking} are not in the Dataset "
@@ -209,21 +201,7 @@ def _screen_variable(
         return ds.assign({name: _screened_copy(da, attrs)})
 
     plain, quantity = without_pint(da)
-    observed = plain.notnull() & (plain > NO_DATA)
-    dtype = np.min_scalar_type(2 ** len(meanings) - 1)
-    if earlier is None:
-        bits = xr.zeros_like(observed, dtype=dtype)
-    else:  # missing on days that were inserted since
-        bits = earlier.fillna(0).astype(dtype)
-    for rule, flag in flags:
-        removed = observed & _meets(rule, flag)
-        if set(removed.dims) != set(da.dims):
-            raise InputError(
-                f"quality: {flag.name} has the dimensions {flag.dims}, {name} "
-                f"{da.dims}: select along the others."
-            )
-        removed = removed.transpose(*da.dims)
-        bits = bits | removed.astype(dtype) * dtype.type(2 ** meanings.index(rule.name))
+    bits = _removed_by(flags, meanings, plain, earlier)
     screened = plain.where(bits == 0)
     if quantity is not None:
         screened = screened.copy(data=type(quantity)(screened.data, quantity.units))
@@ -237,7 +215,7 @@ def _screen_variable(
     bits.attrs = {
         "long_name": f"quality rules of {row.title} that removed a value of {name}",
         "standard_name": "quality_flag",
-        "flag_masks": np.array([2**i for i in range(len(meanings))], dtype),
+        "flag_masks": np.array([2**i for i in range(len(meanings))], bits.dtype),
         "flag_meanings": " ".join(meanings),
         "comment": "0: not removed, or missing before",
     }
@@ -247,6 +225,47 @@ def _screen_variable(
         call = call_text("screen", name, {"product": row.key, "quality": meanings})
         out.attrs["history"] = history_line(call, ds.attrs.get("history"))
     return out
+
+
+def _flags_of_rules(
+    ds: xr.Dataset, name: str, row: Product, rules: Sequence[QualityRule]
+) -> tuple[list[tuple[QualityRule, xr.DataArray]], list[str]]:
+    """Rules with the variables that they read, and in words the rules whose variable is lacking."""
+    flags: list[tuple[QualityRule, xr.DataArray]] = []
+    lacking = []
+    for rule in rules:
+        candidates = rule.flag_names(name, row.stem)
+        present = [flag for flag in candidates if flag in ds.variables]
+        if present:
+            flags.append((rule, _chunked(ds[present[0]])))
+        else:
+            lacking.append(f"{rule.name} ({' or '.join(candidates)} {rule.condition})")
+    return flags, lacking
+
+
+def _removed_by(
+    flags: Sequence[tuple[QualityRule, xr.DataArray]],
+    meanings: Sequence[str],
+    da: xr.DataArray,
+    earlier: xr.DataArray | None,
+) -> xr.DataArray:
+    """Bits, in the order of `meanings`, of the rules that remove a value of `da`."""
+    observed = da.notnull() & (da > NO_DATA)
+    dtype = np.min_scalar_type(2 ** len(meanings) - 1)
+    if earlier is None:
+        bits = xr.zeros_like(observed, dtype=dtype)
+    else:  # missing on days that were inserted since
+        bits = earlier.fillna(0).astype(dtype)
+    for rule, flag in flags:
+        removed = observed & _meets(rule, flag)
+        if set(removed.dims) != set(da.dims):
+            raise InputError(
+                f"quality: {flag.name} has the dimensions {flag.dims}, {da.name} "
+                f"{da.dims}: select along the others."
+            )
+        removed = removed.transpose(*da.dims)
+        bits = bits | removed.astype(dtype) * dtype.type(2 ** meanings.index(rule.name))
+    return bits
 
 
 def _meets(rule: QualityRule, flag: xr.DataArray) -> xr.DataArray:
