@@ -32,7 +32,7 @@ def test_two_dimensional_coordinates_agree_with_axes_inland_and_at_sea():
     assert is_land(lat, lon)[0, 0]  # not known to be sea
 
 
-def test_one_cell():
+def test_a_single_cell_is_land_or_sea():
     assert is_land(np.array([40.4]), np.array([-3.7])).tolist() == [[True]]
     assert is_land(np.array([35.0]), np.array([-40.0])).tolist() == [[False]]
 

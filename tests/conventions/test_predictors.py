@@ -80,7 +80,7 @@ def test_what_is_missing_is_said_with_what_was_tried():
         ("radian", "degree", np.pi, 180.0),
     ],
 )
-def test_units(units, wanted, value, expected):
+def test_units_are_converted_to_those_of_the_model(units, wanted, value, expected):
     factor, offset = conversion(units, wanted, "it")
     assert factor * value + offset == pytest.approx(expected)
 

@@ -69,7 +69,7 @@ def test_opening_reads_nothing(record, tmp_path):
         np.testing.assert_array_equal(opened.da, record[SM])
 
 
-def test_further_dimensions(record):
+def test_further_dimensions_come_first_or_are_refused(record):
     both = xr.concat([record, record * 0.5], "orbit").transpose("lat", "orbit", ...)
     both[SM].attrs = record[SM].attrs
     opened = gridded_record(both)

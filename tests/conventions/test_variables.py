@@ -48,7 +48,7 @@ def test_first_band_of_a_product_is_preferred():
     assert find_variable(dataset(soil_moisture_x={}, soil_moisture_c1={})) == "soil_moisture_c1"
 
 
-def test_var_decides():
+def test_var_names_the_variable():
     assert find_variable(dataset(soil_moisture={}, other={}), "other") == "other"
 
 

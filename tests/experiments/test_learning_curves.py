@@ -79,7 +79,7 @@ def test_matching_restores_mean_and_spread_of_the_target(soil):
     assert error[1] < error[0]
 
 
-def test_bad_input(soil):
+def test_arguments_that_cannot_be_used_are_named(soil):
     with pytest.raises(InputError, match="the record has 60 days, expected more than 80"):
         sequence_length(soil, "soil", (0, 40), **SMALL)
     for days in ((-1,), (1.5,), ("a",), ()):

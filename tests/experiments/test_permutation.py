@@ -113,7 +113,7 @@ def test_a_given_mean_cannot_be_left_out():
         importance(model, ds, how="ablation", progress=False)
 
 
-def test_bad_input(fitted):
+def test_arguments_that_cannot_be_used_are_named(fitted):
     model, ds = fitted
     for name in ("how", "permute", "cells"):
         with pytest.raises(InputError, match=f"{name}='odd': expected .*one of"):

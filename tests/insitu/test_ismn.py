@@ -256,7 +256,7 @@ def test_codes_of_missing_values_are_missing(tmp_path):
     assert ds.attrs["sentinels_removed"] == 1
 
 
-def test_a_progress_bar(tmp_path, capsys):
+def test_a_progress_bar_is_shown_where_it_is_asked_for(tmp_path, capsys):
     header_values(tmp_path)
     open_ismn(tmp_path, progress=True)
     assert "ISMN" in capsys.readouterr().err
@@ -264,7 +264,7 @@ def test_a_progress_bar(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_real_files(real_data):
+def test_real_files_have_their_values_flags_and_layers(real_data):
     folder = real_data / "insitu"
     if not list(folder.glob("*.stm")):
         pytest.skip(f"no .stm files in {folder}")

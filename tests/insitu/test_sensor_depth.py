@@ -26,7 +26,7 @@ def test_a_sensor_is_within_a_layer_by_its_nominal_depth(depth, layer, inside):
     assert within_layer(np.float32([depth]), np.float32([depth]), layer).tolist() == [inside]
 
 
-def test_both_ends_count():
+def test_a_sensor_is_within_a_layer_with_both_its_ends():
     ends = [0.0, 0.0, 0.04], [0.05, 0.1, 0.06]
     assert within_layer(*ends, (0, 0.05)).tolist() == [True, False, False]
 
@@ -35,13 +35,13 @@ def test_both_ends_count():
     ("m", [0.0508]), ("cm", [5.08]), ("mm", [50.8]), ("inch", [2]), ("inches", [2]), ("in", [2]),
     ("centimeters", [5.08]), (None, [0.0508]),
 ])  # fmt: skip
-def test_units(units, values):
+def test_depths_in_any_unit_become_metres(units, values):
     attrs = {} if units is None else {"units": units}
     np.testing.assert_allclose(depth_in_metres(values, attrs), [0.0508])
     np.testing.assert_allclose(depth_in_metres(-np.array(values), attrs), [0.0508])
 
 
-def test_directions():
+def test_the_attribute_positive_decides_the_sign_of_depths():
     assert depth_in_metres([-0.05, -0.0, np.nan], {})[:2].tolist() == [0.05, 0.0]
     assert depth_in_metres([-0.05, 0.05], {"positive": "up"}).tolist() == [0.05, -0.05]
     assert depth_in_metres([-0.05, 0.05], {"positive": "down"}).tolist() == [-0.05, 0.05]

@@ -19,7 +19,7 @@ def written(folder, pixel="16010901", product="SMAPL2SMPE", values=(0.11, -9999.
     return path
 
 
-def test_one_file(tmp_path):
+def test_a_file_is_a_station_with_its_metadata(tmp_path):
     ds = open_smap_core(written(tmp_path), LOCATIONS)
     np.testing.assert_allclose(ds.soil_moisture.values, [[0.11, np.nan, 0.13]], rtol=1e-6)
     assert ds.soil_moisture.attrs["units"] == "m3 m-3"

@@ -267,7 +267,7 @@ def test_what_becomes_missing_is_counted(caplog):
         open_stations(frame(["0.1", "<0.01", "0.2"]), **HERE)
 
 
-def test_repeated_times():
+def test_repeated_times_are_an_error_unless_the_first_or_the_mean_is_asked_for():
     table = frame().assign(time=pd.to_datetime(["2015-04-01", "2015-04-02", "2015-04-02"]))
     with pytest.raises(InputError, match=r"'station' has 0.2 and 0.3 at 2015-04-02"):
         open_stations(table, **HERE)
@@ -394,7 +394,7 @@ def test_what_is_no_date_is_an_error():
         open_stations(frame(), timezone="Mars/Base", **HERE)
 
 
-def test_positions():
+def test_a_station_without_one_position_is_an_error():
     with pytest.raises(InputError, match="no latitude and longitude of station"):
         open_stations(frame())
     with pytest.raises(InputError, match="expected both or none"):

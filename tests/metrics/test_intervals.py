@@ -107,7 +107,7 @@ def test_series_of_less_than_two_blocks_have_no_interval():
         assert (width[1:] > 0.05).all()
 
 
-def test_seed_decides(osse):
+def test_an_interval_is_that_of_its_seed(osse):
     est, ref = (da[:2] for da in osse)
     first, again, other = (
         metrics.interval(est, ref, dim="time", metric="kge", n=40, seed=seed) for seed in (0, 0, 1)

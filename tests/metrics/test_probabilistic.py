@@ -98,7 +98,7 @@ def test_lazy_and_with_units(drawn):
         metrics.crps_gaussian(mean.assign_attrs(units="percent"), std, ref, dim="time")
 
 
-def test_bad_input(drawn):
+def test_samples_that_cannot_be_scored_are_errors(drawn):
     _, _, samples, ref = drawn
     with pytest.raises(InputError, match="dimension 'sample'"):
         metrics.crps_ensemble(ref, ref, dim="time")

@@ -33,7 +33,7 @@ def fitted(tmp_path_factory):
     return model, path, ds
 
 
-def test_it_learns(fitted):
+def test_a_fit_explains_most_of_the_variance(fitted):
     model, _, _ = fitted
     assert model.card["scores"]["r2"] > 0.7
     curve = model.card["curves"][0]
@@ -127,7 +127,7 @@ def test_a_stride_takes_fewer_cells():
     np.testing.assert_array_equal(np.unique(samples.lat), [38, 44, 50])
 
 
-def test_bad_input():
+def test_arguments_that_cannot_be_used_are_named():
     ds = world()
     with pytest.raises(InputError, match="target='no'"):
         fit_estimator(ds, "no", **SMALL)
@@ -164,12 +164,12 @@ def test_bad_input():
      ("attention_window", -1), ("min_crop_days", 0), ("max_interp_gap", -1), ("seed", -1),
      ("batch_size", True)],
 )  # fmt: skip
-def test_whole_numbers(name, value):
+def test_numbers_that_are_not_whole_are_refused(name, value):
     with pytest.raises(InputError, match=f"{name}={value!r}: expected a whole number"):
         fit_estimator(world(), "soil", **SMALL | {name: value})
 
 
-def test_more_bad_input():
+def test_data_that_cannot_be_used_are_named():
     ds = world()
     bare = ds.drop_vars("soil")
     with pytest.raises(InputError, match="the predictors are a DataArray"):
@@ -218,7 +218,7 @@ def test_percent_is_a_unit_of_a_target():
     np.testing.assert_allclose(one.y, two.y, rtol=1e-5)
 
 
-def test_crops_of_sequences():
+def test_crops_are_learned_from_and_one_of_the_whole_record_changes_nothing():
     ds = world(rows=6, columns=8)
     options = SMALL | {"model": "bilstm", "epochs": 30}
     model = fit_estimator(ds, "soil", min_crop_days=20, **options)

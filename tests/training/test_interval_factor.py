@@ -20,5 +20,5 @@ def test_errors_with_heavy_tails_are_held_nearly():
     assert 0.68 < inside[0.68] < 0.71 and 0.935 < inside[0.95] < 0.95
 
 
-def test_no_errors():
+def test_the_factor_is_0_without_errors():
     assert interval_factor(np.zeros(5)) == 0.0

@@ -299,7 +299,7 @@ def test_a_variance_in_units_of_another():
     assert variance_factor(error * np.nan, np.full(3, 1e-4)) == 1.0
 
 
-def test_bad_input():
+def test_what_a_local_part_and_months_need_is_named():
     ds, _ = climate_world(days=200, rows=4, columns=4)
     short = ds.isel(time=slice(0, 110))
     for options, message in (

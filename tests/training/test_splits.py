@@ -70,7 +70,7 @@ def test_last_days_are_held_out(n_days, val, test):
         assert days["test"][[0, -1]].tolist() == test
 
 
-def test_bad_arguments():
+def test_parts_days_and_positions_that_do_not_exist_are_errors():
     with pytest.raises(InputError, match="part='holdout'"):
         region_mask(LAT, LON, "holdout")
     with pytest.raises(InputError, match="part='holdout'"):

@@ -32,19 +32,19 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_odd_arguments(record, sites, case):
+def test_each_odd_argument_is_named(record, sites, case):
     arguments, message = CASES[case]
     with pytest.raises(InputError, match=message):
         xsm.validate(record, sites, **arguments)
 
 
-def test_odd_regions(record):
+def test_regions_that_are_no_boxes_are_errors(record):
     for regions in (5, {"a": 5}, {"a": "text"}, {"a": (1, 2)}, {"a": (2, 1, 0, 0)}):
         with pytest.raises(InputError, match="product: regions"):
             xsm.validate(record, record, product={"regions": regions})
 
 
-def test_odd_stations(record, sites):
+def test_stations_without_values_or_time_are_errors(record, sites):
     with pytest.raises(InputError, match="reference: soil_moisture has no values"):
         xsm.validate(record, sites.isel(time=[]))
     with pytest.raises(GridError, match="lies on points"):

@@ -93,7 +93,7 @@ def test_regions_give_series():
         validate(ds, ds, product={"regions": {"upside down": (45, 40, 0, 10)}})
 
 
-def test_strata_of_cells():
+def test_cells_have_pairs_in_their_own_strata_only():
     ds = grid(lat=np.array([45.0, 35.0, 25.0, 15.0]))
     ds["land_cover"] = (("lat", "lon"), np.repeat([[1], [1], [2], [2]], 10, axis=1))
     scores = validate(ds, shifted(ds), by=["land_cover", "month"])

@@ -21,7 +21,7 @@ def year():
     return ds, stations([42.0, 12.0], [2.0, 2.0], ds.time, values, **about)
 
 
-def test_seasons_and_months(year):
+def test_seasons_and_months_hold_their_own_days(year):
     scores = validate(*year, by="season")
     assert scores.bias.dims == ("station", "season")
     assert scores.season.values.tolist() == ["DJF", "MAM", "JJA", "SON"]
@@ -45,7 +45,7 @@ def test_two_strata_make_two_dimensions(year):
     assert medians.notnull().all() and medians.dims == ("network",)
 
 
-def test_periods(year):
+def test_periods_are_years_or_named_spans(year):
     years = validate(*year, by="period")
     assert years.period.values.tolist() == ["2015", "2016"]
     assert years.n_obs.values.tolist() == [[365, 366]] * 2
@@ -60,7 +60,7 @@ def test_periods(year):
         validate(*year, by={"period": "2015"})
 
 
-def test_latitude_bands(year):
+def test_latitude_bands_hold_their_own_stations(year):
     scores = validate(*year, by="latitude_band")
     assert scores.latitude_band.values.tolist() == ["0 to 30N", "30N to 60N"]
     assert scores.n_obs.values.tolist() == [[0, 731], [731, 0]]
