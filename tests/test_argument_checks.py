@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xsm.argument_checks import check_choice, check_whole
+from xsm.argument_checks import check_choice, check_folder, check_whole
 from xsm.errors import InputError
 
 
@@ -26,3 +26,9 @@ def test_a_choice_is_one_of_the_names_and_none_only_where_it_is_optional():
         check_choice("how", None, ("a", "b"))
     with pytest.raises(InputError, match="expected None or one of 'a', 'b'"):
         check_choice("how", np.zeros(2), ("a", "b"), optional=True)
+
+
+def test_a_file_is_written_into_a_folder_that_exists(tmp_path):
+    check_folder("path", tmp_path / "report.html")
+    with pytest.raises(InputError, match="path='.*report.html': the folder '.*lacking' does not"):
+        check_folder("path", tmp_path / "lacking" / "report.html")

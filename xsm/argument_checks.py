@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,3 +41,12 @@ def is_whole(value: Any, minimum: int) -> bool:
     """Whether a value is a whole number of `minimum` or more; True and False are none."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return bool(whole and value >= minimum)
+
+
+def check_folder(argument: str, path: Path) -> None:
+    """Raise an InputError if the folder of a file that is to be written does not exist."""
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{argument}={str(path)!r}: the folder {str(path.parent)!r} does not exist; make it "
+            "first."
+        )

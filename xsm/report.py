@@ -114,11 +114,10 @@ def bundle(
 
 
 def _check_path(path: str | Path) -> Path:
+    from xsm.argument_checks import check_folder
+
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(
-            f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist; make it first."
-        )
+    check_folder("path", path)
     if path.is_dir():
         raise InputError(f"path={str(path)!r} is a folder: expected a file, such as report.html.")
     return path

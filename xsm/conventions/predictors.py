@@ -233,9 +233,9 @@ def _find_all(
         If some are missing, or have no unit where the catalogue has one.
     """
     computed = (*DAY_OF_YEAR, *POSITION)
-    found = {name: _find(ds, name, features) for name in wanted if name not in computed}
-    arrays = {name: _checked(da) for name, da in found.items() if da is not None}
-    if missing := [name for name in found if name not in arrays]:
+    variables = {name: _find(ds, name, features) for name in wanted if name not in computed}
+    arrays = {name: _checked(da) for name, da in variables.items() if da is not None}
+    if missing := [name for name in variables if name not in arrays]:
         raise VariableNotFoundError(_missing_message(ds, missing))
     _check_units(arrays)
     return arrays

@@ -33,6 +33,7 @@ from xsm.insitu.station_dataset import (
     Sensor,
     daily_mean,
     join_series,
+    report_removed,
     report_skipped,
     station_dataset,
 )
@@ -190,8 +191,7 @@ def open_ismn(
         ds.attrs["sentinels_removed"] = removed
         _log.info(SENTINEL_NOTE, removed)
     if repeated:
-        ds.attrs["values_removed"] = f"{repeated} {REPEATED}"
-        _log.warning("%s: left out: %s", names, ds.attrs["values_removed"])
+        report_removed(ds, names, f"{repeated} {REPEATED}")
     return report_skipped(ds, skipped, n_files)
 
 

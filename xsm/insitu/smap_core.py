@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from itertools import islice
@@ -14,11 +13,16 @@ import pandas as pd
 import xarray as xr
 
 from xsm.errors import InputError
-from xsm.insitu.station_dataset import NO_FLAG, Sensor, report_skipped, station_dataset
+from xsm.insitu.station_dataset import (
+    NO_FLAG,
+    Sensor,
+    SkippedFiles,
+    report_removed,
+    report_skipped,
+    station_dataset,
+)
 from xsm.insitu.station_metadata import is_position
 from xsm.insitu.station_values import REPEATED, without_repeats
-
-_log = logging.getLogger(__name__)
 
 NETWORK = "SMAP core sites"
 # site (4), grid in km (2) and pixel (2), then the product that was matched
@@ -94,8 +98,7 @@ def open_smap_core(
         grids = sorted({int(match[2]) for match in matches.values()})
         raise InputError(f"grid={grid!r}: the pixels there are of {grids} km.")
     by_name = {str(key): location for key, location in locations.items()}
-    sensors, grids, skipped, repeated = [], [], [], 0
-    first_error: InputError | None = None
+    sensors, grids, skipped, repeated = [], [], SkippedFiles(), 0
     for file, parts in selected.items():
         about = _pixel_metadata(file, parts, by_name)
         try:
@@ -104,20 +107,14 @@ def open_smap_core(
             repeated += count
             grids.append(int(parts[1]))
         except (InputError, OSError, ValueError) as error:
-            skipped.append((file.name, str(error)))
-            problem = (
-                error if isinstance(error, InputError) else InputError(f"{file.name}: {error}")
-            )
-            first_error = first_error or problem
-    if first_error is not None and not sensors:
-        raise first_error
+            skipped.add(file.name, error)
+    skipped.check_read(sensors)
     ds = station_dataset(
         sensors, source="SMAP core validation sites, NSIDC-0712", has_flags=False
     ).assign_coords(grid=("station", grids, {"units": "km"}))
     if repeated:
-        ds.attrs["values_removed"] = f"{repeated} {REPEATED}"
-        _log.warning("%s: left out: %s", path, ds.attrs["values_removed"])
-    return report_skipped(ds, skipped, len(selected))
+        report_removed(ds, path, f"{repeated} {REPEATED}")
+    return report_skipped(ds, skipped.reasons, len(selected))
 
 
 def _pixel_metadata(

@@ -12,6 +12,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.errors import InputError
+
 logger = logging.getLogger(__name__)
 
 COORDINATES: dict[str, dict[str, str]] = {
@@ -160,6 +162,36 @@ def _concatenated(first: Sensor, second: Sensor) -> Sensor | None:
     )
     values = np.concatenate([first.values, second.values])[index]
     return replace(first, time=time, values=values, flags=flags[index])
+
+
+class SkippedFiles:
+    """Files that cannot be read, with the reasons.
+
+    Attributes
+    ----------
+    reasons : list of (name, reason)
+    """
+
+    def __init__(self) -> None:
+        self.reasons: list[tuple[str, str]] = []
+        self._first: InputError | None = None
+
+    def add(self, name: str, error: Exception) -> None:
+        """Skip a file."""
+        self.reasons.append((name, str(error)))
+        named = error if isinstance(error, InputError) else InputError(f"{name}: {error}")
+        self._first = self._first or named
+
+    def check_read(self, sensors: Sequence[Sensor]) -> None:
+        """Raise the first of the errors if no file has a sensor."""
+        if self._first is not None and not sensors:
+            raise self._first
+
+
+def report_removed(ds: xr.Dataset, source: Any, removed: str, how: str = "left out") -> None:
+    """Give `ds` the attribute ``values_removed``, and warn in the log."""
+    ds.attrs["values_removed"] = removed
+    logger.warning("%s: %s: %s", source, how, removed)
 
 
 def report_skipped(ds: xr.Dataset, skipped: Sequence[tuple[str, str]], total: int) -> xr.Dataset:

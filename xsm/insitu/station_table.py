@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,7 +16,9 @@ from xsm.insitu.station_dataset import (
     GOOD_FLAG,
     NO_FLAG,
     Sensor,
+    SkippedFiles,
     join_series,
+    report_removed,
     report_skipped,
     station_dataset,
     text_column,
@@ -28,8 +29,6 @@ from xsm.insitu.table_sensors import DUPLICATES, TableOptions, read_sensors
 from xsm.insitu.table_times import zone_of
 from xsm.options import get_option
 from xsm.progress import bar
-
-_log = logging.getLogger(__name__)
 
 
 def open_stations(
@@ -137,22 +136,17 @@ def open_stations(
     files: list[Any] = [item for item in items if isinstance(item, pd.DataFrame)]
     files += list_tables([Path(item) for item in items if not isinstance(item, pd.DataFrame)])
     sensors: list[Sensor] = []
-    skipped: list[tuple[str, str]] = []
+    skipped = SkippedFiles()
     removed: Counter[str] = Counter()
-    first_error: InputError | None = None
     with bar("stations", len(files), get_option("progress", progress), "file") as progress_bar:
         for item in files:
             try:
                 one = _as_table(item, columns)
                 sensors += read_sensors(one, stations, options, removed)
             except (InputError, OSError, ValueError, EOFError) as error:
-                name = _file_name(item)
-                problem = error if isinstance(error, InputError) else InputError(f"{name}: {error}")
-                first_error = first_error or problem
-                skipped.append((name, str(error)))
+                skipped.add(_file_name(item), error)
             progress_bar.update(1)
-    if first_error is not None and not sensors:
-        raise first_error
+    skipped.check_read(sensors)
     sensors = join_series(place(sensors, lat, lon))
     names = ", ".join(map(_file_name, files[:3]))
     has_flags = any((sensor.flags != NO_FLAG).any() for sensor in sensors)
@@ -161,9 +155,8 @@ def open_stations(
     )
     notes = [f"{count} {what}" for what, count in removed.items() if count]
     if notes:
-        ds.attrs["values_removed"] = ", ".join(notes)
-        _log.warning("%s: set to missing or left out: %s", names, ds.attrs["values_removed"])
-    return report_skipped(ds, skipped, len(files))
+        report_removed(ds, names, ", ".join(notes), "set to missing or left out")
+    return report_skipped(ds, skipped.reasons, len(files))
 
 
 def _file_name(item: Path | pd.DataFrame) -> str:

@@ -244,10 +244,9 @@ def _cell_data(
             "range": [float(np.nanmin(y)), float(np.nanmax(y))],
         },
     }
-    position = unit_vectors(samples.lat[fitted], samples.lon[fitted])
     empty = np.zeros((0, 0), np.float32)
-    part = LocalPart(
-        position=position,
+    part = LocalPart(  # the fit of the response gives the rest
+        position=unit_vectors(samples.lat[fitted], samples.lon[fitted]),
         tolerance=same_cell_tolerance(unit_vectors(samples.lat, samples.lon)),
         mean=mean[fitted],
         std=std[fitted],

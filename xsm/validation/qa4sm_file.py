@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm._version import __version__
+from xsm.argument_checks import check_folder
 from xsm.conventions.cf import estimate_name
 from xsm.errors import InputError
 from xsm.metrics import status as flags
@@ -105,8 +106,7 @@ def to_qa4sm(
         not exist.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+    check_folder("path", path)
     space = _check_scores(scores, "scores")
     products = _product_names(scores)
     labels = [_short(name, i) for i, name in enumerate(products, start=1)]

@@ -11,6 +11,7 @@ from typing import Any
 import xarray as xr
 
 from xsm._version import __version__
+from xsm.argument_checks import check_folder
 from xsm.errors import InputError
 
 FORMAT = 1  # version of the file; it changes when a name or a meaning does
@@ -40,8 +41,7 @@ def write_settings(scores: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """
     text = settings_text(scores)
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+    check_folder("path", path)
     path.write_text(text, encoding="utf-8")
     return path
 
