@@ -258,6 +258,19 @@ def flag_attrs(long_name: str, meanings: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def meanings_of_codes(attrs: Mapping[Any, Any]) -> dict[Any, str]:
+    """Code -> meaning of a flag, by its attributes; empty without as many meanings as codes.
+
+    Examples
+    --------
+    >>> meanings_of_codes({"flag_values": [1, 2], "flag_meanings": "arid tropical"})
+    {1: 'arid', 2: 'tropical'}
+    """
+    meanings = str(attrs.get("flag_meanings", "")).split()
+    codes = np.ravel(np.asarray(attrs.get("flag_values", ()))).tolist()
+    return dict(zip(codes, meanings, strict=True)) if len(meanings) == len(codes) else {}
+
+
 def history_line(call: str, earlier: Any = None) -> str:
     """The attribute ``history`` after a call: time, version and call, above what was there."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

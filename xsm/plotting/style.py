@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xsm._lazy import optional_import
+from xsm.conventions.cf import meanings_of_codes
 from xsm.conventions.products import STANDARD_NAMES, product_of
 from xsm.errors import InputError
 
@@ -205,14 +206,12 @@ def colour_scale(
 
 def flag_labels(da: xr.DataArray) -> dict[int, str]:
     """Code -> meaning of the flags that occur in `da`; empty if it holds no flags."""
-    meanings = str(da.attrs.get("flag_meanings", "")).split()
-    codes = np.ravel(np.asarray(da.attrs.get("flag_values", ()))).tolist()
-    if not meanings or len(meanings) != len(codes) or da.dtype.kind not in "iu":
-        return {}
-    present = set(np.unique(da.values).tolist())
-    pairs = zip(codes, meanings, strict=True)
+    meaning_of = meanings_of_codes(da.attrs) if da.dtype.kind in "iu" else {}
+    present = set(np.unique(da.values).tolist()) if meaning_of else set()
     return {
-        int(code): plain_text(text.replace("_", " ")) for code, text in pairs if code in present
+        int(code): plain_text(text.replace("_", " "))
+        for code, text in meaning_of.items()
+        if code in present
     }
 
 
@@ -234,10 +233,8 @@ def flag_colours(da: xr.DataArray) -> dict[int, str]:
 
     The first one, such as ok or observed, is grey; the sea has the colour of the sea.
     """
-    meanings = str(da.attrs["flag_meanings"]).split()
-    codes = [int(code) for code in np.ravel(da.attrs["flag_values"])]
-    meaning_of = dict(zip(codes, meanings, strict=True))
-    first, *others = sorted(codes)
+    meaning_of = {int(code): text for code, text in meanings_of_codes(da.attrs).items()}
+    first, *others = sorted(meaning_of)
     colours = {first: FLAG_COLOURS[0]}
     for i, code in enumerate(others):
         is_sea = meaning_of[code] in SEA_FLAGS

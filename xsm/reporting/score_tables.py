@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import wilcoxon
 
+from xsm.conventions.cf import meanings_of_codes
 from xsm.metrics.status import NOT_IN_THE_TRIPLE
 from xsm.metrics.table import METRICS
 from xsm.plotting.selection import finite_values, metric_names, sample_dims
@@ -260,8 +261,7 @@ def status(scores: xr.Dataset) -> Table | None:
     values, attrs = scores["status"].values.ravel(), scores["status"].attrs
     if not values.any():
         return None
-    codes = np.ravel(attrs["flag_values"])
-    meanings = dict(zip(codes, attrs["flag_meanings"].split(), strict=True))
+    meanings = meanings_of_codes(attrs)
     rows = [
         [
             meanings.get(code, str(code)).replace("_", " "),

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.cf import meanings_of_codes
 from xsm.conventions.grid import coordinate
 from xsm.conventions.record import STATION
 from xsm.conventions.time_axis import standard_dates
@@ -354,14 +355,12 @@ def _valid_flags(
         values = text_column(values.ravel()).reshape(values.shape)
         valid = np.isin(values, list(flags))
     else:
-        meanings = str(flag.attrs.get("flag_meanings", "")).split()
-        codes = np.ravel(np.asarray(flag.attrs.get("flag_values", ()))).tolist()
-        if not meanings or len(meanings) != len(codes):
+        names = meanings_of_codes(flag.attrs)
+        if not names:
             raise InputError(
                 f"stations: flags={flags!r}: {flag.name} holds numbers without flag_values and "
                 "flag_meanings; give it these attributes, or flags=None to use all values."
             )
-        names = dict(zip(codes, meanings, strict=True))
         valid = np.isin(values, [code for code, name in names.items() if name in flags])
     if observed.any() and not (valid & observed).any():
         counts = Counter(values[observed].tolist()).most_common(FLAGS_SHOWN)

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xsm.argument_checks import is_whole
+from xsm.conventions.cf import meanings_of_codes
 from xsm.errors import InputError
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -336,9 +337,7 @@ def labels_of(categories: xr.DataArray) -> xr.DataArray:
     """Categories as text: the flag_meanings of codes, if any; "" where missing."""
     values = np.asarray(categories.values)
     if values.dtype.kind in "fiub":
-        meanings = str(categories.attrs.get("flag_meanings", "")).split()
-        codes = np.ravel(np.asarray(categories.attrs.get("flag_values", ()))).tolist()
-        names = dict(zip(codes, meanings, strict=False))
+        names = meanings_of_codes(categories.attrs)
         unique, inverse = np.unique(values, return_inverse=True)
         texts = np.array(["" if v != v else names.get(v, f"{v:g}") for v in unique.tolist()])
         values = texts[inverse].reshape(values.shape)
