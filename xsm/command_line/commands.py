@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xsm.check import REFUSED, check
@@ -104,7 +105,7 @@ def run_check(arguments: Namespace) -> int:
     """``xsm check FILES``: 1 if something would be refused."""
     ds = files.read_record(arguments.files, arguments)
     table = check(ds, var=arguments.var)
-    files.show(_columns([list(table.columns), *table.astype(str).to_numpy().tolist()]))
+    _show_table(table)
     return REFUSED_INPUT if (table["result"] == REFUSED).any() else OK
 
 
@@ -130,7 +131,7 @@ def run_products(arguments: Namespace) -> int:
     else:
         columns = ["rule", "variable", "removed_where", "reason", "recommended"]
         table = quality_rules(arguments.key)[columns]
-    files.show(_columns([list(table.columns), *table.astype(str).to_numpy().tolist()]))
+    _show_table(table)
     return OK
 
 
@@ -178,6 +179,10 @@ def _tables(scores: xr.Dataset) -> list[score_tables.Table]:
     if len(strata) == 1 and scores.attrs["xsm_scores"] == "in_situ":
         return [score_tables.summary(score_tables.split_networks(scores), "network", sample)]
     return [score_tables.summary(strata, ", ".join(score_tables.strata_dims(scores)), sample)]
+
+
+def _show_table(table: pd.DataFrame) -> None:
+    files.show(_columns([list(table.columns), *table.astype(str).to_numpy().tolist()]))
 
 
 def _columns(rows: list[list[str]]) -> str:

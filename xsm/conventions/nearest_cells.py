@@ -176,6 +176,7 @@ def _padded(pairs_of_points: list[NDArray[Any]]) -> tuple[Index, Index]:
 
 
 def unit_vectors(lat: NDArray[Any], lon: NDArray[Any]) -> NDArray[np.float64]:
+    """Points of the unit sphere, (..., 3), from degrees (...)."""
     lat, lon = np.deg2rad(np.asarray(lat, np.float64)), np.deg2rad(np.asarray(lon, np.float64))
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xsm.conventions.nearest_cells import EARTH_RADIUS_KM
 from xsm.errors import InputError
 
-EARTH_RADIUS_KM = 6371.0
 KM_PER_DEGREE = EARTH_RADIUS_KM * np.pi / 180.0
 
 

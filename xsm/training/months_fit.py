@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xsm.conventions.nearest_cells import unit_vectors
 from xsm.estimation.inputs import network_inputs
 from xsm.estimation.local import (
     CELL_MEAN,
@@ -27,7 +28,6 @@ from xsm.estimation.local import (
     local_rows,
     same_cell_tolerance,
     shrunk_variance,
-    unit_vectors,
 )
 from xsm.estimation.samples import Samples
 from xsm.metrics.score_table import scores
