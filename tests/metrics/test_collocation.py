@@ -213,6 +213,7 @@ def test_units_are_those_of_the_datasets_where_they_have_one():
         ({"names": ["a", "a", "b"]}, "expected three different names"),
         ({"dim": "day"}, "dim='day'"),
         ({"level": 0}, "level=0"),
+        ({"min_pairs": 0}, "min_pairs=0: expected a whole number, 1 or more"),
     ],
 )
 def test_wrong_options_say_what_is_right(options, words):

@@ -45,7 +45,6 @@ from xsm.gapfilling.task import GapfillTask
 
 MERGED = 8  # partial sums that are merged by one task
 HELD = 3  # blocks of days whose knots are held as one
-READINGS = 4  # of a record for its statistics
 Key = Any
 
 

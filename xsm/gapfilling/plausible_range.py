@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.special import ndtri
 
-EXTREMES = 4  # values a cell: lowest, second lowest, second highest, highest
 POROSITY = 0.65  # m3 m-3; mineral soil holds less
 MANY = 50  # observations from which one of them may be an outlier
 EXCEEDANCE = 0.005  # of the limits

@@ -10,7 +10,7 @@ import xarray as xr
 from numba import njit, types
 from numpy.typing import NDArray
 
-from xsm.argument_checks import check_choice
+from xsm.argument_checks import check_choice, check_whole
 from xsm.conventions.cf import with_attrs
 from xsm.errors import InputError
 from xsm.metrics.compress_valid import CompressedSeries, centre, compress_valid
@@ -114,6 +114,7 @@ def triple_collocation(
     check_choice("ci", ci, RESAMPLING_METHODS, optional=True)
     if reference not in (0, 1, 2):
         raise InputError(f"reference={reference!r}: expected 0, 1 or 2.")
+    check_whole({"min_pairs": (min_pairs, 1)})
     check_resampling(ci, level, n, block, seed)
     series = (x, y, z)
     labels = _labels(names, series)
