@@ -111,11 +111,17 @@ def warned() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
+class ClientOfThisProcess(dask.distributed.Client):
+    """A client whose only worker is here: no other process starts, imports and compiles."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **(options | {"n_workers": 1, "processes": False}))
+
+
 @contextmanager
 def smaller() -> Iterator[None]:
     """Simulated data and fits of a size that suits a check; simulated stations for archives."""
     open_dataset = tutorial.open_dataset
-    Client = dask.distributed.Client  # in this process: no other starts, imports and compiles
 
     def short(name: str, **options: Any) -> xr.Dataset:
         days = 130 if options.get("days", 0) > 130 else 42
@@ -145,7 +151,7 @@ def smaller() -> Iterator[None]:
             (xsm.insitu, "open_smap_core", stations(xsm.insitu.open_smap_core)),
             (xsm, "fit_estimator", brief(xsm.fit_estimator, epochs=1, ensemble_size=1)),
             (xsm, "fit_gapfill", brief(xsm.fit_gapfill, steps=2)),
-            (dask.distributed, "Client", brief(Client, n_workers=1, processes=False)),
+            (dask.distributed, "Client", ClientOfThisProcess),
             *(
                 (xsm.experiments, name, not_computed(getattr(xsm.experiments, name)))
                 for name in xsm.experiments.__all__  # many fits
