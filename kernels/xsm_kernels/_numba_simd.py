@@ -6,7 +6,7 @@ widest kind that the CPU has, held in registers over the whole sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import llvmlite.binding
@@ -117,18 +117,21 @@ def add_products(
     step = vectors * LANES if step is None else step
     with cgutils.for_range(builder, count, intp=INDEX) as k:
         w_of_k = address(builder, w, builder.mul(k.index, INDEX(step)))
-        _add_product(builder, totals, rows, w_of_k, k.index)
+        weights = [
+            load(builder, address(builder, w_of_k, INDEX(v * LANES))) for v in range(vectors)
+        ]
+        _add_product(builder, totals, (address(builder, row, k.index) for row in rows), weights)
 
 
 def _add_product(
-    builder: Any, totals: list[list[Any]], rows: list[Any], w_of_k: Any, k: Any
+    builder: Any, totals: list[list[Any]], values: Iterable[Any], weights: list[Any]
 ) -> None:
-    """Add ``rows[p][k] * w_of_k[v * LANES : (v + 1) * LANES]`` to totals[p][v]."""
-    weights = [
-        load(builder, address(builder, w_of_k, INDEX(v * LANES))) for v in range(len(totals[0]))
-    ]
-    for row, sums in zip(rows, totals, strict=True):
-        value = broadcast(builder, builder.load(address(builder, row, k)))
+    """Add the product of the value at ``values[p]`` with ``weights[v]`` to totals[p][v].
+
+    The addresses are computed one by one, each before its value is loaded.
+    """
+    for at, sums in zip(values, totals, strict=True):
+        value = broadcast(builder, builder.load(at))
         for weight, total in zip(weights, sums, strict=True):
             builder.store(multiply_add(builder, value, weight, builder.load(total)), total)
 
@@ -329,11 +332,9 @@ def accumulate_listed(
             part_starts = address(builder, starts_data, builder.mul(part, INDEX(CELLS)))
             x_of_channel = address(builder, x_data, channel)
             loaded = [builder.load(weight) for weight in weights]
-            for p, row in enumerate(totals):
-                start = builder.load(address(builder, part_starts, INDEX(p)))
-                value = broadcast(builder, builder.load(address(builder, x_of_channel, start)))
-                for weight, total in zip(loaded, row, strict=True):
-                    builder.store(multiply_add(builder, value, weight, builder.load(total)), total)
+            starts_of_cells = (address(builder, part_starts, INDEX(p)) for p in range(CELLS))
+            values = (address(builder, x_of_channel, builder.load(s)) for s in starts_of_cells)
+            _add_product(builder, totals, values, loaded)
             load_weights(address(builder, product, INDEX(3)))
         _finish(builder, totals, data(0), data(7), data(8), args[9])
         return context.get_dummy_value()
