@@ -32,6 +32,17 @@ class Cells(NamedTuple):
         return np.asarray((self.rows >= 0).any(axis=1))
 
 
+def is_on_earth(lat: Any, lon: Any) -> Any:
+    """Where numbers, or arrays of them, are a latitude and a longitude in degrees.
+
+    Examples
+    --------
+    >>> is_on_earth(40.0, 355.0), is_on_earth(140.0, 35.0), is_on_earth(float("nan"), 0.0)
+    (True, False, False)
+    """
+    return (abs(lat) <= 90.0) & (abs(lon) <= 360.0)
+
+
 def find_cells(
     record: GriddedRecord, lat: NDArray[Any], lon: NDArray[Any], match: str | float = "nearest"
 ) -> Cells:
@@ -58,7 +69,7 @@ def find_cells(
     if isinstance(match, str) and match not in ("nearest", "mean_2x2"):
         raise InputError(f"match={match!r}: expected {MATCH_OPTIONS}.")
     lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
-    valid = (np.abs(lat) <= 90.0) & (np.abs(lon) <= 360.0)
+    valid = is_on_earth(lat, lon)
     lat, lon = np.where(valid, lat, 0.0), np.where(valid, lon, 0.0)
     find = _on_axes if record.regular else _on_surface
     rows, columns = find(record, lat, lon, 1 if match == "nearest" else 2, radius)

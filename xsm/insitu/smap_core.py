@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xsm.conventions.nearest_cells import is_on_earth
 from xsm.errors import InputError
 from xsm.insitu.station_dataset import (
     NO_FLAG,
@@ -21,7 +22,6 @@ from xsm.insitu.station_dataset import (
     report_skipped,
     station_dataset,
 )
-from xsm.insitu.station_metadata import is_position
 from xsm.insitu.station_values import REPEATED, without_repeats
 
 NETWORK = "SMAP core sites"
@@ -132,7 +132,7 @@ def _pixel_metadata(
         lat, lon = (float(number) for number in locations[key])
     except (TypeError, ValueError):
         lat, lon = np.nan, np.nan
-    if not is_position(lat, lon):
+    if not is_on_earth(lat, lon):
         raise InputError(
             f"locations[{key!r}]={locations[key]!r}: expected a latitude of -90 to 90 and a "
             "longitude, in this order, such as (31.7, -110.0)."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xsm.conventions.nearest_cells import is_on_earth
 from xsm.errors import InputError
 from xsm.insitu.sensor_depth import depth_in_metres
 from xsm.insitu.station_dataset import Sensor, text_column
@@ -133,17 +134,6 @@ def as_numbers(column: pd.Series, name: str) -> np.ndarray:
     return numbers
 
 
-def is_position(lat: float, lon: float) -> bool:
-    """Whether numbers are a latitude and a longitude in degrees.
-
-    Examples
-    --------
-    >>> is_position(40.0, 355.0), is_position(140.0, 35.0), is_position(float("nan"), 0.0)
-    (True, False, False)
-    """
-    return abs(lat) <= 90.0 and abs(lon) <= 360.0
-
-
 def place(sensors: Sequence[Sensor], lat: float | None, lon: float | None) -> list[Sensor]:
     """Sensors with a position: their own, or `lat` and `lon` for those of a single station.
 
@@ -179,7 +169,7 @@ def place(sensors: Sequence[Sensor], lat: float | None, lon: float | None) -> li
 def _on_earth(sensors: list[Sensor]) -> list[Sensor]:
     """The sensors, if all have a position that is one."""
     for about in (sensor.metadata for sensor in sensors):
-        if not is_position(about["lat"], about["lon"]):
+        if not is_on_earth(about["lat"], about["lon"]):
             raise InputError(
                 f"table: the station {about.get('station_name')!r} has the latitude "
                 f"{about['lat']:g} and the longitude {about['lon']:g}: expected degrees, -90 to 90 "
