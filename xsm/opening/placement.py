@@ -7,7 +7,8 @@ import xarray as xr
 
 from xsm.conventions.grid import coordinate, wrap_longitude
 from xsm.conventions.swath_coordinates import known_degrees
-from xsm.errors import GridError
+from xsm.conventions.units import conversion
+from xsm.errors import GridError, UnitError
 from xsm.opening.axes import AXIS_TOLERANCE, Axes, assign_axes, axes_of_metres, global_axes
 from xsm.opening.file_forms import FileForm
 from xsm.opening.points import place_points
@@ -70,11 +71,11 @@ def _axes_of_projection(ds: xr.Dataset, rows: str, columns: str) -> Axes | None:
     """Axes where the coordinates of rows and columns are distances on the EASE-Grid 2.0."""
     metres = []
     for dim in (rows, columns):
-        units = str(ds[dim].attrs.get("units", "")).strip().lower() if dim in ds.coords else ""
-        factor = {"m": 1.0, "metre": 1.0, "meter": 1.0, "meters": 1.0, "metres": 1.0, "km": 1000.0}
-        if units not in factor:
+        try:
+            factor, _ = conversion(str(ds[dim].attrs["units"]), "m", dim)
+        except (KeyError, UnitError):  # no coordinate, no unit, or no length
             return None
-        metres.append(factor[units] * ds[dim].values.astype(np.float64))
+        metres.append(factor * ds[dim].values.astype(np.float64))
     return axes_of_metres(metres[0], metres[1])
 
 
