@@ -317,11 +317,11 @@ def _writing(job: _Write, store: Any, number: int) -> Any:
 
 def _region_of(job: _Write, number: int) -> xr.Dataset:
     part = job.obj.drop_vars(job.others).isel(job.regions[number])
-    return _in_chunks_of(_checked(job, part), job.encoding)
+    return _in_chunks_of(part.assign(_packed(job, part)), job.encoding)
 
 
-def _checked(job: _Write, part: xr.Dataset) -> xr.Dataset:
-    """`part` with an error where integers that store its values cannot hold them."""
+def _packed(job: _Write, part: xr.Dataset) -> dict[Hashable, xr.Variable]:
+    """Variables stored as integers, with an error where these cannot hold the values."""
     checked = {}
     for name, variable in part.variables.items():
         encoding = job.encoding.get(str(name), job.obj[name].encoding)
@@ -331,7 +331,7 @@ def _checked(job: _Write, part: xr.Dataset) -> xr.Dataset:
         data = variable.data
         data = data.map_blocks(check, dtype=data.dtype) if variable.chunks else check(data)
         checked[name] = variable.copy(data=data)
-    return part.assign(checked)
+    return checked
 
 
 def _texts(names: Iterable[Hashable]) -> list[str]:
@@ -422,7 +422,7 @@ def _template(job: _Write, *, compute: bool) -> xr.Dataset:
     made = obj.assign({n: v for n, v in whole.items() if n in obj.data_vars}).assign_coords(
         {n: v for n, v in whole.items() if n in obj.coords}
     )
-    return made.assign(_checked(job, made[job.others]).variables) if compute else made
+    return made.assign(_packed(job, made[job.others])) if compute else made
 
 
 def _differs(job: _Write, store: Any) -> str:
